@@ -1,0 +1,1 @@
+"""Speed, always as a ratio to a named alternative in the same run, or against a limit."""

@@ -1,0 +1,8 @@
+"""`make bench`: all of them."""
+
+from __future__ import annotations
+
+from benchmarks import drawing, vae_step
+
+vae_step.main()
+drawing.main()

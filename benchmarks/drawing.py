@@ -1,0 +1,52 @@
+"""What a user waits for: `audiate draw` of one clip, the model alone, `audiate --help`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import audiate
+from audiate.cli.demo import CLIPS_FOLDER
+from audiate.models import Drawer
+from benchmarks.timing import in_turns
+
+
+def main() -> None:
+    clip = min(CLIPS_FOLDER.glob("*.flac"))
+    model = audiate.load("vae-fsdd")
+    assert isinstance(model, Drawer)
+    waveform, rate = audiate.load_audio(clip)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def command(*arguments: str | Path) -> None:
+            whole = [sys.executable, "-m", "audiate", *map(str, arguments)]
+            subprocess.run(whole, check=True, capture_output=True)
+
+        out = Path(folder)
+        seconds = in_turns(
+            {
+                "audiate --help, whole process": lambda: command("--help"),
+                "audiate draw of one clip, whole process": lambda: command(
+                    "draw", clip, "--out", out
+                ),
+                "import torch, whole process": lambda: subprocess.run(
+                    [sys.executable, "-c", "import torch"], check=True
+                ),
+            },
+            rounds=5,
+        )
+        seconds |= in_turns(
+            {"draw() of one clip, 8 samples": lambda: model.draw(waveform, sample_rate=rate)},
+            rounds=30,
+        )
+    limits = {
+        "audiate --help, whole process": 0.5,
+        "audiate draw of one clip, whole process": 3.0,
+        "draw() of one clip, 8 samples": 0.015,
+    }
+    print("Waiting:")
+    for name, value in seconds.items():
+        limit = f"limit {limits[name] * 1e3:.0f} ms" if name in limits else "for comparison"
+        print(f"  {name:<40} {value * 1e3:6.0f} ms   ({limit})")

@@ -1,0 +1,39 @@
+"""Turn recorded sound into latent vectors, and those into images or sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from audiate.audio import LogMel, load_audio
+    from audiate.errors import InputError
+    from audiate.hub import load
+    from audiate.models import VAE, LeNet
+
+_HOME = {
+    "InputError": "audiate.errors",
+    "LeNet": "audiate.models",
+    "LogMel": "audiate.audio",
+    "VAE": "audiate.models",
+    "load": "audiate.hub",
+    "load_audio": "audiate.audio",
+}
+
+__all__ = ["VAE", "InputError", "LeNet", "LogMel", "__version__", "load", "load_audio"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use, so that ``import audiate`` alone stays instant."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'audiate' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,81 @@
+"""The command line. Nothing here imports torch before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
+
+from audiate import __version__
+from audiate.cli.data import FetchCommand, ListCommand
+from audiate.cli.demo import Demo
+from audiate.cli.draw import Draw
+from audiate.cli.evaluate import Evaluate
+from audiate.cli.train import Trainings
+from audiate.errors import InputError
+
+_ABOUT = """Turn recorded sound into latent vectors, and those into images or sound.
+
+Start with `audiate demo`, then `audiate draw your.wav`. Each command explains itself:
+`audiate draw --help`."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Get the data sets, or see what is there."""
+
+    action: (
+        Annotated[FetchCommand, subcommand("fetch")] | Annotated[ListCommand, subcommand("list")]
+    )
+
+    def run(self) -> int:
+        """Do it; the exit status."""
+        return self.action.run()
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model; `audiate train vae --help` lists a recipe's settings."""
+
+    recipe: Trainings
+
+    def run(self) -> int:
+        """Do it; the exit status."""
+        return self.recipe.run()
+
+
+Commands = (
+    Annotated[Draw, subcommand("draw")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Data, subcommand("data")]
+    | Annotated[Demo, subcommand("demo")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status: 0 done, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        print(f"audiate {__version__}")
+        return 0
+    try:
+        command: Any = tyro.cli(
+            Commands,
+            prog="audiate",
+            description=_ABOUT,
+            args=arguments,
+            config=(OmitArgPrefixes, OmitSubcommandPrefixes),
+        )
+        status: int = command.run()
+    except InputError as error:
+        print(f"audiate: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("audiate: interrupted", file=sys.stderr)
+        return 130
+    return status

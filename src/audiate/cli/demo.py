@@ -1,0 +1,56 @@
+"""`audiate demo`: the shipped clips, drawn by the shipped weights."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiate.cli.draw import DEFAULT_MODEL, SHEET_NAME, Draw, draw_clips, load_drawer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
+
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Draw the ten spoken digits that come with the package, and let LeNet-5 read the drawings."""
+
+    out: Path = Path("out/demo")
+    """Folder for the pictures."""
+
+    def run(self) -> int:
+        """Draw them and say where to look; the exit status."""
+        clips = tuple(sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit))
+        begun = time.perf_counter()
+        rows, errors = draw_clips(
+            load_drawer(DEFAULT_MODEL), Draw(clips, out=self.out, samples=8, scale=4)
+        )
+        seconds = time.perf_counter() - begun
+        for row in rows:
+            said, voice = Path(row.title).stem.split("-", 1)
+            read = " ".join(map(str, read_digits(row.drawings).tolist()))
+            print(f"{said:<6} (voice {voice:<12}) drawn {len(row.drawings)} times, read as {read}")
+        for error in errors:
+            print(f"audiate: error: {error}", file=sys.stderr)
+        print(f"{len(rows)} clips in {seconds:.1f} s; look at {self.out / SHEET_NAME}")
+        print("your own recordings: audiate draw CLIP...")
+        return 2 if errors else 0
+
+
+def _digit(clip: Path) -> int:
+    return _WORDS.index(clip.stem.split("-")[0])
+
+
+def read_digits(drawings: Tensor) -> Tensor:
+    """What the shipped LeNet-5 reads in drawings (count, 28, 28): digits (count,)."""
+    from audiate.models import LeNet
+
+    digits: Tensor = LeNet.from_pretrained("lenet-mnist")(drawings).argmax(1)
+    return digits

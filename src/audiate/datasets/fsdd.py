@@ -1,0 +1,68 @@
+"""The Free Spoken Digit Dataset: short wavs at 8 kHz, trimmed, named digit_speaker_index."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from audiate.datasets.fetch import require
+from audiate.errors import InputError
+
+SPEAKERS = ("jackson", "nicolas", "theo", "yweweler")
+"""The four speakers that had been recorded when the paper was written."""
+
+_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_\d+\.wav")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording: where it is, what is said (0 to 9), and by whom."""
+
+    path: Path
+    label: int
+    speaker: str
+
+
+def load_fsdd(root: Path) -> list[Clip]:
+    """The 2,000 recordings of the paper's four speakers, sorted by file name.
+
+    Raises:
+        InputError: They are not all there.
+
+    """
+    folder = require("fsdd", root)
+    clips = []
+    for path in sorted(folder.iterdir()):
+        match = _NAME.fullmatch(path.name)
+        if match and match["speaker"] in SPEAKERS:
+            clips.append(Clip(path, int(match["digit"]), match["speaker"]))
+    return clips
+
+
+def split_at_random(clips: list[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
+    """The paper's split: nine tenths to train on, one tenth to test on, whoever speaks."""
+    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed)).tolist()
+    tests = set(order[: len(clips) // 10])
+    return (
+        [clip for i, clip in enumerate(clips) if i not in tests],
+        [clip for i, clip in enumerate(clips) if i in tests],
+    )
+
+
+def split_by_speaker(clips: list[Clip], speaker: str) -> tuple[list[Clip], list[Clip]]:
+    """Train on all other speakers, test on ``speaker``.
+
+    Raises:
+        InputError: Nobody of that name was recorded.
+
+    """
+    names = sorted({clip.speaker for clip in clips})
+    if speaker not in names:
+        raise InputError(f"{speaker}: no such speaker; there are {', '.join(names)}")
+    return (
+        [clip for clip in clips if clip.speaker != speaker],
+        [clip for clip in clips if clip.speaker == speaker],
+    )

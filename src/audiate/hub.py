@@ -1,0 +1,76 @@
+"""From a name, a folder or a hub id to a model with its weights."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from audiate.errors import InputError
+from audiate.models import MODELS, PretrainedModel
+from audiate.models.pretrained import CONFIG_NAME, FILES, WEIGHTS_NAME, build, read_config
+
+SHIPPED_FOLDER = Path(__file__).parent / "weights"
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def shipped_models() -> list[str]:
+    """Names of the models whose weights come with the package."""
+    return sorted(path.parent.name for path in SHIPPED_FOLDER.glob(f"*/{CONFIG_NAME}"))
+
+
+def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
+    """Load a model, ready for use (in eval mode).
+
+    Args:
+        source: A shipped name such as ``"vae-fsdd"``, a folder that `save_pretrained` or
+            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``.
+        device: Where to put it.
+
+    Raises:
+        InputError: Nothing by that name, or what is there is damaged or not one of our models.
+
+    """
+    folder = find(source)
+    model_type, _, _ = read_config(folder)
+    if model_type not in MODELS:
+        raise InputError(
+            f"{folder / CONFIG_NAME}: unknown model type {model_type!r}; "
+            f"this version of audiate knows {', '.join(sorted(MODELS))}"
+        )
+    return build(MODELS[model_type], folder).to(device)
+
+
+def find(source: str | Path) -> Path:
+    """The folder that holds the model called ``source``; downloads it if it is a hub id."""
+    name = str(source)
+    if name in shipped_models():
+        return SHIPPED_FOLDER / name
+    folder = Path(source)
+    if folder.is_dir():
+        # A run of `audiate train` keeps its model in a folder of its own.
+        exported = folder / "model"
+        return exported if (exported / CONFIG_NAME).is_file() else folder
+    if _HUB_ID.fullmatch(name):
+        return _download(name)
+    raise InputError(
+        f"{name}: no such model; give a folder, a hub id (owner/name), or one of "
+        f"{', '.join(shipped_models())}"
+    )
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(hub_id, allow_patterns=list(FILES)))
+    except Exception as error:  # its many error classes share no base but Exception
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{hub_id}: neither a folder here nor to be had from the Hugging Face hub ({reason})"
+        ) from error
+    if not (folder / WEIGHTS_NAME).is_file():
+        raise InputError(f"{hub_id}: that hub repository holds no {WEIGHTS_NAME}")
+    return folder

@@ -1,0 +1,22 @@
+"""Terms of training objectives. Each returns one value per item of the batch."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, exp(logvar)) || N(0, 1)) in nats, summed over latent dimensions.
+
+    Kingma & Welling 2014, appendix B. ``mu`` and ``logvar``: (batch, latent_dim) → (batch,).
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(-1)
+
+
+def bernoulli_nll(logits: Tensor, images: Tensor) -> Tensor:
+    """Negative log-likelihood in nats of images in [0, 1], summed over pixels.
+
+    ``logits`` and ``images``: (batch, height, width) → (batch,).
+    """
+    return F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(1)

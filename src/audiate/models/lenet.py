@@ -1,0 +1,48 @@
+"""LeNet-5, the judge of drawn digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiate.models.pretrained import PretrainedModel
+
+
+@dataclass(frozen=True)
+class LeNetConfig:
+    """LeNet-5 has nothing to choose."""
+
+
+class LeNet(PretrainedModel):
+    """LeNet-5 with ReLU and max pooling: 61,706 parameters.
+
+    Source: Żelaszczyk 2020, table "LeNet5". The table swaps kernel size and stride; the standard
+    reading (5x5 kernels, stride 1; 6, 16 and 120 channels) is the one that ends in a flat 120.
+    """
+
+    model_type: ClassVar[str] = "lenet"
+    config_class: ClassVar[type] = LeNetConfig
+
+    def __init__(self, config: LeNetConfig | None = None) -> None:
+        super().__init__(config or LeNetConfig())
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 6, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 120, 5),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.classifier = nn.Sequential(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (batch, 10) of images (batch, 28, 28) in [0, 1], white on black."""
+        padded: Tensor = F.pad(images.unsqueeze(1), (2, 2, 2, 2))
+        logits: Tensor = self.classifier(self.features(padded))
+        return logits

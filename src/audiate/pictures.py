@@ -1,0 +1,110 @@
+"""Pictures for people: strips of drawings, spectrograms, and sheets of both. Pillow alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from audiate.errors import InputError
+from audiate.files import replacing
+
+# Dark to bright through violet and orange: lightness rises evenly, so it also reads in grey.
+_HEAT = np.array(
+    [(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)],
+    dtype=np.float32,
+)
+_BACKGROUND = (24, 24, 28)
+_INK = (230, 230, 230)
+
+
+def side_by_side(images: Tensor) -> Tensor:
+    """Images (count, height, width) as one picture (height, count * width)."""
+    return images.transpose(0, 1).flatten(1)
+
+
+def grid(images: Tensor, columns: int) -> Tensor:
+    """Images (count, height, width) row by row; the last row is filled up with black."""
+    missing = -len(images) % columns
+    padded = torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
+    return torch.cat([side_by_side(row) for row in torch.split(padded, columns)])
+
+
+def save_image(picture: Tensor, path: Path, *, scale: int = 1) -> None:
+    """Write a picture (height, width) in [0, 1] as an 8-bit grey PNG, enlarged without smoothing.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    _save(_enlarge(Image.fromarray(_to_bytes(picture)), scale), path)
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One clip on a sheet: its name, spectrogram (mels, frames) and drawings, in [0, 1]."""
+
+    title: str
+    spectrogram: Tensor
+    drawings: Tensor
+
+
+def save_sheet(rows: Sequence[SheetRow], path: Path) -> None:
+    """Write a picture of every clip's spectrogram beside its drawings, a row each.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    cell, gap, text = 84, 12, 22
+    font = ImageFont.load_default(15)
+    most = max(len(row.drawings) for row in rows)
+    row_height = text + cell + gap
+    sheet = Image.new(
+        "RGB", (gap + 2 * cell + gap + most * cell + gap, gap + len(rows) * row_height), _BACKGROUND
+    )
+    canvas = ImageDraw.Draw(sheet)
+    for index, row in enumerate(rows):
+        top = gap + index * row_height
+        canvas.text((gap, top), row.title, fill=_INK, font=font)
+        heat = Image.fromarray(heat_map(row.spectrogram)).resize((2 * cell, cell))
+        sheet.paste(heat, (gap, top + text))
+        strip = Image.fromarray(_to_bytes(side_by_side(row.drawings)))
+        sheet.paste(_enlarge(strip, cell // 28), (gap + 2 * cell + gap, top + text))
+    _save(sheet, path)
+
+
+def heat_map(spectrogram: Tensor) -> NDArray[np.uint8]:
+    """Colours (mels, frames, 3) of a spectrogram (mels, frames) in [0, 1], low bands below."""
+    levels = spectrogram.detach().cpu().clamp(0, 1).flip(0).numpy()
+    stops = np.linspace(0, 1, len(_HEAT))
+    channels = [np.interp(levels, stops, _HEAT[:, c]) for c in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def _to_bytes(picture: Tensor) -> NDArray[np.uint8]:
+    scaled: NDArray[np.uint8] = (
+        (picture.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    )
+    return scaled
+
+
+def _enlarge(image: Image.Image, scale: int) -> Image.Image:
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    try:
+        with replacing(path) as partial:
+            image.save(partial, format="PNG")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); "
+            f"choose another folder with --out"
+        ) from error

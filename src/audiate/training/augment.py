@@ -1,0 +1,94 @@
+"""Random changes to spoken words, made on their mel power: cheap enough for every batch.
+
+A change leaves the word what it is and makes another voice, room or microphone of it.
+"""
+
+from __future__ import annotations
+
+from math import pi
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiate.audio import LogMel, at_times
+
+_ENDS = 0.12  # of half the word's length: it begins and ends earlier or later
+_WARP = 0.10  # of half the word's length: its middle comes earlier or later
+_TILT_DB = 6.0  # at either end of the spectrum
+_BUMPS_DB = 3.0  # six random gains across the spectrum
+_NOISE_DB = (15.0, 60.0)  # below the loudest point, in half of the clips
+_MEL_STRETCH = 0.08  # of half the mel axis: longer or shorter vocal tracts
+_MASK = 10  # bands, and frames, at most
+
+
+def augmented(features: LogMel, power: Tensor, words: Tensor) -> Tensor:
+    """Spectrograms (batch, n_mels, frames) in [0, 1] of randomly changed words.
+
+    Args:
+        features: The front end.
+        power: (batch, n_mels, count) from `LogMel.mel_power`.
+        words: (batch, 2) from `LogMel.find_words`.
+
+    """
+    seen = at_times(power, features.word_times(words, _random_positions(features, len(power))))
+    seen = seen / seen.amax((1, 2), keepdim=True).clamp_min(1e-12)
+    seen = (seen + _noise(seen)) * _equaliser(seen)
+    return _mask(_stretch_mel(features.to_unit_decibels(seen)))
+
+
+def _uniform(batch: int, limit: float) -> Tensor:
+    return (2 * torch.rand(batch, 1) - 1) * limit
+
+
+def _random_positions(features: LogMel, batch: int) -> Tensor:
+    """Where to look in each word, (batch, frames): about -1 to 1, unevenly."""
+    steps = torch.linspace(0, 1, features.config.frames)
+    begin, end = -1 + _uniform(batch, _ENDS), 1 + _uniform(batch, _ENDS)
+    at = begin + (end - begin) * steps
+    return (
+        at
+        + _uniform(batch, _WARP) * torch.cos(at * pi / 2)
+        + _uniform(batch, _WARP / 2) * torch.sin(at * pi)
+    )
+
+
+def _noise(power: Tensor) -> Tensor:
+    """Bursty noise with a random spectral slope, for half of the batch."""
+    batch, bands, _ = power.shape
+    low, high = _NOISE_DB
+    level = -(low + (high - low) * torch.rand(batch, 1, 1))
+    slope = _uniform(batch, 10.0).unsqueeze(2) * torch.linspace(-1, 1, bands).view(1, -1, 1)
+    bursts = torch.randn_like(power).square() + torch.rand_like(power)
+    chosen = torch.rand(batch, 1, 1) < 0.5
+    return bursts * 10 ** ((level + slope) / 10) * chosen
+
+
+def _equaliser(power: Tensor) -> Tensor:
+    """Random gains (batch, n_mels, 1): a tilt, and smooth bumps."""
+    batch, bands, _ = power.shape
+    tilt = _uniform(batch, _TILT_DB) * torch.linspace(-1, 1, bands)
+    knots = (2 * torch.rand(batch, 1, 6) - 1) * _BUMPS_DB
+    bumps = F.interpolate(knots, size=bands, mode="linear", align_corners=True).squeeze(1)
+    return (10 ** ((tilt + bumps) / 10)).unsqueeze(2)
+
+
+def _stretch_mel(spectrogram: Tensor) -> Tensor:
+    """Scale and shift the mel axis; what is drawn in from outside repeats the edge."""
+    batch, bands, _ = spectrogram.shape
+    rows = torch.linspace(-1, 1, bands) * (1 + _uniform(batch, _MEL_STRETCH))
+    index = ((rows + _uniform(batch, _MEL_STRETCH) + 1) / 2 * (bands - 1)).clamp(0, bands - 1)
+    return at_times(spectrogram.transpose(1, 2), index).transpose(1, 2)
+
+
+def _mask(spectrogram: Tensor) -> Tensor:
+    """Hide a run of bands and a run of frames behind the clip's mean (Park et al. 2019)."""
+    fill = spectrogram.mean((1, 2), keepdim=True)
+    for axis in (1, 2):
+        size = spectrogram.shape[axis]
+        width = torch.rand(len(spectrogram), 1) * _MASK
+        begin = torch.rand(len(spectrogram), 1) * (size - width)
+        index = torch.arange(size)
+        hidden = (index >= begin) & (index < begin + width)
+        spectrogram = torch.where(hidden.unsqueeze(3 - axis), fill, spectrogram)
+    return spectrogram

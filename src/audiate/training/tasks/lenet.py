@@ -1,0 +1,77 @@
+"""Training LeNet-5 to read MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import pi
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiate.datasets.mnist import LabelledImages
+from audiate.models import LeNet
+from audiate.training.batches import EpochOrder
+from audiate.training.recipes import LeNetRecipe
+from audiate.training.schedules import one_cycle
+from audiate.training.task import Phase, Shard, Task
+
+
+class LeNetTask(Task):
+    """Cross-entropy on randomly distorted digits."""
+
+    def __init__(
+        self, recipe: LeNetRecipe, digits: LabelledImages, device: torch.device, shard: Shard
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        model = LeNet().to(device)
+        self._recipe, self._digits = recipe, digits
+        self._order = EpochOrder(len(digits.labels), recipe.batch_size, recipe.seed)
+        per_epoch = self._order.steps_per_epoch
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.epochs * per_epoch,
+            steps_per_epoch=per_epoch,
+            model=model,
+            modules={"lenet": model},
+            optimizers={
+                "lenet": torch.optim.AdamW(
+                    model.parameters(), weight_decay=recipe.weight_decay, fused=True
+                )
+            },
+            shard=shard,
+        )
+
+    def phases(self, step: int) -> Sequence[Phase]:
+        """One update."""
+        rate = one_cycle(step, self.steps, self._recipe.learning_rate)
+        return [Phase("lenet", lambda: self._losses(step), {"cross_entropy": 1.0}, rate)]
+
+    def _losses(self, step: int) -> Mapping[str, Tensor]:
+        index = self.shard.take(self._order.batch(step))
+        images = distort(self._digits.images[index].float() / 255).to(self.device)
+        labels = self._digits.labels[index].to(self.device)
+        logits = self.modules["lenet"](images)
+        return {"cross_entropy": F.cross_entropy(logits, labels)}
+
+
+def distort(images: Tensor) -> Tensor:
+    """Rotate (±12°), scale (±12 %), shear (±0.15) and shift (±1.7 pixels) each image at random.
+
+    ``images``: (batch, 28, 28) in [0, 1]; so is the result.
+    """
+    count = len(images)
+
+    def uniform(limit: float) -> Tensor:
+        return (2 * torch.rand(count) - 1) * limit
+
+    angle, shear = uniform(12 * pi / 180), uniform(0.15)
+    width, height = 1 + uniform(0.12), 1 + uniform(0.12)
+    cos, sin = angle.cos(), angle.sin()
+    rows = [
+        torch.stack([cos * width, (shear * cos - sin) * height, uniform(0.12)], -1),
+        torch.stack([sin * width, (shear * sin + cos) * height, uniform(0.12)], -1),
+    ]
+    where = F.affine_grid(torch.stack(rows, 1), [count, 1, 28, 28], align_corners=False)
+    moved = F.grid_sample(images.unsqueeze(1), where, align_corners=False)
+    return moved.squeeze(1)

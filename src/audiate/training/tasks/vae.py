@@ -1,0 +1,181 @@
+"""Training the audio-to-image VAE on pairs of recordings and images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from audiate.audio import LogMel
+from audiate.datasets.pairs import Pairs
+from audiate.losses import bernoulli_nll, gaussian_kl
+from audiate.models import VAE
+from audiate.pictures import grid
+from audiate.training.augment import augmented
+from audiate.training.batches import EpochOrder
+from audiate.training.recipes import VAERecipe
+from audiate.training.schedules import linear_warmup, one_cycle
+from audiate.training.task import Phase, Shard, Task
+
+_PREVIEW_RECORDINGS = 16
+_PREVIEW_SAMPLES = 4
+_COLLAPSED_KL = 0.1  # nats; to tell ten digits apart takes ln 10 = 2.3
+
+
+class VAETask(Task):
+    """Reconstruct the image from what was heard with it, and keep q(z|x) near the prior.
+
+    The evidence lower bound of Kingma & Welling 2014, except that the decoded image is of another
+    modality than the encoded spectrogram.
+
+    Many images were heard with each recording. The log-likelihood is linear in the image, so for
+    one z the sum over K of them is K times that of their mean: with `images_per_recording` = K,
+    one pass of the networks does the work of K.
+    """
+
+    model: VAE
+
+    def __init__(self, recipe: VAERecipe, pairs: Pairs, device: torch.device, shard: Shard) -> None:
+        torch.manual_seed(recipe.seed)
+        model = VAE()
+        if recipe.initialisation == "he":
+            initialise(model)
+        model.to(device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        self._recipe, self._heard = recipe, pairs.heard
+        self._sounds = Sounds(LogMel(model.config.features), pairs.recordings)
+        self._images = ImagesOfRecordings(pairs)
+        self._order = EpochOrder(len(pairs.heard), recipe.batch_size, recipe.seed)
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.epochs * self._order.steps_per_epoch,
+            steps_per_epoch=self._order.steps_per_epoch,
+            model=model,
+            modules={"vae": model},
+            optimizers={
+                "vae": torch.optim.AdamW(
+                    model.parameters(), weight_decay=recipe.weight_decay, fused=True
+                )
+            },
+            shard=shard,
+        )
+
+    def phases(self, step: int) -> Sequence[Phase]:
+        """One update of encoder and decoder."""
+        recipe = self._recipe
+        rate = recipe.learning_rate
+        if recipe.schedule == "one-cycle":
+            rate = one_cycle(step, self.steps, rate)
+        warmup = recipe.kl_warmup_epochs * self.steps_per_epoch
+        weights = {"reconstruction": 1.0, "kl": linear_warmup(step, warmup, recipe.kl_weight)}
+        return [Phase("vae", lambda: self._losses(step), weights, rate)]
+
+    def _losses(self, step: int) -> Mapping[str, Tensor]:
+        pairs = self.shard.take(self._order.batch(step))
+        images = self._images.mean_of_several(pairs, self._recipe.images_per_recording)
+        spectrograms = self._sounds.spectrograms(self._heard[pairs], augment=self._recipe.augment)
+        noise = torch.randn(len(pairs), VAE.latent_dim)
+        logits, posterior = self.model(spectrograms.to(self.device), noise.to(self.device))
+        mu, logvar = (part.float() for part in posterior)
+        return {
+            "reconstruction": bernoulli_nll(logits.float(), images.to(self.device)).mean(),
+            "kl": gaussian_kl(mu, logvar).mean(),
+        }
+
+    def preview(self) -> Tensor:
+        """A row for each of some train recordings: the mean's image, then samples."""
+        recordings = torch.arange(_PREVIEW_RECORDINGS) * self._sounds.count // _PREVIEW_RECORDINGS
+        spectrograms = self._sounds.spectrograms(recordings, augment=False).to(self.device)
+        means = self.model.mean_images(spectrograms).unsqueeze(1)
+        samples = self.model.sample_images(spectrograms, _PREVIEW_SAMPLES)
+        return grid(torch.cat([means, samples], 1).flatten(0, 1), 2 * (1 + _PREVIEW_SAMPLES)).cpu()
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:
+        """Posterior collapse: z says nothing of the sound."""
+        if means["kl"] > _COLLAPSED_KL:
+            return None
+        return (
+            f"posterior collapse: q(z|x) holds {means['kl']:.3f} nats, so every clip draws the "
+            f"same picture. Raise --kl-warmup-epochs, lower --kl-weight, or use "
+            f"--initialisation he"
+        )
+
+
+class Sounds:
+    """Recordings as mel power, so that each batch is augmented anew at little cost."""
+
+    def __init__(self, features: LogMel, recordings: Sequence[Tensor]) -> None:
+        lengths = torch.tensor([len(waveform) for waveform in recordings])
+        padded = pad_sequence(list(recordings), batch_first=True)
+        self.count = len(recordings)
+        self._features = features
+        self._power = torch.cat(
+            [
+                features.mel_power(*part)
+                for part in zip(torch.split(padded, 100), torch.split(lengths, 100), strict=True)
+            ]
+        )
+        self._words = features.find_words(self._power)
+
+    def spectrograms(self, recordings: Tensor, *, augment: bool) -> Tensor:
+        """Spectrograms (batch, n_mels, frames) of recordings by number (batch,)."""
+        power, words = self._power[recordings], self._words[recordings]
+        if augment:
+            return augmented(self._features, power, words)
+        return self._features.view(power, words)
+
+
+class ImagesOfRecordings:
+    """The images that were heard with each recording."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._images, self._heard = pairs.images, pairs.heard
+        self._by_recording = pairs.heard.argsort(stable=True)
+        self._counts = torch.bincount(pairs.heard, minlength=len(pairs.recordings))
+        self._begins = self._counts.cumsum(0) - self._counts
+
+    def mean_of_several(self, pairs: Tensor, count: int) -> Tensor:
+        """Each pair's image averaged with ``count`` - 1 more of its recording, drawn at random.
+
+        Args:
+            pairs: Numbers of pairs (batch,).
+            count: Images to average.
+
+        Returns:
+            (batch, 28, 28) in [0, 1].
+
+        """
+        total = self._images[pairs].float()
+        if count > 1:
+            recordings = self._heard[pairs]
+            draw = torch.rand(len(pairs), count - 1) * self._counts[recordings].unsqueeze(1)
+            others = self._by_recording[self._begins[recordings].unsqueeze(1) + draw.long()]
+            total = total + self._images[others].float().sum(1)
+        return total / (255 * count)
+
+
+def initialise(model: VAE) -> None:
+    """Weights that keep the signal's size through the ReLUs (He et al. 2015), and a sharp q(z|x).
+
+    With PyTorch's own initialisation z hardly depends on the sound, noise drowns the rest, and
+    the decoder learns to do without z before the encoder has learnt to use it.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif isinstance(layer, nn.ConvTranspose2d):
+            # Of a 4x4 kernel with stride 2, four taps meet in each output pixel.
+            nn.init.normal_(layer.weight, std=(4 * layer.in_channels) ** -0.5)
+        else:
+            continue
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    nn.init.normal_(model.mu.weight, std=model.mu.in_features**-0.5)
+    nn.init.normal_(model.logvar.weight, std=1e-3)
+    nn.init.constant_(model.logvar.bias, -4.0)
+    with torch.no_grad():
+        last = model.decoder[-1]
+        assert isinstance(last, nn.ConvTranspose2d)
+        last.weight.mul_(0.4)  # begin with grey rather than with random black and white

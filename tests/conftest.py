@@ -1,0 +1,111 @@
+"""What several tests share: small made-up data, real data where it is, and the command line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+# Threads that wait without spinning: tests must not crawl on a machine that is busy otherwise.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiate.datasets.fetch import SOURCES, Source
+from audiate.datasets.fsdd import SPEAKERS
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with the real data sets; skips the test where AUDIATE_DATA does not name one."""
+    folder = os.environ.get("AUDIATE_DATA")
+    if not folder:
+        pytest.skip("AUDIATE_DATA is not set: it names the folder with fsdd/ and mnist/")
+    return Path(folder)
+
+
+@pytest.fixture
+def audiate(tmp_path: Path) -> Command:
+    """Run the command line as a user does, in a folder of its own."""
+
+    def run(
+        *arguments: str | Path, timeout: float = 240, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "audiate", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "200", **env},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+def write_tone(path: Path, *, hertz: float = 440.0, seconds: float = 0.4, rate: int = 8000) -> Path:
+    """A tone that swells and fades, as a sound file."""
+    time = np.arange(round(seconds * rate)) / rate
+    swell = np.sin(np.pi * time / seconds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.5 * swell * np.sin(2 * np.pi * hertz * time), rate)
+    return path
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    """An array of bytes as a gzipped IDX file."""
+    header = bytes([0, 0, 8, values.ndim]) + b"".join(
+        size.to_bytes(4, "big") for size in values.shape
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(header + values.astype(np.uint8).tobytes()))
+
+
+@pytest.fixture
+def tiny_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Made-up data sets: a tone for each digit and speaker, and images of ten bars.
+
+    100 recordings a speaker, 400 train and 100 test images.
+    """
+    root = make_tiny_data(tmp_path / "data")
+    for name, source in tiny_sources().items():
+        monkeypatch.setitem(SOURCES, name, source)
+    return root
+
+
+def make_tiny_data(root: Path) -> Path:
+    """Write the made-up data sets below ``root``."""
+    for number, speaker in enumerate(SPEAKERS):
+        for digit in range(10):
+            for index in range(10):
+                write_tone(
+                    root / "fsdd" / "recordings" / f"{digit}_{speaker}_{index}.wav",
+                    hertz=200 + 300 * digit + 10 * number + index,
+                    seconds=0.1,
+                )
+    for prefix, count in (("train", 400), ("t10k", 100)):
+        labels = np.arange(count) % 10
+        images = np.zeros((count, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[2 * label + 4 : 2 * label + 6, 4:24] = 255
+        write_idx(root / "mnist" / f"{prefix}-images-idx3-ubyte.gz", images)
+        write_idx(root / "mnist" / f"{prefix}-labels-idx1-ubyte.gz", labels)
+    return root
+
+
+def tiny_sources() -> dict[str, Source]:
+    """What counts as whole for the made-up data sets."""
+    return {
+        "fsdd": replace(SOURCES["fsdd"], count=400),
+        # Without the published checksums; an archive's members are not checked by one either.
+        "mnist": replace(SOURCES["mnist"], remotes=(), members=""),
+    }

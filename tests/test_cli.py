@@ -1,0 +1,173 @@
+"""The commands, run as a user runs them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import Command, write_tone
+from PIL import Image
+
+from audiate.cli.demo import CLIPS_FOLDER
+from audiate.cli.draw import picture_names
+
+SEVEN = CLIPS_FOLDER / "seven-rms.flac"
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("", "draw"),
+            ("draw", "--samples"),
+            ("train vae", "--kl-warmup-epochs"),
+            ("train vae-paper", "100"),
+            ("train lenet", "--weight-decay"),
+            ("evaluate", "--protocol"),
+            ("data fetch", "--data-dir"),
+            ("demo", "--out"),
+        ],
+    )
+    def test_each_command_explains_itself(
+        self, audiate: Command, command: str, expected: str
+    ) -> None:
+        done = audiate(*command.split(), "--help")
+        assert done.returncode == 0
+        assert expected in done.stdout
+
+    def test_version(self, audiate: Command) -> None:
+        assert audiate("--version").stdout.startswith("audiate 0.")
+
+    @pytest.mark.parametrize("arguments", [("no-such-command",), ("draw", "--no-such-flag"), ()])
+    def test_what_is_misspelt_exits_with_2(
+        self, audiate: Command, arguments: tuple[str, ...]
+    ) -> None:
+        done = audiate(*arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+class TestDraw:
+    def test_it_writes_what_it_says(self, audiate: Command, tmp_path: Path) -> None:
+        clip = shutil.copy(SEVEN, tmp_path / "my clip.flac")
+        done = audiate("draw", clip, "--samples", "5", "--scale", "2", "--out", "pictures")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "1 clip drawn: see pictures/sheet.png\n"
+        picture = Image.open(tmp_path / "pictures" / "my clip.png")
+        assert picture.mode == "L"
+        assert picture.size == (5 * 28 * 2, 28 * 2)
+        strip = np.asarray(picture)
+        assert np.median(strip) < 30  # black paper
+        assert strip.max() > 200  # white ink
+        assert Image.open(tmp_path / "pictures" / "sheet.png").mode == "RGB"
+
+    def test_the_seed_decides(self, audiate: Command, tmp_path: Path) -> None:
+        for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+            audiate("draw", SEVEN, "--seed", seed, "--out", out)
+        a, b, c = (pixels(tmp_path / out / "seven-rms.png") for out in "abc")
+        assert a.shape == (28, 8 * 28)
+        assert np.array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+    def test_a_clip_is_drawn_alike_whatever_its_neighbours(
+        self, audiate: Command, tmp_path: Path
+    ) -> None:
+        audiate("draw", SEVEN, "--out", "alone")
+        audiate("draw", CLIPS_FOLDER / "two-awb.flac", SEVEN, "--out", "second")
+        alone, second = (pixels(tmp_path / f / "seven-rms.png") for f in ("alone", "second"))
+        assert np.array_equal(alone, second)
+
+    def test_bad_clips_are_named_and_the_others_drawn(
+        self, audiate: Command, tmp_path: Path
+    ) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "empty.wav").touch()
+        (tmp_path / "text.wav").write_text("hello\n" * 50)
+        whole = write_tone(tmp_path / "cut.wav", seconds=2.0).read_bytes()
+        (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+        soundfile.write(tmp_path / "nan.wav", np.full(8000, np.nan), 8000, subtype="FLOAT")
+        soundfile.write(tmp_path / "silence.wav", np.zeros(8000), 8000)
+        soundfile.write(tmp_path / "short.wav", np.ones(24) * 0.5, 8000)
+        soundfile.write(tmp_path / "long.wav", np.zeros(3 * 3600 * 100, np.int16), 100)
+        tone = soundfile.read(write_tone(tmp_path / "tone.wav"))[0]
+        soundfile.write(tmp_path / "seven_channels.wav", np.stack([tone] * 7, 1), 8000)
+        bad = [
+            "missing.wav", "folder", "empty.wav", "text.wav", "cut.wav", "nan.wav",
+            "silence.wav", "short.wav", "long.wav",
+        ]  # fmt: skip
+        done = audiate("draw", SEVEN, *bad, "seven_channels.wav", "--out", "out")
+        assert done.returncode == 2
+        lines = done.stderr.splitlines()
+        assert len(lines) == len(bad), done.stderr
+        for line, name in zip(lines, bad, strict=True):
+            assert line.startswith(f"audiate: error: {name}: ")
+        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+            "seven-rms.png", "seven_channels.png", "sheet.png",
+        ]  # fmt: skip
+
+    def test_an_output_that_cannot_be_written(self, audiate: Command, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        done = audiate("draw", SEVEN, "--out", "file")
+        assert done.returncode == 2
+        assert "file/seven-rms.png: cannot be written" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            ((), "no clips given"),
+            ((str(SEVEN), "--samples", "0"), "--samples 0: give a number of at least 1"),
+            ((str(SEVEN), "--model", "nonsense"), "nonsense: no such model"),
+            ((str(SEVEN), "--model", "lenet-mnist"), "lenet-mnist: a LeNet does not draw"),
+        ],
+    )
+    def test_bad_arguments(
+        self, audiate: Command, arguments: tuple[str, ...], complaint: str
+    ) -> None:
+        done = audiate("draw", *arguments)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert complaint in line
+
+    def test_a_picture_for_each_clip_even_of_one_name(self) -> None:
+        clips = ("a/x.wav", "b/x.flac", "c/X.wav", "sheet.wav", "y.wav")
+        assert picture_names(tuple(map(Path, clips))) == [
+            "x.png", "x-2.png", "X-3.png", "sheet-2.png", "y.png",
+        ]  # fmt: skip
+
+
+class TestDemo:
+    def test_ten_digits_are_drawn_and_read(self, audiate: Command, tmp_path: Path) -> None:
+        done = audiate("demo")
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "out" / "demo").glob("*.png"))) == 11
+        words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+        for digit, word in enumerate(words):
+            (line,) = [line for line in done.stdout.splitlines() if line.startswith(word)]
+            read = line.split("read as ")[1].split()
+            assert read.count(str(digit)) > len(read) / 2, line
+
+
+class TestTrainAndEvaluate:
+    @pytest.mark.parametrize("command", ["train lenet", "train vae", "evaluate vae-fsdd"])
+    def test_without_data_they_say_how_to_get_it(
+        self, audiate: Command, tmp_path: Path, command: str
+    ) -> None:
+        done = audiate(*command.split(), "--data-dir", tmp_path / "nothing")
+        assert done.returncode == 2
+        line = done.stderr.splitlines()[-1]
+        assert "audiate data fetch" in line
+        assert "Traceback" not in done.stderr
+
+    def test_a_setting_out_of_range(self, audiate: Command) -> None:
+        done = audiate("train", "vae", "--epochs", "0")
+        assert done.returncode == 2
+        assert "--epochs 0" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,165 @@
+"""What holds for every registered model, and for each by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import audiate
+from audiate.errors import InputError
+from audiate.models import MODELS, VAE, Drawer, LeNet, Posterior, PretrainedModel, Provenance
+from audiate.models.pretrained import pack, unpack
+
+EVERY_MODEL = pytest.mark.parametrize("cls", MODELS.values(), ids=list(MODELS))
+EVERY_DRAWER = pytest.mark.parametrize(
+    "cls", [c for c in MODELS.values() if issubclass(c, Drawer)], ids=lambda c: c.model_type
+)
+
+
+def made(cls: type[PretrainedModel]) -> PretrainedModel:
+    torch.manual_seed(0)
+    return cls(cls.config_class()).eval()
+
+
+def tone(hertz: float = 500.0) -> torch.Tensor:
+    return 0.5 * torch.sin(torch.arange(4000) * 2 * torch.pi * hertz / 8000)
+
+
+def test_parameter_counts_are_the_papers() -> None:
+    assert LeNet().num_parameters() == 61_706
+    assert VAE().num_parameters() == 20_950_529
+
+
+class TestEveryModel:
+    @EVERY_MODEL
+    @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+    def test_saved_and_loaded_it_is_the_same(
+        self, cls: type[PretrainedModel], storage: str, tmp_path: Path
+    ) -> None:
+        model = made(cls)
+        model.provenance = Provenance("recipe", {"seed": 3, "name": None}, {"torch": "2"})
+        model.save_pretrained(tmp_path / "m", storage=storage, card="# A card\n")  # type: ignore[arg-type]
+        again = audiate.load(tmp_path / "m")
+        assert type(again) is cls
+        assert again.config == model.config
+        assert again.provenance == model.provenance
+        assert (tmp_path / "m" / "README.md").read_text() == "# A card\n"
+        for name, weight in model.state_dict().items():
+            restored = again.state_dict()[name]
+            largest = weight.abs().amax(tuple(range(1, weight.ndim)), keepdim=True)
+            bound = {"float32": 0.0, "float16": 1e-3, "int8": 0.5 / 127 + 1e-6}[storage]
+            assert ((restored - weight).abs() <= bound * largest + 1e-7).all(), name
+        assert not list((tmp_path / "m").glob("*.part"))
+
+    @EVERY_MODEL
+    def test_int8_takes_little_more_than_a_byte_a_weight(
+        self, cls: type[PretrainedModel], tmp_path: Path
+    ) -> None:
+        model = made(cls)
+        model.save_pretrained(tmp_path, storage="int8")
+        size = (tmp_path / "model.safetensors").stat().st_size
+        assert size < 1.1 * model.num_parameters() + 8000
+
+    @EVERY_MODEL
+    def test_nothing_but_the_documented_files_is_written(
+        self, cls: type[PretrainedModel], tmp_path: Path
+    ) -> None:
+        made(cls).save_pretrained(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+        assert json.loads((tmp_path / "config.json").read_text())["model_type"] == cls.model_type
+
+    @EVERY_MODEL
+    def test_from_pretrained_knows_its_own_kind(
+        self, cls: type[PretrainedModel], tmp_path: Path
+    ) -> None:
+        made(cls).save_pretrained(tmp_path)
+        assert isinstance(cls.from_pretrained(tmp_path), cls)
+        other = next(c for c in MODELS.values() if c is not cls)
+        with pytest.raises(InputError, match=f"holds a {cls.__name__}, not a {other.__name__}"):
+            other.from_pretrained(tmp_path)
+
+
+class TestEveryDrawer:
+    @EVERY_DRAWER
+    def test_images_are_images(self, cls: type[Drawer]) -> None:
+        drawn = made(cls).draw(tone(), sample_rate=8000, samples=3)  # type: ignore[operator]
+        assert drawn.shape == (3, 28, 28)
+        assert drawn.dtype == torch.float32
+        assert 0 <= drawn.min() <= drawn.max() <= 1
+
+    @EVERY_DRAWER
+    def test_same_clip_and_seed_same_images(self, cls: type[Drawer]) -> None:
+        model = made(cls)
+        assert isinstance(model, Drawer)
+        first = model.draw(tone(), sample_rate=8000, seed=1)
+        model.draw(tone(900), sample_rate=8000, seed=2)  # what went before does not matter
+        assert torch.equal(model.draw(tone(), sample_rate=8000, seed=1), first)
+        assert not torch.equal(model.draw(tone(), sample_rate=8000, seed=2), first)
+        # More samples are more of the same.
+        assert torch.allclose(model.draw(tone(), sample_rate=8000, seed=1, samples=12)[:8], first)
+
+    @EVERY_DRAWER
+    def test_any_rate_and_any_array(self, cls: type[Drawer]) -> None:
+        model = made(cls)
+        assert isinstance(model, Drawer)
+        time = torch.arange(22_050) / 44_100
+        fine = 0.5 * torch.sin(2 * torch.pi * 500 * time)
+        coarse = model.hear(tone(), sample_rate=8000)
+        assert (model.hear(fine.numpy(), sample_rate=44_100) - coarse).abs().mean() < 0.02
+        assert torch.equal(model.hear(torch.stack([tone(), tone()]), sample_rate=8000), coarse)
+
+    @EVERY_DRAWER
+    def test_silence_is_refused(self, cls: type[Drawer]) -> None:
+        with pytest.raises(InputError, match="silent"):
+            made(cls).draw(torch.zeros(8000), sample_rate=8000)  # type: ignore[operator]
+
+
+class TestVAE:
+    def test_shapes_follow_the_papers_table(self) -> None:
+        model = VAE()
+        posterior = model.encode(torch.rand(2, 48, 48))
+        assert [part.shape for part in posterior] == [(2, 64), (2, 64)]
+        assert model.decode(posterior.mu).shape == (2, 28, 28)
+        assert model.encoder[:4](torch.rand(1, 1, 48, 48)).shape == (1, 128, 10, 10)
+
+    def test_the_sample_has_the_posteriors_moments(self) -> None:
+        posterior = Posterior(torch.full((1, 2), 3.0), torch.tensor([[0.0, 2.0]]))
+        noise = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(0))
+        samples = posterior.sample(noise)
+        torch.testing.assert_close(samples.mean(0), posterior.mu[0], atol=0.03, rtol=0)
+        torch.testing.assert_close(
+            samples.std(0), (posterior.logvar[0] / 2).exp(), rtol=0.01, atol=0
+        )
+
+    def test_without_spread_samples_are_the_mean(self) -> None:
+        model = VAE().eval()
+        with torch.no_grad():
+            model.logvar.weight.zero_()
+            model.logvar.bias.fill_(-60)
+        spectrogram = torch.rand(2, 48, 48)
+        samples = model.sample_images(spectrogram, 3)
+        means = model.mean_images(spectrogram).unsqueeze(1).expand(-1, 3, -1, -1)
+        torch.testing.assert_close(samples, means)
+
+
+class TestStorage:
+    def test_eight_bits_are_rounded_to_nearest(self) -> None:
+        state = {"w": torch.tensor([[1.27, -0.014, 0.016], [0.0, 0.0, 0.0]])}
+        packed = pack(state, "int8")
+        assert packed["w"].tolist() == [[127, -1, 2], [0, 0, 0]]
+        torch.testing.assert_close(unpack(packed)["w"][0], torch.tensor([1.27, -0.01, 0.02]))
+
+    def test_vectors_and_counts_are_kept_exactly(self) -> None:
+        state = {"bias": torch.randn(5), "steps": torch.tensor(70_000)}
+        restored = unpack(pack(state, "int8"))
+        assert torch.equal(restored["bias"], state["bias"])
+        assert torch.equal(restored["steps"], state["steps"])
+
+    def test_stored_as_integers(self, tmp_path: Path) -> None:
+        LeNet().save_pretrained(tmp_path, storage="int8")
+        stored = load_file(tmp_path / "model.safetensors")
+        assert stored["classifier.0.weight"].dtype == torch.int8

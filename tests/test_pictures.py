@@ -1,0 +1,62 @@
+"""Pictures, read back with Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from audiate.errors import InputError
+from audiate.pictures import SheetRow, grid, heat_map, save_image, save_sheet, side_by_side
+
+
+def test_side_by_side_keeps_each_image() -> None:
+    images = torch.rand(3, 28, 28)
+    strip = side_by_side(images)
+    assert strip.shape == (28, 84)
+    assert torch.equal(strip[:, 28:56], images[1])
+
+
+def test_grid_fills_the_last_row_with_black() -> None:
+    picture = grid(torch.ones(5, 4, 4), columns=3)
+    assert picture.shape == (8, 12)
+    assert picture[4:, 8:].sum() == 0
+    assert picture.sum() == 5 * 16
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_saved_pixels_are_the_tensors(tmp_path: Path, scale: int) -> None:
+    picture = torch.rand(28, 56)
+    save_image(picture, tmp_path / "deep" / "x.png", scale=scale)
+    image = Image.open(tmp_path / "deep" / "x.png")
+    assert image.mode == "L"
+    assert image.size == (56 * scale, 28 * scale)
+    pixels = np.asarray(image)[::scale, ::scale] / 255
+    np.testing.assert_allclose(pixels, picture.numpy(), atol=0.5 / 255 + 1e-6)
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"x\.png: cannot be written"):
+        save_image(torch.zeros(2, 2), tmp_path / "file" / "x.png")
+
+
+def test_heat_map_has_low_bands_below_and_grows_lighter() -> None:
+    ramp = torch.linspace(0, 1, 48).unsqueeze(1).expand(48, 10)
+    light = heat_map(ramp).astype(float).mean(2)
+    assert (np.diff(light[::-1, 0]) >= 0).all()
+    assert light[0, 0] > light[-1, 0] + 100
+
+
+def test_sheet_has_a_row_for_each_clip(tmp_path: Path) -> None:
+    rows = [SheetRow(f"{n}.wav", torch.rand(48, 48), torch.ones(4, 28, 28)) for n in range(3)]
+    save_sheet(rows[:1], tmp_path / "one.png")
+    save_sheet(rows, tmp_path / "three.png")
+    one, three = (Image.open(tmp_path / f"{name}.png") for name in ("one", "three"))
+    assert three.width == one.width
+    assert three.height > 2 * one.height
+    white = (np.asarray(three).min(2) == 255).sum()
+    assert white >= 3 * 4 * 84 * 84

@@ -1,0 +1,45 @@
+"""What ships: small, documented, trained without the clips it is scored on, and the clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import audiate
+from audiate.cli.demo import CLIPS_FOLDER
+from audiate.hub import SHIPPED_FOLDER, shipped_models
+
+MIB = 2**20
+
+
+def test_all_weights_together_stay_small() -> None:
+    sizes = [path.stat().st_size for path in SHIPPED_FOLDER.rglob("*") if path.is_file()]
+    assert sum(sizes) < 90 * MIB
+    assert max(sizes) < 50 * MIB
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_each_has_a_card_and_says_how_it_was_made(name: str) -> None:
+    folder = SHIPPED_FOLDER / name
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md", "config.json", "model.safetensors",
+    }  # fmt: skip
+    provenance = audiate.load(name).provenance
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"audiate train {provenance.recipe}" in card
+    assert f"audiate evaluate {name}" in card
+    assert provenance.settings["seed"] == 0
+
+
+def test_the_clips_are_ten_short_words_in_several_voices() -> None:
+    clips = sorted(CLIPS_FOLDER.glob("*.flac"))
+    assert {clip.stem.split("-")[0] for clip in clips} == {
+        *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    }  # fmt: skip
+    assert len({clip.stem.split("-", 1)[1] for clip in clips}) >= 4
+    for clip in clips:
+        info = soundfile.info(clip)
+        assert 0.2 < info.duration < 1.5
+        assert Path(clip).stat().st_size < 60_000
