@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiate.datasets.fetch import SOURCES, Source
 from audiate.datasets.fsdd import SPEAKERS
+from audiate.datasets.sources import SOURCES, Source
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -22,14 +22,13 @@ import pytest
 
 from audiate.cli.data import FetchCommand, ListCommand
 from audiate.datasets import fetch as module
-from audiate.datasets.fetch import (
+from audiate.datasets.fetch import Transfer, fetch
+from audiate.datasets.sources import (
     SOURCES,
     Remote,
     Source,
     State,
-    Transfer,
     data_root,
-    fetch,
     inspect,
     require,
 )

@@ -192,7 +192,7 @@ class TestTasks:
 _TINY = """
 import sys; sys.path.insert(0, {tests!r})
 from conftest import tiny_sources
-from audiate.datasets.fetch import SOURCES
+from audiate.datasets.sources import SOURCES
 SOURCES.update(tiny_sources())
 from audiate.cli import main
 sys.exit(main())

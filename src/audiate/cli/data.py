@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from audiate.datasets.fetch import (
+from audiate.datasets.fetch import Report, Transfer, fetch
+from audiate.datasets.sources import (
     SOURCES,
-    Report,
     State,
-    Transfer,
     data_root,
-    fetch,
     find_source,
     inspect,
     locate_root,

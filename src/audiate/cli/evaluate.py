@@ -40,7 +40,7 @@ class Evaluate:
         """Evaluate and print; the exit status."""
         if self.seeds < 1:
             raise InputError(f"--seeds {self.seeds}: give at least 1")
-        from audiate.datasets.fetch import data_root
+        from audiate.datasets.sources import data_root
         from audiate.evaluate import evaluate
 
         report = evaluate(

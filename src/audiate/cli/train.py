@@ -72,7 +72,7 @@ Trainings = (
 
 def train(name: str, recipe: LeNetRecipe | VAERecipe, options: RunOptions) -> int:
     """Train by a recipe; the exit status, 130 after Ctrl-C."""
-    from audiate.datasets.fetch import data_root
+    from audiate.datasets.sources import data_root
     from audiate.training.loop import Interrupted, LoopOptions
     from audiate.training.tasks import run_recipe
 

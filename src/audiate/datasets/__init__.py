@@ -1,1 +1,1 @@
-"""Data sets: where they are (`fetch`), what is in them, and how sound and image are paired."""
+"""Data sets: where they are (`sources`), how they get there (`fetch`), what is in them."""

@@ -1,173 +1,34 @@
-"""Where data sets are kept, whether a copy of one is whole, and how to download it.
-
-Everything lies below one data folder (`data_root`), laid out as the publishers lay it out. A data
-set is one entry of `SOURCES`; loaders call `require`, the command line calls `inspect` and `fetch`.
-"""
+"""Download data sets: with mirrors, checksums, progress and resume."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import os
 import re
-import shlex
 import shutil
 import sys
 import tarfile
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from audiate.datasets.sources import (
+    Remote,
+    Source,
+    State,
+    checksum_problem,
+    fetch_command,
+    find_source,
+    inspect,
+    is_sound,
+    require,
+)
 from audiate.errors import InputError
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and seconds without a single byte
 BACKOFF = (0.5, 1.0, 2.0)  # seconds before each new try after a cut connection
 _BLOCK = 1 << 16  # bytes read at a time: at most this much is lost when a connection is cut
 _STAGE = ".fetch"  # inside the data set's folder, hence on its file system: os.replace is atomic
-
-
-@dataclass(frozen=True)
-class Remote:
-    """One file to download.
-
-    Attributes:
-        urls: Where to get it; the mirrors are tried in this order.
-        filename: Its name on disk.
-        sha256: Checksum of the file, or of its content where ``unpacked`` is set.
-        size: Published size in bytes, for progress only; mirrors may pack differently.
-        unpacked: The file is a gzip and ``sha256`` is that of what it holds, because the same
-            content is packed in different gzips around the world.
-
-    """
-
-    urls: tuple[str, ...]
-    filename: str
-    sha256: str
-    size: int
-    unpacked: bool = False
-
-
-@dataclass(frozen=True)
-class Source:
-    """A published data set: where it comes from, and what a whole copy of it holds.
-
-    Attributes:
-        name: What the command line calls it.
-        title: What it is, in a few words.
-        licence: Licence of the data.
-        homepage: Page of its publishers.
-        folder: Where it lies below the data folder, with forward slashes.
-        remotes: The files to download.
-        required: Pattern of the paths below ``folder`` (with forward slashes) that make a whole
-            copy. Other files may lie beside them.
-        count: How many paths of a whole copy match ``required``.
-        noun: What those files are, in the plural.
-        members: Set if the remotes are tar archives: the pattern of the members to install, whose
-            group ``path`` is the path below ``folder``. It must not be able to match "..".
-            Without it, the remotes themselves are installed.
-
-    """
-
-    name: str
-    title: str
-    licence: str
-    homepage: str
-    folder: str
-    remotes: tuple[Remote, ...]
-    required: str
-    count: int
-    noun: str
-    members: str | None = None
-
-
-def _mnist(filename: str, sha256: str, size: int) -> Remote:
-    mirrors = (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    )
-    return Remote(tuple(url + filename for url in mirrors), filename, sha256, size, unpacked=True)
-
-
-SOURCES: dict[str, Source] = {
-    "fsdd": Source(
-        name="fsdd",
-        title="Free Spoken Digit Dataset: spoken digits, 8 kHz",
-        licence="CC BY-SA 4.0",
-        homepage="https://github.com/Jakobovski/free-spoken-digit-dataset",
-        folder="fsdd/recordings",
-        remotes=(
-            Remote(
-                urls=(
-                    "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.9.tar.gz",
-                ),
-                filename="free-spoken-digit-dataset-1.0.9.tar.gz",
-                sha256="8bc44cde129d505cbbb6b365c09f80c663f2aa77578afc634e6141a2f87100c0",
-                size=11_975_353,
-            ),
-        ),
-        # The four speakers of the paper; the release has two more, which may be there as well.
-        required=r"[0-9]_(jackson|nicolas|theo|yweweler)_[1-4]?[0-9]\.wav",
-        count=2000,
-        noun="recordings",
-        members=r"[^/]+/recordings/(?P<path>[0-9]_[a-z]+_[0-9]+\.wav)",
-    ),
-    "mnist": Source(
-        name="mnist",
-        title="MNIST: images of handwritten digits, 28 x 28",
-        licence="CC BY-SA 3.0",
-        homepage="http://yann.lecun.com/exdb/mnist/",
-        folder="mnist",
-        remotes=(
-            _mnist(
-                "train-images-idx3-ubyte.gz",
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                9_912_422,
-            ),
-            _mnist(
-                "train-labels-idx1-ubyte.gz",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                28_881,
-            ),
-            _mnist(
-                "t10k-images-idx3-ubyte.gz",
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                1_648_877,
-            ),
-            _mnist(
-                "t10k-labels-idx1-ubyte.gz",
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-                4_542,
-            ),
-        ),
-        required=r"(train|t10k)-(images-idx3|labels-idx1)-ubyte\.gz",
-        count=4,
-        noun="files",
-    ),
-}
-
-
-class State(StrEnum):
-    """How much of a data set is there."""
-
-    ABSENT = "absent"
-    INCOMPLETE = "incomplete"
-    DAMAGED = "damaged"
-    WHOLE = "whole"
-
-
-@dataclass(frozen=True)
-class Status:
-    """What `inspect` found: the state, a short line such as "4 of 4 files", and the folder."""
-
-    state: State
-    detail: str
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -189,94 +50,6 @@ class Transfer:
 
 
 Report = Callable[[Transfer], None]
-
-
-def locate_root(data_dir: Path | str | None = None) -> tuple[Path, str]:
-    """Choose the data folder, and say what named it: the first of these that is set.
-
-    ``data_dir`` ("--data-dir"), the environment ("AUDIATE_DATA"), the user's cache folder
-    ("default cache").
-    """
-    if data_dir is not None:
-        return Path(data_dir).expanduser(), "--data-dir"
-    if named := os.environ.get("AUDIATE_DATA"):
-        return Path(named).expanduser(), "AUDIATE_DATA"
-    return user_cache_path("audiate") / "data", "default cache"
-
-
-def data_root(data_dir: Path | str | None = None) -> Path:
-    """Return the data folder that `locate_root` chooses; it need not exist yet.
-
-    Raises:
-        InputError: A file is there, or a folder above it is closed to this user.
-
-    """
-    root, reason = locate_root(data_dir)
-    try:
-        problem = "is a file" if root.is_file() else None
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-    if problem:
-        raise InputError(
-            f"{root}: the data folder ({reason}) {problem}; "
-            "name another folder with --data-dir or AUDIATE_DATA"
-        )
-    return root
-
-
-def inspect(source: Source, root: Path) -> Status:
-    """Tell how much of ``source`` is below the data folder ``root``, and whether it is sound.
-
-    A downloaded file is hashed in full (MNIST: about 0.3 s); of a wav only the header is compared
-    with the file's size. A damaged file weighs more than a missing one.
-    """
-    folder = root / source.folder
-    try:
-        present = _present(source, folder)
-    except OSError as error:
-        return Status(State.DAMAGED, f"cannot be read: {error.strerror}", folder)
-    problems = [
-        f"{path} {problem}" for path in present if (problem := _problem(source, folder / path))
-    ]
-    if problems:
-        more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
-        return Status(State.DAMAGED, problems[0] + more, folder)
-    detail = f"{len(present):,} of {source.count:,} {source.noun}"
-    if len(present) >= source.count:
-        return Status(State.WHOLE, detail, folder)
-    return Status(State.INCOMPLETE if present else State.ABSENT, detail, folder)
-
-
-def require(name: str, root: Path) -> Path:
-    """Return the folder of the data set ``name`` below ``root``, whole.
-
-    This is `inspect` in full and has no quicker mode: a file cut short is found here, by name,
-    and not inside a decoder.
-
-    Raises:
-        InputError: No such data set, or its copy is absent, incomplete or damaged.
-
-    """
-    source = find_source(name)
-    status = inspect(source, root)
-    if status.state is State.WHOLE:
-        return status.folder
-    raise InputError(
-        f"{name} is {status.state} in {status.folder} ({status.detail}); "
-        f"run `{_command(name, root)}`, or name another folder with --data-dir or AUDIATE_DATA"
-    )
-
-
-def find_source(name: str) -> Source:
-    """Look ``name`` up in `SOURCES`.
-
-    Raises:
-        InputError: There is no such data set.
-
-    """
-    if name not in SOURCES:
-        raise InputError(f"{name}: no data set of this name; choose among {', '.join(SOURCES)}")
-    return SOURCES[name]
 
 
 def fetch(name: str, root: Path, progress: Report = lambda _: None) -> Path:
@@ -307,11 +80,12 @@ def fetch(name: str, root: Path, progress: Report = lambda _: None) -> Path:
                 target = folder / remote.filename
                 if source.members is not None:
                     _unpack(source, _download(remote, stage, progress), folder)
-                elif not _sound(source, target):
+                elif not is_sound(source, target):
                     _download(remote, stage, progress).replace(target)
     except _TransferError as error:
         raise InputError(
-            f"{name}: {error}; check the network connection and run `{_command(name, root)}` again"
+            f"{name}: {error}; check the network connection "
+            f"and run `{fetch_command(name, root)}` again"
         ) from error
     except OSError as error:
         raise InputError(
@@ -320,71 +94,6 @@ def fetch(name: str, root: Path, progress: Report = lambda _: None) -> Path:
             "or name another folder with --data-dir or AUDIATE_DATA"
         ) from error
     return require(name, root)
-
-
-def _command(name: str, root: Path) -> str:
-    """Spell the command that fetches ``name`` into ``root``."""
-    command = f"audiate data fetch {name}"
-    if root != locate_root()[0]:
-        command += f" --data-dir {shlex.quote(str(root))}"
-    return command
-
-
-def _present(source: Source, folder: Path) -> list[str]:
-    """List the required files that are there, as sorted paths below ``folder``."""
-    unreadable: list[OSError] = []
-    found = sorted(
-        path
-        for parent, _, names in os.walk(folder, onerror=unreadable.append)
-        for name in names
-        if re.fullmatch(
-            source.required, path := (Path(parent) / name).relative_to(folder).as_posix()
-        )
-    )
-    for error in unreadable:
-        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            raise error
-    return found
-
-
-def _sound(source: Source, path: Path) -> bool:
-    return path.exists() and _problem(source, path) is None
-
-
-def _problem(source: Source, path: Path) -> str | None:
-    """Say in a few words what is wrong with an installed file; None if it is sound."""
-    try:
-        if path.stat().st_size == 0:
-            return "is empty"
-        if source.members is None:
-            remote = next(r for r in source.remotes if r.filename == path.name)
-            return _checksum_problem(path, remote)
-        if path.suffix == ".wav":
-            return _wav_problem(path)
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None
-
-
-def _wav_problem(path: Path) -> str | None:
-    with path.open("rb") as file:
-        header = file.read(12)
-        size = os.fstat(file.fileno()).st_size
-    if len(header) < 12 or header[:4] != b"RIFF" or header[8:] != b"WAVE":
-        return "is not a wav file"
-    promised = 8 + int.from_bytes(header[4:8], "little")
-    return f"is cut short: {size:,} of {promised:,} bytes" if promised > size else None
-
-
-def _checksum_problem(path: Path, remote: Remote) -> str | None:
-    try:
-        with gzip.open(path) if remote.unpacked else path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except EOFError:
-        return "is cut short"
-    except (gzip.BadGzipFile, zlib.error):
-        return "is not a sound gzip file"
-    return None if digest == remote.sha256 else "does not match the published checksum"
 
 
 @contextmanager
@@ -435,7 +144,7 @@ def _download(remote: Remote, stage: Path, report: Report) -> Path:
             except _TransferError as error:
                 failures.append(str(error))
                 break
-            problem = _checksum_problem(part, remote)
+            problem = checksum_problem(part, remote)
             if problem is None:
                 return part
             part.unlink()
@@ -534,7 +243,7 @@ def _unpack(source: Source, archive: Path, folder: Path) -> None:
             if match is None or not member.isreg():  # a link could point anywhere
                 continue
             target = folder / match["path"]
-            if _sound(source, target):
+            if is_sound(source, target):
                 continue
             content = tar.extractfile(member)
             assert content is not None  # None stands for what is not a regular file

@@ -56,7 +56,7 @@ def load_pairs(
     procedure to combine MNIST with FSDD".
 
     Args:
-        root: Data folder, as from `audiate.datasets.fetch.data_root`.
+        root: Data folder, as from `audiate.datasets.sources.data_root`.
         sample_rate: Bring recordings to this rate, in Hz.
         seed: Determines the split and the pairing.
         held_out_speaker: Test on this speaker alone, train on the others.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -291,6 +293,7 @@ def launch(device: str, precision: str) -> Fabric:
         raise InputError("--device cuda: no CUDA device here; use --device cpu")
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
+    _keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
     fabric = Fabric(
         accelerator=device,
@@ -301,6 +304,19 @@ def launch(device: str, precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one; elsewhere, do nothing.
+
+    By default it gives every large block back to the kernel, which clears its pages anew: for the
+    VAE's 200 MB a step, a quarter of the time on a CPU.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
+        mallopt(m_mmap_threshold, 2**30)
+        mallopt(m_trim_threshold, 2**31 - 1)
 
 
 def _resolve_precision(options: LoopOptions, bf16_pays: bool) -> str:
