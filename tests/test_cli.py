@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -123,7 +124,10 @@ class TestDraw:
         ("arguments", "complaint"),
         [
             ((), "no clips given"),
-            ((str(SEVEN), "--samples", "0"), "--samples 0: give a number of at least 1"),
+            ((str(SEVEN), "--samples", "0"), "--samples 0: give 1 to 1000"),
+            ((str(SEVEN), "--samples", "1000000000"), "--samples 1000000000: give 1 to 1000"),
+            ((str(SEVEN), "--scale", "99999999999999999999"), "give 1 to 64"),
+            ((str(SEVEN), "--seed", "-1"), "--seed -1: give 0 to"),
             ((str(SEVEN), "--model", "nonsense"), "nonsense: no such model"),
             ((str(SEVEN), "--model", "lenet-mnist"), "lenet-mnist: a LeNet does not draw"),
         ],
@@ -135,6 +139,29 @@ class TestDraw:
         assert done.returncode == 2
         (line,) = done.stderr.splitlines()
         assert complaint in line
+
+    def test_names_that_are_hard_to_handle(self, audiate: Command, tmp_path: Path) -> None:
+        odd = tmp_path / os.fsdecode(b"b\xffd \xe4.flac")
+        shutil.copy(SEVEN, odd)
+        os.mkfifo(tmp_path / "pipe.wav")
+        (tmp_path / "dangling.wav").symlink_to("nowhere")
+        bad = ["pipe.wav", "dangling.wav", "z" * 300 + ".wav", "two\nlines.wav"]
+        done = audiate("draw", *bad, odd, SEVEN, timeout=60)
+        assert done.returncode == 2
+        lines = done.stderr.splitlines()
+        assert len(lines) == len(bad), done.stderr
+        for line, name in zip(lines, bad, strict=True):
+            assert line.startswith(f"audiate: error: {name.replace(chr(10), chr(92) + 'n')}: ")
+        assert len(list((tmp_path / "out").glob("*.png"))) == 3
+
+    def test_a_sheet_that_cannot_be_written_is_not_announced(
+        self, audiate: Command, tmp_path: Path
+    ) -> None:
+        (tmp_path / "out" / "sheet.png").mkdir(parents=True)
+        done = audiate("draw", SEVEN)
+        assert done.returncode == 2
+        assert "sheet.png: cannot be written" in done.stderr
+        assert done.stdout == "1 clip drawn: into out\n"
 
     def test_a_picture_for_each_clip_even_of_one_name(self) -> None:
         clips = ("a/x.wav", "b/x.flac", "c/X.wav", "sheet.wav", "y.wav")

@@ -49,14 +49,15 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
 
     """
     path = Path(path)
-    _check_is_file(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        _check_is_file(path)
+        # Opened by us: libsndfile takes no name that is not Unicode.
+        with path.open("rb") as content, soundfile.SoundFile(content) as file:
             _check_length(path, file)
             samples = file.read(dtype="float32", always_2d=True)
             rate, promised = file.samplerate, file.frames
     except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).split(": ")[-1].strip().rstrip(".")
+        reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
         raise InputError(
             f"{path}: cannot be read as sound ({reason}); convert it to wav or flac"
         ) from error
@@ -76,7 +77,9 @@ def _check_is_file(path: Path) -> None:
         raise InputError(f"{path}: is a folder; name the sound files in it, as in {path}/*.wav")
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    if path.is_file() and path.stat().st_size == 0:
+    if not path.is_file():
+        raise InputError(f"{path}: is a pipe or a device; save the sound to a file first")
+    if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; copy it again")
 
 
@@ -223,7 +226,7 @@ class LogMel(nn.Module):
 
         """
         if lengths is None:
-            lengths = torch.full((len(waveforms),), waveforms.shape[1], device=waveforms.device)
+            lengths = torch.full((len(waveforms),), waveforms.shape[1])
         power = self.mel_power(waveforms, lengths)
         return self.view(power, self.find_words(power))
 
@@ -239,7 +242,8 @@ class LogMel(nn.Module):
         for begin in range(0, len(recordings), 100):
             chunk = recordings[begin : begin + 100]
             lengths = torch.tensor([len(waveform) for waveform in chunk])
-            parts.append(self(pad_sequence(list(chunk), batch_first=True), lengths))
+            padded = pad_sequence(list(chunk), batch_first=True)
+            parts.append(self(padded.to(self.window.device), lengths))
         return torch.cat(parts)
 
     def mel_power(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -258,7 +262,8 @@ class LogMel(nn.Module):
         )
         power = self.filters @ (spectrum.real.square() + spectrum.imag.square())
         begins = torch.arange(power.shape[-1], device=power.device) * self.config.hop_length
-        return power * (begins <= lengths.unsqueeze(1)).unsqueeze(1)
+        inside = begins <= lengths.to(power.device).unsqueeze(1)
+        return power * inside.unsqueeze(1)
 
     def find_words(self, power: Tensor) -> Tensor:
         """First and last frame (batch, 2) that are louder, over 25 ms, than what surrounds a word.

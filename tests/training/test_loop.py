@@ -192,6 +192,12 @@ class TestResuming:
         with pytest.raises(InputError, match=r"other settings \(learning_rate was 0.01\)"):
             train(tmp_path, ToyRecipe(steps=20, learning_rate=0.1), resume=True)
 
+    def test_another_precision_cannot_be_resumed(self, tmp_path: Path) -> None:
+        train(tmp_path, ToyRecipe(steps=20))
+        options = LoopOptions(tmp_path, True, "cpu", "bf16")
+        with pytest.raises(InputError, match=r"--precision bf16: the run in .* began with float32"):
+            fit("toy", ToyRecipe(steps=20), ToyTask, options, bf16_pays=True)  # type: ignore[arg-type]
+
     @pytest.mark.parametrize("content", [b"", b"text", None])
     def test_a_damaged_checkpoint_is_named(self, tmp_path: Path, content: bytes | None) -> None:
         train(tmp_path, ToyRecipe(steps=20))
@@ -252,7 +258,7 @@ class TestWhatIsWritten:
 
         options = LoopOptions(tmp_path, True, "cpu", "float32", 0.0)
         with pytest.raises(
-            InputError, match=r"diverged: (real|fake) is nan .* Lower the learning rate"
+            InputError, match=r"diverged, (real|fake) is nan .* there is sound; lower --learning"
         ):
             fit("toy", recipe, make_task, options, bf16_pays=False, quiet=True)
         saved = state(tmp_path)

@@ -137,9 +137,14 @@ class TestTasks:
 
     @pytest.mark.parametrize(
         ("wrong", "complaint"),
-        [({"epochs": 0}, "--epochs 0"), ({"batch_size": -1}, "--batch-size -1")],
+        [
+            ({"epochs": 0}, "--epochs 0: give at least 1"),
+            ({"batch_size": -1}, "--batch-size -1: give 1 to 60000"),
+            ({"learning_rate": float("nan")}, "--learning-rate nan"),
+            ({"seed": -1}, "--seed -1"),
+        ],
     )
-    def test_settings_out_of_range(self, wrong: dict[str, int], complaint: str) -> None:
+    def test_settings_out_of_range(self, wrong: dict[str, float], complaint: str) -> None:
         for recipe in (LeNetRecipe(), VAERecipe()):
             with pytest.raises(InputError, match=complaint):
                 replace(recipe, **wrong)  # type: ignore[arg-type]

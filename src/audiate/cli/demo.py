@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiate.cli.draw import DEFAULT_MODEL, SHEET_NAME, Draw, draw_clips, load_drawer
+from audiate.cli.draw import DEFAULT_MODEL, Draw, draw_clips, load_drawer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,19 +28,18 @@ class Demo:
         """Draw them and say where to look; the exit status."""
         clips = tuple(sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit))
         begun = time.perf_counter()
-        rows, errors = draw_clips(
+        drawn = draw_clips(
             load_drawer(DEFAULT_MODEL), Draw(clips, out=self.out, samples=8, scale=4)
         )
         seconds = time.perf_counter() - begun
-        for row in rows:
+        for row in drawn.rows:
             said, voice = Path(row.title).stem.split("-", 1)
             read = " ".join(map(str, read_digits(row.drawings).tolist()))
             print(f"{said:<6} (voice {voice:<12}) drawn {len(row.drawings)} times, read as {read}")
-        for error in errors:
-            print(f"audiate: error: {error}", file=sys.stderr)
-        print(f"{len(rows)} clips in {seconds:.1f} s; look at {self.out / SHEET_NAME}")
-        print("your own recordings: audiate draw CLIP...")
-        return 2 if errors else 0
+        if drawn.sheet:
+            print(f"{drawn.count} clips in {seconds:.1f} s; look at {drawn.sheet}")
+            print("your own recordings: audiate draw CLIP...")
+        return 2 if drawn.errors else 0
 
 
 def _digit(clip: Path) -> int:

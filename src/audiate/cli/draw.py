@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from audiate.errors import InputError
+from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
     from audiate.models import Drawer
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "vae-fsdd"
 SHEET_NAME = "sheet.png"
+_SHEET_ROWS = 100  # more would be no picture any more
+_SHEET_SAMPLES = 16
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Draw:
     """Draw the digit that is spoken in each clip.
 
     Writes OUT/<clip>.png, SAMPLES images of 28x28 side by side, and OUT/sheet.png, which shows
-    every clip's spectrogram beside its drawings. A clip that cannot be used is named on standard
-    error, the others are drawn, and the exit status is 2.
+    every clip's spectrogram beside its drawings (the first 100 clips). A clip that cannot be used
+    is named on standard error, the others are drawn, and the exit status is 2.
     """
 
     clips: Positional[Annotated[tuple[Path, ...], arg(metavar="CLIP...")]]
@@ -41,50 +43,85 @@ class Draw:
     out: Path = Path("out")
     """Folder for the pictures; made where it is missing."""
 
+    def __post_init__(self) -> None:
+        check_range("samples", self.samples, 1, 1000)
+        check_range("scale", self.scale, 1, 64)
+        check_range("seed", self.seed, 0, 2**63 - 1)
+
     def run(self) -> int:
         """Draw every clip; the exit status."""
         if not self.clips:
             raise InputError("no clips given; name sound files, as in `audiate draw seven.wav`")
-        for name in ("samples", "scale"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} {getattr(self, name)}: give a number of at least 1")
-        model = load_drawer(self.model)
-        rows, errors = draw_clips(model, self)
-        for error in errors:
-            print(f"audiate: error: {error}", file=sys.stderr)
-        if rows:
-            sheet = self.out / SHEET_NAME
-            print(f"{len(rows)} {'clip' if len(rows) == 1 else 'clips'} drawn: see {sheet}")
-        return 2 if errors else 0
+        drawn = draw_clips(load_drawer(self.model), self)
+        if drawn.rows:
+            some = f" (its first {len(drawn.rows)})" if len(drawn.rows) < drawn.count else ""
+            clips = "clip" if drawn.count == 1 else "clips"
+            where = f"see {drawn.sheet}{some}" if drawn.sheet else f"into {self.out}"
+            print(f"{drawn.count} {clips} drawn: {where}")
+        return 2 if drawn.errors else 0
 
 
-def draw_clips(model: Drawer, command: Draw) -> tuple[list[SheetRow], list[InputError]]:
-    """Draw every clip that can be read, and the sheet; what was drawn, and what went wrong."""
+@dataclass
+class Drawn:
+    """What came of some clips: how many were drawn, the sheet's rows, where it is, and errors."""
+
+    count: int = 0
+    rows: list[SheetRow] = field(default_factory=list)
+    sheet: Path | None = None
+    errors: int = 0
+
+    def fail(self, error: InputError) -> None:
+        """Say what went wrong with one clip, and go on."""
+        self.errors += 1
+        print(f"audiate: error: {error}", file=sys.stderr)
+
+
+def draw_clips(model: Drawer, command: Draw) -> Drawn:
+    """Draw every clip that can be read, then the sheet; errors are printed as they come."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from audiate.pictures import save_sheet
+
+    drawn = Drawn()
+    console = Console(stderr=True)
+    pairs = list(zip(command.clips, picture_names(command.clips), strict=True))
+    few = len(pairs) < 20
+    for clip, name in track(
+        pairs, "drawing", console=console, disable=few or not console.is_terminal
+    ):
+        try:
+            row = _draw_clip(model, command, clip, command.out / name)
+        except InputError as error:
+            drawn.fail(error)
+            continue
+        drawn.count += 1
+        if len(drawn.rows) < _SHEET_ROWS:
+            drawn.rows.append(row)
+    if drawn.rows:
+        try:
+            save_sheet(drawn.rows, command.out / SHEET_NAME)
+            drawn.sheet = command.out / SHEET_NAME
+        except InputError as error:
+            drawn.fail(error)
+    return drawn
+
+
+def _draw_clip(model: Drawer, command: Draw, clip: Path, target: Path) -> SheetRow:
     from audiate.audio import load_audio
-    from audiate.pictures import SheetRow, save_image, save_sheet, side_by_side
+    from audiate.pictures import SheetRow, save_image, side_by_side
 
-    rows: list[SheetRow] = []
-    errors: list[InputError] = []
-    for clip, name in zip(command.clips, picture_names(command.clips), strict=True):
-        try:
-            waveform, rate = load_audio(clip)
-            try:
-                drawings = model.draw(
-                    waveform, sample_rate=rate, samples=command.samples, seed=command.seed
-                )
-                spectrogram = model.hear(waveform, sample_rate=rate)
-            except InputError as error:
-                raise InputError(f"{clip}: {error}") from error
-            save_image(side_by_side(drawings), command.out / name, scale=command.scale)
-            rows.append(SheetRow(clip.name, spectrogram, drawings))
-        except InputError as error:
-            errors.append(error)
-    if rows:
-        try:
-            save_sheet(rows, command.out / SHEET_NAME)
-        except InputError as error:
-            errors.append(error)
-    return rows, errors
+    waveform, rate = load_audio(clip)
+    try:
+        drawings = model.draw(
+            waveform, sample_rate=rate, samples=command.samples, seed=command.seed
+        )
+        spectrogram = model.hear(waveform, sample_rate=rate)
+    except InputError as error:
+        raise InputError(f"{clip}: {error}") from error
+    save_image(side_by_side(drawings), target, scale=command.scale)
+    title = clip.name.encode(errors="replace").decode()  # a name need not be Unicode
+    return SheetRow(title, spectrogram, drawings[:_SHEET_SAMPLES])
 
 
 def load_drawer(name: str) -> Drawer:

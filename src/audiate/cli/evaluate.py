@@ -8,7 +8,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from audiate.errors import InputError
+from audiate.errors import check_range
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate and print; the exit status."""
-        if self.seeds < 1:
-            raise InputError(f"--seeds {self.seeds}: give at least 1")
+        check_range("seeds", self.seeds, 1, 100)
         from audiate.datasets.sources import data_root
         from audiate.evaluate import evaluate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,8 @@ def train(name: str, recipe: LeNetRecipe | VAERecipe, options: RunOptions) -> in
     try:
         model = run_recipe(name, recipe, data_root(options.data_dir), loop)
     except Interrupted as stopped:
-        again = " ".join(["audiate", *(a for a in sys.argv[1:] if a != "--resume"), "--resume"])
+        flags = [argument for argument in sys.argv[1:] if argument != "--resume"]
+        again = shlex.join(["audiate", *flags, "--resume"])
         print(f"{stopped}, and saved. To go on: {again}", file=sys.stderr)
         return 130
     print(f"model written to {model}; score it with: audiate evaluate {out}")

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -82,7 +82,7 @@ def fit(
 
     """
     run = Run(options.out)
-    precision = run.stored_precision() or _resolve_precision(options, bf16_pays)
+    precision = _resolve_precision(options, bf16_pays, run.stored_precision())
     fabric = launch(options.device, precision)
     provenance = Provenance(name, asdict(recipe), _environment(fabric, precision))
     if fabric.is_global_zero:
@@ -96,10 +96,9 @@ def fit(
     with (
         _stop_flag() as stop,
         Progress(name, task.steps, done=done, quiet=quiet or not fabric.is_global_zero) as progress,
+        closing(_Journal(fabric, run, progress, done)) as journal,
     ):
-        journal = _Journal(fabric, run, progress, done)
         _train(fabric, task, run, journal, stop, done, options.save_every)
-        journal.close()
     task.model.provenance = provenance
     if fabric.is_global_zero:
         task.model.save_pretrained(run.model)
@@ -221,10 +220,11 @@ class _Journal:
         self._since_write.clear()
         broken = [name for name, value in means.items() if not abs(value) < float("inf")]
         if broken:
+            kept = "the last checkpoint there is sound; " if self._run.checkpoint.exists() else ""
             raise InputError(
-                f"training diverged: {broken[0]} is {means[broken[0]]} at step {step}; the last "
-                f"checkpoint in {self._run.folder} is sound. Lower the learning rate or train "
-                f"with --precision float32, in a new folder"
+                f"{self._run.folder}: training diverged, {broken[0]} is {means[broken[0]]} at "
+                f"step {step}; {kept}lower --learning-rate or use --precision float32, in a new "
+                f"folder"
             )
         self._epoch.append(means)
         self._record(step, means)
@@ -319,8 +319,18 @@ def _keep_freed_memory() -> None:
         mallopt(m_trim_threshold, 2**31 - 1)
 
 
-def _resolve_precision(options: LoopOptions, bf16_pays: bool) -> str:
-    """Settle ``auto``: bf16 on GPUs that have it, and on CPUs where a matrix product is faster."""
+def _resolve_precision(options: LoopOptions, bf16_pays: bool, before: str | None) -> str:
+    """Settle ``auto``: what the run began with; else bf16 where it is faster.
+
+    That is on GPUs that have it, and on CPUs where a matrix product takes less time.
+    """
+    if before is not None:
+        if options.precision not in ("auto", before):
+            raise InputError(
+                f"--precision {options.precision}: the run in {options.out} began with {before}; "
+                f"leave the flag out, or name another folder with --out"
+            )
+        return before
     if options.precision != "auto":
         return options.precision
     if not bf16_pays:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from audiate.errors import InputError
+from audiate.errors import check_range
 
 Speaker = Literal["jackson", "nicolas", "theo", "yweweler"]
 SPEAKERS: tuple[Speaker, ...] = get_args(Speaker)
 
 
-def _check(ok: bool, flag: str, value: object, remedy: str) -> None:
-    if not ok:
-        raise InputError(f"--{flag} {value}: {remedy}")
+_ENDLESS = float("inf")
+
+
+def _check_common(recipe: LeNetRecipe | VAERecipe) -> None:
+    check_range("epochs", recipe.epochs, 1, _ENDLESS)
+    check_range("batch-size", recipe.batch_size, 1, 60_000)
+    check_range("learning-rate", recipe.learning_rate, 0, 1)
+    check_range("weight-decay", recipe.weight_decay, 0, 1)
+    check_range("seed", recipe.seed, 0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,7 @@ class LeNetRecipe:
     """Of initial weights, order and augmentation."""
 
     def __post_init__(self) -> None:
-        _check(self.epochs > 0, "epochs", self.epochs, "give at least 1")
-        _check(0 < self.batch_size <= 60_000, "batch-size", self.batch_size, "give 1 to 60000")
+        _check_common(self)
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,13 @@ class VAERecipe:
     seed: int = 0
     """Of the split, the pairing, initial weights and all noise."""
     held_out_speaker: Speaker | None = None
-    """Train without this FSDD speaker, test on him alone; in place of the random split."""
+    """Train without this FSDD speaker, to be tested on that one; in place of the random split."""
 
     def __post_init__(self) -> None:
-        _check(self.epochs > 0, "epochs", self.epochs, "give at least 1")
-        _check(0 < self.batch_size <= 60_000, "batch-size", self.batch_size, "give 1 to 60000")
-        images = self.images_per_recording
-        _check(images > 0, "images-per-recording", images, "give at least 1")
+        _check_common(self)
+        check_range("images-per-recording", self.images_per_recording, 1, 1000)
+        check_range("kl-weight", self.kl_weight, 0, _ENDLESS)
+        check_range("kl-warmup-epochs", self.kl_warmup_epochs, 0, _ENDLESS)
 
 
 VAE_PAPER = VAERecipe(
