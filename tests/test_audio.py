@@ -63,6 +63,11 @@ class TestLoadAudio:
         waveform, _ = load_audio(tmp_path / "clip.wav")
         np.testing.assert_allclose(waveform.numpy(), samples.mean(1), atol=1e-6)
 
+    def test_channels_that_cancel_are_not_lost(self, tmp_path: Path) -> None:
+        samples = tone(440, 0.2).numpy()
+        soundfile.write(tmp_path / "x.wav", np.stack([samples, -samples], 1), 8000, subtype="FLOAT")
+        np.testing.assert_allclose(load_audio(tmp_path / "x.wav")[0].abs(), np.abs(samples))
+
     def test_floats_beyond_one_are_scaled_down(self, tmp_path: Path) -> None:
         samples = 3 * tone(440, 0.2).numpy()
         soundfile.write(tmp_path / "loud.wav", samples, 8000, subtype="FLOAT")
@@ -130,12 +135,14 @@ class TestPrepareSpeech:
         ("waveform", "complaint"),
         [
             (torch.zeros(8000), "is silent"),
+            (torch.full((8000,), 0.5), "is silent"),
+            (torch.zeros(0, 8000), "is empty"),
             (torch.full((8000,), torch.nan), "NaN"),
             (tone(440, 0.003), "lasts 3 ms, too short"),
             (tone(440, 61), "lasts 61 s, over the 60 s"),
             (torch.zeros(2, 3, 4), "expected floats"),
             (torch.ones(8000, dtype=torch.int16), "expected floats"),
-            (torch.zeros(0), "too short"),
+            (torch.zeros(0), "is empty"),
         ],
     )
     def test_what_is_no_speech_is_refused(self, waveform: torch.Tensor, complaint: str) -> None:

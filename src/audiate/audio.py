@@ -66,7 +66,7 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
         raise InputError(f"{path}: truncated after {len(samples) / rate:.2f} s; copy it again")
     if not np.isfinite(samples).all():
         raise InputError(f"{path}: holds NaN or infinite samples; export it again")
-    waveform = _to_unit_range(torch.from_numpy(samples).mean(1))
+    waveform = _to_unit_range(_to_mono(torch.from_numpy(samples.T)))
     if sample_rate is None or sample_rate == rate:
         return waveform, rate
     return resample(waveform, rate, sample_rate), sample_rate
@@ -101,6 +101,14 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _to_mono(channels: Tensor) -> Tensor:
+    """The mean of channels (channels, samples); the loudest, if they cancel each other."""
+    mean = channels.mean(0)
+    if mean.abs().max() < 1e-3 * channels.abs().max():  # a microphone wired the wrong way round
+        return channels[channels.square().sum(1).argmax()]
+    return mean
 
 
 def _to_unit_range(waveform: Tensor) -> Tensor:
@@ -139,9 +147,9 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
         )
     if sample_rate <= 0:
         raise InputError(f"sample_rate: {sample_rate} Hz is no rate; give a positive number")
-    mono = given.detach().cpu().float()
-    if mono.ndim == 2:
-        mono = mono.mean(0)
+    if given.numel() == 0:
+        raise InputError("the waveform is empty; give at least one channel of samples")
+    mono = _to_mono(given.detach().cpu().float().reshape(-1, given.shape[-1]))
     seconds = mono.numel() / sample_rate
     if seconds < MIN_SPEECH_SECONDS:
         raise InputError(
@@ -155,7 +163,7 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
         )
     if not mono.isfinite().all():
         raise InputError("the waveform holds NaN or infinite samples; export it again")
-    if mono.abs().max() < 1e-4:  # -80 dB of full scale
+    if (mono - mono.mean()).abs().max() < 1e-4:  # -80 dB of full scale
         raise InputError("the waveform is silent; record it again, closer to the microphone")
     return resample(_to_unit_range(mono), sample_rate, to_rate)
 
