@@ -48,7 +48,17 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "no config.json" in complaint(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"model_type": "lenet"}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"model_type": "lenet"}',
+        "\x00",
+        "[" * 100_000,
+        '{"model_type": ["lenet"], "config": {}, "provenance": {}}',
+    ],
+)
 def test_a_config_that_is_none(saved: Path, text: str) -> None:
     (saved / "config.json").write_text(text)
     assert "not a model configuration" in complaint(saved)
@@ -64,6 +74,36 @@ def test_a_config_with_foreign_fields(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, "config": {"depth": 3}}))
     assert "does not describe a LeNet" in complaint(saved)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        3, None, {"n_fft": "512"}, {"n_fft": 10**9}, {"n_fft": -1}, {"frames": 12}, {"n_mels": 13},
+        {"hop_length": 0}, {"window_length": 4096}, {"sample_rate": 0}, {"f_min": float("nan")},
+        {"f_max": 1e9}, {"depth": 3}, {"margin": True},
+    ],
+)  # fmt: skip
+def test_a_front_end_out_of_range(tmp_path: Path, features: object) -> None:
+    config = {"model_type": "vae", "config": {"features": features}, "provenance": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "does not describe a VAE" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["no scale", "short scale", "integers"])
+def test_eight_bits_without_their_scale(saved: Path, damage: str) -> None:
+    LeNet().save_pretrained(saved, storage="int8")
+    path = saved / "model.safetensors"
+    weights = load_file(path)
+    name = "classifier.0.weight"
+    if damage == "no scale":
+        del weights[name + "/scale"]
+    elif damage == "short scale":
+        weights[name + "/scale"] = weights[name + "/scale"][:-1].clone()
+    else:
+        weights[name] = weights[name].long()
+    save_file(weights, path)
+    assert f"of another shape or type, such as '{name}'" in complaint(saved)
 
 
 def test_weights_missing(saved: Path) -> None:

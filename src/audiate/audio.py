@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from audiate.errors import InputError
+from audiate.errors import InputError, check_range
 
 MAX_CLIP_SECONDS = 60.0
 """A clip longer than this is a recording session, not a clip."""
@@ -89,7 +89,7 @@ def _check_length(path: Path, file: soundfile.SoundFile) -> None:
     if any(size < _STREAM_SIZE for size in sizes):
         raise InputError(f"{path}: truncated after {seconds:.2f} s; copy it again")
     if file.frames == 0:
-        raise InputError(f"{path}: holds no samples; record it again")
+        raise InputError(f"{path}: holds no samples, or was cut short; record or copy it again")
     if seconds > MAX_CLIP_SECONDS:
         raise InputError(
             f"{path}: lasts {_duration(seconds)}, over the {MAX_CLIP_SECONDS:.0f} s of a clip; "
@@ -145,8 +145,7 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
             f"waveform: expected floats (samples,) or (channels, samples), "
             f"got {given.dtype} of shape {tuple(given.shape)}"
         )
-    if sample_rate <= 0:
-        raise InputError(f"sample_rate: {sample_rate} Hz is no rate; give a positive number")
+    check_range("sample_rate", sample_rate, 100, 10**7)
     if given.numel() == 0:
         raise InputError("the waveform is empty; give at least one channel of samples")
     mono = _to_mono(given.detach().cpu().float().reshape(-1, given.shape[-1]))
@@ -171,6 +170,8 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
 @dataclass(frozen=True)
 class LogMelConfig:
     """How a clip becomes a spectrogram.
+
+    Raises `InputError` where a value is out of range.
 
     Attributes:
         sample_rate: In Hz; FSDD's own.
@@ -200,6 +201,19 @@ class LogMelConfig:
     noisy_trim_db: float = 20.0
     margin: float = 0.01
     floor_db: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_range("sample_rate", self.sample_rate, 1000, 384_000)
+        check_range("n_fft", self.n_fft, 16, 2**16)
+        check_range("window_length", self.window_length, 2, self.n_fft)
+        check_range("hop_length", self.hop_length, 1, self.window_length)
+        check_range("n_mels", self.n_mels, 1, self.n_fft // 2)
+        check_range("frames", self.frames, 2, 2**16)
+        check_range("f_max", self.f_max, 1, self.sample_rate / 2)
+        check_range("f_min", self.f_min, 0, self.f_max - 1)
+        for name in ("trim_db", "noisy_trim_db", "floor_db"):
+            check_range(name, getattr(self, name), 1, 200)
+        check_range("margin", self.margin, 0, 1)
 
 
 class LogMel(nn.Module):

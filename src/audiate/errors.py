@@ -1,4 +1,4 @@
-"""The one exception that means: the input is wrong, and here is what to do about it."""
+"""What ends a command early without being a defect: bad input, and the user's wish."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ class InputError(Exception):
         super().__init__(message.replace("\n", "\\n"))  # file names may hold line breaks
 
 
-def check_range(flag: str, value: float, low: float, high: float) -> None:
-    """Make sure that a setting is within bounds, both included.
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A training was stopped by a signal, after its state was saved."""
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Make sure that the setting ``name`` is within bounds, both included.
 
     Raises:
         InputError: It is not (NaN never is).
@@ -23,4 +27,4 @@ def check_range(flag: str, value: float, low: float, high: float) -> None:
     """
     if not low <= value <= high:
         limits = f"at least {low:g}" if high == float("inf") else f"{low} to {high}"
-        raise InputError(f"--{flag} {value}: give {limits}")
+        raise InputError(f"{name} {value}: give {limits}")

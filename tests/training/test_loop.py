@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import audiate
-from audiate.errors import InputError
+from audiate.errors import InputError, Interrupted
 from audiate.models import LeNet
 from audiate.training.batches import EpochOrder
-from audiate.training.loop import Interrupted, LoopOptions, fit
+from audiate.training.loop import LoopOptions, fit
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Phase, Shard, Task, objective
 

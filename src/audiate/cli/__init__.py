@@ -16,7 +16,7 @@ from audiate.cli.demo import Demo
 from audiate.cli.draw import Draw
 from audiate.cli.evaluate import Evaluate
 from audiate.cli.train import Trainings
-from audiate.errors import InputError
+from audiate.errors import InputError, Interrupted
 
 _ABOUT = """Turn recorded sound into latent vectors, and those into images or sound.
 
@@ -75,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"audiate: error: {error}", file=sys.stderr)
         return 2
+    except Interrupted as stopped:
+        print(f"{stopped}, and saved. To go on, run the same command again", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
         print("audiate: interrupted", file=sys.stderr)
         return 130

@@ -44,9 +44,9 @@ class Draw:
     """Folder for the pictures; made where it is missing."""
 
     def __post_init__(self) -> None:
-        check_range("samples", self.samples, 1, 1000)
-        check_range("scale", self.scale, 1, 64)
-        check_range("seed", self.seed, 0, 2**63 - 1)
+        check_range("--samples", self.samples, 1, 1000)
+        check_range("--scale", self.scale, 1, 64)
+        check_range("--seed", self.seed, 0, 2**63 - 1)
 
     def run(self) -> int:
         """Draw every clip; the exit status."""

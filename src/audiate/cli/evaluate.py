@@ -38,7 +38,7 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate and print; the exit status."""
-        check_range("seeds", self.seeds, 1, 100)
+        check_range("--seeds", self.seeds, 1, 100)
         from audiate.datasets.sources import data_root
         from audiate.evaluate import evaluate
 

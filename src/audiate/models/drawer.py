@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from audiate.audio import LogMel, Waveform, prepare_speech
+from audiate.errors import check_range
 from audiate.models.pretrained import PretrainedModel
 
 
@@ -52,9 +53,12 @@ class Drawer(PretrainedModel):
             (samples, 28, 28) in [0, 1], white on black as in MNIST.
 
         Raises:
-            InputError: The clip is silent, too short or too long, or holds NaN.
+            InputError: The clip is silent, too short or too long, or holds NaN; or another argument
+                is out of range.
 
         """
+        check_range("samples", samples, 1, 10_000)
+        check_range("seed", seed, 0, 2**63 - 1)
         spectrogram = self.hear(waveform, sample_rate=sample_rate).unsqueeze(0)
         generator = torch.Generator().manual_seed(seed)
         images = self.sample_images(spectrogram.to(self.device), samples, generator=generator)

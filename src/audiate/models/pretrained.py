@@ -124,13 +124,16 @@ def read_config(folder: Path) -> tuple[str, dict[str, Any], Provenance]:
     path = folder / CONFIG_NAME
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return stored["model_type"], dict(stored["config"]), Provenance(**stored["provenance"])
+        model_type, fields = stored["model_type"], stored["config"]
+        if not isinstance(model_type, str) or not isinstance(fields, dict):
+            raise TypeError("model_type is to be a string and config an object")
+        return model_type, fields, Provenance(**stored["provenance"])
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no {CONFIG_NAME} there; give a folder that save_pretrained or "
             f"`audiate train` wrote"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: not a model configuration of audiate ({_one_line(error)}); "
             f"save the model again or fetch a fresh copy"
@@ -146,12 +149,11 @@ def build(cls: type[PretrainedModel], folder: Path) -> PretrainedModel:
     """
     _, fields, provenance = read_config(folder)
     try:
-        config = _dataclass_from(cls.config_class, fields)
-    except TypeError as error:
+        model = cls(_dataclass_from(cls.config_class, fields))
+    except (TypeError, InputError) as error:
         raise InputError(
             f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({_one_line(error)})"
         ) from error
-    model = cls(config)
     load_weights(model, folder / WEIGHTS_NAME)
     model.provenance = provenance
     return model.eval()
@@ -177,18 +179,19 @@ def load_weights(model: nn.Module, path: Path) -> None:
     expected = model.state_dict()
     foreign = sorted(weights.keys() - expected.keys())
     missing = sorted(expected.keys() - weights.keys())
-    reshaped = sorted(
+    unlike = sorted(
         name
         for name in weights.keys() & expected.keys()
         if weights[name].shape != expected[name].shape
+        or weights[name].is_floating_point() != expected[name].is_floating_point()
     )
-    if foreign or missing or reshaped:
+    if foreign or missing or unlike:
         trouble = "; ".join(
             f"{len(names)} {what}, such as {names[0]!r}"
             for what, names in (
                 ("tensors unknown", foreign),
                 ("missing", missing),
-                ("of another shape", reshaped),
+                ("of another shape or type", unlike),
             )
             if names
         )
@@ -229,7 +232,7 @@ def unpack(stored: dict[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith(_SCALE_SUFFIX):
             continue
         scale = stored.get(name + _SCALE_SUFFIX)
-        if scale is not None and scale.shape == value.shape[:1]:
+        if value.dtype == torch.int8 and scale is not None and scale.shape == value.shape[:1]:
             state[name] = value.float() * _along_first(scale, value.ndim)
         else:
             state[name] = value.float() if value.is_floating_point() else value
@@ -241,14 +244,23 @@ def _along_first(scale: Tensor, ndim: int) -> Tensor:
 
 
 def _dataclass_from(cls: type, fields: dict[str, Any]) -> Any:
-    """Build a frozen config, nested ones included, from plain JSON values."""
+    """Build a frozen config, nested ones included, from plain JSON values.
+
+    Raises:
+        TypeError: A field is unknown, or of another type than its default.
+
+    """
     defaults = cls()
-    nested = {
-        name: _dataclass_from(type(getattr(defaults, name)), value)
-        for name, value in fields.items()
-        if is_dataclass(getattr(defaults, name, None))
-    }
-    return cls(**{**fields, **nested})
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        default = getattr(defaults, name, None)
+        if is_dataclass(default) and isinstance(value, dict):
+            values[name] = _dataclass_from(type(default), value)
+        elif type(value) is type(default) or (type(default), type(value)) == (float, int):
+            values[name] = value
+        else:
+            raise TypeError(f"{name} cannot be {value!r}")
+    return cls(**values)
 
 
 def _one_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiate.audio import LogMel, LogMelConfig
+from audiate.errors import check_range
 from audiate.models.drawer import Drawer
 
 
@@ -36,6 +37,8 @@ class VAE(Drawer):
     Source: Żelaszczyk 2020, table "Audio Encoder / Image Decoder". The table puts a ReLU behind
     the two heads; a mean that cannot be negative or a variance that cannot be below one has no
     use in a VAE, so the heads are linear here.
+
+    Raises `InputError` if the front end does not make 48x48 spectrograms.
     """
 
     model_type: ClassVar[str] = "vae"
@@ -45,6 +48,8 @@ class VAE(Drawer):
     def __init__(self, config: VAEConfig | None = None) -> None:
         config = config or VAEConfig()
         super().__init__(config)
+        check_range("n_mels", config.features.n_mels, 48, 48)
+        check_range("frames", config.features.frames, 48, 48)
         self.features = LogMel(config.features)
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 64, 4, stride=2),  # 48 → 23

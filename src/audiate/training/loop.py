@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from audiate import __version__
-from audiate.errors import InputError
+from audiate.errors import InputError, Interrupted
 from audiate.models import Provenance
 from audiate.training.progress import Progress
 from audiate.training.run import Run
@@ -44,10 +44,6 @@ class LoopOptions:
     precision: Precision = "auto"
     save_every: float = 60.0
     """Seconds between checkpoints."""
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the user's wish
-    """The run was stopped by a signal, after its state was saved."""
 
 
 def fit(

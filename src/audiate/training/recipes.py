@@ -15,11 +15,11 @@ _ENDLESS = float("inf")
 
 
 def _check_common(recipe: LeNetRecipe | VAERecipe) -> None:
-    check_range("epochs", recipe.epochs, 1, _ENDLESS)
-    check_range("batch-size", recipe.batch_size, 1, 60_000)
-    check_range("learning-rate", recipe.learning_rate, 0, 1)
-    check_range("weight-decay", recipe.weight_decay, 0, 1)
-    check_range("seed", recipe.seed, 0, 2**63 - 1)
+    check_range("--epochs", recipe.epochs, 1, _ENDLESS)
+    check_range("--batch-size", recipe.batch_size, 1, 60_000)
+    check_range("--learning-rate", recipe.learning_rate, 0, 1)
+    check_range("--weight-decay", recipe.weight_decay, 0, 1)
+    check_range("--seed", recipe.seed, 0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class VAERecipe:
 
     def __post_init__(self) -> None:
         _check_common(self)
-        check_range("images-per-recording", self.images_per_recording, 1, 1000)
-        check_range("kl-weight", self.kl_weight, 0, _ENDLESS)
-        check_range("kl-warmup-epochs", self.kl_warmup_epochs, 0, _ENDLESS)
+        check_range("--images-per-recording", self.images_per_recording, 1, 1000)
+        check_range("--kl-weight", self.kl_weight, 0, _ENDLESS)
+        check_range("--kl-warmup-epochs", self.kl_warmup_epochs, 0, _ENDLESS)
 
 
 VAE_PAPER = VAERecipe(

@@ -57,7 +57,10 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             replace_text(path, json.dumps(asdict(settings), indent=2) + "\n")
         except OSError as error:
-            raise InputError(f"{self.folder}: cannot write the run there ({error})") from error
+            raise InputError(
+                f"{self.folder}: cannot write the run there "
+                f"({error.strerror or error}); name another folder with --out"
+            ) from error
 
     def _check_same(self, path: Path, settings: Provenance) -> None:
         try:
