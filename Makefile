@@ -36,9 +36,11 @@ $(VENV)/bin/python:
 	  { rm -rf $(VENV); echo "no venv module: on Debian, apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed

@@ -154,6 +154,13 @@ class TestPrepareSpeech:
         with pytest.raises(InputError, match=f"sample_rate {rate}: give 100 to"):
             prepare_speech(tone(440, 1), rate, 8000)  # type: ignore[arg-type]
 
+    def test_arrays_of_any_layout_are_taken(self) -> None:
+        array = tone(440, 0.5).numpy()
+        backwards = prepare_speech(array[::-1], 8000, 8000)
+        np.testing.assert_array_equal(backwards.flip(0).numpy(), array)
+        foreign = prepare_speech(array.astype(">f4"), 8000, 8000)
+        np.testing.assert_array_equal(foreign.numpy(), array)
+
     def test_arrays_and_channels_are_taken(self) -> None:
         stereo = np.stack([tone(440, 0.5).numpy(), tone(440, 0.5).numpy()])
         assert torch.equal(prepare_speech(stereo, 8000, 8000), tone(440, 0.5))

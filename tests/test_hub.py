@@ -171,6 +171,19 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no route to host" in complaint("someone/lenet")
 
 
+def test_a_folder_that_is_not_there_is_no_hub_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "no such model" in complaint("runs/mistyped")
+
+
+def test_a_storage_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="storage 'int4': give one of float32"):
+        LeNet().save_pretrained(tmp_path, storage="int4")  # type: ignore[arg-type]
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot save the model there"):

@@ -1,4 +1,4 @@
-"""What ships: small, documented, trained without the clips it is scored on, and the clips."""
+"""What ships: small, documented, and clips in several voices."""
 
 from __future__ import annotations
 

@@ -49,6 +49,8 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
 
     """
     path = Path(path)
+    if sample_rate is not None:
+        check_range("sample_rate", sample_rate, 100, 10**7)
     try:
         _check_is_file(path)
         # Opened by us: libsndfile takes no name that is not Unicode.
@@ -139,6 +141,8 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
         InputError: It is no waveform, is silent, too short or too long, or holds NaN.
 
     """
+    if isinstance(waveform, np.ndarray):  # torch takes no negative strides or foreign byte order
+        waveform = np.ascontiguousarray(waveform, waveform.dtype.newbyteorder("="))
     given = torch.as_tensor(waveform)
     if not given.is_floating_point() or given.ndim not in (1, 2):
         raise InputError(
@@ -152,8 +156,8 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
     seconds = mono.numel() / sample_rate
     if seconds < MIN_SPEECH_SECONDS:
         raise InputError(
-            f"the waveform lasts {seconds * 1000:.0f} ms, too short to hold a word; "
-            f"give at least {MIN_SPEECH_SECONDS * 1000:.0f} ms"
+            f"the waveform lasts {seconds * 1000:.0f} ms, too short to hold a word; give at "
+            f"least {MIN_SPEECH_SECONDS * 1000:.0f} ms, with samples along the last dimension"
         )
     if seconds > MAX_CLIP_SECONDS:
         raise InputError(

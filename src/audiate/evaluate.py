@@ -177,10 +177,14 @@ def evaluate(
     if isinstance(model, LeNet):
         return evaluate_judge(name, model, root)
     if not isinstance(model, VAE):
-        raise InputError(f"{name}: no protocol for a {type(model).__name__}")
+        raise InputError(
+            f"{name}: no protocol for a {type(model).__name__}; evaluate a VAE or LeNet"
+        )
     reader = load(judge)
     if not isinstance(reader, LeNet):
-        raise InputError(f"--judge {judge}: is a {type(reader).__name__}, not a LeNet")
+        raise InputError(
+            f"--judge {judge}: is a {type(reader).__name__}, not a LeNet; leave it out"
+        )
     return DrawingReports(
         protocol,
         judge,
@@ -250,17 +254,17 @@ def evaluate_drawings(name: str, model: VAE, judge: LeNet, root: Path) -> Drawin
     heard = pairs.test.heard
     spectrograms = model.features.many(pairs.test.recordings)
     generator = torch.Generator().manual_seed(recipe.seed)
-    means, samples = [], []
+    # The mean's image is the same for all pairs of a recording.
+    means = judge(model.mean_images(spectrograms)).argmax(1)[heard]
+    samples = []
     for index in torch.split(heard, _BATCH):
-        batch = spectrograms[index]
-        means.append(judge(model.mean_images(batch)).argmax(1))
-        drawn = model.sample_images(batch, 1, generator=generator)[:, 0]
+        drawn = model.sample_images(spectrograms[index], 1, generator=generator)[:, 0]
         samples.append(judge(drawn).argmax(1))
     speaker = recipe.held_out_speaker
     return DrawingReport(
         model=name,
         test=f"speaker {speaker}" if speaker else f"split {recipe.seed}",
-        mean=_score(torch.cat(means), pairs.test_labels, heard),
+        mean=_score(means, pairs.test_labels, heard),
         sampled=_score(torch.cat(samples), pairs.test_labels, heard),
         n=len(heard),
         recordings=len(torch.unique(heard)),

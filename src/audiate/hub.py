@@ -33,6 +33,8 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
         InputError: Nothing by that name, or what is there is damaged or not one of our models.
 
     """
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device}: no CUDA device here; leave it out to use the CPU")
     folder = find(source)
     model_type, _, _ = read_config(folder)
     if model_type not in MODELS:
@@ -53,7 +55,7 @@ def find(source: str | Path) -> Path:
         # A run of `audiate train` keeps its model in a folder of its own.
         exported = folder / "model"
         return exported if (exported / CONFIG_NAME).is_file() else folder
-    if _HUB_ID.fullmatch(name):
+    if _HUB_ID.fullmatch(name) and not folder.parent.is_dir():
         return _download(name)
     raise InputError(
         f"{name}: no such model; give a folder, a hub id (owner/name), or one of "

@@ -550,13 +550,10 @@ def test_patterns_match_exactly_what_is_published() -> None:
     assert [bool(re.fullmatch(mnist.required, r.filename)) for r in mnist.remotes] == [True] * 4
 
 
-@pytest.mark.real_data
 @pytest.mark.parametrize("name", ["fsdd", "mnist"])
-def test_real_data_is_whole(name: str) -> None:
-    if not os.environ.get("AUDIATE_DATA"):
-        pytest.skip("AUDIATE_DATA is not set")
+def test_real_data_is_whole(name: str, real_data: Path) -> None:
     source = SOURCES[name]
-    status = inspect(source, data_root())
+    status = inspect(source, real_data)
     assert (status.state, status.detail) == (
         State.WHOLE,
         f"{source.count:,} of {source.count:,} {source.noun}",

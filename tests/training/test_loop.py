@@ -22,6 +22,7 @@ from audiate.errors import InputError, Interrupted
 from audiate.models import LeNet
 from audiate.training.batches import EpochOrder
 from audiate.training.loop import LoopOptions, fit
+from audiate.training.run import Run
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Phase, Shard, Task, objective
 
@@ -264,6 +265,17 @@ class TestWhatIsWritten:
         saved = state(tmp_path)
         assert all(tensor.isfinite().all() for tensor in saved.values())
         assert saved.keys() == good.keys()
+
+    def test_weights_that_are_not_finite_are_not_kept(self, tmp_path: Path) -> None:
+        recipe = ToyRecipe(steps=20)
+        task = ToyTask(recipe, torch.device("cpu"), Shard())
+        run = Run(tmp_path)
+        run.save(task, 1)
+        with torch.no_grad():
+            next(task.modules["generator"].parameters())[0, 0] = torch.nan
+        with pytest.raises(InputError, match="is not finite after step 2"):
+            run.save(task, 2)
+        assert all(tensor.isfinite().all() for tensor in state(tmp_path).values())
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

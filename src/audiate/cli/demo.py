@@ -5,12 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audiate.cli.draw import DEFAULT_MODEL, Draw, draw_clips, load_drawer
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
 
@@ -26,15 +22,18 @@ class Demo:
 
     def run(self) -> int:
         """Draw them and say where to look; the exit status."""
+        from audiate.models import LeNet
+
         clips = tuple(sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit))
         begun = time.perf_counter()
         drawn = draw_clips(
             load_drawer(DEFAULT_MODEL), Draw(clips, out=self.out, samples=8, scale=4)
         )
         seconds = time.perf_counter() - begun
+        judge = LeNet.from_pretrained("lenet-mnist")
         for row in drawn.rows:
             said, voice = Path(row.title).stem.split("-", 1)
-            read = " ".join(map(str, read_digits(row.drawings).tolist()))
+            read = " ".join(map(str, judge(row.drawings).argmax(1).tolist()))
             print(f"{said:<6} (voice {voice:<12}) drawn {len(row.drawings)} times, read as {read}")
         if drawn.sheet:
             print(f"{drawn.count} clips in {seconds:.1f} s; look at {drawn.sheet}")
@@ -44,11 +43,3 @@ class Demo:
 
 def _digit(clip: Path) -> int:
     return _WORDS.index(clip.stem.split("-")[0])
-
-
-def read_digits(drawings: Tensor) -> Tensor:
-    """What the shipped LeNet-5 reads in drawings (count, 28, 28): digits (count,)."""
-    from audiate.models import LeNet
-
-    digits: Tensor = LeNet.from_pretrained("lenet-mnist")(drawings).argmax(1)
-    return digits

@@ -120,7 +120,8 @@ def _draw_clip(model: Drawer, command: Draw, clip: Path, target: Path) -> SheetR
     except InputError as error:
         raise InputError(f"{clip}: {error}") from error
     save_image(side_by_side(drawings), target, scale=command.scale)
-    title = clip.name.encode(errors="replace").decode()  # a name need not be Unicode
+    title = clip.name if clip.stem == target.stem else f"{clip.name} ({target.name})"
+    title = title.encode(errors="replace").decode()  # a name need not be Unicode
     return SheetRow(title, spectrogram, drawings[:_SHEET_SAMPLES])
 
 

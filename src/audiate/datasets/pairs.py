@@ -101,7 +101,10 @@ def draw_same_label(labels: Tensor, choices: Tensor, generator: torch.Generator)
     for label in torch.unique(labels):
         pool = (choices == label).nonzero().squeeze(1)
         if len(pool) == 0:
-            raise InputError(f"no recording of the digit {int(label)} on this side of the split")
+            raise InputError(
+                f"no recording of the digit {int(label)} on this side of the split; "
+                f"try another --seed"
+            )
         wanted = labels == label
         pick = torch.randint(len(pool), (int(wanted.sum()),), generator=generator)
         drawn[wanted] = pool[pick]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -66,7 +66,7 @@ class PretrainedModel(nn.Module):
         return next(self.parameters()).device
 
     def num_parameters(self) -> int:
-        """Count of trainable scalars."""
+        """Count of the scalars in all parameters."""
         return sum(p.numel() for p in self.parameters())
 
     def save_pretrained(
@@ -152,7 +152,8 @@ def build(cls: type[PretrainedModel], folder: Path) -> PretrainedModel:
         model = cls(_dataclass_from(cls.config_class, fields))
     except (TypeError, InputError) as error:
         raise InputError(
-            f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({_one_line(error)})"
+            f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({_one_line(error)}); "
+            f"fetch or save the model anew"
         ) from error
     load_weights(model, folder / WEIGHTS_NAME)
     model.provenance = provenance
@@ -195,7 +196,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
             )
             if names
         )
-        raise InputError(f"{path}: weights of another network than this one ({trouble})")
+        raise InputError(
+            f"{path}: weights of another network than {CONFIG_NAME} beside it describes "
+            f"({trouble}); fetch or save both anew"
+        )
     unhealthy = sorted(name for name, w in weights.items() if not w.isfinite().all())
     if unhealthy:
         raise InputError(f"{path}: {unhealthy[0]!r} holds NaN or infinity; fetch a fresh copy")
@@ -208,6 +212,8 @@ def pack(state: dict[str, Tensor], storage: Storage) -> dict[str, Tensor]:
     With ``int8``, every floating tensor of two or more dimensions becomes 8-bit integers and a
     scale for each index of its first dimension, ``max |w| / 127``; vectors stay float32.
     """
+    if storage not in get_args(Storage):
+        raise InputError(f"storage {storage!r}: give one of {', '.join(get_args(Storage))}")
     packed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         value = tensor.detach().cpu().contiguous()

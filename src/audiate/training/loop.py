@@ -32,6 +32,7 @@ from audiate.training.task import Phase, Shard, Task, objective
 Precision = Literal["auto", "float32", "bf16"]
 
 _LOG_EVERY = 20  # steps
+_ROUNDING = {"device", "processes", "threads", "torch"}  # of the environment, what rounds otherwise
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,14 @@ def fit(
 
     """
     run = Run(options.out)
-    precision = _resolve_precision(options, bf16_pays, run.stored_precision())
+    precision = _resolve_precision(options, bf16_pays, run.stored_environment().get("precision"))
     fabric = launch(options.device, precision)
     provenance = Provenance(name, asdict(recipe), _environment(fabric, precision))
     if fabric.is_global_zero:
         run.open(provenance, resume=options.resume)
     fabric.barrier()
 
+    before = run.stored_environment()
     task = make_task(fabric.device, Shard(fabric.global_rank, fabric.world_size))
     done = run.restore(task)
     if fabric.is_global_zero:
@@ -94,6 +96,12 @@ def fit(
         Progress(name, task.steps, done=done, quiet=quiet or not fabric.is_global_zero) as progress,
         closing(_Journal(fabric, run, progress, done)) as journal,
     ):
+        for what in _ROUNDING & before.keys():
+            if done and before[what] != provenance.environment[what]:
+                progress.say(
+                    f"resumed with {what} {provenance.environment[what]}, begun with "
+                    f"{before[what]}: the last bits of the weights will differ"
+                )
         _train(fabric, task, run, journal, stop, done, options.save_every)
     task.model.provenance = provenance
     if fabric.is_global_zero:
@@ -132,7 +140,8 @@ def _train(
         stopping = _any_process(fabric, stop.requested)
         due = time.monotonic() - saved_at > save_every
         if fabric.is_global_zero and (stopping or due or finished == task.steps):
-            journal.write(finished)  # raises rather than let a broken state replace a good one
+            # Both raise rather than let a broken state replace a good one.
+            journal.write(finished)
             run.save(task, finished)
             saved_at = time.monotonic()
         if stopping and finished < task.steps:

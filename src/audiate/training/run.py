@@ -79,21 +79,31 @@ class Run:
                 f"repeat the first command's flags, or name another folder with --out"
             )
 
-    def stored_precision(self) -> str | None:
-        """The precision that the run began with, or None before it has begun."""
+    def stored_environment(self) -> dict[str, str]:
+        """What the run began with (precision, threads, versions); empty before it has begun."""
         path = self.folder / SETTINGS_NAME
-        if not path.exists():
-            return None
         try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["environment"]["precision"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # `open` says what is wrong with the file
+            return Provenance(**json.loads(path.read_text(encoding="utf-8"))).environment
+        except (OSError, ValueError, TypeError):
+            return {}  # `open` says what is wrong with the file
 
     def save(self, task: Task, step: int) -> None:
-        """Replace the checkpoint by the state after ``step`` steps, whole or not at all."""
+        """Replace the checkpoint by the state after ``step`` steps, whole or not at all.
+
+        Raises:
+            InputError: It cannot be written, or holds NaN or infinity.
+
+        """
+        state = _flatten(task)
+        broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+        if broken:
+            raise InputError(
+                f"{self.folder}: training diverged, {broken[0]} is not finite after step {step}; "
+                f"lower --learning-rate or use --precision float32, in a new folder"
+            )
         try:
             with replacing(self.checkpoint) as partial:
-                save_file(_flatten(task), partial, metadata={"step": str(step)})
+                save_file(state, partial, metadata={"step": str(step)})
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"{self.checkpoint}: cannot write the checkpoint ({error}); "
