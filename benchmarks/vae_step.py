@@ -14,7 +14,8 @@ import torch.nn.functional as F
 
 from audiate.datasets.pairs import Pairs
 from audiate.models import VAE
-from audiate.training.loop import launch, update
+from audiate.training.launch import launch
+from audiate.training.loop import update
 from audiate.training.recipes import VAERecipe
 from audiate.training.task import Shard
 from audiate.training.tasks.vae import VAETask

@@ -13,16 +13,9 @@ from conftest import write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.audio import (
-    LogMel,
-    LogMelConfig,
-    at_times,
-    load_audio,
-    mel_filters,
-    prepare_speech,
-    resample,
-)
+from audiate.audio import load_audio, prepare_speech, resample
 from audiate.errors import InputError
+from audiate.features import LogMel, LogMelConfig, at_times, mel_filters
 
 
 def tone(hertz: float, seconds: float, rate: int = 8000) -> torch.Tensor:

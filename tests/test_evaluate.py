@@ -16,7 +16,7 @@ from audiate.datasets.pairs import load_pairs
 from audiate.errors import InputError
 from audiate.evaluate import DrawingReports, JudgeReport, evaluate, evaluate_drawings, recipe_of
 from audiate.models import VAE, LeNet, Provenance
-from audiate.training.loop import LoopOptions
+from audiate.training.launch import LoopOptions
 from audiate.training.recipes import VAERecipe
 
 

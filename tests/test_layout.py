@@ -16,7 +16,7 @@ PACKAGE = Path(audiate.__file__).parent
 # Each line may import from itself and from the lines above it.
 LAYERS = (
     {"errors", "files"},
-    {"audio", "losses", "metrics", "pictures"},
+    {"audio", "features", "losses", "metrics", "pictures"},
     {"models", "datasets"},
     {"hub"},
     {"training"},

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from audiate.audio import LogMel, load_audio
+    from audiate.audio import load_audio
     from audiate.errors import InputError
+    from audiate.features import LogMel
     from audiate.hub import load
     from audiate.models import VAE, LeNet
 
 _HOME = {
     "InputError": "audiate.errors",
     "LeNet": "audiate.models",
-    "LogMel": "audiate.audio",
+    "LogMel": "audiate.features",
     "VAE": "audiate.models",
     "load": "audiate.hub",
     "load_audio": "audiate.audio",

@@ -20,7 +20,7 @@ from audiate.errors import InputError
 from audiate.hub import load
 from audiate.metrics import accuracy, bootstrap_interval, confusion_matrix
 from audiate.models import VAE, LeNet, Provenance
-from audiate.training.loop import LoopOptions
+from audiate.training.launch import LoopOptions
 from audiate.training.recipes import RECIPES, SPEAKERS, VAERecipe
 from audiate.training.tasks import run_recipe
 

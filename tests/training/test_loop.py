@@ -21,7 +21,8 @@ import audiate
 from audiate.errors import InputError, Interrupted
 from audiate.models import LeNet
 from audiate.training.batches import EpochOrder
-from audiate.training.loop import LoopOptions, fit
+from audiate.training.launch import LoopOptions
+from audiate.training.loop import fit
 from audiate.training.run import Run
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Phase, Shard, Task, objective

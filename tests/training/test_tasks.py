@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import load_file
 
 import audiate
-from audiate.audio import LogMel
 from audiate.datasets.mnist import LabelledImages, load_mnist
 from audiate.datasets.pairs import Pairs, load_pairs
 from audiate.errors import InputError
+from audiate.features import LogMel
 from audiate.models import VAE
 from audiate.training.augment import augmented
-from audiate.training.loop import LoopOptions
+from audiate.training.launch import LoopOptions
 from audiate.training.recipes import VAE_PAPER, LeNetRecipe, VAERecipe
 from audiate.training.task import Shard
 from audiate.training.tasks import run_recipe

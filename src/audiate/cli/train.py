@@ -75,7 +75,7 @@ Trainings = (
 def train(name: str, recipe: LeNetRecipe | VAERecipe, options: RunOptions) -> int:
     """Train by a recipe; the exit status, 130 after Ctrl-C."""
     from audiate.datasets.sources import data_root
-    from audiate.training.loop import LoopOptions
+    from audiate.training.launch import LoopOptions
     from audiate.training.tasks import run_recipe
 
     out = options.out or Path("runs") / name

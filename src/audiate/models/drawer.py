@@ -7,8 +7,9 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from audiate.audio import LogMel, Waveform, prepare_speech
+from audiate.audio import Waveform, prepare_speech
 from audiate.errors import check_range
+from audiate.features import LogMel
 from audiate.models.pretrained import PretrainedModel
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from audiate.audio import LogMel, LogMelConfig
 from audiate.errors import check_range
+from audiate.features import LogMel, LogMelConfig
 from audiate.models.drawer import Drawer
 
 

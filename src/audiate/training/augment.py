@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiate.audio import LogMel, at_times
+from audiate.features import LogMel, at_times
 
 _ENDS = 0.12  # of half the word's length: it begins and ends earlier or later
 _WARP = 0.10  # of half the word's length: its middle comes earlier or later

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from audiate.audio import LogMelConfig
 from audiate.datasets.mnist import load_mnist
 from audiate.datasets.pairs import load_pairs
-from audiate.training.loop import LoopOptions, fit
+from audiate.features import LogMelConfig
+from audiate.training.launch import LoopOptions
+from audiate.training.loop import fit
 from audiate.training.recipes import LeNetRecipe, VAERecipe
 from audiate.training.task import Shard, Task
 from audiate.training.tasks.lenet import LeNetTask

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from audiate.audio import LogMel
 from audiate.datasets.pairs import Pairs
+from audiate.features import LogMel
 from audiate.losses import bernoulli_nll, gaussian_kl
 from audiate.models import VAE
 from audiate.pictures import grid

@@ -1,0 +1,93 @@
+"""What a training says while it goes: to the bar, the JSON lines, TensorBoard, and in pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from audiate.errors import InputError
+from audiate.training.progress import Progress
+from audiate.training.run import Run
+from audiate.training.task import Task
+
+
+class Journal:
+    """Collects losses; writes their means to the bar, the JSON lines and TensorBoard."""
+
+    def __init__(self, fabric: Fabric, run: Run, progress: Progress, done: int) -> None:
+        self.progress = progress
+        self._fabric, self._run = fabric, run
+        self._since_write: list[dict[str, Tensor]] = []
+        self._epoch: list[dict[str, float]] = []
+        self._board = (
+            SummaryWriter(str(run.folder / "tensorboard"), purge_step=done + 1)
+            if fabric.is_global_zero
+            else None
+        )
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Take in the losses of one update."""
+        self._since_write.append(losses)
+
+    def write(self, step: int) -> None:
+        """Log the means since the last call.
+
+        Raises:
+            InputError: One of them is not finite.
+
+        """
+        if not self._since_write:
+            return
+        means = {name: value.item() for name, value in _means(self._since_write).items()}
+        self._since_write.clear()
+        broken = [name for name, value in means.items() if not abs(value) < float("inf")]
+        if broken:
+            kept = "the last checkpoint there is sound; " if self._run.checkpoint.exists() else ""
+            raise InputError(
+                f"{self._run.folder}: training diverged, {broken[0]} is {means[broken[0]]} at "
+                f"step {step}; {kept}lower --learning-rate or use --precision float32, in a new "
+                f"folder"
+            )
+        self._epoch.append(means)
+        self._record(step, means)
+        self.progress.note(step, means)
+
+    def end_epoch(self, step: int, task: Task) -> None:
+        """Keep a picture, and say so where something has gone wrong."""
+        losses = {
+            name: fmean(means[name] for means in self._epoch if name in means)
+            for name in sorted({name for means in self._epoch for name in means})
+        }
+        self._epoch.clear()
+        if self._board is None:
+            return
+        picture = task.preview()
+        if picture is not None:
+            self._run.save_preview(step, picture)
+            self._board.add_image("preview", picture, step, dataformats="HW")
+        alarm = task.diagnose(losses)
+        if alarm is not None:
+            self._run.log(step, {"alarm": alarm})
+            self.progress.say(f"[bold red]alarm[/] (step {step}): {alarm}")
+
+    def _record(self, step: int, values: Mapping[str, float]) -> None:
+        if self._board is None:
+            return
+        self._run.log(step, values)
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write out what is still held back."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _means(entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    names = sorted({name for entry in entries for name in entry})
+    return {name: torch.stack([e[name] for e in entries if name in e]).mean() for name in names}
