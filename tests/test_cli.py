@@ -12,8 +12,10 @@ import soundfile
 from conftest import Command, write_tone
 from PIL import Image
 
+from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.draw import picture_names
+from audiate.errors import Interrupted
 
 SEVEN = CLIPS_FOLDER / "seven-rms.flac"
 
@@ -192,6 +194,16 @@ class TestTrainAndEvaluate:
         line = done.stderr.splitlines()[-1]
         assert "audiate data fetch" in line
         assert "Traceback" not in done.stderr
+
+    def test_an_interrupted_evaluation_says_how_to_go_on(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise Interrupted("stopped after step 3 of 9")
+
+        monkeypatch.setattr("audiate.evaluate.evaluate", interrupted)
+        assert main(["evaluate", "vae-fsdd", "--protocol", "speakers"]) == 130
+        assert "after step 3 of 9, and saved" in capsys.readouterr().err
 
     def test_a_setting_out_of_range(self, audiate: Command) -> None:
         done = audiate("train", "vae", "--epochs", "0")

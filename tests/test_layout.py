@@ -75,6 +75,6 @@ def test_torch_comes_with_the_first_name_that_needs_it() -> None:
 
 def test_public_names_are_all_there() -> None:
     for name in audiate.__all__:
-        assert getattr(audiate, name) is not None
+        assert name == "__version__" or getattr(audiate, name).__module__.startswith("audiate.")
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = audiate.nonsense

@@ -108,6 +108,7 @@ def train(
     at_step: dict[int, object] | None = None,
     save_every: float = 60.0,
     collapsed: bool = False,
+    quiet: bool = True,
 ) -> ToyTask:
     recipe = recipe or ToyRecipe()
     made: list[ToyTask] = []
@@ -120,7 +121,7 @@ def train(
         return task
 
     options = LoopOptions(folder, resume, "cpu", "float32", save_every)
-    fit("toy", recipe, make_task, options, bf16_pays=False, quiet=True)
+    fit("toy", recipe, make_task, options, bf16_pays=False, quiet=quiet)
     return made[0]
 
 
@@ -199,6 +200,18 @@ class TestResuming:
         options = LoopOptions(tmp_path, True, "cpu", "bf16")
         with pytest.raises(InputError, match=r"--precision bf16: the run in .* began with float32"):
             fit("toy", ToyRecipe(steps=20), ToyTask, options, bf16_pays=True)  # type: ignore[arg-type]
+
+    def test_another_number_of_threads_is_said(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(Interrupted):
+            train(tmp_path, ToyRecipe(steps=20), at_step={3: interrupt})
+        path = tmp_path / "settings.json"
+        settings = json.loads(path.read_text())
+        settings["environment"]["threads"] = "99"
+        path.write_text(json.dumps(settings))
+        train(tmp_path, ToyRecipe(steps=20), resume=True, quiet=False)
+        assert "begun with 99: the last bits" in capsys.readouterr().err
 
     @pytest.mark.parametrize("content", [b"", b"text", None])
     def test_a_damaged_checkpoint_is_named(self, tmp_path: Path, content: bytes | None) -> None:

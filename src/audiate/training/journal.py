@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from statistics import fmean
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
@@ -17,17 +16,15 @@ from audiate.training.task import Task
 
 
 class Journal:
-    """Collects losses; writes their means to the bar, the JSON lines and TensorBoard."""
+    """Collects losses; the process that `writes` puts their means on the bar and in the logs."""
 
-    def __init__(self, fabric: Fabric, run: Run, progress: Progress, done: int) -> None:
+    def __init__(self, run: Run, progress: Progress, done: int, *, writes: bool) -> None:
         self.progress = progress
-        self._fabric, self._run = fabric, run
+        self._run = run
         self._since_write: list[dict[str, Tensor]] = []
         self._epoch: list[dict[str, float]] = []
         self._board = (
-            SummaryWriter(str(run.folder / "tensorboard"), purge_step=done + 1)
-            if fabric.is_global_zero
-            else None
+            SummaryWriter(str(run.folder / "tensorboard"), purge_step=done + 1) if writes else None
         )
 
     def add(self, losses: dict[str, Tensor]) -> None:

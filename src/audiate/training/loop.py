@@ -75,7 +75,7 @@ def fit(
     with (
         _stop_flag() as stop,
         Progress(name, task.steps, done=done, quiet=quiet or not fabric.is_global_zero) as progress,
-        closing(Journal(fabric, run, progress, done)) as journal,
+        closing(Journal(run, progress, done, writes=fabric.is_global_zero)) as journal,
     ):
         for what in _ROUNDING & before.keys():
             if done and before[what] != provenance.environment[what]:
