@@ -15,8 +15,9 @@ from benchmarks.timing import in_turns
 
 def main() -> None:
     clip = min(CLIPS_FOLDER.glob("*.flac"))
-    model = audiate.load("vae-fsdd")
-    assert isinstance(model, Drawer)
+    vae, flow = audiate.load("vae-fsdd"), audiate.load("flow-digits")
+    assert isinstance(vae, Drawer)
+    assert isinstance(flow, Drawer)
     waveform, rate = audiate.load_audio(clip)
     with tempfile.TemporaryDirectory() as folder:
 
@@ -38,15 +39,21 @@ def main() -> None:
             rounds=5,
         )
         seconds |= in_turns(
-            {"draw() of one clip, 8 samples": lambda: model.draw(waveform, sample_rate=rate)},
+            {
+                "VAE.draw() of one clip, 8 samples": lambda: vae.draw(waveform, sample_rate=rate),
+                "LatentFlow.draw() of one clip, 64 samples": lambda: flow.draw(
+                    waveform, sample_rate=rate, samples=64
+                ),
+            },
             rounds=30,
         )
     limits = {
         "audiate --help, whole process": 0.5,
         "audiate draw of one clip, whole process": 3.0,
-        "draw() of one clip, 8 samples": 0.015,
+        "VAE.draw() of one clip, 8 samples": 0.015,
+        "LatentFlow.draw() of one clip, 64 samples": 1.0,
     }
     print("Waiting:")
     for name, value in seconds.items():
         limit = f"limit {limits[name] * 1e3:.0f} ms" if name in limits else "for comparison"
-        print(f"  {name:<40} {value * 1e3:6.0f} ms   ({limit})")
+        print(f"  {name:<42} {value * 1e3:6.0f} ms   ({limit})")

@@ -11,11 +11,11 @@ by_espeak() { espeak-ng -v "$3" -s 140 -w "$work/$1-$2.wav" "$1"; }
 
 by_flite zero slt slt
 by_flite one kal kal16
-by_flite two awb awb
+by_espeak two female en-us+f3
 by_flite three rms rms
 by_flite four kal kal16
 by_espeak five british en-gb
-by_espeak six female en-us+f3
+by_flite six awb awb
 by_flite seven rms rms
 by_flite eight slt slt
 by_espeak nine scottish en-gb-scotland

@@ -18,7 +18,9 @@ import pytest
 import soundfile
 
 from audiate.datasets.fsdd import SPEAKERS
-from audiate.datasets.sources import SOURCES, Source
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES, Source
+
+WORD_SPEAKERS = ("0a1b2c3d", "1b2c3d4e", "2c3d4e5f", "3d4e5f60")  # the last one for validation
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -74,7 +76,8 @@ def write_idx(path: Path, values: np.ndarray) -> None:
 def tiny_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Made-up data sets: a tone for each digit and speaker, and images of ten bars.
 
-    100 recordings a speaker, 400 train and 100 test images.
+    100 recordings a speaker, 400 train and 100 test images. Of Speech Commands, as of a copy of
+    some of its clips: four more speakers, of whom three to train on, and no test list.
     """
     root = make_tiny_data(tmp_path / "data")
     for name, source in tiny_sources().items():
@@ -92,6 +95,7 @@ def make_tiny_data(root: Path) -> Path:
                     hertz=200 + 300 * digit + 10 * number + index,
                     seconds=0.1,
                 )
+    make_tiny_words(root)
     for prefix, count in (("train", 400), ("t10k", 100)):
         labels = np.arange(count) % 10
         images = np.zeros((count, 28, 28))
@@ -100,6 +104,23 @@ def make_tiny_data(root: Path) -> Path:
         write_idx(root / "mnist" / f"{prefix}-images-idx3-ubyte.gz", images)
         write_idx(root / "mnist" / f"{prefix}-labels-idx1-ubyte.gz", labels)
     return root
+
+
+def make_tiny_words(root: Path) -> Path:
+    """Write the made-up Speech Commands below ``root``, and return their folder."""
+    folder = root / "speech_commands"
+    for number, speaker in enumerate(WORD_SPEAKERS):
+        for digit, word in enumerate(DIGIT_WORDS):
+            write_tone(
+                folder / word / f"{speaker}_nohash_0.flac",
+                hertz=200 + 300 * digit + 10 * number,
+                seconds=0.1,
+                rate=16_000,
+            )
+    (folder / "validation_list.txt").write_text(
+        "".join(f"{word}/{WORD_SPEAKERS[-1]}_nohash_0.wav\n" for word in sorted(DIGIT_WORDS))
+    )
+    return folder
 
 
 def tiny_sources() -> dict[str, Source]:

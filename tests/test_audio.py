@@ -13,7 +13,7 @@ from conftest import write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.audio import load_audio, prepare_speech, resample
+from audiate.audio import add_noise, load_audio, prepare_speech, resample
 from audiate.errors import InputError
 from audiate.features import LogMel, LogMelConfig, at_times, mel_filters
 
@@ -21,6 +21,17 @@ from audiate.features import LogMel, LogMelConfig, at_times, mel_filters
 def tone(hertz: float, seconds: float, rate: int = 8000) -> torch.Tensor:
     time = torch.arange(round(seconds * rate)) / rate
     return 0.5 * torch.sin(2 * torch.pi * hertz * time)
+
+
+@pytest.mark.parametrize("ratio", [20.0, 0.0])
+def test_noise_has_the_power_asked_for(ratio: float) -> None:
+    clean = tone(440, 2.0)
+    generator = torch.Generator().manual_seed(0)
+    noise = add_noise(clean, ratio, generator=generator) - clean
+    measured = 10 * (clean.square().mean() / noise.square().mean()).log10()
+    assert measured.item() == pytest.approx(ratio, abs=0.2)
+    again = add_noise(clean, ratio, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(again - clean, noise)
 
 
 class TestLoadAudio:

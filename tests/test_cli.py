@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +85,7 @@ class TestDraw:
         self, audiate: Command, tmp_path: Path
     ) -> None:
         audiate("draw", SEVEN, "--out", "alone")
-        audiate("draw", CLIPS_FOLDER / "two-awb.flac", SEVEN, "--out", "second")
+        audiate("draw", CLIPS_FOLDER / "two-female.flac", SEVEN, "--out", "second")
         alone, second = (pixels(tmp_path / f / "seven-rms.png") for f in ("alone", "second"))
         assert np.array_equal(alone, second)
 
@@ -185,7 +187,9 @@ class TestDemo:
 
 
 class TestTrainAndEvaluate:
-    @pytest.mark.parametrize("command", ["train lenet", "train vae", "evaluate vae-fsdd"])
+    @pytest.mark.parametrize(
+        "command", ["train lenet", "train vae", "train latent-flow", "evaluate vae-fsdd"]
+    )
     def test_without_data_they_say_how_to_get_it(
         self, audiate: Command, tmp_path: Path, command: str
     ) -> None:
@@ -204,6 +208,35 @@ class TestTrainAndEvaluate:
         monkeypatch.setattr("audiate.evaluate.evaluate", interrupted)
         assert main(["evaluate", "vae-fsdd", "--protocol", "speakers"]) == 130
         assert "after step 3 of 9, and saved" in capsys.readouterr().err
+
+    def test_a_reader_may_leave_early(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "audiate", "data", "list"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(writing)
+        assert done.returncode == 1
+        assert done.stderr == b""
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            ("tradeoff --protocol voices", "tradeoff: takes no --seeds and no --protocol"),
+            ("vae-fsdd --figure x.png", "--figure: only `audiate evaluate tradeoff`"),
+            ("vae-fsdd --protocol voices --seeds 2", "--seeds: not with --protocol voices"),
+            ("tradeoff --figure .", ".: is a folder; name another with --figure"),
+        ],
+    )
+    def test_what_does_not_go_together(
+        self, arguments: str, complaint: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["evaluate", *arguments.split()]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert complaint in line
 
     def test_a_setting_out_of_range(self, audiate: Command) -> None:
         done = audiate("train", "vae", "--epochs", "0")

@@ -46,6 +46,9 @@ def test_an_unknown_name_lists_the_known() -> None:
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "no config.json" in complaint(tmp_path)
+    (tmp_path / "settings.json").touch()
+    assert "this training is not finished" in complaint(tmp_path)
+    assert "--resume" in complaint(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from audiate.losses import bernoulli_nll, gaussian_kl
+from audiate.losses import bernoulli_nll, discriminator_loss, gaussian_kl, non_saturating_loss
 
 
 @given(seed=st.integers(0, 1000))
@@ -41,3 +41,19 @@ def test_the_mean_of_images_costs_the_mean_of_their_costs() -> None:
     images = torch.rand(9, 28, 28, generator=generator)
     each = bernoulli_nll(logits.expand(9, -1, -1), images).mean()
     torch.testing.assert_close(bernoulli_nll(logits, images.mean(0, keepdim=True)).squeeze(), each)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_adversarial_losses_are_logarithms_of_probabilities(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    real, drawn = torch.randn(2, 6, generator=generator).double()
+    torch.testing.assert_close(non_saturating_loss(drawn), -drawn.sigmoid().log())
+    expected = -real.sigmoid().log() - (1 - drawn.sigmoid()).log()
+    torch.testing.assert_close(discriminator_loss(real, drawn), expected)
+
+
+def test_a_discriminator_that_cannot_tell_has_ln_4() -> None:
+    zero = torch.zeros(1)
+    torch.testing.assert_close(discriminator_loss(zero, zero), torch.tensor([4.0]).log())
+    assert non_saturating_loss(torch.tensor([-1000.0])).item() == 1000  # no overflow

@@ -7,13 +7,31 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist
 from scipy.stats import bootstrap
+from torch import Tensor
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_confusion_matrix,
 )
+from torchmetrics.image.fid import _compute_fid
 
-from audiate.metrics import accuracy, bootstrap_interval, confusion_matrix
+from audiate.errors import InputError
+from audiate.metrics import (
+    Fidelity,
+    accuracy,
+    bootstrap_interval,
+    confusion_matrix,
+    frechet_distance,
+    neighbourhoods,
+    pixel_spread,
+)
+
+
+def normal(*shape: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.double)
 
 
 @given(seed=st.integers(0, 1000), count=st.integers(1, 200))
@@ -48,3 +66,176 @@ def test_copies_of_an_item_bring_no_certainty() -> None:
 
 def test_no_doubt_no_width() -> None:
     assert bootstrap_interval(torch.ones(20), torch.arange(20)) == (1.0, 1.0)
+
+
+class TestFrechetDistance:
+    def test_as_scipy_and_torchmetrics_have_it(self) -> None:
+        real = normal(300, 12, seed=0) @ normal(12, 12, seed=1)
+        fake = normal(200, 12, seed=2) @ normal(12, 12, seed=3) + 0.5
+        means, covariances = zip(*[(x.mean(0), x.T.cov()) for x in (real, fake)], strict=True)
+        distance = frechet_distance(real, fake)
+        root = sqrtm((covariances[0] @ covariances[1]).numpy()).real
+        trace = np.trace((covariances[0] + covariances[1]).numpy() - 2 * root)
+        assert distance == pytest.approx((means[0] - means[1]).square().sum().item() + trace)
+        expected = _compute_fid(means[0], covariances[0], means[1], covariances[1])
+        assert distance == pytest.approx(expected.item())
+
+    @given(
+        seed=st.integers(0, 1000), shift=st.floats(-9, 9), scale=st.floats(0, 9), dead=st.booleans()
+    )
+    @settings(max_examples=30, deadline=None)
+    def test_shifted_and_scaled(self, seed: int, shift: float, scale: float, dead: bool) -> None:
+        real = normal(50, 6, seed=seed)
+        if dead:
+            real[:, :2] = 0  # as ReLUs that never fire
+            real[:, 2] = real[:, 3]
+        step = shift * torch.ones(6, dtype=torch.double)
+        assert frechet_distance(real, real + step) == pytest.approx(6 * shift**2, abs=1e-10)
+        total = real.square().mean(0).sum() + real.var(0).sum() / 50  # of mean² and variance
+        assert frechet_distance(real, scale * real) == pytest.approx(
+            (1 - scale) ** 2 * total.item(), abs=1e-10
+        )
+
+    @given(seed=st.integers(0, 1000), count=st.integers(2, 20), dead=st.integers(0, 8))
+    @settings(max_examples=30, deadline=None)
+    def test_no_side_and_no_axis_is_special(self, seed: int, count: int, dead: int) -> None:
+        real, fake = normal(15, 8, seed=seed), 2 * normal(count, 8, seed=seed + 1) + 1
+        real[:, :dead] = 0
+        turn = torch.linalg.qr(normal(8, 8, seed=seed + 2)).Q
+        distance = frechet_distance(real, fake)
+        assert distance >= 0
+        assert frechet_distance(fake, real) == pytest.approx(distance)
+        assert frechet_distance(real @ turn, fake @ turn) == pytest.approx(distance)
+
+    def test_never_negative_by_rounding(self) -> None:
+        found = [frechet_distance(x, x) for x in (normal(30, 10, seed=s) for s in range(50))]
+        assert min(found) == 0
+        assert max(found) < 1e-12
+
+    def test_float32_far_from_the_origin(self) -> None:
+        real = (normal(100, 4, seed=0) + 1000).float()
+        assert frechet_distance(real, real + 2) == pytest.approx(16, rel=1e-6)
+
+    def test_one_item_has_no_spread(self) -> None:
+        with pytest.raises(InputError, match="1 fake items: give at least 2"):
+            frechet_distance(torch.zeros(2, 3), torch.zeros(1, 3))
+
+
+def neighbourhoods_by_the_book(real: Tensor, fake: Tensor, neighbours: int) -> Fidelity:
+    """Word by word, and pair by pair, with exact differences."""
+
+    def radii(items: Tensor) -> np.ndarray:
+        apart = cdist(items, items, "sqeuclidean")
+        np.fill_diagonal(apart, np.inf)
+        return np.sort(apart)[:, neighbours - 1]
+
+    apart = cdist(real, fake, "sqeuclidean")
+    in_real, in_fake = apart < radii(real)[:, None], apart < radii(fake)[None]
+    return Fidelity(
+        precision=in_real.any(0).mean(),
+        recall=in_fake.any(1).mean(),
+        density=in_real.sum() / (neighbours * len(fake)),
+        coverage=in_real.any(1).mean(),
+    )
+
+
+class TestNeighbourhoods:
+    @pytest.mark.parametrize("neighbours", [1, 5])
+    def test_by_the_book(self, neighbours: int) -> None:
+        real, fake = normal(450, 6, seed=0), 0.8 * normal(333, 6, seed=1) + 0.3
+        expected = neighbourhoods_by_the_book(real, fake, neighbours)
+        assert neighbourhoods(real, fake, neighbours=neighbours) == pytest.approx(expected)
+        # Norms a million times the distances between items.
+        far = neighbourhoods(real + 1e6, fake + 1e6, neighbours=neighbours)
+        assert far == pytest.approx(expected)
+
+    @given(
+        seed=st.integers(0, 1000),
+        neighbours=st.integers(1, 4),
+        unit=st.sampled_from([1, 0.1, 1000]),
+    )
+    @settings(max_examples=40, deadline=None)
+    def test_copies_and_ties(self, seed: int, neighbours: int, unit: float) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        real = torch.randint(3, (40, 4), generator=generator).double()
+        fake = torch.randint(1, 4, (30, 4), generator=generator).double()
+        turn = unit * torch.linalg.qr(normal(4, 4, seed=seed)).Q  # whole numbers round nothing
+        found = neighbourhoods(real @ turn, fake @ turn, neighbours=neighbours)
+        assert found == pytest.approx(neighbourhoods_by_the_book(real, fake, neighbours))
+
+    def test_a_perfect_copy(self) -> None:
+        real = normal(300, 10, seed=0).float()
+        assert neighbourhoods(real, real) == (1, 1, 1, 1)
+
+    def test_nothing_in_common(self) -> None:
+        real, fake = normal(50, 10, seed=0), normal(40, 10, seed=1)
+        assert neighbourhoods(real, fake + 1e4) == (0, 0, 0, 0)
+        assert neighbourhoods(real, fake + 1e9) == (0, 0, 0, 0)
+
+    def test_one_image_over_and_over(self) -> None:
+        real = torch.tensor([[0.0], [1.0], [3.0], [7.0], [15.0]])
+        # 0 is nearer than the second neighbour to 0 itself (whose is 3) and to 1 (whose is 3 too).
+        found = neighbourhoods(real, torch.zeros(20, 1), neighbours=2)
+        assert found == Fidelity(precision=1, recall=0, density=1, coverage=0.4)
+
+    @pytest.mark.parametrize("seed", range(10))  # how a product rounds depends on where it stands
+    def test_copies_are_at_no_distance(self, seed: int) -> None:
+        once = normal(203, 120, seed=seed).float()
+        twice = once.repeat(2, 1)  # the nearest neighbour is the copy: an empty ball
+        assert neighbourhoods(twice, once, neighbours=1) == (0, 1, 0, 0)
+        assert neighbourhoods(once, twice, neighbours=1) == (1, 0, 1, 1)
+
+    def test_what_one_distribution_can_reach(self) -> None:
+        real_count, fake_count, neighbours = 40, 25, 3
+        found = [
+            neighbourhoods(
+                normal(real_count, 5, seed=2 * draw),
+                normal(fake_count, 5, seed=2 * draw + 1),
+                neighbours=neighbours,
+            )
+            for draw in range(400)
+        ]
+        missed = [
+            (real_count - i) / (real_count + fake_count - i) for i in range(1, neighbours + 1)
+        ]
+        for values, expected in (
+            ([each.density for each in found], 1.0),
+            ([each.coverage for each in found], 1 - np.prod(missed)),
+        ):
+            error = np.std(values) / len(values) ** 0.5
+            assert error < 0.02
+            assert np.mean(values) == pytest.approx(expected, abs=4 * error)
+
+    def test_refused(self) -> None:
+        items = torch.zeros(6, 2)
+        with pytest.raises(InputError, match="5 fake items: give at least 6"):
+            neighbourhoods(items, items[:5])
+        with pytest.raises(InputError, match="real features are not all finite"):
+            neighbourhoods(items.fill_(torch.nan), items)
+        with pytest.raises(InputError, match="neighbours 0: give at least 1"):
+            neighbourhoods(items, items, neighbours=0)
+
+
+class TestPixelSpread:
+    def test_same_images_no_spread(self) -> None:
+        images = torch.rand(3, 28, 28, generator=torch.Generator().manual_seed(0))
+        labels = torch.tensor([0, 1, 2]).repeat(10)
+        assert pixel_spread(images.repeat(10, 1, 1), labels) == 0
+
+    def test_black_or_white(self) -> None:
+        images = (torch.arange(40) % 4 == 0).float().view(40, 1, 1).expand(-1, 28, 28)
+        spread = pixel_spread(images, torch.zeros(40, dtype=torch.long))
+        assert spread == pytest.approx((0.25 * 0.75) ** 0.5)
+
+    def test_a_rare_label_weighs_as_much(self) -> None:
+        images = torch.zeros(102, 28, 28)
+        images[-1] = 1
+        labels = torch.tensor([3] * 100 + [8] * 2)
+        assert pixel_spread(images, labels) == pytest.approx(((0 + 0.25) / 2) ** 0.5)
+
+    def test_as_numpy_has_it(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand(60, 28, 28, generator=generator)
+        labels = torch.randint(4, (60,), generator=generator)
+        variances = [np.var(images.numpy()[labels.numpy() == d], axis=0) for d in range(4)]
+        assert pixel_spread(images, labels) == pytest.approx(np.mean(variances) ** 0.5)

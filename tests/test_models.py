@@ -8,10 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 import audiate
 from audiate.errors import InputError
-from audiate.models import MODELS, VAE, Drawer, LeNet, Posterior, PretrainedModel, Provenance
+from audiate.models import (
+    MODELS,
+    VAE,
+    VAEGAN,
+    Drawer,
+    LatentFlow,
+    LeNet,
+    Posterior,
+    PretrainedModel,
+    Provenance,
+)
+from audiate.models.flow import LatentFlowConfig
 from audiate.models.pretrained import pack, unpack
 
 EVERY_MODEL = pytest.mark.parametrize("cls", MODELS.values(), ids=list(MODELS))
@@ -32,6 +44,7 @@ def tone(hertz: float = 500.0) -> torch.Tensor:
 def test_parameter_counts_are_the_papers() -> None:
     assert LeNet().num_parameters() == 61_706
     assert VAE().num_parameters() == 20_950_529
+    assert VAEGAN().num_parameters() == 7_909_382
 
 
 class TestEveryModel:
@@ -118,6 +131,19 @@ class TestEveryDrawer:
             made(cls).draw(torch.zeros(8000), sample_rate=8000)  # type: ignore[operator]
 
 
+def test_lenet_reads_what_it_embeds() -> None:
+    model = made(LeNet)
+    assert isinstance(model, LeNet)
+    images = torch.rand(3, 28, 28, generator=torch.Generator().manual_seed(0))
+    seen = []
+    model.features[7].register_forward_hook(lambda _, __, output: seen.append(output))
+    logits = model(images)
+    embedded = model.embed(images)
+    assert embedded.shape == (3, 120)
+    assert torch.equal(embedded, seen[0].flatten(1))  # [7] is the ReLU after the last convolution
+    assert torch.equal(model.classifier(embedded), logits)
+
+
 class TestVAE:
     def test_shapes_follow_the_papers_table(self) -> None:
         model = VAE()
@@ -144,6 +170,98 @@ class TestVAE:
         samples = model.sample_images(spectrogram, 3)
         means = model.mean_images(spectrogram).unsqueeze(1).expand(-1, 3, -1, -1)
         torch.testing.assert_close(samples, means)
+
+
+class TestVAEGAN:
+    def test_shapes_follow_the_papers_table(self) -> None:
+        model = VAEGAN().eval()
+        spectrogram, sizes = torch.rand(2, 1, 48, 48), []
+        for layer in model.encoder:
+            spectrogram = layer(spectrogram)
+            sizes.append(tuple(spectrogram.shape[1:]))
+        assert sizes[::3] == [(128, 23, 23), (256, 10, 10), (512, 4, 4)]
+        z, sizes = torch.randn(2, 64, 1, 1), []
+        for layer in model.decoder:
+            z = layer(z)
+            sizes.append(tuple(z.shape[1:]))
+        assert sizes[::3] == [(512, 3, 3), (256, 7, 7), (128, 14, 14), (1, 28, 28)]
+        assert model.discriminate(torch.rand(5, 28, 28)).shape == (5,)
+
+    @pytest.mark.parametrize("part", ["encoder", "decoder", "discriminator", "mu"])
+    def test_matrix_products_are_the_convolutions(self, part: str) -> None:
+        torch.manual_seed(0)
+        module = getattr(VAEGAN().eval(), part)
+        size = {"encoder": (1, 48, 48), "discriminator": (1, 28, 28), "mu": (512, 4, 4)}
+        hidden = torch.randn(3, *size.get(part, (64, 1, 1)))
+        for layer in module if isinstance(module, torch.nn.Sequential) else [module]:
+            output = layer(hidden)
+            for plain, convolve in (
+                (torch.nn.Conv2d, torch.conv2d),
+                (torch.nn.ConvTranspose2d, torch.conv_transpose2d),
+            ):
+                if isinstance(layer, plain):
+                    expected = convolve(hidden, layer.weight, layer.bias, layer.stride)
+                    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+            hidden = output
+
+    def test_a_batch_of_one_kind_has_no_logit_in_common(self) -> None:
+        # Why real and drawn images must be judged together: alone, neither can look real.
+        model = VAEGAN().train()
+        logits = model.discriminate(torch.rand(64, 28, 28))
+        assert abs(logits.mean().item()) < 1e-5
+
+
+class Straight(torch.nn.Module):
+    """The velocity field whose flow carries every noise to what the condition says."""
+
+    def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
+        assert times.shape == (len(latents),)
+        return (condition[:, :32] - latents) / (1 - times.unsqueeze(1))
+
+
+class TestLatentFlow:
+    @pytest.fixture
+    def model(self) -> LatentFlow:
+        """Hears the loudness of the first bands; its decoder shows the latents themselves."""
+        torch.manual_seed(0)
+        model = LatentFlow(LatentFlowConfig(steps=5, guidance=1.0)).eval()
+        model.velocity = Straight()  # type: ignore[assignment]
+        model.image_decoder = torch.nn.Sequential(
+            torch.nn.ConstantPad1d((0, 784 - 32), 0.0), torch.nn.Unflatten(1, (1, 28, 28))
+        )
+        return model
+
+    def test_euler_steps_are_exact_on_straight_paths(self, model: LatentFlow) -> None:
+        spectrogram = torch.rand(2, 48, 48)
+        condition = model.listen(spectrogram)
+        images = model.sample_images(spectrogram, 3)
+        expected = condition[:, :32].sigmoid().unsqueeze(1).expand(-1, 3, -1)
+        torch.testing.assert_close(images.flatten(2)[..., :32], expected)
+
+    @pytest.mark.parametrize("guidance", [0.0, 0.5, 3.0])
+    def test_guidance_goes_beyond_the_condition(self, model: LatentFlow, guidance: float) -> None:
+        model.config = LatentFlowConfig(steps=5, guidance=guidance)
+        torch.nn.init.normal_(model.unheard)
+        spectrogram = torch.rand(1, 48, 48)
+        free, heard = model.unheard[:32], model.listen(spectrogram)[0, :32]
+        images = model.sample_images(spectrogram, 1)
+        expected = (free + guidance * (heard - free)).sigmoid()
+        torch.testing.assert_close(images.flatten()[:32], expected)
+
+    def test_without_motion_noise_is_decoded(self, model: LatentFlow) -> None:
+        begun = made(LatentFlow)
+        assert isinstance(begun, LatentFlow)
+        model.velocity = begun.velocity
+        images = model.sample_images(
+            torch.rand(1, 48, 48), 2, generator=torch.Generator().manual_seed(3)
+        )
+        noise = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(3))
+        torch.testing.assert_close(images.flatten(2)[..., :32], noise.sigmoid())
+
+    @pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": -1.0}])
+    def test_settings_out_of_range(self, wrong: dict[str, float]) -> None:
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            LatentFlowConfig(**wrong)  # type: ignore[arg-type]
 
 
 class TestStorage:

@@ -20,6 +20,9 @@ MAX_CLIP_SECONDS = 60.0
 MIN_SPEECH_SECONDS = 0.05
 """The shortest spoken digit in the data sets lasts 0.14 s."""
 
+SILENCE = 1e-4
+"""A waveform that never strays further from its mean is silent: -80 dB of full scale."""
+
 Waveform = Tensor | NDArray[np.floating]
 
 # libsndfile notes in its log where a chunk of a RIFF or AIFF file promises more than is there.
@@ -122,6 +125,18 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
     )
 
 
+def add_noise(
+    waveform: Tensor, ratio_db: float, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """White Gaussian noise added to a waveform (samples,) at a signal-to-noise ratio in dB.
+
+    The signal's power is its mean over the whole clip, pauses included.
+    """
+    power = waveform.square().mean()
+    noise = torch.randn(waveform.shape, generator=generator)
+    return waveform + noise * (power * 10 ** (-ratio_db / 10)).sqrt()
+
+
 def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor:
     """Check a clip of speech and bring it to mono at ``to_rate``.
 
@@ -162,6 +177,11 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
         )
     if not mono.isfinite().all():
         raise InputError("the waveform holds NaN or infinite samples; export it again")
-    if (mono - mono.mean()).abs().max() < 1e-4:  # -80 dB of full scale
+    if is_silent(mono):
         raise InputError("the waveform is silent; record it again, closer to the microphone")
     return resample(_to_unit_range(mono), sample_rate, to_rate)
+
+
+def is_silent(waveform: Tensor) -> bool:
+    """Tell whether a waveform (samples,) stays within `SILENCE` of its mean."""
+    return bool((waveform - waveform.mean()).abs().max() < SILENCE)

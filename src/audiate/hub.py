@@ -25,7 +25,7 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
     """Load a model, ready for use (in eval mode).
 
     Args:
-        source: A shipped name such as ``"vae-fsdd"``, a folder that `save_pretrained` or
+        source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
             ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``.
         device: Where to put it.
 
@@ -54,7 +54,14 @@ def find(source: str | Path) -> Path:
     if folder.is_dir():
         # A run of `audiate train` keeps its model in a folder of its own.
         exported = folder / "model"
-        return exported if (exported / CONFIG_NAME).is_file() else folder
+        if (exported / CONFIG_NAME).is_file():
+            return exported
+        if (folder / "settings.json").is_file() and not (folder / CONFIG_NAME).is_file():
+            raise InputError(
+                f"{folder}: this training is not finished; go on with it: `audiate train` as "
+                f"before, with --resume"
+            )
+        return folder
     if _HUB_ID.fullmatch(name) and not folder.parent.is_dir():
         return _download(name)
     raise InputError(

@@ -20,3 +20,19 @@ def bernoulli_nll(logits: Tensor, images: Tensor) -> Tensor:
     ``logits`` and ``images``: (batch, height, width) → (batch,).
     """
     return F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(1)
+
+
+def non_saturating_loss(drawn: Tensor) -> Tensor:
+    """What a generator minimises to be taken for real: -log D(G(z)), in nats.
+
+    Goodfellow et al. 2014, section 3. ``drawn``: the discriminator's logits (batch,) → (batch,).
+    """
+    return F.softplus(-drawn)
+
+
+def discriminator_loss(real: Tensor, drawn: Tensor) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))), in nats (Goodfellow et al. 2014, eq. 1).
+
+    ``real`` and ``drawn``: logits (batch,) → (batch,).
+    """
+    return F.softplus(-real) + F.softplus(drawn)

@@ -24,6 +24,7 @@ from audiate.cli.data import FetchCommand, ListCommand
 from audiate.datasets import fetch as module
 from audiate.datasets.fetch import Transfer, fetch
 from audiate.datasets.sources import (
+    DIGIT_WORDS,
     SOURCES,
     Remote,
     Source,
@@ -79,6 +80,19 @@ def tar_gz(members: dict[str, bytes], links: dict[str, str] | None = None) -> by
 
 RECORDINGS = {f"{digit}_amy_{index}.wav": wav() for digit in range(10) for index in range(2)}
 ARCHIVE = tar_gz({f"digits-1.0/recordings/{name}": wav for name, wav in RECORDINGS.items()})
+WORDS = {
+    **{f"{word}/0a1b2c3d_nohash_{index}.wav": wav() for word in DIGIT_WORDS for index in range(2)},
+    "validation_list.txt": b"one/0a1b2c3d_nohash_0.wav\n",
+    "testing_list.txt": b"two/0a1b2c3d_nohash_1.wav\n",
+}
+WORDS_ARCHIVE = tar_gz(
+    {
+        **{f"./{name}": content for name, content in WORDS.items()},
+        "./bed/0a1b2c3d_nohash_0.wav": wav(),
+        "./_background_noise_/pink_noise.wav": wav(),
+        "./README.md": b"what it is",
+    }
+)
 IMAGES = os.urandom(200_000)
 LABELS = os.urandom(100)
 
@@ -124,9 +138,28 @@ def pictures_source(*bases: str) -> Source:
     )
 
 
+def words_source(*bases: str) -> Source:
+    """20 clips and two lists in one tar, laid out as speech_commands is."""
+    (remote,) = SOURCES["speech_commands"].remotes
+    return replace(
+        SOURCES["speech_commands"],
+        name="words",
+        folder="words",
+        remotes=(
+            replace(
+                remote,
+                urls=tuple(f"{base}/words.tar.gz" for base in bases),
+                sha256=sha256(WORDS_ARCHIVE),
+                size=len(WORDS_ARCHIVE),
+            ),
+        ),
+        count=20,
+    )
+
+
 @pytest.fixture(autouse=True)
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A server of two small data sets, "digits" and "pictures", added to the registry."""
+    """A server of small data sets, "digits", "pictures" and "words", added to the registry."""
     monkeypatch.setattr(module, "BACKOFF", (0.0, 0.0, 0.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
@@ -177,7 +210,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         here.files["/images.gz"] = gzip.compress(IMAGES)
         here.files["/labels.gz"] = gzip.compress(LABELS)
         monkeypatch.setitem(SOURCES, "digits", digits_source(here.address))
+        here.files["/words.tar.gz"] = WORDS_ARCHIVE
         monkeypatch.setitem(SOURCES, "pictures", pictures_source(here.address))
+        monkeypatch.setitem(SOURCES, "words", words_source(here.address))
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield here
         server.shutdown()
@@ -241,6 +276,25 @@ def test_archive_replaces_what_is_damaged_and_keeps_the_rest(tmp_path: Path) -> 
     fetch("digits", tmp_path)
     expected = {**RECORDINGS, "0_amy_0.wav": mine, "notes.txt": b"mine"}
     assert tree(folder) == expected
+
+
+def test_a_usable_part_is_completed(site: Site, tmp_path: Path) -> None:
+    mine = {
+        "one/0a1b2c3d_nohash_0.flac": b"fLaC",
+        "two/0a1b2c3d_nohash_0.wav": wav(60),
+        "validation_list.txt": b"one/0a1b2c3d_nohash_0.wav",
+        "bed/0a1b2c3d_nohash_0.wav": wav(),
+    }
+    for name, content in mine.items():
+        write((tmp_path / "words" / name).parent, {Path(name).name: content})
+    assert inspect(SOURCES["words"], tmp_path).state is State.USABLE
+    assert fetch("words", tmp_path) == tmp_path / "words"
+    assert tree(tmp_path / "words") == {**WORDS, **mine}
+    status = inspect(SOURCES["words"], tmp_path)
+    # "one" is there as flac and as wav, which makes one recording.
+    assert (status.state, status.detail) == (State.WHOLE, "20 of 20 recordings")
+    fetch("words", tmp_path)
+    assert site.asked == [("/words.tar.gz", None)]
 
 
 # What goes wrong on the way
@@ -504,6 +558,44 @@ def test_states_of_recordings(tmp_path: Path) -> None:
     assert found() == ("damaged", "2_amy_0.wav is not a wav file (and 2 more)")
 
 
+def test_states_of_what_is_usable_in_part(tmp_path: Path) -> None:
+    folder = tmp_path / "words"
+
+    def found() -> tuple[str, str]:
+        status = inspect(SOURCES["words"], tmp_path)
+        if status.state in (State.WHOLE, State.USABLE):
+            assert require("words", tmp_path) == folder
+        else:
+            with pytest.raises(InputError, match=r"words is .*; run `audiate data fetch words"):
+                require("words", tmp_path)
+        return status.state, status.detail
+
+    assert found() == ("absent", "0 of 20 recordings")
+    write(folder / "bed", {"0a_nohash_0.wav": wav()})
+    write(folder / "one", {"._0a_nohash_0.wav": b"", "notes.flac": b""})
+    assert found() == ("absent", "0 of 20 recordings")
+    write(folder / "one", {"0a_nohash_0.flac": b"", "0b_nohash_0.wav": wav()})
+    assert found() == (
+        "incomplete",
+        "2 of 20 recordings, no validation_list.txt, no testing_list.txt",
+    )
+    write(folder, {"validation_list.txt": b"one/0a_nohash_0.wav"})
+    assert found() == ("usable", "2 of 20 recordings, no testing_list.txt")
+    write(folder, {"testing_list.txt": b"one/0b_nohash_0.wav"})
+    assert found() == ("usable", "2 of 20 recordings")
+    write(folder / "two", {f"0a_nohash_{index}.wav": wav() for index in range(18)})
+    assert found() == ("whole", "20 of 20 recordings")
+    write(folder / "two", {"0a_nohash_0.wav": wav()[:99]})
+    assert found() == ("damaged", "two/0a_nohash_0.wav is cut short: 99 of 100 bytes")
+    write(folder, {"validation_list.txt": b""})
+    assert found()[0] == "damaged"
+    for path in folder.rglob("*.*"):
+        if path.suffix in (".wav", ".flac"):
+            path.unlink()
+    write(folder, {"validation_list.txt": b"one/0a_nohash_0.wav"})
+    assert found() == ("incomplete", "0 of 20 recordings")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -546,6 +638,16 @@ def test_patterns_match_exactly_what_is_published() -> None:
     names = [f"{d}_{s}_{i}.wav" for d in range(12) for s in speakers for i in range(60)]
     fsdd = SOURCES["fsdd"]
     assert sum(bool(re.fullmatch(fsdd.required, name)) for name in names) == fsdd.count
+    words = SOURCES["speech_commands"]
+    assert words.members is not None
+    path = "three/0a1b2c3d_nohash_12.wav"
+    assert re.fullmatch(words.required, path)
+    for name in (path, *words.lists):
+        match = re.fullmatch(words.members, f"./{name}")
+        assert match is not None
+        assert match["path"] == name
+    for name in ("./_background_noise_/pink_noise.wav", "./bed/0a_nohash_0.wav", "./../one/0.wav"):
+        assert re.fullmatch(words.members, name) is None
     mnist = SOURCES["mnist"]
     assert [bool(re.fullmatch(mnist.required, r.filename)) for r in mnist.remotes] == [True] * 4
 
@@ -575,6 +677,8 @@ def test_list_command(
 ) -> None:
     write(tmp_path / "digits" / "recordings", dict(list(RECORDINGS.items())[:10]))
     write(tmp_path / "pictures", {"images.gz": gzip.compress(IMAGES)[:-9]})
+    write(tmp_path / "words" / "one", {"0_nohash_0.flac": b""})
+    write(tmp_path / "words", {"validation_list.txt": b"one/0_nohash_0.wav"})
     assert ListCommand(data_dir=tmp_path).run() == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Data folder: {tmp_path} (--data-dir)"
@@ -582,8 +686,10 @@ def test_list_command(
     assert {name: row[4].strip() for name, row in rows.items()} == {
         "fsdd": "absent: 0 of 2,000 recordings",
         "mnist": "absent: 0 of 4 files",
+        "speech_commands": "absent: 0 of 38,908 recordings",
         "digits": "incomplete: 10 of 20 recordings",
         "pictures": "damaged: images.gz is cut short",
+        "words": "usable: 1 of 20 recordings, no testing_list.txt",
     }
     assert [cell.strip() for cell in rows["mnist"][2:-1]] == [
         SOURCES["mnist"].title,

@@ -1,4 +1,4 @@
-"""FSDD, MNIST and their pairing, on made-up data and on the real."""
+"""FSDD, MNIST and their pairing, with and without Speech Commands; made-up data and real."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.datasets.fsdd import SPEAKERS, Clip, load_fsdd, split_at_random, split_by_speaker
+from audiate.datasets.clips import Clip
+from audiate.datasets.fsdd import SPEAKERS, load_fsdd, split_at_random, split_by_speaker
 from audiate.datasets.mnist import load_mnist
-from audiate.datasets.pairs import Pairs, draw_same_label, load_pairs
+from audiate.datasets.pairs import PairedDigits, Pairs, draw_same_label, load_pairs
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES, State, inspect
 from audiate.errors import InputError
 
 
@@ -87,6 +91,102 @@ class TestPairing:
         assert len(pairs.train.recordings[0]) == 400  # 0.1 s
 
 
+def digits_of_recordings(labels: torch.Tensor, pairs: Pairs) -> dict[int, set[int]]:
+    """What digits were paired with each recording."""
+    digits: dict[int, set[int]] = {}
+    for recording, label in zip(pairs.heard.tolist(), labels.tolist(), strict=True):
+        digits.setdefault(recording, set()).add(label)
+    return digits
+
+
+def shares(labels: torch.Tensor, pairs: Pairs, first_word: int) -> torch.Tensor:
+    """What share of each digit's images is heard with a recording of Speech Commands."""
+    words = (pairs.heard >= first_word).double()
+    return torch.stack([words[labels == digit].mean() for digit in range(10)])
+
+
+def assert_same_test(one: PairedDigits, other: PairedDigits) -> None:
+    assert torch.equal(one.test.images, other.test.images)
+    assert torch.equal(one.test.heard, other.test.heard)
+    assert torch.equal(one.test_labels, other.test_labels)
+    assert one.test_clips == other.test_clips
+    for mine, its in zip(one.test.recordings, other.test.recordings, strict=True):
+        assert torch.equal(mine, its)
+
+
+class TestWithSpeechCommands:
+    @pytest.mark.parametrize("speaker", [None, "theo"])
+    @pytest.mark.parametrize("seed", [0, 3])
+    def test_test_pairs_are_the_same(self, tiny_data: Path, seed: int, speaker: str | None) -> None:
+        plain, mixed = (
+            load_pairs(
+                tiny_data,
+                sample_rate=8000,
+                seed=seed,
+                held_out_speaker=speaker,
+                speech_commands=both,
+            )
+            for both in (False, True)
+        )
+        assert_same_test(plain, mixed)
+        assert torch.equal(plain.train.images, mixed.train.images)
+        first = len(plain.train.recordings)
+        assert len(mixed.train.recordings) == first + 30  # not the validation clips
+        kept = mixed.train.heard < first
+        assert torch.equal(plain.train.heard[kept], mixed.train.heard[kept])
+
+    def test_a_pair_has_one_digit_and_both_sets_are_heard(self, tiny_data: Path) -> None:
+        labels = load_mnist(tiny_data, "train").labels
+        pairs = load_pairs(tiny_data, sample_rate=8000, speech_commands=True).train
+        assert all(len(digits) == 1 for digits in digits_of_recordings(labels, pairs).values())
+        # Five deviations of the share of 400 fair tosses.
+        assert abs((pairs.heard >= 360).double().mean() - 0.5) < 5 * 0.5 / 400**0.5
+        assert {len(recording) for recording in pairs.recordings} == {800}  # 0.1 s at 8 kHz
+
+    def test_a_digit_of_one_data_set_alone_is_heard_from_that(self, tiny_data: Path) -> None:
+        for word in DIGIT_WORDS[3:]:
+            for path in (tiny_data / "speech_commands" / word).iterdir():
+                path.unlink()
+        labels = load_mnist(tiny_data, "train").labels
+        pairs = load_pairs(tiny_data, sample_rate=8000, speech_commands=True).train
+        share = shares(labels, pairs, 360)
+        assert (share[:3] > 0.1).all()
+        assert (share[3:] == 0).all()
+
+    def test_many_clips_of_a_digit_do_not_drown_the_other_set(
+        self, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        eight = tiny_data / "speech_commands" / "eight"
+        content = (eight / "0a1b2c3d_nohash_0.flac").read_bytes()
+        for number in range(1, 200):
+            (eight / f"0a1b2c3d_nohash_{number}.flac").write_bytes(content)
+        images = load_mnist(tiny_data, "train")
+        labels = images.labels.repeat(25)  # 1,000 of each digit
+        many = images._replace(images=images.images.repeat(25, 1, 1), labels=labels)
+        monkeypatch.setattr("audiate.datasets.pairs.load_mnist", lambda *_: many)
+        pairs = load_pairs(tiny_data, sample_rate=8000, speech_commands=True).train
+        # Five deviations of the share of 1,000 fair tosses.
+        assert (shares(labels, pairs, 360) - 0.5).abs().max() < 5 * 0.5 / 1000**0.5
+        counts = torch.bincount(pairs.heard, minlength=len(pairs.recordings))[360:]
+        # Of each other digit, three recordings share some 500 images evenly.
+        others = counts[counts > 50]
+        assert len(others) == 27
+        assert (others - 500 / 3).abs().max() < 5 * (500 / 3) ** 0.5
+
+    def test_a_silent_clip_is_not_heard(self, tiny_data: Path) -> None:
+        path = tiny_data / "speech_commands" / "zero" / "0a1b2c3d_nohash_0.flac"
+        soundfile.write(path, np.zeros(1600), 16_000)
+        pairs = load_pairs(tiny_data, sample_rate=8000, speech_commands=True).train
+        assert len(pairs.recordings) == 360 + 29
+        assert all(recording.abs().max() > 0.1 for recording in pairs.recordings)
+
+    def test_without_a_copy(self, tiny_data: Path) -> None:
+        (tiny_data / "speech_commands" / "validation_list.txt").unlink()
+        load_pairs(tiny_data, sample_rate=8000)
+        with pytest.raises(InputError, match=r"no validation_list\.txt.*fetch speech_commands"):
+            load_pairs(tiny_data, sample_rate=8000, speech_commands=True)
+
+
 class TestBadData:
     def test_missing(self, tmp_path: Path) -> None:
         for load in (load_fsdd, lambda root: load_mnist(root, "train")):
@@ -136,3 +236,21 @@ class TestRealData:
         pairs = load_pairs(real_data, sample_rate=8000, seed=0)
         assert (len(pairs.train.heard), len(pairs.test.heard)) == (60_000, 10_000)
         assert (len(pairs.train.recordings), len(pairs.test.recordings)) == (1800, 200)
+
+    def test_the_pairs_of_the_shipped_weights_have_not_moved(self, real_data: Path) -> None:
+        plain = load_pairs(real_data, sample_rate=8000, seed=0)
+        drawn = plain.train.heard.numpy().tobytes() + plain.test.heard.numpy().tobytes()
+        assert hashlib.sha256(drawn).hexdigest()[:16] == "e4fc2ddfba8e3411"
+
+    def test_pairs_with_speech_commands(self, real_data: Path) -> None:
+        if inspect(SOURCES["speech_commands"], real_data).state is State.ABSENT:
+            pytest.skip("there is no speech_commands/ beside fsdd/ and mnist/")
+        plain = load_pairs(real_data, sample_rate=8000, seed=0)
+        mixed = load_pairs(real_data, sample_rate=8000, seed=0, speech_commands=True)
+        assert_same_test(plain, mixed)
+        labels = load_mnist(real_data, "train").labels
+        assert all(
+            len(digits) == 1 for digits in digits_of_recordings(labels, mixed.train).values()
+        )
+        # Five deviations of the share of the fewest, 5,421 fives.
+        assert (shares(labels, mixed.train, 1800) - 0.5).abs().max() < 5 * 0.5 / 5421**0.5

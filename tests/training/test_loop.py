@@ -195,6 +195,14 @@ class TestResuming:
         with pytest.raises(InputError, match=r"other settings \(learning_rate was 0.01\)"):
             train(tmp_path, ToyRecipe(steps=20, learning_rate=0.1), resume=True)
 
+    def test_a_run_of_another_recipe_cannot_be_resumed(self, tmp_path: Path) -> None:
+        train(tmp_path, ToyRecipe(steps=20))
+        settings = tmp_path / "settings.json"
+        stored = json.loads(settings.read_text())
+        settings.write_text(json.dumps({**stored, "recipe": "lenet"}))
+        with pytest.raises(InputError, match="holds a run of the recipe lenet, not toy"):
+            train(tmp_path, ToyRecipe(steps=20), resume=True)
+
     def test_another_precision_cannot_be_resumed(self, tmp_path: Path) -> None:
         train(tmp_path, ToyRecipe(steps=20))
         options = LoopOptions(tmp_path, True, "cpu", "bf16")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +23,25 @@ from audiate.errors import InputError
 from audiate.features import LogMel
 from audiate.models import VAE
 from audiate.training.augment import augmented
-from audiate.training.launch import LoopOptions
-from audiate.training.recipes import VAE_PAPER, LeNetRecipe, VAERecipe
-from audiate.training.task import Shard
+from audiate.training.launch import LoopOptions, launch
+from audiate.training.loop import update
+from audiate.training.recipes import (
+    VAE_PAPER,
+    VAEGAN_PAPER,
+    LatentFlowRecipe,
+    LeNetRecipe,
+    VAEGANRecipe,
+    VAERecipe,
+)
+from audiate.training.run import Run
+from audiate.training.seeds import seed_step
+from audiate.training.task import Shard, Task
 from audiate.training.tasks import run_recipe
+from audiate.training.tasks.flow import LatentFlowTask
+from audiate.training.tasks.inputs import Change, ImagesOfRecordings, Sounds, mean_image, to_unit
 from audiate.training.tasks.lenet import LeNetTask, distort
-from audiate.training.tasks.vae import ImagesOfRecordings, Sounds, VAETask, initialise
+from audiate.training.tasks.vae import VAETask, initialise
+from audiate.training.tasks.vaegan import VAEGANTask
 
 CPU = torch.device("cpu")
 
@@ -41,21 +56,30 @@ def noise_pairs(recordings: int = 12, images: int = 60) -> Pairs:
     )
 
 
+def train(task: Task) -> None:
+    """All steps of a task, by the loop's own update."""
+    fabric = launch("cpu", "float32")
+    for step in range(task.steps):
+        torch.manual_seed(step)
+        for phase in task.phases(step):
+            update(fabric, task, phase)
+
+
 class TestImagesOfRecordings:
     def test_one_image_is_the_pairs_own(self) -> None:
         pairs = noise_pairs()
         index = torch.tensor([3, 0, 59])
-        images = ImagesOfRecordings(pairs).mean_of_several(index, 1)
+        images = mean_image(ImagesOfRecordings(pairs).several(index, 1))
         torch.testing.assert_close(images, pairs.images[index].float() / 255)
 
     def test_others_were_heard_with_the_same_recording(self) -> None:
         pairs = noise_pairs()
         # Every image is a flat tone of its recording's number.
         flat = pairs.heard.view(-1, 1, 1).expand(-1, 28, 28).to(torch.uint8)
-        images = ImagesOfRecordings(replace(pairs, images=flat)).mean_of_several(
-            torch.arange(60), 7
-        )
-        torch.testing.assert_close(images[:, 0, 0] * 255, pairs.heard.float())
+        images = ImagesOfRecordings(replace(pairs, images=flat)).several(torch.arange(60), 7)
+        assert images.shape == (60, 7, 28, 28)
+        assert torch.equal(images[..., 0, 0], pairs.heard.unsqueeze(1).expand(-1, 7))
+        torch.testing.assert_close(mean_image(images), to_unit(flat))
 
     def test_all_of_them_have_their_turn(self) -> None:
         pairs = noise_pairs(recordings=2, images=8)
@@ -63,8 +87,8 @@ class TestImagesOfRecordings:
         images = torch.zeros(8, 28, 28, dtype=torch.uint8)
         images[torch.arange(8), 0, torch.arange(8)] = 255
         torch.manual_seed(0)
-        drawn = ImagesOfRecordings(replace(pairs, images=images)).mean_of_several(
-            torch.tensor([0]), 4001
+        drawn = mean_image(
+            ImagesOfRecordings(replace(pairs, images=images)).several(torch.tensor([0]), 4001)
         )[0, 0, :8]
         own = pairs.heard == pairs.heard[0]
         assert drawn[~own].sum() == 0
@@ -74,17 +98,18 @@ class TestImagesOfRecordings:
 
 
 class TestAugmentation:
-    def test_it_changes_words_within_range(self) -> None:
+    @pytest.mark.parametrize("changed", ["mildly", "in noise"])
+    def test_it_changes_words_within_range(self, changed: Change) -> None:
         features = LogMel()
         sounds = Sounds(features, noise_pairs().recordings)
         index = torch.arange(12)
         torch.manual_seed(0)
-        plain = sounds.spectrograms(index, augment=False)
-        once, twice = (sounds.spectrograms(index, augment=True) for _ in range(2))
+        plain = sounds.spectrograms(index)
+        once, twice = (sounds.spectrograms(index, changed) for _ in range(2))
         torch.testing.assert_close(plain, features.many(noise_pairs().recordings))
-        for changed in (once, twice):
-            assert changed.shape == (12, 48, 48)
-            assert 0 <= changed.min() <= changed.max() <= 1
+        for view in (once, twice):
+            assert view.shape == (12, 48, 48)
+            assert 0 <= view.min() <= view.max() <= 1
         assert (once - plain).abs().mean() > 0.01
         assert (once - twice).abs().mean() > 0.01
 
@@ -134,18 +159,24 @@ class TestTasks:
         assert (VAE_PAPER.epochs, VAE_PAPER.batch_size, VAE_PAPER.learning_rate) == (100, 128, 1e-3)
         assert VAE_PAPER.images_per_recording == 1
         assert not VAE_PAPER.augment
+        gan = VAEGAN_PAPER
+        assert (gan.epochs, gan.batch_size, gan.learning_rate) == (100, 128, 2e-4)
+        assert (gan.alpha, gan.beta, gan.adversarial_weight) == (0.2, 0.5, 1)
+        assert (gan.images_per_recording, gan.instance_noise) == (1, 0)
+        assert not gan.augment
+        assert not gan.speech_commands
 
     @pytest.mark.parametrize(
         ("wrong", "complaint"),
         [
             ({"epochs": 0}, "--epochs 0: give at least 1"),
-            ({"batch_size": -1}, "--batch-size -1: give 1 to 60000"),
+            ({"batch_size": -1}, "--batch-size -1: give"),
             ({"learning_rate": float("nan")}, "--learning-rate nan"),
             ({"seed": -1}, "--seed -1"),
         ],
     )
     def test_settings_out_of_range(self, wrong: dict[str, float], complaint: str) -> None:
-        for recipe in (LeNetRecipe(), VAERecipe()):
+        for recipe in (LeNetRecipe(), VAERecipe(), VAEGANRecipe(), LatentFlowRecipe()):
             with pytest.raises(InputError, match=complaint):
                 replace(recipe, **wrong)  # type: ignore[arg-type]
 
@@ -161,14 +192,7 @@ class TestTasks:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
         recipe = VAERecipe(epochs=10, batch_size=40, kl_warmup_epochs=3.0)
         task = VAETask(recipe, pairs.train, CPU, Shard())
-        for step in range(task.steps):
-            torch.manual_seed(step)
-            (phase,) = task.phases(step)
-            losses = phase.losses()
-            task.optimizers["vae"].param_groups[0]["lr"] = phase.learning_rate
-            task.optimizers["vae"].zero_grad()
-            sum(w * losses[name] for name, w in phase.weights.items()).backward()  # type: ignore[union-attr]
-            task.optimizers["vae"].step()
+        train(task)
         with torch.no_grad():
             drawn = task.model.mean_images(task.model.features.many(pairs.test.recordings))
         rows = drawn.sum(2).argmax(1)
@@ -183,6 +207,195 @@ class TestTasks:
         assert "posterior collapse" in alarm
         assert "--kl-warmup-epochs" in alarm
         assert task.diagnose({"kl": 5.0, "reconstruction": 180.0}) is None
+
+    def test_vaegan_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
+        pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
+        recipe = VAEGANRecipe(
+            epochs=8,
+            batch_size=20,
+            images_per_recording=2,
+            learning_rate=1e-3,
+            alpha=1.0,
+            beta=0.1,
+            adversarial_weight=0.3,
+        )
+        task = VAEGANTask(recipe, pairs.train, CPU, Shard())
+        train(task)
+        task.model.eval()
+        with torch.no_grad():
+            drawn = task.model.mean_images(task.model.features.many(pairs.test.recordings))
+        rows = drawn.sum(2).argmax(1)
+        said = torch.tensor([clip.label for clip in pairs.test_clips])
+        assert ((rows - (2 * said + 4.5)).abs() <= 1).float().mean() > 0.8
+
+    def test_each_of_the_vaegans_phases_trains_its_own(self) -> None:
+        task = VAEGANTask(VAEGANRecipe(batch_size=8), noise_pairs(), CPU, Shard())
+        fabric = launch("cpu", "float32")
+        generator, discriminator = task.phases(0)
+        for phase, moves in ((generator, False), (discriminator, True)):
+            before = {name: p.clone() for name, p in task.model.named_parameters()}
+            update(fabric, task, phase)
+            for name, parameter in task.model.named_parameters():
+                changed = not torch.equal(parameter, before[name])
+                # Before a batch norm a bias has no effect, so its gradient is rounding or zero.
+                if not name.endswith("bias"):
+                    assert changed == (name.startswith("discriminator") == moves), name
+
+    def test_vaegan_objective_is_weighted_as_asked(self) -> None:
+        recipe = VAEGANRecipe(
+            batch_size=8, alpha=0.3, beta=0.7, adversarial_weight=2.0, kl_warmup_epochs=2
+        )
+        task = VAEGANTask(recipe, noise_pairs(), CPU, Shard())
+        epoch = task.steps_per_epoch
+        betas = [task.phases(step)[0].weights["kl"] for step in (0, epoch, 2 * epoch, 3 * epoch)]
+        assert betas == pytest.approx([0, 0.35, 0.7, 0.7])
+        generator, discriminator = task.phases(2 * epoch)
+        assert generator.weights == {"adversarial": 2.0, "reconstruction": 0.3, "kl": 0.7}
+        assert discriminator.weights == {"discriminator": 1.0}
+        assert len(task._batches.pairs(0)) * recipe.images_per_recording == 8
+        losses = generator.losses()
+        assert losses["reconstruction"] > 100  # nats, summed over 784 pixels
+        assert task._drawn.shape == task._real.shape == (8, 28, 28)
+
+    def test_without_alpha_and_beta_a_plain_gan_draws_from_the_prior(self) -> None:
+        recipe = VAEGANRecipe(batch_size=8, alpha=0.0, beta=0.0)
+        task = VAEGANTask(recipe, noise_pairs(), CPU, Shard())
+        before = {name: p.clone() for name, p in task.model.named_parameters()}
+        for phase in task.phases(0):
+            update(launch("cpu", "float32"), task, phase)
+        for name, parameter in task.model.named_parameters():
+            if name.startswith(("encoder", "mu", "logvar")):
+                assert torch.equal(parameter, before[name]), name
+        posterior = task.model.encode(torch.rand(5, 48, 48))
+        assert torch.equal(posterior.mu, torch.zeros(5, 64))
+        assert torch.equal(posterior.logvar, torch.zeros(5, 64))
+        alarm = task.diagnose({"kl": 0.0, "told_apart": 0.8, "spread": 0.9})
+        assert alarm is not None
+        assert "ignore the sound" in alarm
+
+    @pytest.mark.parametrize(
+        ("means", "alarm"),
+        [
+            ({"kl": 0.01, "told_apart": 0.8, "spread": 0.9}, "ignore the sound"),
+            ({"kl": 5.0, "told_apart": 0.999, "spread": 0.9}, "discriminator has won"),
+            ({"kl": 5.0, "told_apart": 0.8, "spread": 0.1}, "mode collapse"),
+            ({"kl": 5.0, "told_apart": 0.8, "spread": 0.9}, None),
+        ],
+    )
+    def test_vaegan_says_what_went_wrong(self, means: dict[str, float], alarm: str | None) -> None:
+        task = VAEGANTask(VAEGANRecipe(batch_size=8), noise_pairs(), CPU, Shard())
+        said = task.diagnose(means)
+        assert (said is None) if alarm is None else (said is not None and alarm in said)
+
+    def test_flow_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
+        pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
+        recipe = LatentFlowRecipe(
+            epochs=60, batch_size=80, images_per_recording=4, listening_share=0.5, augment=False
+        )
+        task = LatentFlowTask(recipe, pairs.train, CPU, Shard())
+        train(task)
+        model = task.model.eval()
+        with torch.no_grad():
+            spectrograms = model.features.many(pairs.test.recordings)
+            said = torch.tensor([clip.label for clip in pairs.test_clips])
+            for drawn in (model.mean_images(spectrograms), model.sample_images(spectrograms, 1)):
+                rows = drawn.view(-1, 28, 28).sum(2).argmax(1)
+                assert ((rows - (2 * said + 4.5)).abs() <= 1).float().mean() > 0.8
+
+    def test_flow_comes_after_what_it_flows_between(self) -> None:
+        recipe = LatentFlowRecipe(
+            epochs=10, batch_size=20, images_per_recording=4, listening_share=0.4
+        )
+        task = LatentFlowTask(recipe, noise_pairs(), CPU, Shard())
+        assert task.steps == 30
+        names = [tuple(phase.optimizer for phase in task.phases(step)) for step in range(30)]
+        assert names == 12 * [("listener", "autoencoder")] + 18 * [("flow",)]
+        # What the flow is trained between must not move: not even running statistics.
+        task.model.train()
+        before = {name: t.clone() for name, t in task.model.state_dict().items()}
+        (phase,) = task.phases(12)
+        update(launch("cpu", "float32"), task, phase)
+        moved = {n for n, t in task.model.state_dict().items() if not torch.equal(t, before[n])}
+        assert moved
+        assert all(name.startswith(("velocity", "unheard")) for name in moved)
+
+    def test_a_deaf_listener_is_noticed(self) -> None:
+        task = LatentFlowTask(LatentFlowRecipe(batch_size=40), noise_pairs(), CPU, Shard())
+        alarm = task.diagnose({"mean_image": 200.0, "spread": 0.01})
+        assert alarm is not None
+        assert "hears no difference" in alarm
+        assert task.diagnose({"mean_image": 170.0, "spread": 0.8}) is None
+        assert task.diagnose({"flow": 1.0}) is None
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: VAEGANTask(
+                VAEGANRecipe(epochs=1, batch_size=8, augment=True), noise_pairs(), CPU, Shard()
+            ),
+            lambda: LatentFlowTask(
+                LatentFlowRecipe(
+                    epochs=1, batch_size=8, images_per_recording=4, listening_share=0.5
+                ),
+                noise_pairs(),
+                CPU,
+                Shard(),
+            ),
+        ],
+        ids=["vaegan", "latent-flow"],
+    )
+    def test_restored_it_goes_on_with_the_same_bits(
+        self, make: Callable[[], Task], tmp_path: Path
+    ) -> None:
+        fabric, run = launch("cpu", "float32"), Run(tmp_path)
+
+        def steps(task: Task, begin: int, end: int) -> None:
+            for step in range(begin, end):
+                seed_step(task.seed, step, 0)
+                for module in task.modules.values():
+                    module.train()
+                for phase in task.phases(step):
+                    update(fabric, task, phase)
+
+        whole = make()
+        steps(whole, 0, whole.steps)
+        for stop in (1, whole.steps // 2 + 1):  # of the flow: in either of its parts
+            first, second = make(), make()
+            steps(first, 0, stop)
+            run.save(first, stop)
+            assert run.restore(second) == stop
+            steps(second, stop, second.steps)
+            for name, tensor in whole.model.state_dict().items():
+                assert torch.equal(tensor, second.model.state_dict()[name]), name
+
+    def test_a_run_is_not_resumed_on_other_data(self, tiny_data: Path, tmp_path: Path) -> None:
+        recipe = VAERecipe(epochs=1, batch_size=200, images_per_recording=1, speech_commands=True)
+        out = tmp_path / "run"
+        run_recipe("vae", recipe, tiny_data, LoopOptions(out, device="cpu"), quiet=True)
+        model = audiate.load(out)
+        assert model.provenance.environment["data"].startswith("430 recordings ")
+        next((tiny_data / "speech_commands" / "six").glob("0a*")).unlink()
+        with pytest.raises(InputError, match=r"begun with other data .*now 429 recordings"):
+            run_recipe("vae", recipe, tiny_data, LoopOptions(out, resume=True, device="cpu"))
+
+    def test_more_images_than_a_batch_holds(self) -> None:
+        with pytest.raises(InputError, match=r"--images-per-recording 300: a batch of 512"):
+            LatentFlowRecipe(images_per_recording=300)
+
+    def test_without_speech_commands_it_says_how_to_go_on(
+        self, tiny_data: Path, tmp_path: Path
+    ) -> None:
+        shutil.rmtree(tiny_data / "speech_commands")
+        with pytest.raises(InputError, match=r"data fetch speech_commands.*--no-speech-commands"):
+            run_recipe("latent-flow", LatentFlowRecipe(), tiny_data, LoopOptions(tmp_path / "run"))
+
+    def test_batches_too_small_are_refused(self) -> None:
+        with pytest.raises(InputError, match="--images-per-recording 16: a batch of 16"):
+            LatentFlowRecipe(batch_size=16)
+        with pytest.raises(InputError, match="--images-per-recording 4: a batch of 2"):
+            VAEGANRecipe(batch_size=2)
+        with pytest.raises(InputError, match="too few for 4 processes"):
+            VAEGANTask(VAEGANRecipe(batch_size=8), noise_pairs(), CPU, Shard(0, 4))
 
     def test_shares_of_a_batch_make_the_batch(self) -> None:
         digits = LabelledImages(torch.zeros(64, 28, 28, dtype=torch.uint8), torch.arange(64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(OmitArgPrefixes, OmitSubcommandPrefixes),
         )
         status: int = command.run()
+        sys.stdout.flush()  # here, so that a closed pipe is noticed here
     except InputError as error:
         print(f"audiate: error: {error}", file=sys.stderr)
         return 2
@@ -81,4 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("audiate: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status

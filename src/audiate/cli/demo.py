@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiate.cli.draw import DEFAULT_MODEL, Draw, draw_clips, load_drawer
+from audiate.datasets.sources import DIGIT_WORDS
 
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
-
-_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @dataclass(frozen=True)
@@ -42,4 +41,4 @@ class Demo:
 
 
 def _digit(clip: Path) -> int:
-    return _WORDS.index(clip.stem.split("-")[0])
+    return DIGIT_WORDS.index(clip.stem.split("-")[0])

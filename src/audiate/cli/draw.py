@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from audiate.models import Drawer
     from audiate.pictures import SheetRow
 
-DEFAULT_MODEL = "vae-fsdd"
+DEFAULT_MODEL = "flow-digits"
 SHEET_NAME = "sheet.png"
 _SHEET_ROWS = 100  # more would be no picture any more
 _SHEET_SAMPLES = 16

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
-from audiate.errors import check_range
+from audiate.errors import InputError, check_range
+
+TRADEOFF = "tradeoff"
 
 
 @dataclass(frozen=True)
 class Evaluate:
     """Score a model as the papers do.
 
-    A drawing model: LeNet-5's accuracy on images drawn from the 10,000 test pairs, for the mean
-    of q(z|x) and for a sample, per digit. LeNet-5 itself: its accuracy on the MNIST test images.
+    A drawing model: LeNet-5's accuracy on images drawn from the 10,000 test pairs, for the model's
+    one best image and for samples, per digit; and how varied the samples are beside the MNIST test
+    images. LeNet-5 itself: its accuracy on those.
+
+    `audiate evaluate tradeoff`: accuracy against coverage (the share of test images with a drawing
+    near them) of VAE-GANs with more and less weight on reconstruction, beside the shipped models,
+    as a table and a figure. VAE-GANs that are not there are trained first: all five take about 70
+    minutes on one core.
     """
 
-    model: Positional[str]
-    """A shipped model's name, a run's or a model's folder, or a Hugging Face hub id."""
-    protocol: Literal["paper", "speakers"] = "paper"
+    model: Positional[Annotated[str, arg(metavar="MODEL|tradeoff")]]
+    """A shipped model's name, a run's or a model's folder, a Hugging Face hub id, or tradeoff."""
+    protocol: Literal["paper", "speakers", "voices"] = "paper"
     """paper: recordings split 90/10 at random. speakers: the model's recipe is trained anew
-    without each speaker in turn, and tested on that speaker; finished trainings are reused."""
+    without each speaker in turn, and tested on that speaker, with added noise as well; finished
+    trainings are reused. voices: the Speech Commands validation clips, clean and noisy."""
     seeds: int = 1
     """With the paper protocol: also train the recipe with the next SEEDS - 1 seeds, each with its
     own split and pairing, and report the mean."""
@@ -33,12 +42,22 @@ class Evaluate:
     """The LeNet-5 that reads the drawings."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
+    figure: Path | None = None
+    """Where tradeoff draws its figure. Default: out/tradeoff.png."""
     data_dir: Path | None = None
     """Folder with the data sets. Default: AUDIATE_DATA, else the cache `audiate data` fills."""
 
     def run(self) -> int:
         """Evaluate and print; the exit status."""
         check_range("--seeds", self.seeds, 1, 100)
+        if self.seeds > 1 and self.protocol != "paper":
+            raise InputError(f"--seeds: not with --protocol {self.protocol}; leave one of them out")
+        if self.model == TRADEOFF:
+            if self.seeds > 1 or self.protocol != "paper":
+                raise InputError("tradeoff: takes no --seeds and no --protocol; leave them out")
+            return self._tradeoff(self.figure or Path("out/tradeoff.png"))
+        if self.figure is not None:
+            raise InputError("--figure: only `audiate evaluate tradeoff` draws one; leave it out")
         from audiate.datasets.sources import data_root
         from audiate.evaluate import evaluate
 
@@ -51,4 +70,15 @@ class Evaluate:
             runs=self.runs,
         )
         print(report.to_json() if self.json else report.to_text())
+        return 0
+
+    def _tradeoff(self, figure: Path) -> int:
+        from audiate.datasets.sources import data_root
+        from audiate.evaluate import load_judge
+        from audiate.evaluate.tradeoff import check_figure, tradeoff
+
+        check_figure(figure)
+        report = tradeoff(load_judge(self.judge), data_root(self.data_dir), self.runs)
+        report.save_figure(figure)
+        print(report.to_json() if self.json else f"{report.to_text()}\nfigure: {figure}")
         return 0

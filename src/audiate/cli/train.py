@@ -11,7 +11,15 @@ from typing import Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Suppress, subcommand
 
 from audiate.errors import Interrupted
-from audiate.training.recipes import VAE_PAPER, LeNetRecipe, VAERecipe
+from audiate.training.recipes import (
+    VAE_PAPER,
+    VAEGAN_PAPER,
+    LatentFlowRecipe,
+    LeNetRecipe,
+    Recipe,
+    VAEGANRecipe,
+    VAERecipe,
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,32 @@ class TrainVAE:
         return train(self.name, self.recipe, self.run_options)
 
 
+@dataclass(frozen=True)
+class TrainVAEGAN:
+    """The audio-to-image VAE-GAN on spoken and written digits, paired."""
+
+    recipe: OmitArgPrefixes[VAEGANRecipe] = field(default_factory=VAEGANRecipe)
+    run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
+    name: Suppress[str] = "vaegan"
+
+    def run(self) -> int:
+        """Train; the exit status."""
+        return train(self.name, self.recipe, self.run_options)
+
+
+@dataclass(frozen=True)
+class TrainLatentFlow:
+    """The latent flow: images of many hands, drawn at a spoken digit."""
+
+    recipe: OmitArgPrefixes[LatentFlowRecipe] = field(default_factory=LatentFlowRecipe)
+    run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
+    name: Suppress[str] = "latent-flow"
+
+    def run(self) -> int:
+        """Train; the exit status."""
+        return train(self.name, self.recipe, self.run_options)
+
+
 Trainings = (
     Annotated[TrainLeNet, subcommand("lenet")]
     | Annotated[TrainVAE, subcommand("vae")]
@@ -69,10 +103,20 @@ Trainings = (
             description="The VAE with the paper's own settings, as far as it states them.",
         ),
     ]
+    | Annotated[TrainVAEGAN, subcommand("vaegan")]
+    | Annotated[
+        TrainVAEGAN,
+        subcommand(
+            "vaegan-paper",
+            default=TrainVAEGAN(VAEGAN_PAPER, name="vaegan-paper"),
+            description="The VAE-GAN with the paper's own settings, as far as it states them.",
+        ),
+    ]
+    | Annotated[TrainLatentFlow, subcommand("latent-flow")]
 )
 
 
-def train(name: str, recipe: LeNetRecipe | VAERecipe, options: RunOptions) -> int:
+def train(name: str, recipe: Recipe, options: RunOptions) -> int:
     """Train by a recipe; the exit status, 130 after Ctrl-C."""
     from audiate.datasets.sources import data_root
     from audiate.training.launch import LoopOptions

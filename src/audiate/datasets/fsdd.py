@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from audiate.datasets.clips import Clip
 from audiate.datasets.sources import require
 from audiate.errors import InputError
 
@@ -15,15 +15,6 @@ SPEAKERS = ("jackson", "nicolas", "theo", "yweweler")
 """The four speakers that had been recorded when the paper was written."""
 
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_\d+\.wav")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One recording: where it is, what is said (0 to 9), and by whom."""
-
-    path: Path
-    label: int
-    speaker: str
 
 
 def load_fsdd(root: Path) -> list[Clip]:

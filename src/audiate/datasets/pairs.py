@@ -1,20 +1,22 @@
-"""Spoken digit → image: FSDD and MNIST aligned as if somebody had spoken while writing.
+"""Spoken digit → image: recordings and MNIST aligned as if somebody had spoken while writing.
 
-Labels are used here to align the two data sets, and in `audiate.evaluate` to score; nowhere else.
+Labels are used here to align the data sets, and in `audiate.evaluate` to score; nowhere else.
 What a training sees, `Pairs`, has none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from audiate.audio import load_audio
-from audiate.datasets.fsdd import Clip, load_fsdd, split_at_random, split_by_speaker
+from audiate.datasets.clips import Clip, LabelledRecordings, read_clips
+from audiate.datasets.fsdd import load_fsdd, split_at_random, split_by_speaker
 from audiate.datasets.mnist import LabelledImages, load_mnist
+from audiate.datasets.speech_commands import load_speech_commands
 from audiate.errors import InputError
 
 
@@ -47,19 +49,29 @@ class PairedDigits:
 
 
 def load_pairs(
-    root: Path, *, sample_rate: int, seed: int = 0, held_out_speaker: str | None = None
+    root: Path,
+    *,
+    sample_rate: int,
+    seed: int = 0,
+    held_out_speaker: str | None = None,
+    speech_commands: bool = False,
 ) -> PairedDigits:
     """Pair every MNIST image with a recording of the same digit, drawn with replacement.
 
     60,000 train images get train recordings, 10,000 test images get test recordings; the
-    recordings are split 90/10 at random, or by speaker. Żelaszczyk 2020, "We apply the following
-    procedure to combine MNIST with FSDD".
+    recordings are those of FSDD, split 90/10 at random, or by speaker. Żelaszczyk 2020, "We apply
+    the following procedure to combine MNIST with FSDD".
+
+    With ``speech_commands``, about half of the train images of each digit that it has get one of
+    its train recordings instead, so that neither data set drowns the other. The test pairs stay
+    the same.
 
     Args:
         root: Data folder, as from `audiate.datasets.sources.data_root`.
         sample_rate: Bring recordings to this rate, in Hz.
         seed: Determines the split and the pairing.
-        held_out_speaker: Test on this speaker alone, train on the others.
+        held_out_speaker: Test on this speaker of FSDD alone, train on the others.
+        speech_commands: Train on its recordings as well.
 
     Raises:
         InputError: Data missing or damaged, or no such speaker.
@@ -71,13 +83,13 @@ def load_pairs(
     else:
         train_clips, test_clips = split_by_speaker(clips, held_out_speaker)
     generator = torch.Generator().manual_seed(seed)
-    test = load_mnist(root, "test")
-    return PairedDigits(
-        train=_align(load_mnist(root, "train"), train_clips, sample_rate, generator),
-        test=_align(test, test_clips, sample_rate, generator),
-        test_labels=test.labels,
-        test_clips=test_clips,
-    )
+    train_images, test_images = load_mnist(root, "train"), load_mnist(root, "test")
+    train = _align(train_images, train_clips, sample_rate, generator)
+    test = _align(test_images, test_clips, sample_rate, generator)
+    if speech_commands:  # drawn last: whoever compares with and without has the same test pairs
+        words = read_clips(load_speech_commands(root, "train"), sample_rate)
+        train = _mix(train, train_images.labels, words, generator)
+    return PairedDigits(train, test, test_images.labels, test_clips)
 
 
 def _align(
@@ -86,6 +98,18 @@ def _align(
     recordings = [load_audio(clip.path, sample_rate)[0] for clip in clips]
     heard = draw_same_label(images.labels, torch.tensor([c.label for c in clips]), generator)
     return Pairs(images.images, recordings, heard, sample_rate)
+
+
+def _mix(
+    pairs: Pairs, labels: Tensor, words: LabelledRecordings, generator: torch.Generator
+) -> Pairs:
+    """Have each image whose digit is among ``words`` heard with one of them, at even odds."""
+    toss = torch.rand(len(labels), generator=generator) < 0.5
+    changed = toss & torch.isin(labels, words.labels)
+    heard = pairs.heard.clone()
+    heard[changed] = draw_same_label(labels[changed], words.labels, generator)
+    heard[changed] += len(pairs.recordings)  # where the words begin
+    return replace(pairs, recordings=[*pairs.recordings, *words.recordings], heard=heard)
 
 
 def draw_same_label(labels: Tensor, choices: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,11 +14,14 @@ import shlex
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from platformdirs import user_cache_path
 
 from audiate.errors import InputError
+
+DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+"""The digits as the folders of Speech Commands are named, in their order."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,15 @@ class Source:
         remotes: The files to download.
         required: Pattern of the paths below ``folder`` (with forward slashes) that make a whole
             copy. Other files may lie beside them.
-        count: How many paths of a whole copy match ``required``.
+        count: How many paths of a whole copy match ``required``; one file in two formats counts
+            once.
         noun: What those files are, in the plural.
         members: Set if the remotes are tar archives: the pattern of the members to install, whose
             group ``path`` is the path below ``folder``. It must not be able to match "..".
             Without it, the remotes themselves are installed.
+        lists: Files below ``folder`` that a whole copy holds besides. Where there are any, a part
+            of the data set is usable too: the first of them and at least one path that matches
+            ``required``. Without them, only a whole copy is.
 
     """
 
@@ -73,6 +80,7 @@ class Source:
     count: int
     noun: str
     members: str | None = None
+    lists: tuple[str, ...] = ()
 
 
 def _mnist(filename: str, sha256: str, size: int) -> Remote:
@@ -138,6 +146,36 @@ SOURCES: dict[str, Source] = {
         count=4,
         noun="files",
     ),
+    "speech_commands": Source(
+        name="speech_commands",
+        title="Speech Commands v0.02: the ten digits by many speakers, 16 kHz",
+        licence="CC BY 4.0",
+        homepage="https://arxiv.org/abs/1804.03209",
+        folder="speech_commands",
+        remotes=(
+            Remote(
+                urls=tuple(
+                    f"{base}/data/speech_commands_v0.02.tar.gz"
+                    for base in (
+                        "http://download.tensorflow.org",
+                        "https://storage.googleapis.com/download.tensorflow.org",
+                    )
+                ),
+                filename="speech_commands_v0.02.tar.gz",
+                sha256="af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+                size=2_428_923_189,
+            ),
+        ),
+        # Published as wav; a smaller copy in flac, or of fewer words or clips, is as good.
+        required=rf"({'|'.join(DIGIT_WORDS)})/[0-9a-f]+_nohash_[0-9]+\.(wav|flac)",
+        count=38_908,
+        noun="recordings",
+        members=(
+            rf"(\./)?(?P<path>({'|'.join(DIGIT_WORDS)})/[0-9a-f]+_nohash_[0-9]+\.wav"
+            r"|(validation|testing)_list\.txt)"
+        ),
+        lists=("validation_list.txt", "testing_list.txt"),
+    ),
 }
 
 
@@ -147,6 +185,7 @@ class State(StrEnum):
     ABSENT = "absent"
     INCOMPLETE = "incomplete"
     DAMAGED = "damaged"
+    USABLE = "usable"  # a part of a data set of which a part will do
     WHOLE = "whole"
 
 
@@ -196,27 +235,35 @@ def inspect(source: Source, root: Path) -> Status:
     """Tell how much of ``source`` is below the data folder ``root``, and whether it is sound.
 
     A downloaded file is hashed in full (MNIST: about 0.3 s); of a wav only the header is compared
-    with the file's size. A damaged file weighs more than a missing one.
+    with the file's size, and a flac is only counted. A damaged file weighs more than a missing one.
     """
     folder = root / source.folder
     try:
         present = _present(source, folder)
+        lists = [name for name in source.lists if (folder / name).is_file()]
     except OSError as error:
         return Status(State.DAMAGED, f"cannot be read: {error.strerror}", folder)
     problems = [
-        f"{path} {problem}" for path in present if (problem := _problem(source, folder / path))
+        f"{path} {problem}"
+        for path in (*present, *lists)
+        if (problem := _problem(source, folder / path))
     ]
     if problems:
         more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
         return Status(State.DAMAGED, problems[0] + more, folder)
-    detail = f"{len(present):,} of {source.count:,} {source.noun}"
-    if len(present) >= source.count:
+    count = len({PurePath(path).with_suffix("") for path in present})
+    detail = f"{count:,} of {source.count:,} {source.noun}"
+    if not present and not lists:
+        return Status(State.ABSENT, detail, folder)
+    detail += "".join(f", no {name}" for name in source.lists if name not in lists)
+    if count >= source.count and len(lists) == len(source.lists):
         return Status(State.WHOLE, detail, folder)
-    return Status(State.INCOMPLETE if present else State.ABSENT, detail, folder)
+    usable = present and source.lists and source.lists[0] in lists
+    return Status(State.USABLE if usable else State.INCOMPLETE, detail, folder)
 
 
 def require(name: str, root: Path) -> Path:
-    """Return the folder of the data set ``name`` below ``root``, whole.
+    """Return the folder of the data set ``name`` below ``root``, whole or a part that will do.
 
     This is `inspect` in full and has no quicker mode: a file cut short is found here, by name,
     and not inside a decoder.
@@ -227,7 +274,7 @@ def require(name: str, root: Path) -> Path:
     """
     source = find_source(name)
     status = inspect(source, root)
-    if status.state is State.WHOLE:
+    if status.state in (State.WHOLE, State.USABLE):
         return status.folder
     raise InputError(
         f"{name} is {status.state} in {status.folder} ({status.detail}); "
@@ -258,14 +305,13 @@ def fetch_command(name: str, root: Path) -> str:
 def _present(source: Source, folder: Path) -> list[str]:
     """List the required files that are there, as sorted paths below ``folder``."""
     unreadable: list[OSError] = []
-    found = sorted(
-        path
-        for parent, _, names in os.walk(folder, onerror=unreadable.append)
-        for name in names
-        if re.fullmatch(
-            source.required, path := (Path(parent) / name).relative_to(folder).as_posix()
-        )
-    )
+    required = re.compile(source.required)
+    found = []
+    for parent, _, names in os.walk(folder, onerror=unreadable.append, followlinks=True):
+        below = PurePath(parent).relative_to(folder).as_posix()  # once a folder: this is slow
+        paths = names if below == "." else [f"{below}/{name}" for name in names]
+        found += [path for path in paths if required.fullmatch(path)]
+    found.sort()
     for error in unreadable:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
             raise error
@@ -279,6 +325,8 @@ def is_sound(source: Source, path: Path) -> bool:
 
 def _problem(source: Source, path: Path) -> str | None:
     """Say in a few words what is wrong with an installed file; None if it is sound."""
+    if path.suffix == ".flac":  # nobody published it: it tells when it is read, in `load_audio`
+        return None
     try:
         if path.stat().st_size == 0:
             return "is empty"

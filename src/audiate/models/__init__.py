@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from audiate.models.drawer import Drawer
+from audiate.models.flow import LatentFlow
+from audiate.models.latent import LatentDrawer, Posterior
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, Provenance
-from audiate.models.vae import VAE, Posterior
+from audiate.models.vae import VAE
+from audiate.models.vaegan import VAEGAN
 
-MODELS: dict[str, type[PretrainedModel]] = {cls.model_type: cls for cls in (LeNet, VAE)}
+MODELS: dict[str, type[PretrainedModel]] = {
+    cls.model_type: cls for cls in (LeNet, VAE, VAEGAN, LatentFlow)
+}
 
-__all__ = ["MODELS", "VAE", "Drawer", "LeNet", "Posterior", "PretrainedModel", "Provenance"]
+__all__ = [
+    "MODELS",
+    "VAE",
+    "VAEGAN",
+    "Drawer",
+    "LatentDrawer",
+    "LatentFlow",
+    "LeNet",
+    "Posterior",
+    "PretrainedModel",
+    "Provenance",
+]

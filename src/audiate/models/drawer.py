@@ -9,8 +9,31 @@ from torch import Tensor
 
 from audiate.audio import Waveform, prepare_speech
 from audiate.errors import check_range
-from audiate.features import LogMel
+from audiate.features import LogMel, LogMelConfig
 from audiate.models.pretrained import PretrainedModel
+
+SPECTROGRAM_SIZE = 48
+"""Mel bands, and frames, of the spectrograms that our drawing models see, as in the paper."""
+
+
+def check_spectrogram_size(features: LogMelConfig) -> None:
+    """A front end must make spectrograms of 48x48.
+
+    Raises:
+        InputError: It does not.
+
+    """
+    check_range("n_mels", features.n_mels, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+    check_range("frames", features.frames, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+
+
+def standardise(spectrogram: Tensor) -> Tensor:
+    """Spectrograms (batch, 48, 48) as a network's input (batch, 1, 48, 48), channels last.
+
+    Centred and scaled by the mean and deviation of FSDD's spectrograms.
+    """
+    standardised = (spectrogram.unsqueeze(1) - 0.4) / 0.25
+    return standardised.contiguous(memory_format=torch.channels_last)
 
 
 class Drawer(PretrainedModel):
@@ -35,6 +58,18 @@ class Drawer(PretrainedModel):
 
         Returns:
             (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
+
+    @abstractmethod
+    def mean_images(self, spectrogram: Tensor) -> Tensor:
+        """The model's one best image of each sound: no noise, no variety.
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
+
+        Returns:
+            (batch, 28, 28) in [0, 1].
 
         """
 

@@ -41,8 +41,16 @@ class LeNet(PretrainedModel):
         )
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Features (batch, 120), at least 0, of images (batch, 28, 28) in [0, 1], white on black.
+
+        The output of the last convolution, after its ReLU.
+        """
+        padded = F.pad(images.unsqueeze(1), (2, 2, 2, 2))
+        features: Tensor = self.features(padded)
+        return features
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, 10) of images (batch, 28, 28) in [0, 1], white on black."""
-        padded: Tensor = F.pad(images.unsqueeze(1), (2, 2, 2, 2))
-        logits: Tensor = self.classifier(self.features(padded))
+        logits: Tensor = self.classifier(self.embed(images))
         return logits

@@ -21,6 +21,12 @@ _NOISE_DB = (15.0, 60.0)  # below the loudest point, in half of the clips
 _MEL_STRETCH = 0.08  # of half the mel axis: longer or shorter vocal tracts
 _MASK = 10  # bands, and frames, at most
 
+# The same and more, where words are to be found in noise:
+_NOISY = 0.7  # of the clips
+_SIGNAL_TO_NOISE_DB = (0.0, 40.0)
+_WIDE_STRETCH = 0.25  # of half the mel axis
+_FLOOR = 0.4  # of the range of levels, at most, is hidden from below
+
 
 def augmented(features: LogMel, power: Tensor, words: Tensor) -> Tensor:
     """Spectrograms (batch, n_mels, frames) in [0, 1] of randomly changed words.
@@ -34,7 +40,45 @@ def augmented(features: LogMel, power: Tensor, words: Tensor) -> Tensor:
     seen = at_times(power, features.word_times(words, _random_positions(features, len(power))))
     seen = seen / seen.amax((1, 2), keepdim=True).clamp_min(1e-12)
     seen = (seen + _noise(seen)) * _equaliser(seen)
-    return _mask(_stretch_mel(features.to_unit_decibels(seen)))
+    return _mask(_stretch_mel(features.to_unit_decibels(seen), _MEL_STRETCH, _MEL_STRETCH))
+
+
+def augmented_in_noise(features: LogMel, power: Tensor) -> Tensor:
+    """Spectrograms (batch, n_mels, frames) in [0, 1] of randomly changed words in random noise.
+
+    Harder than `augmented`: steady noise up to the level of the speech, in which the word must
+    first be found; voices further apart; and a floor that hides what is faint.
+
+    Args:
+        features: The front end.
+        power: (batch, n_mels, count) from `LogMel.mel_power`.
+
+    """
+    noisy = power + _steady_noise(features, power)
+    words = features.find_words(noisy)
+    seen = at_times(noisy, features.word_times(words, _random_positions(features, len(power))))
+    seen = seen / seen.amax((1, 2), keepdim=True).clamp_min(1e-12) * _equaliser(seen)
+    heard = features.to_unit_decibels(seen)
+    floor = _FLOOR * torch.rand(len(power), 1, 1)
+    above = ((heard - floor) / (1 - floor)).clamp_min(0)
+    return _mask(_stretch_mel(above, _WIDE_STRETCH, _WIDE_STRETCH / 2))
+
+
+def _steady_noise(features: LogMel, power: Tensor) -> Tensor:
+    """Gaussian noise of a random spectral slope under the clip, for most of the batch."""
+    batch, bands, _ = power.shape
+    inside = (power.sum(1, keepdim=True) > 0).to(power.dtype)
+    signal = power.sum(1).sum(1) / inside.sum((1, 2)).clamp_min(1)
+    low, high = _SIGNAL_TO_NOISE_DB
+    ratio = 10 ** ((low + (high - low) * torch.rand(batch)) / 10)
+    chosen = torch.rand(batch) < _NOISY
+    slope = _uniform(batch, 10.0).unsqueeze(2) * torch.linspace(-1, 1, bands).view(1, -1, 1)
+    # White noise has as much power in a band as its filter is wide.
+    colour = 10 ** (slope / 10) * features.filters.sum(1).view(1, -1, 1)
+    colour = colour / colour.sum(1, keepdim=True)
+    # The power of a Gaussian signal in a narrow band is exponentially distributed.
+    flicker = torch.empty_like(power).exponential_()
+    return flicker * colour * inside * (signal / ratio * chosen).view(-1, 1, 1)
 
 
 def _uniform(batch: int, limit: float) -> Tensor:
@@ -73,11 +117,11 @@ def _equaliser(power: Tensor) -> Tensor:
     return (10 ** ((tilt + bumps) / 10)).unsqueeze(2)
 
 
-def _stretch_mel(spectrogram: Tensor) -> Tensor:
-    """Scale and shift the mel axis; what is drawn in from outside repeats the edge."""
+def _stretch_mel(spectrogram: Tensor, stretch: float, shift: float) -> Tensor:
+    """Scale and shift the mel axis at random; what comes in from outside repeats the edge."""
     batch, bands, _ = spectrogram.shape
-    rows = torch.linspace(-1, 1, bands) * (1 + _uniform(batch, _MEL_STRETCH))
-    index = ((rows + _uniform(batch, _MEL_STRETCH) + 1) / 2 * (bands - 1)).clamp(0, bands - 1)
+    rows = torch.linspace(-1, 1, bands) * (1 + _uniform(batch, stretch))
+    index = ((rows + _uniform(batch, shift) + 1) / 2 * (bands - 1)).clamp(0, bands - 1)
     return at_times(spectrogram.transpose(1, 2), index).transpose(1, 2)
 
 

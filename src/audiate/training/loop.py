@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from audiate.errors import Interrupted
+from audiate.errors import InputError, Interrupted
 from audiate.models import Provenance
 from audiate.training.journal import Journal
 from audiate.training.launch import LoopOptions, environment, launch, resolve_precision
@@ -35,6 +35,7 @@ def fit(
     options: LoopOptions,
     *,
     bf16_pays: bool,
+    data: str = "",
     quiet: bool = False,
 ) -> Path:
     """Train, and write the finished model.
@@ -49,25 +50,32 @@ def fit(
         make_task: Builds the task on a device, for one process's share.
         options: Folder, device, precision.
         bf16_pays: The networks are wide enough for bf16 to be faster where the hardware has it.
+        data: A few words that tell this training's data from other data, kept with the model.
         quiet: Show nothing.
 
     Returns:
         The folder of the finished model, ``RUN/model``.
 
     Raises:
-        InputError: The folder holds another run, cannot be written, or training diverged.
+        InputError: The folder holds another run or one on other data, cannot be written, or
+            training diverged.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
 
     """
     run = Run(options.out)
     precision = resolve_precision(options, bf16_pays, run.stored_environment().get("precision"))
     fabric = launch(options.device, precision)
-    provenance = Provenance(name, asdict(recipe), environment(fabric, precision))
+    provenance = Provenance(name, asdict(recipe), {**environment(fabric, precision), "data": data})
     if fabric.is_global_zero:
         run.open(provenance, resume=options.resume)
     fabric.barrier()
 
     before = run.stored_environment()
+    if before.get("data", data) != data:
+        raise InputError(
+            f"{options.out}: begun with other data ({before['data']}; now {data}); "
+            f"restore that, or train anew in another folder with --out"
+        )
     task = make_task(fabric.device, Shard(fabric.global_rank, fabric.world_size))
     done = run.restore(task)
     if fabric.is_global_zero:
@@ -78,7 +86,7 @@ def fit(
         closing(Journal(run, progress, done, writes=fabric.is_global_zero)) as journal,
     ):
         for what in _ROUNDING & before.keys():
-            if done and before[what] != provenance.environment[what]:
+            if 0 < done < task.steps and before[what] != provenance.environment[what]:
                 progress.say(
                     f"resumed with {what} {provenance.environment[what]}, begun with "
                     f"{before[what]}: the last bits of the weights will differ"
@@ -157,7 +165,7 @@ def _share_buffers(fabric: Fabric, task: Task) -> None:
     if fabric.world_size > 1:
         for module in task.modules.values():
             for buffer in module.buffers():
-                buffer.copy_(fabric.broadcast(buffer))
+                torch.distributed.broadcast(buffer, src=0)
 
 
 def _any_process(fabric: Fabric, flag: bool) -> bool:

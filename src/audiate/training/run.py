@@ -45,7 +45,8 @@ class Run:
 
         """
         path = self.folder / SETTINGS_NAME
-        if path.exists():
+        begun = self.checkpoint.exists() or (self.folder / LOG_NAME).exists()
+        if path.exists() and (begun or resume):
             if not resume:
                 raise InputError(
                     f"{self.folder}: holds a run already; add --resume to go on with it, "
@@ -65,12 +66,17 @@ class Run:
     def _check_same(self, path: Path, settings: Provenance) -> None:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            before = Provenance(**stored).settings
+            begun = Provenance(**stored)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: unreadable ({error}); delete {self.folder} to start again"
             ) from error
-        after = settings.settings
+        if begun.recipe != settings.recipe:
+            raise InputError(
+                f"{self.folder}: holds a run of the recipe {begun.recipe}, not {settings.recipe}; "
+                f"name another folder with --out"
+            )
+        before, after = begun.settings, settings.settings
         changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
         if changed:
             listed = ", ".join(f"{k} was {before.get(k)!r}" for k in changed)

@@ -16,6 +16,6 @@ def one_cycle(step: int, steps: int, peak: float, *, warmup: float = 0.2) -> flo
     return peak * (1 + cos(pi * (step - rise) / max(steps - rise, 1.0))) / 2
 
 
-def linear_warmup(step: int, warmup_steps: float, final: float) -> float:
+def linear_warmup(step: float, warmup_steps: float, final: float) -> float:
     """Rise linearly from 0 to ``final`` in ``warmup_steps``; with none, ``final`` at once."""
     return final * min(1.0, step / warmup_steps) if warmup_steps > 0 else final

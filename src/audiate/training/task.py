@@ -52,8 +52,8 @@ class Task(ABC):
     (seed, step, rank), or from a generator that is itself seeded by the step or epoch. Then a run
     that was killed and resumed is the same as one that was not.
 
-    A GAN lists its critic's phases before its generator's; the loop freezes all parameters but
-    those of the phase's own optimiser.
+    A GAN lists its generator's phase and its discriminator's, in either order; the loop freezes
+    all parameters but those of the phase's own optimiser.
     """
 
     seed: int

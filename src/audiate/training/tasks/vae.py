@@ -6,21 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from audiate.datasets.pairs import Pairs
 from audiate.features import LogMel
 from audiate.losses import bernoulli_nll, gaussian_kl
 from audiate.models import VAE
-from audiate.pictures import grid
-from audiate.training.augment import augmented
 from audiate.training.batches import EpochOrder
 from audiate.training.recipes import VAERecipe
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Phase, Shard, Task
+from audiate.training.tasks.inputs import ImagesOfRecordings, Sounds, mean_image, preview_of
 
-_PREVIEW_RECORDINGS = 16
-_PREVIEW_SAMPLES = 4
 _COLLAPSED_KL = 0.1  # nats; to tell ten digits apart takes ln 10 = 2.3
 
 
@@ -74,8 +70,10 @@ class VAETask(Task):
 
     def _losses(self, step: int) -> Mapping[str, Tensor]:
         pairs = self.shard.take(self._order.batch(step))
-        images = self._images.mean_of_several(pairs, self._recipe.images_per_recording)
-        spectrograms = self._sounds.spectrograms(self._heard[pairs], augment=self._recipe.augment)
+        images = mean_image(self._images.several(pairs, self._recipe.images_per_recording))
+        spectrograms = self._sounds.spectrograms(
+            self._heard[pairs], "mildly" if self._recipe.augment else "not"
+        )
         noise = torch.randn(len(pairs), VAE.latent_dim)
         logits, posterior = self.model(spectrograms.to(self.device), noise.to(self.device))
         mu, logvar = (part.float() for part in posterior)
@@ -85,12 +83,8 @@ class VAETask(Task):
         }
 
     def preview(self) -> Tensor:
-        """A row for each of some train recordings: the mean's image, then samples."""
-        recordings = torch.arange(_PREVIEW_RECORDINGS) * self._sounds.count // _PREVIEW_RECORDINGS
-        spectrograms = self._sounds.spectrograms(recordings, augment=False).to(self.device)
-        means = self.model.mean_images(spectrograms).unsqueeze(1)
-        samples = self.model.sample_images(spectrograms, _PREVIEW_SAMPLES)
-        return grid(torch.cat([means, samples], 1).flatten(0, 1), 2 * (1 + _PREVIEW_SAMPLES)).cpu()
+        """Two recordings a row: the mean's image, then samples."""
+        return preview_of(self.model, self._sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Posterior collapse: z says nothing of the sound."""
@@ -101,59 +95,6 @@ class VAETask(Task):
             f"same picture. Raise --kl-warmup-epochs, lower --kl-weight, or use "
             f"--initialisation he"
         )
-
-
-class Sounds:
-    """Recordings as mel power, so that each batch is augmented anew at little cost."""
-
-    def __init__(self, features: LogMel, recordings: Sequence[Tensor]) -> None:
-        lengths = torch.tensor([len(waveform) for waveform in recordings])
-        padded = pad_sequence(list(recordings), batch_first=True)
-        self.count = len(recordings)
-        self._features = features
-        self._power = torch.cat(
-            [
-                features.mel_power(*part)
-                for part in zip(torch.split(padded, 100), torch.split(lengths, 100), strict=True)
-            ]
-        )
-        self._words = features.find_words(self._power)
-
-    def spectrograms(self, recordings: Tensor, *, augment: bool) -> Tensor:
-        """Spectrograms (batch, n_mels, frames) of recordings by number (batch,)."""
-        power, words = self._power[recordings], self._words[recordings]
-        if augment:
-            return augmented(self._features, power, words)
-        return self._features.view(power, words)
-
-
-class ImagesOfRecordings:
-    """The images that were heard with each recording."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self._images, self._heard = pairs.images, pairs.heard
-        self._by_recording = pairs.heard.argsort(stable=True)
-        self._counts = torch.bincount(pairs.heard, minlength=len(pairs.recordings))
-        self._begins = self._counts.cumsum(0) - self._counts
-
-    def mean_of_several(self, pairs: Tensor, count: int) -> Tensor:
-        """Each pair's image averaged with ``count`` - 1 more of its recording, drawn at random.
-
-        Args:
-            pairs: Numbers of pairs (batch,).
-            count: Images to average.
-
-        Returns:
-            (batch, 28, 28) in [0, 1].
-
-        """
-        total = self._images[pairs].float()
-        if count > 1:
-            recordings = self._heard[pairs]
-            draw = torch.rand(len(pairs), count - 1) * self._counts[recordings].unsqueeze(1)
-            others = self._by_recording[self._begins[recordings].unsqueeze(1) + draw.long()]
-            total = total + self._images[others].float().sum(1)
-        return total / (255 * count)
 
 
 def initialise(model: VAE) -> None:

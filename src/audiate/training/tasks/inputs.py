@@ -1,0 +1,145 @@
+"""What the drawing tasks are fed with: spectrograms, and the images that were heard with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from audiate.datasets.pairs import Pairs
+from audiate.errors import InputError
+from audiate.features import LogMel
+from audiate.models import Drawer
+from audiate.pictures import grid
+from audiate.training.augment import augmented, augmented_in_noise
+from audiate.training.batches import EpochOrder
+from audiate.training.recipes import DrawingRecipe
+from audiate.training.task import Shard
+
+_CHUNK = 100
+_PREVIEW_RECORDINGS = 16
+_PREVIEW_SAMPLES = 4
+
+Change = Literal["not", "mildly", "in noise"]
+
+
+class Sounds:
+    """Recordings as mel power, so that each batch is augmented anew at little cost."""
+
+    def __init__(self, features: LogMel, recordings: Sequence[Tensor]) -> None:
+        self.count = len(recordings)
+        self._features = features
+        longest = max(len(waveform) for waveform in recordings)
+        frames = longest // features.config.hop_length + 1
+        self._power = torch.zeros(self.count, features.config.n_mels, frames)
+        for begin in range(0, self.count, _CHUNK):
+            chunk = list(recordings[begin : begin + _CHUNK])
+            lengths = torch.tensor([len(waveform) for waveform in chunk])
+            power = features.mel_power(pad_sequence(chunk, batch_first=True), lengths)
+            self._power[begin : begin + len(chunk), :, : power.shape[-1]] = power
+        self._words = features.find_words(self._power)
+
+    def spectrograms(self, recordings: Tensor, changed: Change = "not") -> Tensor:
+        """Spectrograms (batch, n_mels, frames) of recordings by number (batch,), changed or not."""
+        power, words = self._power[recordings], self._words[recordings]
+        match changed:
+            case "not":
+                return self._features.view(power, words)
+            case "mildly":
+                return augmented(self._features, power, words)
+            case "in noise":
+                return augmented_in_noise(self._features, power)
+
+
+class ImagesOfRecordings:
+    """The images that were heard with each recording."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._images, self._heard = pairs.images, pairs.heard
+        self._by_recording = pairs.heard.argsort(stable=True)
+        self._counts = torch.bincount(pairs.heard, minlength=len(pairs.recordings))
+        self._begins = self._counts.cumsum(0) - self._counts
+
+    def several(self, pairs: Tensor, count: int) -> Tensor:
+        """Each pair's image and ``count`` - 1 more of its recording, drawn at random.
+
+        Args:
+            pairs: Numbers of pairs (batch,).
+            count: Images for each.
+
+        Returns:
+            (batch, count, 28, 28), uint8.
+
+        """
+        own = self._images[pairs].unsqueeze(1)
+        if count == 1:
+            return own
+        recordings = self._heard[pairs]
+        draw = torch.rand(len(pairs), count - 1) * self._counts[recordings].unsqueeze(1)
+        others = self._by_recording[self._begins[recordings].unsqueeze(1) + draw.long()]
+        return torch.cat([own, self._images[others]], 1)
+
+
+class Batches:
+    """Batches of a few recordings, each with several of the images that were heard with it.
+
+    Raises:
+        InputError: A batch holds fewer than ``least`` recordings for every process.
+
+    """
+
+    def __init__(
+        self, recipe: DrawingRecipe, pairs: Pairs, model: Drawer, shard: Shard, *, least: int = 1
+    ) -> None:
+        batch = min(recipe.batch_size, len(pairs.heard))
+        recordings = max(batch // recipe.images_per_recording, 1)
+        if recordings < least * shard.world_size:
+            raise InputError(
+                f"a batch holds {recordings} recordings, too few for {shard.world_size} "
+                f"processes; raise --batch-size or lower --images-per-recording"
+            )
+        self.steps_per_epoch = len(pairs.heard) // batch
+        self.sounds = Sounds(LogMel(model.features.config), pairs.recordings)
+        self._images, self._heard = ImagesOfRecordings(pairs), pairs.heard
+        self._order = EpochOrder(len(pairs.heard), recordings, recipe.seed)
+        self._shard, self._device = shard, model.device
+        self._change: Change = "in noise" if recipe.augment else "not"
+
+    def pairs(self, step: int) -> Tensor:
+        """Numbers of pairs (recordings,), this process's share: one for each recording."""
+        return self._shard.take(self._order.batch(step))
+
+    def images(self, pairs: Tensor, count: int) -> Tensor:
+        """``count`` images of each pair's recording, (recordings, count, 28, 28), uint8."""
+        return self._images.several(pairs, count)
+
+    def spectrograms(self, pairs: Tensor) -> Tensor:
+        """What was heard, (recordings, n_mels, frames), changed where the recipe says so."""
+        return self.sounds.spectrograms(self._heard[pairs], self._change).to(self._device)
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Bytes as float32 in [0, 1]."""
+    return images.float() / 255
+
+
+def mean_image(images: Tensor) -> Tensor:
+    """The mean (batch, 28, 28) in [0, 1] of images (batch, count, 28, 28), uint8."""
+    return images.float().sum(1) / (255 * images.shape[1])
+
+
+def spread_of(images: Tensor) -> Tensor:
+    """The mean over pixels of their standard deviation among images (count, 28, 28)."""
+    return images.std(0, correction=0).mean()
+
+
+def preview_of(model: Drawer, sounds: Sounds) -> Tensor:
+    """A picture with two recordings a row: each one's expected image, then four samples."""
+    recordings = torch.arange(_PREVIEW_RECORDINGS) * sounds.count // _PREVIEW_RECORDINGS
+    spectrograms = sounds.spectrograms(recordings).to(model.device)
+    means = model.mean_images(spectrograms).unsqueeze(1)
+    samples = model.sample_images(spectrograms, _PREVIEW_SAMPLES)
+    return grid(torch.cat([means, samples], 1).flatten(0, 1), 2 * (1 + _PREVIEW_SAMPLES)).cpu()

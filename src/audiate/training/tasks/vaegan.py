@@ -1,0 +1,185 @@
+"""Training the audio-to-image VAE-GAN on pairs of recordings and images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from audiate.datasets.pairs import Pairs
+from audiate.losses import bernoulli_nll, discriminator_loss, gaussian_kl, non_saturating_loss
+from audiate.models import VAEGAN
+from audiate.training.recipes import VAEGANRecipe
+from audiate.training.schedules import linear_warmup, one_cycle
+from audiate.training.task import Phase, Shard, Task
+from audiate.training.tasks.inputs import Batches, mean_image, preview_of, spread_of, to_unit
+
+_IMAGES_OF_MEAN = 16
+_IGNORED_KL = 0.3  # nats; to tell ten digits apart takes ln 10 = 2.3
+_WON = 0.995  # of the images are known for real or drawn
+_COLLAPSED_SPREAD = 0.4  # of what real images have
+
+
+class VAEGANTask(Task):
+    """Draw images that a discriminator takes for real and that resemble those heard with a sound.
+
+    Żelaszczyk 2020, "VAE-GAN": adversarial loss + alpha · reconstruction + beta · KL, of which the
+    first is -log D(G(z)) here (Goodfellow et al. 2014, section 3). The paper does not say whether
+    the others are sums or means. Here reconstruction is summed over pixels and the divergence over
+    latent dimensions, in nats; beside them the adversarial loss weighs ten in our recipe, or
+    drawings at the paper's alpha are as blurred as a VAE's. Discriminator and generator take turns,
+    the generator first, whose drawings then serve the discriminator as well.
+
+    Where alpha and beta are both 0, nothing says what z should be, and an encoder trained all the
+    same makes it ever more alike until all drawings are one. That case is the plain GAN that the
+    paper began with: z is drawn from the prior, and the encoder is cut off.
+    """
+
+    model: VAEGAN
+
+    def __init__(
+        self, recipe: VAEGANRecipe, pairs: Pairs, device: torch.device, shard: Shard
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        model = VAEGAN()
+        if recipe.initialisation == "scaled":
+            initialise(model)
+        heard = bool(recipe.alpha or recipe.beta)
+        if not heard:
+            nn.init.zeros_(model.mu.weight)
+            nn.init.zeros_(model.logvar.weight)
+        model.to(device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        self._recipe = recipe
+        self._batches = Batches(recipe, pairs, model, shard)
+        self._real = self._drawn = torch.empty(0)
+        per_epoch = self._batches.steps_per_epoch
+        parts = [model.encoder, model.mu, model.logvar, model.decoder]
+        generator = [p for part in (parts if heard else parts[-1:]) for p in part.parameters()]
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.epochs * per_epoch,
+            steps_per_epoch=per_epoch,
+            model=model,
+            modules={"vaegan": model},
+            optimizers={
+                name: torch.optim.Adam(parameters, betas=(recipe.adam_beta1, 0.999), fused=True)
+                for name, parameters in (
+                    ("generator", generator),
+                    ("discriminator", list(model.discriminator.parameters())),
+                )
+            },
+            shard=shard,
+        )
+
+    def phases(self, step: int) -> Sequence[Phase]:
+        """One update of encoder and decoder, one of the discriminator."""
+        recipe = self._recipe
+        rate = recipe.learning_rate
+        if recipe.schedule == "one-cycle":
+            rate = one_cycle(step, self.steps, rate)
+        warmup = recipe.kl_warmup_epochs * self.steps_per_epoch
+        weights = {
+            "adversarial": recipe.adversarial_weight,
+            "reconstruction": recipe.alpha,
+            "kl": linear_warmup(step, warmup, recipe.beta),
+        }
+        return [
+            Phase("generator", lambda: self._generator_losses(step), weights, rate),
+            Phase("discriminator", self._discriminator_losses, {"discriminator": 1.0}, rate),
+        ]
+
+    def _generator_losses(self, step: int) -> Mapping[str, Tensor]:
+        count = self._recipe.images_per_recording
+        pairs = self._batches.pairs(step)
+        # The likelihood is linear in the image: the mean of several makes its gradient steadier.
+        images = self._batches.images(pairs, max(count, _IMAGES_OF_MEAN) if count > 1 else 1)
+        self._real = to_unit(images[:, :count]).flatten(0, 1).to(self.device)
+        target = mean_image(images).repeat_interleave(count, 0).to(self.device)
+        spectrograms = self._batches.spectrograms(pairs)
+        posterior = self.model.encode(spectrograms)
+        mu, logvar = (part.float() for part in posterior)
+        noise = torch.randn(len(target), VAEGAN.latent_dim).to(self.device)
+        deviation = (0.5 * logvar).exp().repeat_interleave(count, 0)
+        z = mu.repeat_interleave(count, 0) + deviation * noise
+        logits = self.model.decode_logits(z).float()
+        drawn = logits.sigmoid()
+        self._drawn = drawn.detach()
+        return {
+            "adversarial": non_saturating_loss(self._judged_alone(drawn)).mean(),
+            "reconstruction": bernoulli_nll(logits, target).mean(),
+            "kl": gaussian_kl(mu, logvar).mean(),
+            "spread": spread_of(self._drawn) / spread_of(self._real),
+        }
+
+    def _judged_alone(self, drawn: Tensor) -> Tensor:
+        """The discriminator's logits with the statistics that it has gathered so far.
+
+        With those of the batch, its last norm would send no gradient back as soon as it tells all
+        drawn from all real: their logits are then two points, and two points always normalise to
+        the same.
+        """
+        self.model.discriminator.eval()
+        logits = self.model.discriminate(self._noisy(drawn)).float()
+        self.model.discriminator.train()
+        return logits
+
+    def _discriminator_losses(self) -> Mapping[str, Tensor]:
+        # In one batch: the norm takes away what a batch of only one kind has in common.
+        images = self._noisy(torch.cat([self._real, self._drawn]))
+        logits = self.model.discriminate(images).float()
+        real, drawn = logits[: len(self._real)], logits[len(self._real) :]
+        told_apart = torch.cat([real > 0, drawn < 0]).float().mean()
+        return {"discriminator": discriminator_loss(real, drawn).mean(), "told_apart": told_apart}
+
+    def _noisy(self, images: Tensor) -> Tensor:
+        """Real and drawn images come to overlap, so the discriminator cannot win at once.
+
+        Instance noise, of Sønderby et al. 2017, "Amortised MAP inference for image
+        super-resolution". It does not fall off here: where it does, the discriminator wins.
+        """
+        return images + self._recipe.instance_noise * torch.randn(images.shape).to(images.device)
+
+    def preview(self) -> Tensor:
+        """Two recordings a row: the mean's image, then samples."""
+        return preview_of(self.model, self._batches.sounds)
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:
+        """A z without the sound, a discriminator that has won, or drawings all alike."""
+        if means["kl"] < _IGNORED_KL:
+            remedy = "Raise --alpha" + (" or lower --beta" if self._recipe.beta else "")
+            return f"the drawings ignore the sound: q(z|x) holds {means['kl']:.3f} nats. {remedy}"
+        if means["told_apart"] > _WON:
+            return (
+                f"the discriminator has won: it tells {100 * means['told_apart']:.1f} % of images "
+                f"apart, so there is little to learn from it. Lower --learning-rate"
+            )
+        if means["spread"] < _COLLAPSED_SPREAD:
+            return (
+                f"mode collapse: the drawings of a batch differ {means['spread']:.2f} times as "
+                f"much as real images. Lower --learning-rate, or try another --seed"
+            )
+        return None
+
+
+def initialise(model: VAEGAN) -> None:
+    """Weights of deviation 0.02 (Radford et al. 2016), a sharp q(z|x), and images dark at once.
+
+    The last batch norm makes logits of mean 0 and deviation 1: grey images. A sixth of MNIST's
+    pixels is bright and the rest black, and at Adam's pace it would take ten thousand steps or more
+    until the norm's own scale and offset say so.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    inputs = model.mu.weight[0].numel()
+    # Of normal values, the leaky ReLU's outputs have mean 0.32 and mean square 0.52.
+    nn.init.normal_(model.mu.weight, std=(0.52 * inputs) ** -0.5)
+    nn.init.constant_(model.logvar.weight, -4.0 / (0.32 * inputs))
+    last = model.decoder[-1]
+    assert isinstance(last, nn.BatchNorm2d)
+    nn.init.constant_(last.weight, 4.0)
+    nn.init.constant_(last.bias, -4.0)
