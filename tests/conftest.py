@@ -30,7 +30,7 @@ def real_data() -> Path:
     """The folder with the real data sets; skips the test where AUDIATE_DATA does not name one."""
     folder = os.environ.get("AUDIATE_DATA")
     if not folder:
-        pytest.skip("AUDIATE_DATA is not set: it names the folder with fsdd/ and mnist/")
+        pytest.skip("AUDIATE_DATA is not set: it names the folder of the data sets")
     return Path(folder)
 
 

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from audiate.models.drawer import Drawer
 from audiate.models.flow import LatentFlow
+from audiate.models.generator import AudioGAN, Generator
 from audiate.models.latent import LatentDrawer, Posterior
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, Provenance
 from audiate.models.vae import VAE
 from audiate.models.vaegan import VAEGAN
+from audiate.models.wavegan import WaveGAN, WaveGANConfig
 
 MODELS: dict[str, type[PretrainedModel]] = {
-    cls.model_type: cls for cls in (LeNet, VAE, VAEGAN, LatentFlow)
+    cls.model_type: cls for cls in (LeNet, VAE, VAEGAN, LatentFlow, WaveGAN)
 }
 
 __all__ = [
     "MODELS",
     "VAE",
     "VAEGAN",
+    "AudioGAN",
     "Drawer",
+    "Generator",
     "LatentDrawer",
     "LatentFlow",
     "LeNet",
     "Posterior",
     "PretrainedModel",
     "Provenance",
+    "WaveGAN",
+    "WaveGANConfig",
 ]
