@@ -12,7 +12,7 @@ from audiate.audio import add_noise
 from audiate.datasets.clips import LabelledRecordings, read_clips
 from audiate.datasets.fsdd import load_fsdd, split_by_speaker
 from audiate.datasets.mnist import LabelledImages, load_mnist
-from audiate.datasets.pairs import load_pairs
+from audiate.datasets.pairs import PairedDigits, load_pairs
 from audiate.datasets.speech_commands import load_validation_words
 from audiate.errors import InputError
 from audiate.evaluate.reports import (
@@ -66,10 +66,7 @@ def evaluate_drawings(name: str, model: Drawer, judge: LeNet, root: Path) -> Dra
     The test recordings are those that the model's own recipe left out of training.
     """
     recipe = recipe_of(model.provenance, name)
-    rate = model.features.config.sample_rate
-    pairs = load_pairs(
-        root, sample_rate=rate, seed=recipe.seed, held_out_speaker=recipe.held_out_speaker
-    )
+    pairs = _pairs_of(model, recipe, root)
     heard, labels = pairs.test.heard, pairs.test_labels
     spectrograms = model.features.many(pairs.test.recordings)
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -99,12 +96,7 @@ def evaluate_drawings(name: str, model: Drawer, judge: LeNet, root: Path) -> Dra
 def examples(name: str, model: Drawer, root: Path, count: int) -> Tensor:
     """Drawings (count, 10, 28, 28) of the digits 0 to 9, each of one test recording."""
     recipe = recipe_of(model.provenance, name)
-    pairs = load_pairs(
-        root,
-        sample_rate=model.features.config.sample_rate,
-        seed=recipe.seed,
-        held_out_speaker=recipe.held_out_speaker,
-    )
+    pairs = _pairs_of(model, recipe, root)
     firsts = [int((pairs.test_labels == digit).nonzero()[0]) for digit in range(10)]
     heard = [pairs.test.recordings[index] for index in pairs.test.heard[firsts].tolist()]
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -125,6 +117,16 @@ def diversity(judge: LeNet, real: LabelledImages, images: Tensor, labels: Tensor
         density=near.density,
         coverage=near.coverage,
         pixel_spread=pixel_spread(images, labels),
+    )
+
+
+def _pairs_of(model: Drawer, recipe: DrawingRecipe, root: Path) -> PairedDigits:
+    """The pairs whose test recordings a model's training left out."""
+    return load_pairs(
+        root,
+        sample_rate=model.features.config.sample_rate,
+        seed=recipe.seed,
+        held_out_speaker=recipe.held_out_speaker,
     )
 
 

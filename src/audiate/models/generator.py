@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -41,7 +41,6 @@ class AudioGAN(PretrainedModel):
     latent_dim: int
     sample_rate: int
     num_samples: int
-    model_type: ClassVar[str]
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiate.datasets.pairs import Pairs
 from audiate.losses import bernoulli_nll, discriminator_loss, gaussian_kl, non_saturating_loss
-from audiate.models import VAEGAN
+from audiate.models import VAEGAN, Posterior
 from audiate.training.recipes import VAEGANRecipe
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Phase, Shard, Task
@@ -98,18 +98,16 @@ class VAEGANTask(Task):
         self._real = to_unit(images[:, :count]).flatten(0, 1).to(self.device)
         target = mean_image(images).repeat_interleave(count, 0).to(self.device)
         spectrograms = self._batches.spectrograms(pairs)
-        posterior = self.model.encode(spectrograms)
-        mu, logvar = (part.float() for part in posterior)
+        posterior = Posterior(*(part.float() for part in self.model.encode(spectrograms)))
+        each = Posterior(*(part.repeat_interleave(count, 0) for part in posterior))
         noise = torch.randn(len(target), VAEGAN.latent_dim).to(self.device)
-        deviation = (0.5 * logvar).exp().repeat_interleave(count, 0)
-        z = mu.repeat_interleave(count, 0) + deviation * noise
-        logits = self.model.decode_logits(z).float()
+        logits = self.model.decode_logits(each.sample(noise)).float()
         drawn = logits.sigmoid()
         self._drawn = drawn.detach()
         return {
             "adversarial": non_saturating_loss(self._judged_alone(drawn)).mean(),
             "reconstruction": bernoulli_nll(logits, target).mean(),
-            "kl": gaussian_kl(mu, logvar).mean(),
+            "kl": gaussian_kl(*posterior).mean(),
             "spread": spread_of(self._drawn) / spread_of(self._real),
         }
 
