@@ -202,7 +202,6 @@ class TestBadData:
             (b"one/0a_nohash_0.wav\n<html>", "<html> is not the name of a clip"),
             (b"one/0a_nohash_0.wav\n../x.wav", "../x.wav is not the name of a clip"),
             (b"fLaC\x00\xff", "cannot be read"),
-            (b"\n", "names no clip"),
         ],
     )
     def test_a_damaged_list(self, words: Path, content: bytes, problem: str) -> None:
@@ -211,6 +210,11 @@ class TestBadData:
             load_speech_commands(words.parent, "train")
         assert f"validation_list.txt: {problem}" in str(caught.value)
         assert f"speech_commands --data-dir {words.parent}`" in str(caught.value)
+
+    def test_a_blank_list(self, words: Path) -> None:
+        (words / "validation_list.txt").write_text("\n")
+        with pytest.raises(InputError, match=r"damaged in .* \(validation_list.txt is empty\)"):
+            load_speech_commands(words.parent, "train")
 
     def test_folders_may_be_links(self, words: Path, tmp_path: Path) -> None:
         count = len(load_speech_commands(words.parent, "train"))

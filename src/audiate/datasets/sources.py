@@ -328,7 +328,7 @@ def _problem(source: Source, path: Path) -> str | None:
     if path.suffix == ".flac":  # nobody published it: it tells when it is read, in `load_audio`
         return None
     try:
-        if path.stat().st_size == 0:
+        if path.stat().st_size == 0 or (path.suffix == ".txt" and not path.read_bytes().strip()):
             return "is empty"
         if source.members is None:
             remote = next(r for r in source.remotes if r.filename == path.name)

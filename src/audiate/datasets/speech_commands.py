@@ -48,8 +48,8 @@ def load_speech_commands(root: Path, split: Literal["train", "validation", "test
                 clips[key] = Clip(path, label, match["speaker"])
     if not clips:
         raise InputError(
-            f"{folder}: holds no {split} clip (as validation_list.txt and testing_list.txt have "
-            f"it); run `{fetch_command('speech_commands', root)}`"
+            f"{folder}: holds no {split} clip, by its lists; run "
+            f"`{fetch_command('speech_commands', root)}`, or name another folder with --data-dir"
         )
     return sorted(clips.values(), key=lambda clip: clip.path)
 
@@ -79,6 +79,4 @@ def _read_list(path: Path, root: Path) -> dict[str, str]:
         if match is None:
             raise InputError(f"{path}: {name} is not the name of a clip; {remedy}")
         speakers[match["clip"]] = match["speaker"]
-    if not speakers:
-        raise InputError(f"{path}: names no clip; {remedy}")
     return speakers
