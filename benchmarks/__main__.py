@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import drawing, vae_step
+from benchmarks import drawing, vae_step, wavegan
 
 vae_step.main()
 drawing.main()
+wavegan.main()

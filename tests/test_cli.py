@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from conftest import Command, write_tone
 from PIL import Image
 
@@ -18,6 +19,7 @@ from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.draw import picture_names
 from audiate.errors import Interrupted
+from audiate.models import SpecGAN, SpecGANConfig
 
 SEVEN = CLIPS_FOLDER / "seven-rms.flac"
 
@@ -37,6 +39,11 @@ class TestHelp:
             ("train lenet", "--weight-decay"),
             ("evaluate", "--protocol"),
             ("data fetch", "--data-dir"),
+            ("generate", "--interpolate"),
+            ("train wavegan", "--phase-shuffle"),
+            ("train specgan-paper", "wgan-gp"),
+            ("train digit-classifier", "--held-out-speaker"),
+            ("import-wavegan", "CKPT"),
             ("demo", "--out"),
         ],
     )
@@ -172,6 +179,88 @@ class TestDraw:
         assert picture_names(tuple(map(Path, clips))) == [
             "x.png", "x-2.png", "X-3.png", "sheet-2.png", "y.png",
         ]  # fmt: skip
+
+
+class TestGenerate:
+    @pytest.fixture
+    def gan(self, tmp_path: Path) -> Path:
+        torch.manual_seed(0)
+        config = SpecGANConfig(
+            dim=1,
+            size=64,
+            num_samples=4096,
+            frame_length=256,
+            bands="mel",
+            iterations=2,
+            classes=3,
+            names=("kick", "snare drum", "hat"),
+        )
+        return SpecGAN(config).save_pretrained(tmp_path / "gan")
+
+    def test_it_writes_what_it_says(self, audiate: Command, gan: Path, tmp_path: Path) -> None:
+        done = audiate("generate", gan, "--count", "3", "--out", "new")
+        assert done.returncode == 0, done.stderr
+        assert "3 sounds into new: see new/sheet.png" in done.stdout
+        names = {path.name for path in (tmp_path / "new").iterdir()}
+        assert names == {"000.wav", "001.wav", "002.wav", "latents.npy", "sheet.png"}
+        z = np.load(tmp_path / "new" / "latents.npy")
+        assert z.shape == (3, 100)
+        model = SpecGAN.from_pretrained(gan)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(z))[:, 0]
+        for number, waveform in enumerate(expected):
+            samples, rate = soundfile.read(tmp_path / "new" / f"{number:03}.wav")
+            assert rate == 16_000
+            np.testing.assert_allclose(samples, waveform, atol=1e-4)
+
+    def test_seeds_and_labels(self, gan: Path, tmp_path: Path) -> None:
+        def latents(*flags: str) -> np.ndarray:
+            assert main(["generate", str(gan), "--out", str(tmp_path / "new"), *flags]) == 0
+            found: np.ndarray = np.load(tmp_path / "new" / "latents.npy")
+            return found
+
+        few, many, other = (
+            latents("--count", count, "--seed", seed)
+            for count, seed in (("2", "1"), ("5", "1"), ("2", "2"))
+        )
+        assert (few == many[:2]).all()
+        assert not (few == other).any()
+        for label in ("2", "hat"):
+            assert (latents("--count", "6", "--label", label)[:, :3].argmax(1) == 2).all()
+
+    def test_a_walk_between_two_latents(self, gan: Path, tmp_path: Path) -> None:
+        flags = ["generate", str(gan), "--out", str(tmp_path / "walk"), "--count", "5"]
+        assert main([*flags, "--interpolate"]) == 0
+        walk = np.load(tmp_path / "walk" / "latents.npy")
+        np.testing.assert_allclose(np.diff(walk, 2, axis=0), 0, atol=1e-6)
+        assert main(flags) == 0
+        ends = np.load(tmp_path / "walk" / "latents.npy")[:2]
+        np.testing.assert_allclose(walk[[0, -1]], ends)
+
+    @pytest.mark.parametrize(
+        ("flags", "complaint"),
+        [
+            (["vae-fsdd"], "vae-fsdd: a VAE does not generate sound; specgan-digits does"),
+            (["nothing"], "nothing: no such model"),
+            (["GAN", "--label", "3"], "--label 3: GAN knows labels 0 to 2 (kick, snare drum, hat)"),
+            (["GAN", "--interpolate", "--count", "1"], "--interpolate: a walk has two ends"),
+            (["GAN", "--count", "0"], "--count 0"),
+            (["GAN", "--out", "GAN/config.json"], "config.json"),
+        ],
+    )
+    def test_bad_arguments(
+        self,
+        gan: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        flags: list[str],
+        complaint: str,
+    ) -> None:
+        out = ["--out", str(tmp_path / "out")] if "--out" not in flags else []
+        assert main(["generate", *(f.replace("GAN", str(gan)) for f in flags), *out]) == 2
+        error = capsys.readouterr().err.replace(str(gan), "GAN")
+        assert complaint in error
+        assert error.startswith("audiate: error: ")
 
 
 class TestDemo:

@@ -219,7 +219,7 @@ class TestTradeoff:
             asked.append((recipe.alpha, recipe.beta, folder))
             return folder.name, tones()
 
-        monkeypatch.setattr(tradeoff, "trained", trained)
+        monkeypatch.setattr(tradeoff, "trained_drawer", trained)
         monkeypatch.setattr(Drawer, "from_pretrained", lambda _: tones())
         report = tradeoff.tradeoff(Bars().eval(), tiny_data, tmp_path)
         assert [(alpha, beta) for alpha, beta, _ in asked] == [
@@ -330,7 +330,7 @@ class TestRealData:
         assert values["coverage"] > 0.009  # of vae-fsdd
 
     def test_another_judge_must_be_a_lenet(self, real_data: Path) -> None:
-        with pytest.raises(InputError, match="is a VAE, not a LeNet"):
+        with pytest.raises(InputError, match="a VAE reads no drawings; leave out"):
             evaluate("vae-fsdd", root=real_data, judge="vae-fsdd")
 
 

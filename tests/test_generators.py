@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from audiate.errors import InputError
-from audiate.models import AudioGAN, Generator, WaveGAN, WaveGANConfig
-from audiate.models.wavegan import DownConv1d, UpConv1d, phase_shuffle
+from audiate.models import (
+    MODELS,
+    AudioGAN,
+    Generator,
+    SpecGAN,
+    SpecGANConfig,
+    WaveGAN,
+    WaveGANConfig,
+)
+from audiate.models.generator import generate
+from audiate.models.phases import DownConv1d, UpConv1d
+from audiate.models.specgan import DownConv2d, UpConv2d
+from audiate.models.wavegan import phase_shuffle
+from audiate.training.tasks.gan import set_levels
 
 
 def count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def small(**settings: int) -> WaveGAN:
+def small(**settings: Any) -> WaveGAN:
     torch.manual_seed(0)
     return WaveGAN(WaveGANConfig(**{"dim": 4, **settings})).eval()
 
@@ -58,7 +72,7 @@ class TestWaveGAN:
             padding = (25 - stride) // 2
             padded = F.pad(hidden, (padding, 25 - stride - padding))
             hidden = F.leaky_relu(F.conv1d(padded, layer.weight, layer.bias, stride), 0.2)
-        score = model.discriminator.score(hidden.transpose(1, 2).flatten(1)).squeeze(1)
+        score = model.discriminator.score(hidden.transpose(1, 2).flatten(1))
         assert torch.allclose(model.discriminator(waveforms), score, atol=1e-5)
 
     def test_sizes_that_nobody_published(self) -> None:
@@ -91,15 +105,95 @@ class TestPhaseShuffle:
         assert len({model.discriminator(waveforms).item() for _ in range(8)}) > 1
 
 
-class TestEveryGenerator:
-    def test_the_protocol(self) -> None:
-        model = small()
-        assert isinstance(model, Generator)
-        assert isinstance(model, AudioGAN)
-        assert (model.latent_dim, model.sample_rate, model.num_samples) == (100, 16_000, 16_384)
+class TestGeneratingFast:
+    """Without gradients the CPU takes another way: matrix products, channels last."""
 
-    def test_latents_are_uniform_and_seeded(self) -> None:
+    @pytest.mark.parametrize("num_samples", [16_384, 32_768])
+    @pytest.mark.parametrize("batch_norm", [False, True])
+    def test_it_is_the_same(self, num_samples: int, batch_norm: bool) -> None:
+        model = small(num_samples=num_samples, batch_norm=batch_norm, dim=16, channels=2)
+        for name, tensor in model.generator.state_dict().items():
+            if name.endswith("bias") or "running" in name:
+                tensor.uniform_(0.5, 1.5)
+        z = model.sample_latent(20)  # more than are generated at a time
+        slow = model(z)
+        with torch.no_grad():
+            torch.testing.assert_close(model(z), slow.detach(), atol=1e-5, rtol=0)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            assert (model(z) - slow).abs().max() < 0.05
+
+    def test_weights_may_change(self) -> None:
         model = small()
+        z = model.sample_latent(2)
+        layer = model.generator.upsample[4]
+        assert isinstance(layer, UpConv1d)
+        assert layer.bias is not None
+        with torch.no_grad():
+            first = model(z)
+            layer.weight.mul_(2)
+            second = model(z)
+            layer.bias.add_(0.1)
+            third = model(z)
+            model.load_state_dict(small().state_dict())
+            assert torch.equal(model(z), first)
+        assert not torch.equal(first, second)
+        assert not torch.equal(second, third)
+
+    def test_weights_may_be_trained(self) -> None:
+        # A fused optimiser changes them without PyTorch's count of changes.
+        model = small()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+        z = model.sample_latent(2)
+        for _ in range(2):
+            model(z).square().mean().backward()
+            optimizer.step()
+            with torch.no_grad():
+                fast = model(z)
+            torch.testing.assert_close(fast, model(z).detach(), atol=1e-6, rtol=0)
+
+    def test_weights_may_be_changed_behind_pytorchs_back(self) -> None:
+        model = small()
+        z = model.sample_latent(2)
+        with torch.no_grad():
+            model(z)
+            for parameter in model.parameters():
+                parameter.data.mul_(0.5)
+            fast = model.eval()(z)
+        torch.testing.assert_close(fast, model(z).detach(), atol=1e-6, rtol=0)
+
+    def test_loaded_in_inference_mode(self) -> None:
+        with torch.inference_mode():
+            model = small()
+            assert model(model.sample_latent(1)).isfinite().all()
+
+
+def every_generator() -> list[AudioGAN]:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"size": 64, "frame_length": 256, "bands": "mel", "kernel": 4}
+    return [
+        WaveGAN(WaveGANConfig(dim=2, classes=4)),
+        SpecGAN(SpecGANConfig(dim=2, num_samples=4096, iterations=2, classes=4, **sizes)),
+        SpecGAN(SpecGANConfig(dim=1, channels=2, iterations=2, classes=4, batch_norm=True)),
+    ]
+
+
+def test_every_registered_generator_is_here() -> None:
+    registered = {cls for cls in MODELS.values() if issubclass(cls, AudioGAN)}
+    assert {type(model) for model in every_generator()} == registered
+
+
+@pytest.mark.parametrize(
+    "model", every_generator(), ids=["wavegan", "specgan, mel", "specgan, linear"]
+)
+class TestEveryGenerator:
+    def test_the_protocol(self, model: AudioGAN) -> None:
+        assert isinstance(model.eval(), Generator)
+        assert (model.latent_dim, model.sample_rate, model.differentiable) == (100, 16_000, True)
+        waveforms = generate(model, model.sample_latent(3))
+        assert waveforms.shape == (3, model.channels, model.num_samples)
+        assert waveforms.abs().max() <= 1
+
+    def test_latents_are_uniform_and_seeded(self, model: AudioGAN) -> None:
         draw = [
             model.sample_latent(2000, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)
         ]
@@ -110,14 +204,108 @@ class TestEveryGenerator:
         assert draw[0].mean().abs() < 0.01
         assert draw[0].square().mean().item() == pytest.approx(1 / 3, abs=0.01)
 
-    def test_a_clip_does_not_depend_on_its_neighbours(self) -> None:
-        model = small()
-        z = model.sample_latent(4)
-        assert torch.allclose(model(z)[2:3], model(z[2:3]), atol=1e-6)
+    def test_latents_of_a_label_are_those_of_the_prior_that_mean_it(self, model: AudioGAN) -> None:
+        labels = torch.arange(4000) % 4
+        given = model.sample_latent(4000, labels=labels)
+        assert torch.equal(model.labels_of(given), labels)
+        free = model.sample_latent(40_000)
+        of_label = free[model.labels_of(free) == 2]
+        for moment in (torch.mean, torch.std):
+            torch.testing.assert_close(
+                moment(given[labels == 2], 0), moment(of_label, 0), atol=0.08, rtol=0
+            )
+        with pytest.raises(InputError, match=r"labels \[4\]: this generator knows 4"):
+            model.sample_latent(1, labels=torch.tensor([4]))
 
-    def test_it_is_differentiable_down_to_the_latent(self) -> None:
-        model = small()
-        z = model.sample_latent(1).requires_grad_(True)
+    def test_a_clip_does_not_depend_on_its_neighbours(self, model: AudioGAN) -> None:
+        z = model.eval().sample_latent(4)
+        with torch.no_grad():
+            assert torch.allclose(model(z)[2:3], model(z[2:3]), atol=1e-5)
+
+    def test_it_is_differentiable_down_to_the_latent(self, model: AudioGAN) -> None:
+        z = model.eval().sample_latent(1).requires_grad_(True)
         model(z).square().mean().backward()
         assert z.grad is not None
+        assert z.grad.isfinite().all()
         assert z.grad.abs().sum() > 0
+
+    def test_the_discriminator_hears_the_label(self, model: AudioGAN) -> None:
+        seen = model.eval().analyse(0.1 * torch.randn(4, model.channels, model.num_samples))
+        same = seen[:1].expand_as(seen)
+        scores = model.discriminator(same, torch.arange(4))
+        assert scores.shape == (4,)
+        assert len(set(scores.tolist())) == 4
+        with pytest.raises(ValueError, match="told the label"):
+            model.discriminator(seen)
+
+
+class TestSpecGAN:
+    def test_parameter_counts_are_the_published(self) -> None:
+        model = SpecGAN()
+        assert count(model.generator) == 19_065_345
+        assert count(model.discriminator) == 17_427_969
+
+    @pytest.mark.parametrize("kernel", [4, 5])
+    def test_layers_are_tensorflows(self, kernel: int) -> None:
+        # "same" padding of stride 2: (kernel - 2) // 2 before, the rest after.
+        before, after = (kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2
+        down, up = DownConv2d(3, 5, kernel), UpConv2d(5, 3, kernel)
+        images = torch.randn(2, 3, 8, 8)
+        padded = F.pad(images, (before, after, before, after))
+        expected = F.conv2d(padded, down.weight, down.bias, 2)
+        torch.testing.assert_close(down(images), expected)
+        # The transposed one is the gradient of the other: <up(y), x> = <y, down(x)>.
+        hidden = torch.randn(2, 5, 4, 4)
+        assert up.bias is not None
+        twin = F.conv2d(padded, up.weight, None, 2)
+        product = (up(hidden) - up.bias.view(1, -1, 1, 1)) * images
+        torch.testing.assert_close(product.sum(), (hidden * twin).sum(), atol=1e-3, rtol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("config", "least"),
+        [
+            (SpecGANConfig(iterations=32), 0.95),
+            (SpecGANConfig(size=64, frame_length=1024, bands="mel", kernel=4, iterations=8), 0.9),
+        ],
+        ids=["linear", "mel"],
+    )
+    def test_there_and_back(self, config: SpecGANConfig, least: float) -> None:
+        # A glide over three octaves: what is seen of it, heard again, is seen much alike.
+        model = SpecGAN(config)
+        time = torch.arange(16_384) / 16_000
+        glide = 0.5 * torch.sin(2 * torch.pi * 200 * (torch.exp2(3 * time) - 1) / 2.08)
+        waveforms = glide.view(1, 1, -1)
+        set_levels(model, [waveforms, 0.01 * torch.randn(3, 1, 16_384)])
+        seen = model.analyse(waveforms)
+        again = model.analyse(model.synthesise(seen))
+        loud = seen > seen.quantile(0.8)
+        similar = torch.corrcoef(torch.stack([seen.flatten(), again.flatten()]))[0, 1]
+        assert similar > least
+        assert (seen - again)[loud].abs().mean() < 0.1
+
+    def test_a_band_holds_the_power_that_was_put_in(self) -> None:
+        model = SpecGAN(SpecGANConfig(size=64, frame_length=1024, bands="mel", kernel=4))
+        assert (model.filters.sum(1) > 0).all()
+        # As much power in every bin: what was seen of it is spread as evenly again.
+        power = model.filters @ torch.ones(513, 1)
+        inside = model.filters.sum(0) > 0.5
+        for spread in (model.spread @ power, model._in_bins(power[None])[0]):
+            torch.testing.assert_close(spread[inside], torch.ones_like(spread[inside]))
+            assert spread.min() >= 0
+        # Whatever is asked for in the bands is nearly there in the end.
+        wanted = torch.rand(1, 64, 10) + 0.5
+        found = model.filters @ model._in_bins(wanted)
+        assert ((found - wanted).abs() / wanted).mean() < 0.25
+
+    def test_sizes_that_do_not_fit(self) -> None:
+        for settings, complaint in (
+            ({"size": 100}, "size 100: give 64 or 128"),
+            ({"kernel": 3}, "kernel 3: give 4 or 5"),
+            ({"bands": "bark"}, "bands 'bark'"),
+            ({"num_samples": 16_400}, "num_samples 16400: give a multiple of 128"),
+            ({"frame_length": 512}, "frame_length 512: 128 linear bands come of 256 samples"),
+            ({"classes": 101}, "classes 101"),
+        ):
+            wrong: dict[str, Any] = settings
+            with pytest.raises(InputError, match=complaint):
+                SpecGANConfig(**wrong)

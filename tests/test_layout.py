@@ -16,7 +16,7 @@ PACKAGE = Path(audiate.__file__).parent
 # Each line may import from itself and from the lines above it.
 LAYERS = (
     {"errors", "files"},
-    {"audio", "features", "losses", "metrics", "pictures"},
+    {"audio", "features", "losses", "metrics", "pictures", "spectra"},
     {"models", "datasets"},
     {"hub"},
     {"training"},

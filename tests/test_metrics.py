@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 from scipy.stats import bootstrap
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_confusion_matrix,
@@ -24,6 +24,7 @@ from audiate.metrics import (
     bootstrap_interval,
     confusion_matrix,
     frechet_distance,
+    inception_score,
     neighbourhoods,
     pixel_spread,
 )
@@ -66,6 +67,60 @@ def test_copies_of_an_item_bring_no_certainty() -> None:
 
 def test_no_doubt_no_width() -> None:
     assert bootstrap_interval(torch.ones(20), torch.arange(20)) == (1.0, 1.0)
+
+
+class TestInceptionScore:
+    @pytest.mark.parametrize("splits", [1, 3, 10])
+    def test_as_torchmetrics_has_it(self, splits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        logits = 3 * torch.randn(300, 10, generator=torch.Generator().manual_seed(splits))
+        # It shuffles, takes logits from a network, and exponentiates the mean of each split.
+        oracle = torchmetrics_inception(logits, splits, monkeypatch)
+        found = inception_score(logits, splits=splits)
+        assert found.mean == pytest.approx(oracle[0], rel=1e-5)
+        if splits > 1:  # theirs divides by one less
+            unbiased = found.std * (splits / (splits - 1)) ** 0.5
+            assert unbiased == pytest.approx(oracle[1], rel=1e-4)
+
+    def test_closed_forms(self) -> None:
+        sure = 1000 * torch.eye(10).repeat(20, 1)
+        assert inception_score(sure, splits=10) == pytest.approx((10, 0))
+        assert inception_score(sure[:100:10].repeat(10, 1), splits=2) == pytest.approx((1, 0))
+        assert inception_score(torch.zeros(50, 10), splits=5) == pytest.approx((1, 0))
+        # Two classes, each sample 3 to 1: ln 2 - H(1/4) nats, whichever they are.
+        unsure = torch.tensor([[3.0, 1.0], [1.0, 3.0]]).log().repeat(10, 1)
+        entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+        assert inception_score(unsure, splits=2).mean == pytest.approx(np.exp(np.log(2) - entropy))
+
+    def test_splits_of_different_scores(self) -> None:
+        logits = torch.cat([1000 * torch.eye(4), torch.zeros(4, 4)])
+        assert inception_score(logits, splits=2) == pytest.approx((2.5, 1.5))
+
+    @given(seed=st.integers(0, 1000), scale=st.floats(0, 30))
+    @settings(max_examples=30, deadline=None)
+    def test_between_one_and_the_number_of_classes(self, seed: int, scale: float) -> None:
+        logits = scale * torch.randn(40, 7, generator=torch.Generator().manual_seed(seed))
+        assert 1 - 1e-9 <= inception_score(logits, splits=4).mean <= 7 + 1e-9
+
+    def test_refused(self) -> None:
+        with pytest.raises(InputError, match="3 samples: give at least one for each of 4 splits"):
+            inception_score(torch.zeros(3, 10), splits=4)
+        with pytest.raises(InputError, match="splits 0"):
+            inception_score(torch.zeros(3, 10), splits=0)
+        with pytest.raises(InputError, match="not all finite"):
+            inception_score(torch.full((3, 10), torch.nan), splits=1)
+
+
+def torchmetrics_inception(
+    logits: Tensor, splits: int, monkeypatch: pytest.MonkeyPatch
+) -> tuple[float, float]:
+    """torchmetrics' Inception Score of given logits, in their order."""
+    from torchmetrics.image.inception import InceptionScore
+
+    oracle = InceptionScore(feature=nn.Flatten(), splits=splits)
+    oracle.features = [logits]
+    monkeypatch.setattr(torch, "randperm", torch.arange)
+    mean, std = oracle.compute()
+    return mean.item(), std.item()
 
 
 class TestFrechetDistance:

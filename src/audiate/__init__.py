@@ -11,18 +11,41 @@ if TYPE_CHECKING:
     from audiate.errors import InputError
     from audiate.features import LogMel
     from audiate.hub import load
-    from audiate.models import VAE, LeNet
+    from audiate.models import VAE, DigitClassifier, Generator, LeNet, SpecGAN, WaveGAN
+    from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
 
 _HOME = {
+    "DigitClassifier": "audiate.models",
+    "Generator": "audiate.models",
     "InputError": "audiate.errors",
     "LeNet": "audiate.models",
     "LogMel": "audiate.features",
+    "SpecGAN": "audiate.models",
     "VAE": "audiate.models",
+    "WaveGAN": "audiate.models",
     "load": "audiate.hub",
     "load_audio": "audiate.audio",
+    "wrap": "audiate.models.wrap",
+    "wrap_onnx": "audiate.models.wrap",
+    "wrap_torchscript": "audiate.models.wrap",
 }
 
-__all__ = ["VAE", "InputError", "LeNet", "LogMel", "__version__", "load", "load_audio"]
+__all__ = [
+    "VAE",
+    "DigitClassifier",
+    "Generator",
+    "InputError",
+    "LeNet",
+    "LogMel",
+    "SpecGAN",
+    "WaveGAN",
+    "__version__",
+    "load",
+    "load_audio",
+    "wrap",
+    "wrap_onnx",
+    "wrap_torchscript",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Sound in: files of any kind to mono float32, and the spectrograms that networks see."""
+"""Sound in and out: files of any kind to float32 waveforms, and waveforms to wav files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import numpy as np
 import soundfile
 import soxr
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
+from audiate.files import replacing
 
 MAX_CLIP_SECONDS = 60.0
 """A clip longer than this is a recording session, not a clip."""
+
+MAX_FILE_SECONDS = 600.0
+"""A file that is cut into clips may be longer, but not by the hour: it must fit in memory."""
 
 MIN_SPEECH_SECONDS = 0.05
 """The shortest spoken digit in the data sets lasts 0.14 s."""
@@ -47,14 +52,44 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
             `MAX_CLIP_SECONDS`, or holds NaN or infinite samples.
 
     """
-    path = Path(path)
+    channels, rate = _read(Path(path), sample_rate)
+    waveform = _to_unit_range(_to_mono(channels))
+    return (waveform if sample_rate is None else resample(waveform, rate, sample_rate)), (
+        sample_rate or rate
+    )
+
+
+def load_channels(path: str | Path, channels: int, sample_rate: int) -> Tensor:
+    """Read a sound file as `load_audio` does, but of up to ten minutes, with its channels.
+
+    Returns:
+        (channels, samples), float32 in [-1, 1], at ``sample_rate`` in Hz. One channel is the mean
+        of the file's; of more, the file's first ones, repeated where it has fewer.
+
+    Raises:
+        InputError: As `load_audio`.
+
+    """
+    found, rate = _read(Path(path), sample_rate, longest=MAX_FILE_SECONDS)
+    if channels == 1:
+        found = _to_mono(found).unsqueeze(0)
+    else:
+        found = found[torch.arange(channels) % len(found)]
+    found = _to_unit_range(found)
+    return torch.stack([resample(channel, rate, sample_rate) for channel in found])
+
+
+def _read(
+    path: Path, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
+) -> tuple[Tensor, int]:
+    """Samples (channels, samples) as they are in the file, and its rate in Hz."""
     if sample_rate is not None:
         check_range("sample_rate", sample_rate, 100, 10**7)
     try:
         _check_is_file(path)
         # Opened by us: libsndfile takes no name that is not Unicode.
         with path.open("rb") as content, soundfile.SoundFile(content) as file:
-            _check_length(path, file)
+            _check_length(path, file, longest)
             samples = file.read(dtype="float32", always_2d=True)
             rate, promised = file.samplerate, file.frames
     except (soundfile.SoundFileError, OSError) as error:
@@ -67,10 +102,58 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
         raise InputError(f"{path}: truncated after {len(samples) / rate:.2f} s; copy it again")
     if not np.isfinite(samples).all():
         raise InputError(f"{path}: holds NaN or infinite samples; export it again")
-    waveform = _to_unit_range(_to_mono(torch.from_numpy(samples.T)))
-    if sample_rate is None or sample_rate == rate:
-        return waveform, rate
-    return resample(waveform, rate, sample_rate), sample_rate
+    return torch.from_numpy(samples.T), rate
+
+
+def file_rate(path: Path) -> int:
+    """The sample rate of a sound file in Hz, without reading its samples.
+
+    Raises:
+        InputError: It is no sound file.
+
+    """
+    try:
+        _check_is_file(path)
+        with path.open("rb") as content, soundfile.SoundFile(content) as file:
+            rate: int = file.samplerate
+            return rate
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as sound; convert it to wav or flac") from error
+
+
+def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
+    """Write a waveform (samples,) or (channels, samples) in [-1, 1] as a 16-bit wav.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
+    try:
+        with replacing(path) as partial:
+            soundfile.write(partial, samples.numpy(), sample_rate, "PCM_16", format="WAV")
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); "
+            f"choose another folder with --out"
+        ) from error
+
+
+def fit_length(waveform: Tensor, num_samples: int) -> Tensor:
+    """Bring a clip (..., samples) to (..., num_samples).
+
+    A shorter one is put in the middle of zeros. Of a longer one the part with the most energy is
+    kept: the word, where speech begins late.
+    """
+    surplus = waveform.shape[-1] - num_samples
+    if surplus <= 0:
+        before = -surplus // 2
+        return F.pad(waveform, (before, -surplus - before))
+    energy = waveform.double().square().reshape(-1, waveform.shape[-1]).sum(0).cumsum(0)
+    inside = energy[num_samples - 1 :].clone()
+    inside[1:] -= energy[:surplus]
+    begin = int(inside.argmax())
+    return waveform[..., begin : begin + num_samples]
 
 
 def _check_is_file(path: Path) -> None:
@@ -84,16 +167,16 @@ def _check_is_file(path: Path) -> None:
         raise InputError(f"{path}: the file is empty; copy it again")
 
 
-def _check_length(path: Path, file: soundfile.SoundFile) -> None:
+def _check_length(path: Path, file: soundfile.SoundFile, longest: float) -> None:
     seconds = file.frames / file.samplerate
     sizes = [int(size) for size in _SHORT_CHUNK.findall(file.extra_info)]
     if any(size < _STREAM_SIZE for size in sizes):
         raise InputError(f"{path}: truncated after {seconds:.2f} s; copy it again")
     if file.frames == 0:
         raise InputError(f"{path}: holds no samples, or was cut short; record or copy it again")
-    if seconds > MAX_CLIP_SECONDS:
+    if seconds > longest:
         raise InputError(
-            f"{path}: lasts {_duration(seconds)}, over the {MAX_CLIP_SECONDS:.0f} s of a clip; "
+            f"{path}: lasts {_duration(seconds)}, over the {longest:.0f} s of a clip; "
             f"cut out the part you mean"
         )
 

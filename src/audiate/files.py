@@ -6,6 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiate.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @contextmanager
@@ -33,3 +40,22 @@ def replace_text(path: Path, text: str) -> None:
     """Write a small UTF-8 file whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def save_array(array: NDArray[np.float32], path: Path) -> None:
+    """Write numbers as a .npy file, whole or not at all.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    import numpy as np
+
+    try:
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another folder "
+            f"with --out"
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -12,6 +13,8 @@ from audiate.models import MODELS, PretrainedModel
 from audiate.models.pretrained import CONFIG_NAME, FILES, WEIGHTS_NAME, build, read_config
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
+
+M = TypeVar("M", bound=PretrainedModel)
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -45,6 +48,24 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
     return build(MODELS[model_type], folder).to(device)
 
 
+def load_as(source: str | Path, kind: type[M], otherwise: str) -> M:
+    """Load a model of a certain kind.
+
+    Args:
+        source: As of `load`.
+        kind: Its class, or one it derives from.
+        otherwise: What is said of a model of another class, after "a VAE", say.
+
+    Raises:
+        InputError: As `load`, or it is of another class.
+
+    """
+    model = load(source)
+    if not isinstance(model, kind):
+        raise InputError(f"{source}: a {type(model).__name__} {otherwise}")
+    return model
+
+
 def find(source: str | Path) -> Path:
     """The folder that holds the model called ``source``; downloads it if it is a hub id."""
     name = str(source)
@@ -57,11 +78,18 @@ def find(source: str | Path) -> Path:
         if (exported / CONFIG_NAME).is_file():
             return exported
         if (folder / "settings.json").is_file() and not (folder / CONFIG_NAME).is_file():
+            good = folder / "last-good"
+            meanwhile = f"; or take its last good state, {good}" if good.is_dir() else ""
             raise InputError(
                 f"{folder}: this training is not finished; go on with it: `audiate train` as "
-                f"before, with --resume"
+                f"before, with --resume{meanwhile}"
             )
         return folder
+    if folder.is_file():
+        raise InputError(
+            f"{name}: is a file; name a folder, or make a generator of it in Python with "
+            f"audiate.wrap_onnx or audiate.wrap_torchscript"
+        )
     if _HUB_ID.fullmatch(name) and not folder.parent.is_dir():
         return _download(name)
     raise InputError(

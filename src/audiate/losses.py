@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -36,3 +37,25 @@ def discriminator_loss(real: Tensor, drawn: Tensor) -> Tensor:
     ``real`` and ``drawn``: logits (batch,) → (batch,).
     """
     return F.softplus(-real) + F.softplus(drawn)
+
+
+def r1_penalty(scores: Tensor, real: Tensor) -> Tensor:
+    """|grad D(x)|² at real samples: ``scores`` (batch,) of ``real`` (batch, ...) → (batch,).
+
+    Mescheder et al. 2018, equation 9, without the factor gamma / 2. ``real`` must require
+    gradients; so will the result, of the discriminator's parameters.
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+    return gradient.float().square().flatten(1).sum(1)
+
+
+def gradient_penalty(scores: Tensor, between: Tensor) -> Tensor:
+    """(|grad D(x)| - 1)² at points between real and drawn samples, (batch,) → (batch,).
+
+    Gulrajani et al. 2017, equation 3, without the factor lambda. ``between`` as `r1_penalty`'s
+    ``real``.
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+    # The square root of 0 has no derivative.
+    norm = gradient.float().square().flatten(1).sum(1).add(1e-12).sqrt()
+    return (norm - 1).square()

@@ -88,6 +88,42 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     return distance
 
 
+class InceptionScore(NamedTuple):
+    """Mean over splits, and their standard deviation (divided by their number)."""
+
+    mean: float
+    std: float
+
+
+def inception_score(logits: Tensor, *, splits: int = 10) -> InceptionScore:
+    """exp(E KL(p(y|x) || p(y))), Salimans et al. 2016, section 4, on each of some splits.
+
+    p(y) is the mean over a split. Between 1, where all samples are read alike or as anything at
+    all, and the number of classes, where each is read as one, and all as often. Splits are
+    consecutive and of equal size, but for one item. Few samples in a split bias it downwards.
+
+    Args:
+        logits: (count, classes), a judge's.
+        splits: At least 1.
+
+    Raises:
+        InputError: Fewer samples than splits, or logits that are not finite.
+
+    """
+    check_range("splits", splits, 1, float("inf"))
+    if len(logits) < splits:
+        raise InputError(f"{len(logits)} samples: give at least one for each of {splits} splits")
+    if not logits.isfinite().all():
+        raise InputError("the logits are not all finite: leave such samples out")
+    scores = []
+    for part in logits.double().log_softmax(1).tensor_split(splits):
+        # The logarithm of the mean of probabilities, without a logarithm of 0.
+        marginal = part.logsumexp(0) - torch.tensor(len(part)).double().log()
+        scores.append((part.exp() * (part - marginal)).sum(1).mean().exp())
+    each = torch.stack(scores)
+    return InceptionScore(each.mean().item(), each.std(correction=0).item())
+
+
 class Fidelity(NamedTuple):
     """How two sets of feature vectors lie among each other; see `neighbourhoods`.
 

@@ -46,6 +46,30 @@ def save_image(picture: Tensor, path: Path, *, scale: int = 1) -> None:
     _save(_enlarge(Image.fromarray(_to_bytes(picture)), scale), path)
 
 
+def save_tiles(
+    spectrograms: Tensor, titles: Sequence[str], path: Path, *, columns: int = 8
+) -> None:
+    """Write spectrograms (count, bands, frames) in [0, 1], low bands below, each with its title.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    bands, frames = spectrograms.shape[1:]
+    gap, text = 6, 18
+    font = ImageFont.load_default(12)
+    columns = min(columns, len(spectrograms))
+    rows = -(-len(spectrograms) // columns)
+    wide, high = frames + gap, text + bands + gap
+    sheet = Image.new("RGB", (gap + columns * wide, gap + rows * high), _BACKGROUND)
+    canvas = ImageDraw.Draw(sheet)
+    for index, (spectrogram, title) in enumerate(zip(spectrograms, titles, strict=True)):
+        left, top = gap + index % columns * wide, gap + index // columns * high
+        canvas.text((left, top), title, fill=_INK, font=font)
+        sheet.paste(Image.fromarray(heat_map(spectrogram)), (left, top + text))
+    _save(sheet, path)
+
+
 @dataclass(frozen=True)
 class SheetRow:
     """One clip on a sheet: its name, spectrogram (mels, frames) and drawings, in [0, 1]."""

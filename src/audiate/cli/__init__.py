@@ -16,6 +16,8 @@ from audiate.cli.data import FetchCommand, ListCommand
 from audiate.cli.demo import Demo
 from audiate.cli.draw import Draw
 from audiate.cli.evaluate import Evaluate
+from audiate.cli.generate import Generate
+from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 
@@ -51,8 +53,10 @@ class Train:
 
 Commands = (
     Annotated[Draw, subcommand("draw")]
+    | Annotated[Generate, subcommand("generate")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[ImportWaveGAN, subcommand("import-wavegan")]
     | Annotated[Data, subcommand("data")]
     | Annotated[Demo, subcommand("demo")]
 )

@@ -132,15 +132,11 @@ def load_drawer(name: str) -> Drawer:
         InputError: There is none of that name, or it does something else.
 
     """
-    from audiate.hub import load
+    from audiate.hub import load_as
     from audiate.models import Drawer
 
-    model = load(name)
-    if not isinstance(model, Drawer):
-        raise InputError(
-            f"{name}: a {type(model).__name__} does not draw; --model {DEFAULT_MODEL} does"
-        )
-    return model
+    otherwise = f"does not draw; --model {DEFAULT_MODEL} does"
+    return load_as(name, Drawer, otherwise)  # type: ignore[type-abstract]
 
 
 def picture_names(clips: tuple[Path, ...]) -> list[str]:

@@ -21,6 +21,10 @@ class Evaluate:
     one best image and for samples, per digit; and how varied the samples are beside the MNIST test
     images. LeNet-5 itself: its accuracy on those.
 
+    A generator of spoken digits: Inception Score and Fréchet distance by the judge of spoken
+    digits, beside those of real clips. That judge itself: its accuracy on the validation clips of
+    Speech Commands; with --protocol speakers, on each FSDD speaker that it was trained without.
+
     `audiate evaluate tradeoff`: accuracy against coverage (the share of test images with a drawing
     near them) of VAE-GANs with more and less weight on reconstruction, beside the shipped models,
     as a table and a figure. VAE-GANs that are not there are trained first: all five take about 70
@@ -38,8 +42,11 @@ class Evaluate:
     own split and pairing, and report the mean."""
     json: bool = False
     """Print JSON in place of tables."""
-    judge: str = "lenet-mnist"
-    """The LeNet-5 that reads the drawings."""
+    judge: str | None = None
+    """Who reads the drawings, or hears the generated speech. Default: lenet-mnist, a LeNet-5, or
+    digits-resnet18, a ResNet-18."""
+    count: int = 5000
+    """Clips that a generator is to make."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
     figure: Path | None = None
@@ -67,6 +74,7 @@ class Evaluate:
             protocol=self.protocol,
             seeds=self.seeds,
             judge=self.judge,
+            count=self.count,
             runs=self.runs,
         )
         print(report.to_json() if self.json else report.to_text())
@@ -74,11 +82,11 @@ class Evaluate:
 
     def _tradeoff(self, figure: Path) -> int:
         from audiate.datasets.sources import data_root
-        from audiate.evaluate import load_judge
+        from audiate.evaluate import load_reader
         from audiate.evaluate.tradeoff import check_figure, tradeoff
 
         check_figure(figure)
-        report = tradeoff(load_judge(self.judge), data_root(self.data_dir), self.runs)
+        report = tradeoff(load_reader(self.judge), data_root(self.data_dir), self.runs)
         report.save_figure(figure)
         print(report.to_json() if self.json else f"{report.to_text()}\nfigure: {figure}")
         return 0

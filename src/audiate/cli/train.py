@@ -6,19 +6,22 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from tyro.conf import OmitArgPrefixes, Suppress, subcommand
 
 from audiate.errors import Interrupted
 from audiate.training.recipes import (
-    VAE_PAPER,
-    VAEGAN_PAPER,
+    RECIPES,
+    AudioGANRecipe,
+    DigitClassifierRecipe,
     LatentFlowRecipe,
     LeNetRecipe,
     Recipe,
+    SpecGANRecipe,
     VAEGANRecipe,
     VAERecipe,
+    WaveGANRecipe,
 )
 
 
@@ -40,79 +43,60 @@ class RunOptions:
     """Seconds between checkpoints."""
 
 
-@dataclass(frozen=True)
-class TrainLeNet:
-    """LeNet-5 on MNIST: the judge of drawings."""
+_R = TypeVar("_R", bound=Recipe)
 
-    recipe: OmitArgPrefixes[LeNetRecipe] = field(default_factory=LeNetRecipe)
+
+@dataclass(frozen=True)
+class Training(Generic[_R]):
+    """One recipe with its settings."""
+
+    recipe: OmitArgPrefixes[_R]
     run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
-    name: Suppress[str] = "lenet"
+    name: Suppress[str] = ""
 
     def run(self) -> int:
         """Train; the exit status."""
         return train(self.name, self.recipe, self.run_options)
 
 
-@dataclass(frozen=True)
-class TrainVAE:
-    """The audio-to-image VAE on spoken and written digits, paired."""
-
-    recipe: OmitArgPrefixes[VAERecipe] = field(default_factory=VAERecipe)
-    run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
-    name: Suppress[str] = "vae"
-
-    def run(self) -> int:
-        """Train; the exit status."""
-        return train(self.name, self.recipe, self.run_options)
+def _named(name: str, description: str) -> Any:
+    """The subcommand of a recipe."""
+    return subcommand(name, default=Training(RECIPES[name], name=name), description=description)
 
 
-@dataclass(frozen=True)
-class TrainVAEGAN:
-    """The audio-to-image VAE-GAN on spoken and written digits, paired."""
-
-    recipe: OmitArgPrefixes[VAEGANRecipe] = field(default_factory=VAEGANRecipe)
-    run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
-    name: Suppress[str] = "vaegan"
-
-    def run(self) -> int:
-        """Train; the exit status."""
-        return train(self.name, self.recipe, self.run_options)
-
-
-@dataclass(frozen=True)
-class TrainLatentFlow:
-    """The latent flow: images of many hands, drawn at a spoken digit."""
-
-    recipe: OmitArgPrefixes[LatentFlowRecipe] = field(default_factory=LatentFlowRecipe)
-    run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
-    name: Suppress[str] = "latent-flow"
-
-    def run(self) -> int:
-        """Train; the exit status."""
-        return train(self.name, self.recipe, self.run_options)
-
+_BY_THE_PAPER = "with the paper's own settings, as far as it states them."
+_DIGITS = "on spoken and written digits, paired."
+_SOUNDS = "on spoken digits or a folder of your own."
 
 Trainings = (
-    Annotated[TrainLeNet, subcommand("lenet")]
-    | Annotated[TrainVAE, subcommand("vae")]
+    Annotated[Training[LeNetRecipe], _named("lenet", "LeNet-5 on MNIST: the judge of drawings.")]
+    | Annotated[Training[VAERecipe], _named("vae", f"The audio-to-image VAE {_DIGITS}")]
+    | Annotated[Training[VAERecipe], _named("vae-paper", f"The VAE {_BY_THE_PAPER}")]
+    | Annotated[Training[VAEGANRecipe], _named("vaegan", f"The audio-to-image VAE-GAN {_DIGITS}")]
+    | Annotated[Training[VAEGANRecipe], _named("vaegan-paper", f"The VAE-GAN {_BY_THE_PAPER}")]
     | Annotated[
-        TrainVAE,
-        subcommand(
-            "vae-paper",
-            default=TrainVAE(VAE_PAPER, name="vae-paper"),
-            description="The VAE with the paper's own settings, as far as it states them.",
-        ),
+        Training[LatentFlowRecipe],
+        _named("latent-flow", "The latent flow: images of many hands, drawn at a spoken digit."),
     ]
-    | Annotated[TrainVAEGAN, subcommand("vaegan")]
     | Annotated[
-        TrainVAEGAN,
-        subcommand(
-            "vaegan-paper",
-            default=TrainVAEGAN(VAEGAN_PAPER, name="vaegan-paper"),
-            description="The VAE-GAN with the paper's own settings, as far as it states them.",
-        ),
+        Training[DigitClassifierRecipe],
+        _named("digit-classifier", "ResNet-18 on spoken digits: the judge of generated speech."),
     ]
-    | Annotated[TrainLatentFlow, subcommand("latent-flow")]
+    | Annotated[
+        Training[WaveGANRecipe], _named("wavegan", f"WaveGAN: latents to waveforms, {_SOUNDS}")
+    ]
+    | Annotated[
+        Training[WaveGANRecipe],
+        _named("wavegan-paper", f"WaveGAN {_BY_THE_PAPER}"),
+    ]
+    | Annotated[
+        Training[SpecGANRecipe],
+        _named("specgan", f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}"),
+    ]
+    | Annotated[
+        Training[SpecGANRecipe],
+        _named("specgan-paper", f"SpecGAN {_BY_THE_PAPER}"),
+    ]
 )
 
 
@@ -131,5 +115,6 @@ def train(name: str, recipe: Recipe, options: RunOptions) -> int:
         again = shlex.join(["audiate", *flags, "--resume"])
         print(f"{stopped}, and saved. To go on: {again}", file=sys.stderr)
         return 130
-    print(f"model written to {model}; score it with: audiate evaluate {out}")
+    verb = "generate" if isinstance(recipe, AudioGANRecipe) else "evaluate"
+    print(f"model written to {model}; next: {shlex.join(['audiate', verb, str(out)])}")
     return 0

@@ -16,20 +16,34 @@ from audiate.evaluate.drawings import (
     speaker_words,
 )
 from audiate.evaluate.reports import DrawingReports, JudgeReport, Protocol, VoicesReport
-from audiate.evaluate.training import trained
-from audiate.hub import load
-from audiate.models import Drawer, LeNet
-from audiate.training.recipes import SPEAKERS, DrawingRecipe
+from audiate.evaluate.sounds import (
+    VALIDATION,
+    GeneratorReport,
+    ListenerReport,
+    evaluate_generator,
+    evaluate_listener,
+)
+from audiate.evaluate.training import trained, trained_drawer
+from audiate.hub import load, load_as
+from audiate.models import AudioGAN, DigitClassifier, Drawer, LeNet, PretrainedModel
+from audiate.training.recipes import RECIPES, SPEAKERS, DigitClassifierRecipe, DrawingRecipe
 
 __all__ = [
     "DrawingReports",
+    "GeneratorReport",
     "JudgeReport",
+    "ListenerReport",
     "Protocol",
     "VoicesReport",
     "evaluate",
     "evaluate_drawings",
     "recipe_of",
 ]
+
+READER = "lenet-mnist"
+LISTENER = "digits-resnet18"
+
+Report = DrawingReports | VoicesReport | JudgeReport | ListenerReport | GeneratorReport
 
 
 def evaluate(
@@ -38,9 +52,10 @@ def evaluate(
     root: Path,
     protocol: Protocol = "paper",
     seeds: int = 1,
-    judge: str = "lenet-mnist",
+    judge: str | None = None,
+    count: int = 5000,
     runs: Path = Path("runs/evaluate"),
-) -> DrawingReports | VoicesReport | JudgeReport:
+) -> Report:
     """Score a model by the protocol of the paper that it comes from.
 
     Args:
@@ -50,7 +65,9 @@ def evaluate(
             ``speakers``, its recipe trained anew without each speaker, also with noise; or
             ``voices``, the Speech Commands validation clips, also with noise.
         seeds: With ``paper``: this many trainings in all, of consecutive seeds.
-        judge: The LeNet-5 that reads the drawings.
+        judge: The LeNet-5 that reads drawings, or the classifier that hears generated speech; by
+            default the shipped one.
+        count: Clips that a generator is to make.
         runs: Where such trainings are kept; a finished one is reused, an interrupted one resumed.
 
     Raises:
@@ -58,18 +75,15 @@ def evaluate(
 
     """
     model = load(name)
-    if isinstance(model, LeNet):
-        if protocol != "paper" or seeds > 1:
+    if not isinstance(model, Drawer):
+        hears = isinstance(model, DigitClassifier)
+        if seeds > 1 or (protocol != "paper" and not hears):
             raise InputError(
                 f"{name}: --protocol and --seeds are for drawing models; leave them out"
             )
-        return evaluate_judge(name, model, root)
-    if not isinstance(model, Drawer):
-        raise InputError(
-            f"{name}: no protocol for a {type(model).__name__}; evaluate a model that draws, "
-            f"or LeNet"
-        )
-    reader = load_judge(judge)
+        return _evaluate_other(name, model, root, protocol, judge, count, runs)
+    reader = load_reader(judge)
+    judge = judge or READER
     if protocol == "voices":
         return VoicesReport(judge, evaluate_voices(name, model, reader, root))
     contestants = _contestants(name, model, root, protocol, seeds, runs)
@@ -88,17 +102,64 @@ def evaluate(
     )
 
 
-def load_judge(name: str) -> LeNet:
-    """The LeNet-5 that reads drawings.
+def _evaluate_other(
+    name: str,
+    model: PretrainedModel,
+    root: Path,
+    protocol: Protocol,
+    judge: str | None,
+    count: int,
+    runs: Path,
+) -> Report:
+    """Score a judge or a generator."""
+    if isinstance(model, DigitClassifier):
+        if protocol == "speakers":
+            return evaluate_listener(name, _without_each(model, name, root, runs), root)
+        return evaluate_listener(name, {VALIDATION: model}, root)
+    if isinstance(model, LeNet):
+        return evaluate_judge(name, model, root)
+    if isinstance(model, AudioGAN):
+        listener = load_listener(judge)
+        return evaluate_generator(name, model, judge or LISTENER, listener, root, count=count)
+    raise InputError(f"{name}: no protocol for a {type(model).__name__}")
+
+
+def load_reader(name: str | None) -> LeNet:
+    """The LeNet-5 that reads drawings; by default the shipped one.
 
     Raises:
         InputError: There is none of that name, or it is something else.
 
     """
-    judge = load(name)
-    if not isinstance(judge, LeNet):
-        raise InputError(f"--judge {name}: is a {type(judge).__name__}, not a LeNet; leave it out")
-    return judge
+    return load_as(name or READER, LeNet, "reads no drawings; leave out --judge")
+
+
+def load_listener(name: str | None) -> DigitClassifier:
+    """The classifier that hears which digit is spoken; by default the shipped one.
+
+    Raises:
+        InputError: There is none of that name, or it is something else.
+
+    """
+    return load_as(name or LISTENER, DigitClassifier, "hears no digits; leave out --judge")
+
+
+def _without_each(
+    model: DigitClassifier, name: str, root: Path, runs: Path
+) -> dict[str, DigitClassifier]:
+    """The judge's recipe trained anew without each speaker of FSDD."""
+    label = model.provenance.recipe
+    known = RECIPES.get(label)
+    if not isinstance(known, DigitClassifierRecipe):
+        raise InputError(f"{name}: does not say by which recipe it was trained; train it anew")
+    recipe = replace(known, **model.provenance.settings)
+    judges: dict[str, DigitClassifier] = {}
+    for who in SPEAKERS:
+        folder = runs / f"{label}-seed{recipe.seed}-without-{who}"
+        judge = trained(label, replace(recipe, held_out_speaker=who), root, folder)
+        assert isinstance(judge, DigitClassifier)
+        judges[who] = judge
+    return judges
 
 
 def _contestants(
@@ -118,4 +179,4 @@ def _contestants(
 
 def _trained(label: str, recipe: DrawingRecipe, root: Path, runs: Path) -> tuple[str, Drawer]:
     who = f"-without-{recipe.held_out_speaker}" if recipe.held_out_speaker else ""
-    return trained(label, recipe, root, runs / f"{label}-seed{recipe.seed}{who}")
+    return trained_drawer(label, recipe, root, runs / f"{label}-seed{recipe.seed}{who}")

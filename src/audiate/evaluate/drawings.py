@@ -83,8 +83,8 @@ def evaluate_drawings(name: str, model: Drawer, judge: LeNet, root: Path) -> Dra
     return DrawingReport(
         model=name,
         test=f"speaker {speaker}" if speaker else f"split {recipe.seed}",
-        mean=_score(best, labels, heard),
-        sampled=_score(_read(judge, images), labels, heard),
+        mean=score_of(best, labels, heard),
+        sampled=score_of(_read(judge, images), labels, heard),
         diversity=diversity(judge, real, images, labels),
         diversity_per_digit=_per_digit(judge, real, images, labels),
         n=len(heard),
@@ -195,8 +195,8 @@ def _hear(
     best = [model.mean_images(part) for part in torch.split(spectrograms, _BATCH)]
     groups = torch.arange(len(labels))
     return (
-        _score(_read(judge, torch.cat(best)), labels, groups),
-        _score(
+        score_of(_read(judge, torch.cat(best)), labels, groups),
+        score_of(
             _read(judge, torch.cat(drawn)),
             labels.repeat_interleave(_DRAWINGS),
             groups.repeat_interleave(_DRAWINGS),
@@ -221,7 +221,7 @@ def evaluate_judge(name: str, model: LeNet, root: Path) -> JudgeReport:
     """LeNet-5's accuracy on the 10,000 MNIST test images."""
     images, labels = load_mnist(root, "test")
     read = _read(model, images.float() / 255)
-    return JudgeReport(name, _score(read, labels, torch.arange(len(labels))), len(labels))
+    return JudgeReport(name, score_of(read, labels, torch.arange(len(labels))), len(labels))
 
 
 def _read(judge: LeNet, images: Tensor) -> Tensor:
@@ -232,7 +232,8 @@ def _embed(judge: LeNet, images: Tensor) -> Tensor:
     return torch.cat([judge.embed(batch) for batch in torch.split(images, _BATCH)])
 
 
-def _score(predictions: Tensor, labels: Tensor, groups: Tensor) -> Score:
+def score_of(predictions: Tensor, labels: Tensor, groups: Tensor) -> Score:
+    """Accuracy of predictions of ``labels``, all (count,); the interval resamples ``groups``."""
     confusion = confusion_matrix(predictions, labels)
     return Score(
         accuracy=accuracy(predictions, labels),

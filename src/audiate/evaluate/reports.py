@@ -132,14 +132,14 @@ class DrawingReports:
             {
                 "protocol": self.protocol,
                 "judge": self.judge,
-                "lenet_accuracy_mean": _mean([r.mean.accuracy for r in self.reports]),
-                "lenet_accuracy_sampled": _mean([r.sampled.accuracy for r in self.reports]),
+                "lenet_accuracy_mean": mean_of([r.mean.accuracy for r in self.reports]),
+                "lenet_accuracy_sampled": mean_of([r.sampled.accuracy for r in self.reports]),
                 **asdict(_mean_diversity([r.diversity for r in self.reports])),
                 "real_train": asdict(self.real_train),
                 "per_digit": {
                     str(digit): {
-                        "mean": _mean([r.mean.per_digit[digit] for r in self.reports]),
-                        "sampled": _mean([r.sampled.per_digit[digit] for r in self.reports]),
+                        "mean": mean_of([r.mean.per_digit[digit] for r in self.reports]),
+                        "sampled": mean_of([r.sampled.per_digit[digit] for r in self.reports]),
                         **asdict(
                             _mean_diversity([r.diversity_per_digit[digit] for r in self.reports])
                         ),
@@ -162,8 +162,8 @@ class DrawingReports:
             table.add_row(
                 report.model,
                 f"{report.recordings} ({report.test})",
-                _with_interval(report.mean),
-                _with_interval(report.sampled),
+                with_interval(report.mean),
+                with_interval(report.sampled),
             )
         if len(self.reports) > 1:
             worst = min(self.reports, key=lambda report: report.sampled.accuracy)
@@ -171,8 +171,8 @@ class DrawingReports:
                 table.add_row(
                     label,
                     "",
-                    f"{100 * _mean([r.mean.accuracy for r in pick]):.2f}",
-                    f"{100 * _mean([r.sampled.accuracy for r in pick]):.2f}",
+                    f"{100 * mean_of([r.mean.accuracy for r in pick]):.2f}",
+                    f"{100 * mean_of([r.sampled.accuracy for r in pick]):.2f}",
                 )
         total = torch.tensor([r.sampled.confusion for r in self.reports]).sum(0)
         note = (
@@ -186,7 +186,7 @@ class DrawingReports:
             table,
             self._diversity_table(),
             *hearing,
-            _confusion_table(total, "sampled images"),
+            confusion_table(total, "sampled images"),
             note,
         )
 
@@ -223,7 +223,9 @@ class VoicesReport:
                 "judge": self.judge,
                 "lenet_accuracy_mean": report.mean["clean"].accuracy,
                 "lenet_accuracy_sampled": report.sampled["clean"].accuracy,
-                "lenet_accuracy_sampled_mean_over_digits": _mean(report.sampled["clean"].per_digit),
+                "lenet_accuracy_sampled_mean_over_digits": mean_of(
+                    report.sampled["clean"].per_digit
+                ),
                 "n": sum(report.counts),
                 **asdict(report),
             }
@@ -233,7 +235,7 @@ class VoicesReport:
         """Tables for people."""
         confusion = torch.tensor(self.report.sampled["clean"].confusion)
         return render(
-            _hearing_table(self.report), _confusion_table(confusion, "sampled images, clean")
+            _hearing_table(self.report), confusion_table(confusion, "sampled images, clean")
         )
 
 
@@ -254,26 +256,28 @@ class JudgeReport:
 
     def to_text(self) -> str:
         """A table for people."""
-        line = f"{self.model}: accuracy {_with_interval(self.score)} % on {self.n:,} test images"
+        line = f"{self.model}: accuracy {with_interval(self.score)} % on {self.n:,} test images"
         confusion = torch.tensor(self.score.confusion)
-        return render(line, _confusion_table(confusion, "MNIST test images"))
+        return render(line, confusion_table(confusion, "MNIST test images"))
 
 
 def _only(diversities: Sequence[Diversity]) -> list[tuple[str, Diversity]]:
     return [(f"  only {digit}", diversity) for digit, diversity in enumerate(diversities)]
 
 
-def _mean(values: Sequence[float | None]) -> float:
+def mean_of(values: Sequence[float | None]) -> float:
+    """The mean of those values that are known."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known)
 
 
 def _mean_diversity(diversities: Sequence[Diversity]) -> Diversity:
     rows = [asdict(diversity) for diversity in diversities]
-    return Diversity(**{name: _mean([row[name] for row in rows]) for name in rows[0]})
+    return Diversity(**{name: mean_of([row[name] for row in rows]) for name in rows[0]})
 
 
-def _with_interval(score: Score) -> str:
+def with_interval(score: Score) -> str:
+    """A score and its interval, in percent."""
     low, high = score.interval
     return f"{100 * score.accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
 
@@ -291,12 +295,13 @@ def _hearing_table(report: HearingReport) -> Table:
     for kind, scores in (("best", report.mean), ("sampled", report.sampled)):
         for condition, score in scores.items():
             digits = ("-" if share is None else f"{100 * share:.0f}" for share in score.per_digit)
-            each = f"{100 * _mean(score.per_digit):.2f}"
-            table.add_row(condition, kind, _with_interval(score), each, *digits)
+            each = f"{100 * mean_of(score.per_digit):.2f}"
+            table.add_row(condition, kind, with_interval(score), each, *digits)
     return table
 
 
-def _confusion_table(confusion: Tensor, what: str) -> Table:
+def confusion_table(confusion: Tensor, what: str) -> Table:
+    """Counts (10, 10) with each row's share on the diagonal."""
     table = Table(title=f"Rows: digit meant; columns: digit read ({what})")
     table.add_column("")
     for digit in range(10):

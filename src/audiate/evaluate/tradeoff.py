@@ -16,7 +16,7 @@ from torch import Tensor
 from audiate.errors import InputError
 from audiate.evaluate.drawings import evaluate_drawings, examples
 from audiate.evaluate.reports import DrawingReport, dump, render
-from audiate.evaluate.training import trained
+from audiate.evaluate.training import trained_drawer
 from audiate.files import replacing
 from audiate.models import Drawer, LeNet
 from audiate.pictures import grid
@@ -211,7 +211,7 @@ def tradeoff(judge: LeNet, root: Path, runs: Path) -> TradeoffReport:
     models: list[tuple[str, Drawer]] = []
     for recipe in SWEEP:
         folder = runs / f"vaegan-alpha{recipe.alpha:g}-beta{recipe.beta:g}"
-        models.append(trained("vaegan", recipe, root, folder))
+        models.append(trained_drawer("vaegan", recipe, root, folder))
     models += others
     return TradeoffReport(
         [evaluate_drawings(name, model, judge, root) for name, model in models],

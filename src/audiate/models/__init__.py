@@ -8,12 +8,15 @@ from audiate.models.generator import AudioGAN, Generator
 from audiate.models.latent import LatentDrawer, Posterior
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, Provenance
+from audiate.models.resnet import DigitClassifier, DigitClassifierConfig
+from audiate.models.specgan import SpecGAN, SpecGANConfig
 from audiate.models.vae import VAE
 from audiate.models.vaegan import VAEGAN
 from audiate.models.wavegan import WaveGAN, WaveGANConfig
 
 MODELS: dict[str, type[PretrainedModel]] = {
-    cls.model_type: cls for cls in (LeNet, VAE, VAEGAN, LatentFlow, WaveGAN)
+    cls.model_type: cls
+    for cls in (LeNet, VAE, VAEGAN, LatentFlow, DigitClassifier, WaveGAN, SpecGAN)
 }
 
 __all__ = [
@@ -21,6 +24,8 @@ __all__ = [
     "VAE",
     "VAEGAN",
     "AudioGAN",
+    "DigitClassifier",
+    "DigitClassifierConfig",
     "Drawer",
     "Generator",
     "LatentDrawer",
@@ -29,6 +34,8 @@ __all__ = [
     "Posterior",
     "PretrainedModel",
     "Provenance",
+    "SpecGAN",
+    "SpecGANConfig",
     "WaveGAN",
     "WaveGANConfig",
 ]

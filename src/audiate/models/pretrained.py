@@ -264,6 +264,10 @@ def _dataclass_from(cls: type, fields: dict[str, Any]) -> Any:
             values[name] = _dataclass_from(type(default), value)
         elif type(value) is type(default) or (type(default), type(value)) == (float, int):
             values[name] = value
+        elif isinstance(default, tuple) and isinstance(value, list):  # JSON knows lists alone
+            if not all(isinstance(item, str) for item in value):
+                raise TypeError(f"{name} cannot be {value!r}")
+            values[name] = tuple(value)
         else:
             raise TypeError(f"{name} cannot be {value!r}")
     return cls(**values)

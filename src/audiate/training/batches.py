@@ -27,3 +27,27 @@ class EpochOrder:
             self._epoch = epoch
             self._order = torch.randperm(self._count, generator=generator(self._seed, epoch))
         return self._order[position * self.batch_size :][: self.batch_size]
+
+
+class EvenOrder:
+    """Batches that hold every label as often, whatever the clips of each.
+
+    Within a label, every source is drawn as often (or a small data set would drown beside a large
+    one), and within that every item. With replacement; depends on (seed, step) alone.
+    """
+
+    def __init__(self, labels: Tensor, sources: Tensor, batch_size: int, seed: int) -> None:
+        self._batch_size, self._seed = batch_size, seed
+        self._by_cell = torch.argsort(labels * (int(sources.max()) + 1) + sources, stable=True)
+        cells = torch.stack([labels, sources], 1)
+        found, self._counts = torch.unique(cells, dim=0, return_counts=True)
+        self._begins = self._counts.cumsum(0) - self._counts
+        _, self._cells_of = torch.unique(found[:, 0], return_counts=True)
+        self._first_cell = self._cells_of.cumsum(0) - self._cells_of
+
+    def batch(self, step: int) -> Tensor:
+        """Indices (batch_size,) of step ``step``."""
+        draws = torch.rand(3, self._batch_size, generator=generator(self._seed, step))
+        label = (draws[0] * len(self._cells_of)).long()
+        cell = self._first_cell[label] + (draws[1] * self._cells_of[label]).long()
+        return self._by_cell[self._begins[cell] + (draws[2] * self._counts[cell]).long()]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from statistics import fmean
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from audiate.errors import InputError
 from audiate.training.progress import Progress
 from audiate.training.run import Run
 from audiate.training.task import Task
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
 
 
 class Journal:
@@ -23,9 +28,7 @@ class Journal:
         self._run = run
         self._since_write: list[dict[str, Tensor]] = []
         self._epoch: list[dict[str, float]] = []
-        self._board = (
-            SummaryWriter(str(run.folder / "tensorboard"), purge_step=done + 1) if writes else None
-        )
+        self._board = _board(run, done) if writes else None
 
     def add(self, losses: dict[str, Tensor]) -> None:
         """Take in the losses of one update."""
@@ -55,7 +58,7 @@ class Journal:
         self.progress.note(step, means)
 
     def end_epoch(self, step: int, task: Task) -> None:
-        """Keep a picture, and say so where something has gone wrong."""
+        """Keep pictures and sounds; where something has gone wrong, say so, else keep the model."""
         losses = {
             name: fmean(means[name] for means in self._epoch if name in means)
             for name in sorted({name for means in self._epoch for name in means})
@@ -67,8 +70,15 @@ class Journal:
         if picture is not None:
             self._run.save_preview(step, picture)
             self._board.add_image("preview", picture, step, dataformats="HW")
+        heard = task.listen()
+        if heard is not None:
+            self._run.save_sound(step, heard)
+            mono = heard.waveform.mean(0)
+            self._board.add_audio("preview", mono, step, sample_rate=heard.sample_rate)
         alarm = task.diagnose(losses)
-        if alarm is not None:
+        if alarm is None:
+            task.model.save_pretrained(self._run.last_good)
+        else:
             self._run.log(step, {"alarm": alarm})
             self.progress.say(f"[bold red]alarm[/] (step {step}): {alarm}")
 
@@ -83,6 +93,18 @@ class Journal:
         """Write out what is still held back."""
         if self._board is not None:
             self._board.close()
+
+
+def _board(run: Run, done: int) -> SummaryWriter:
+    """TensorBoard's writer, which would else load TensorFlow where that is installed.
+
+    It takes seconds and prints many messages. TensorBoard itself has a substitute, which it takes
+    where it finds this module.
+    """
+    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    return SummaryWriter(str(run.folder / "tensorboard"), purge_step=done + 1)
 
 
 def _means(entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:

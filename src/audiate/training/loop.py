@@ -115,6 +115,7 @@ def _train(
             module.train()
         for phase in task.phases(step):
             journal.add(update(fabric, task, phase))
+        task.end_step(step)
         _share_buffers(fabric, task)
 
         finished = step + 1

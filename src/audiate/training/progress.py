@@ -39,6 +39,7 @@ class Progress:
         self._task = self._bars.add_task(title, total=total, completed=done, note="")
         self._title, self._total, self._first = title, total, done
         self._begun = self._printed = time.monotonic()
+        self._warm = False
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -54,6 +55,8 @@ class Progress:
 
     def advance(self, done: int) -> None:
         """Say that ``done`` steps are done."""
+        if not self._warm:  # the first step sets up much, and would make the estimate too long
+            self._warm, self._begun, self._first = True, time.monotonic(), done
         self._bars.update(self._task, completed=done)
 
     def note(self, done: int, values: Mapping[str, float]) -> None:

@@ -12,11 +12,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from audiate.audio import save_wav
 from audiate.errors import InputError
 from audiate.files import replace_text, replacing
 from audiate.models import Provenance
 from audiate.pictures import save_image
-from audiate.training.task import Task
+from audiate.training.task import Heard, Task
 
 SETTINGS_NAME = "settings.json"
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -28,13 +29,15 @@ class Run:
 
     ``settings.json`` holds recipe, seed, versions; ``checkpoint.safetensors`` the networks, the
     optimisers and the step; ``log.jsonl`` a line for each logged step; ``tensorboard/`` the same;
-    ``previews/`` pictures; ``model/`` the finished model.
+    ``previews/`` pictures and sounds; ``last-good/`` the model at the last epoch's end that gave no
+    alarm; ``model/`` the finished model.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.checkpoint = folder / CHECKPOINT_NAME
         self.model = folder / "model"
+        self.last_good = folder / "last-good"
 
     def open(self, settings: Provenance, *, resume: bool) -> None:
         """Start the run, or make sure that it can be resumed with these settings.
@@ -160,6 +163,10 @@ class Run:
     def save_preview(self, step: int, picture: Tensor) -> None:
         """Keep a picture (height, width) in [0, 1]."""
         save_image(picture, self.folder / "previews" / f"{step:07d}.png")
+
+    def save_sound(self, step: int, heard: Heard) -> None:
+        """Keep a sound, as a wav."""
+        save_wav(self.folder / "previews" / f"{step:07d}.wav", *heard)
 
 
 def _flatten(task: Task) -> dict[str, Tensor]:

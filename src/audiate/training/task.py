@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,13 @@ class Phase:
     learning_rate: float
 
 
+class Heard(NamedTuple):
+    """A waveform (channels, samples) in [-1, 1], and its sample rate in Hz."""
+
+    waveform: Tensor
+    sample_rate: int
+
+
 @dataclass
 class Task(ABC):
     """A training: networks, their optimisers, and the phases of each step.
@@ -72,6 +80,13 @@ class Task(ABC):
     @abstractmethod
     def phases(self, step: int) -> Sequence[Phase]:
         """The updates of step ``step`` (from 0), in order."""
+
+    def end_step(self, step: int) -> None:  # noqa: B027 - most tasks have nothing to do
+        """What is to be done after the updates of step ``step``, before it can be saved."""
+
+    def listen(self) -> Heard | None:
+        """Sounds of how it goes, at the end of an epoch."""
+        return None
 
     def preview(self) -> Tensor | None:
         """A picture (height, width) in [0, 1] of how it goes, at the end of an epoch."""

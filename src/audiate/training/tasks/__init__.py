@@ -10,14 +10,34 @@ import torch
 from audiate.datasets.fsdd import load_fsdd
 from audiate.datasets.mnist import load_mnist
 from audiate.datasets.pairs import load_pairs
+from audiate.datasets.sounds import (
+    DIGIT_SETS,
+    SoundSet,
+    digit_clips,
+    find_sounds,
+    load_digits,
+    load_folder,
+)
 from audiate.datasets.speech_commands import load_speech_commands
 from audiate.errors import InputError
 from audiate.features import LogMelConfig
+from audiate.models import DigitClassifierConfig
 from audiate.training.launch import LoopOptions
 from audiate.training.loop import fit
-from audiate.training.recipes import LatentFlowRecipe, LeNetRecipe, Recipe, VAEGANRecipe, VAERecipe
+from audiate.training.recipes import (
+    AudioGANRecipe,
+    DigitClassifierRecipe,
+    DrawingRecipe,
+    LatentFlowRecipe,
+    LeNetRecipe,
+    Recipe,
+    VAEGANRecipe,
+    VAERecipe,
+)
 from audiate.training.task import Shard, Task
 from audiate.training.tasks.flow import LatentFlowTask
+from audiate.training.tasks.gan import AudioGANTask
+from audiate.training.tasks.judge import DigitClassifierTask
 from audiate.training.tasks.lenet import LeNetTask
 from audiate.training.tasks.vae import VAETask
 from audiate.training.tasks.vaegan import VAEGANTask
@@ -42,6 +62,16 @@ def run_recipe(
     def make_task(device: torch.device, shard: Shard) -> Task:
         if isinstance(recipe, LeNetRecipe):
             return LeNetTask(recipe, load_mnist(root, "train"), device, shard)
+        if isinstance(recipe, DigitClassifierRecipe):
+            config = DigitClassifierConfig()
+            sounds = load_digits(
+                digit_clips(root, recipe.data, recipe.held_out_speaker),
+                sample_rate=config.sample_rate,
+                num_samples=config.num_samples,
+            )
+            return DigitClassifierTask(recipe, sounds, device, shard)
+        if isinstance(recipe, AudioGANRecipe):
+            return AudioGANTask(recipe, _load_sounds(recipe, root), device, shard)
         pairs = load_pairs(
             root,
             sample_rate=LogMelConfig().sample_rate,
@@ -71,16 +101,57 @@ def run_recipe(
     )
 
 
+def _load_sounds(recipe: AudioGANRecipe, root: Path) -> SoundSet:
+    """A folder of the user's, or spoken digits."""
+    if _is_digits(recipe.data):
+        return load_digits(
+            digit_clips(root, recipe.data),
+            sample_rate=recipe.sample_rate or 16_000,
+            num_samples=recipe.num_samples,
+            channels=recipe.channels,
+        )
+    if not Path(recipe.data).exists():
+        raise InputError(
+            f"--data {recipe.data}: no such folder, and none of {', '.join(DIGIT_SETS)} either "
+            f"(with + between two of them)"
+        )
+    return load_folder(
+        Path(recipe.data),
+        num_samples=recipe.num_samples,
+        sample_rate=recipe.sample_rate,
+        channels=recipe.channels,
+    )
+
+
+def _is_digits(data: str) -> bool:
+    return set(data.split("+")) <= set(DIGIT_SETS)
+
+
 def _described(recipe: Recipe, root: Path) -> str:
     """How many recordings there are, and a hash of their names: copies of a data set differ."""
     if isinstance(recipe, LeNetRecipe):
         return "mnist"
-    clips = load_fsdd(root)
-    if recipe.speech_commands:
+    if isinstance(recipe, DigitClassifierRecipe):
+        parts = digit_clips(root, recipe.data, recipe.held_out_speaker)
+        clips = [clip for part in parts for clip in part]
+    elif isinstance(recipe, AudioGANRecipe):
+        if not _is_digits(recipe.data):
+            folder = Path(recipe.data)
+            if not folder.exists():
+                return ""  # whoever loads it says so
+            paths = [path.relative_to(folder).as_posix() for path in find_sounds(folder)]
+            return _digest(paths)
+        clips = [clip for part in digit_clips(root, recipe.data) for clip in part]
+    else:
+        clips = load_fsdd(root)
+    if isinstance(recipe, DrawingRecipe) and recipe.speech_commands:
         try:
             clips += load_speech_commands(root, "train")
         except InputError as error:
             raise InputError(f"{error}; or do without it: --no-speech-commands") from error
-    names = sorted(f"{clip.label} {clip.path.stem}" for clip in clips)
+    return _digest(sorted(f"{clip.label} {clip.path.stem}" for clip in clips))
+
+
+def _digest(names: list[str]) -> str:
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
     return f"{len(names)} recordings {digest[:12]}"

@@ -1,0 +1,47 @@
+"""`audiate import-wavegan`: checkpoints of the published program, as models of ours."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+
+@dataclass(frozen=True)
+class ImportWaveGAN:
+    """Bring a WaveGAN checkpoint of the published TensorFlow program into a folder of ours.
+
+    It takes TensorFlow to read one (pip install 'audiate[tensorflow]'), and nothing but audiate
+    to use what was imported: `audiate generate OUT`.
+    """
+
+    checkpoint: Positional[Annotated[Path, arg(metavar="CKPT")]]
+    """The checkpoint's prefix, such as train/model.ckpt-1000; or a training's folder, of which the
+    latest is taken."""
+    out: Positional[Annotated[Path, arg(metavar="OUT")]]
+    """Folder for config.json and model.safetensors."""
+    num_samples: int | None = None
+    """Samples of a clip: 32768 or 65536. Where it is 16384, the checkpoint says so."""
+    sample_rate: int = 16_000
+    """Of the sounds it was trained on, in Hz."""
+
+    def run(self) -> int:
+        """Import; the exit status."""
+        from audiate.models.tensorflow import convert_wavegan, read_checkpoint
+
+        variables = read_checkpoint(self.checkpoint)
+        model = convert_wavegan(
+            variables,
+            str(self.checkpoint),
+            num_samples=self.num_samples,
+            sample_rate=self.sample_rate,
+        )
+        model.save_pretrained(self.out)
+        if not any(name.startswith("D/") for name in variables):
+            print("no discriminator in it; the one that is written has initial weights")
+        again = shlex.join(["audiate", "generate", str(self.out)])
+        print(f"{model.num_parameters():,} parameters into {self.out}; hear it with: {again}")
+        return 0

@@ -1,0 +1,160 @@
+"""WaveGAN checkpoints of the published TensorFlow program, as models of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiate.errors import InputError
+from audiate.models.pretrained import Provenance
+from audiate.models.wavegan import WaveGAN, WaveGANConfig
+
+Variables = Mapping[str, NDArray[np.float32]]
+
+_KNOWN = re.compile(
+    r"G/(z_project/dense|upconv_\d/conv2d_transpose)/(kernel|bias)"
+    r"|D/(downconv_\d/conv1d|output/dense)/(kernel|bias)"
+)
+_SUFFIX = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
+    """The variables of WaveGAN's networks in a checkpoint, by name.
+
+    Args:
+        checkpoint: The checkpoint's prefix (``model.ckpt-1000``), one of its files, or the folder
+            of a training, of which the latest is taken.
+
+    Raises:
+        InputError: TensorFlow is not installed, no checkpoint is there, or it cannot be read.
+
+    """
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise InputError(
+            f"{checkpoint}: to read it takes TensorFlow; pip install 'audiate[tensorflow]'"
+        ) from error
+    prefix = _SUFFIX.sub("", str(checkpoint))
+    if checkpoint.is_dir():
+        latest = tensorflow.train.latest_checkpoint(prefix)
+        if latest is None:
+            raise InputError(
+                f"{checkpoint}: holds no checkpoint; name the prefix of one, as in "
+                f"{checkpoint}/model.ckpt-1000"
+            )
+        prefix = latest
+    if not Path(f"{prefix}.index").is_file() and not Path(prefix).is_file():  # formats 2 and 1
+        raise InputError(
+            f"{prefix}: no checkpoint there ({prefix}.index is missing); copy all files of it"
+        )
+    try:
+        reader = tensorflow.train.load_checkpoint(prefix)
+        names = [name for name in reader.get_variable_to_shape_map() if name[:2] in ("G/", "D/")]
+        # What an optimiser keeps for a weight is named after it.
+        slots = {name for name in names if any(name.startswith(f"{other}/") for other in names)}
+        return {name: reader.get_tensor(name) for name in names if name not in slots}
+    except Exception as error:  # TensorFlow's error classes are not exported in one place
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{prefix}: cannot be read as a checkpoint ({reason})") from error
+
+
+def convert_wavegan(
+    variables: Variables,
+    name: str,
+    *,
+    num_samples: int | None = None,
+    sample_rate: int = 16_000,
+) -> WaveGAN:
+    """A WaveGAN with the weights of the published program's variables.
+
+    Width, latent size, channels and length are read off the variables' shapes. Where there are no
+    weights of the discriminator, it keeps initial ones.
+
+    Args:
+        variables: As `read_checkpoint` gives them.
+        name: Of the checkpoint, for messages.
+        num_samples: Of a clip; needed where there are six layers, which make 32,768 or 65,536.
+        sample_rate: In Hz; the checkpoint does not know it.
+
+    Raises:
+        InputError: They are no WaveGAN's, or of a variant with other layers.
+
+    """
+    other = sorted(key for key in variables if not _KNOWN.fullmatch(key))
+    if other and any(key.startswith("G/z_project") for key in variables):
+        raise InputError(
+            f"{name}: has {other[0]}; only the published default is known, without batch norm and "
+            f"filters, and with transposed convolutions"
+        )
+    layers = sum(
+        re.fullmatch(r"G/upconv_\d/conv2d_transpose/kernel", key) is not None for key in variables
+    )
+    if layers not in (5, 6) or "G/z_project/dense/kernel" not in variables:
+        raise InputError(
+            f"{name}: no WaveGAN generator in it (G/z_project and five or six G/upconv_*); it "
+            f"holds {', '.join(sorted(variables)[:3]) or 'none of its variables'}"
+        )
+    lengths = (16_384,) if layers == 5 else (32_768, 65_536)
+    length = lengths[0] if num_samples is None and layers == 5 else num_samples
+    if length is None or length not in lengths:
+        known = " or ".join(map(str, lengths))
+        raise InputError(f"{name}: has {layers} layers; give --num-samples {known}")
+    latent_dim, width = variables["G/z_project/dense/kernel"].shape
+    last = variables[f"G/upconv_{layers - 1}/conv2d_transpose/kernel"]
+    model = WaveGAN(
+        WaveGANConfig(
+            dim=max(width >> (layers + 3), 1),
+            latent_dim=latent_dim,
+            num_samples=length,
+            channels=last.shape[2],
+            sample_rate=sample_rate,
+        )
+    )
+    weights = {
+        f"{part}.{own}": tensor
+        for part, own, tensor in (_ours(key, value) for key, value in variables.items())
+    }
+    expected = model.state_dict()
+    if not any(key.startswith("discriminator.") for key in weights):
+        weights |= {k: v for k, v in expected.items() if k.startswith("discriminator.")}
+    for key, tensor in expected.items():
+        if key not in weights or weights[key].shape != tensor.shape:
+            found = tuple(weights[key].shape) if key in weights else "missing"
+            raise InputError(
+                f"{name}: {key} is {found}, but {tuple(tensor.shape)} was expected; only the "
+                f"published layers are known"
+            )
+    model.load_state_dict({key: weights[key] for key in expected})
+    model.provenance = Provenance("import-wavegan", {"checkpoint": name})
+    return model.eval()
+
+
+def _ours(name: str, value: NDArray[np.float32]) -> tuple[str, str, Tensor]:
+    """Part, name and layout here of one of TensorFlow's variables."""
+    tensor = torch.from_numpy(np.ascontiguousarray(value, np.float32))
+    scope, layer, _, kind = name.split("/")
+    part = {"G": "generator", "D": "discriminator"}[scope]
+    ending = {"kernel": "weight", "bias": "bias"}[kind]
+    module, _, number = layer.partition("_")
+    own = {
+        "z": "project",
+        "upconv": f"upsample.{number}",
+        "downconv": f"downsample.{number}",
+        "output": "score",
+    }[module]
+    if ending == "weight":
+        match own.split(".")[0]:
+            case "upsample":  # (1, width, out, in)
+                tensor = tensor[0].permute(2, 1, 0)
+            case "downsample":  # (width, in, out)
+                tensor = tensor.permute(2, 1, 0)
+            case _:  # (in, out)
+                tensor = tensor.T
+    return part, f"{own}.{ending}", tensor.contiguous()

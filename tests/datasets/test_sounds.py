@@ -1,0 +1,147 @@
+"""Clips of one length: digits of several data sets, and a user's own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import write_tone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiate.audio import fit_length, load_channels, save_wav
+from audiate.datasets.sounds import digit_clips, find_sounds, load_digits, load_folder
+from audiate.errors import InputError
+from audiate.training.batches import EvenOrder
+
+
+class TestFitLength:
+    @given(st.integers(1, 300), st.integers(1, 300))
+    @settings(max_examples=60, deadline=None)
+    def test_what_is_loud_is_kept(self, length: int, wanted: int) -> None:
+        waveform = torch.zeros(1, length)
+        waveform[0, length // 3] = 1
+        fitted = fit_length(waveform, wanted)
+        assert fitted.shape == (1, wanted)
+        assert fitted.sum() == 1
+
+    def test_a_short_clip_is_in_the_middle(self) -> None:
+        assert fit_length(torch.ones(3), 8).tolist() == [0, 0, 1, 1, 1, 0, 0, 0]
+
+    def test_of_a_long_clip_the_part_with_most_energy(self) -> None:
+        waveform = torch.tensor([1.0, 0, 0, 2, 2, 0, 1])
+        assert fit_length(waveform, 3).tolist() in ([0, 2, 2], [2, 2, 0])
+
+
+class TestChannels:
+    def test_mono_and_stereo(self, tmp_path: Path) -> None:
+        time = np.arange(800) / 8000
+        left, right = np.sin(2000 * time), 0.5 * np.sin(900 * time)
+        soundfile.write(tmp_path / "two.wav", np.stack([left, right], 1), 8000, "FLOAT")
+        stereo = load_channels(tmp_path / "two.wav", 2, 8000)
+        np.testing.assert_allclose(stereo, np.stack([left, right]), atol=1e-6)
+        mono = load_channels(tmp_path / "two.wav", 1, 8000)
+        np.testing.assert_allclose(mono[0], (left + right) / 2, atol=1e-6)
+        one = write_tone(tmp_path / "one.wav")
+        assert torch.equal(*load_channels(one, 2, 16_000))
+
+    def test_what_is_saved_is_what_is_loaded(self, tmp_path: Path) -> None:
+        waveform = torch.rand(2, 1000) * 2 - 1
+        save_wav(tmp_path / "a" / "x.wav", waveform, 11_025)
+        again = load_channels(tmp_path / "a" / "x.wav", 2, 11_025)
+        torch.testing.assert_close(again, waveform, atol=1 / 32_000, rtol=0)
+        (tmp_path / "file").write_text("")
+        with pytest.raises(InputError, match=r"file.x\.wav: cannot be written"):
+            save_wav(tmp_path / "file" / "x.wav", waveform, 11_025)
+
+
+class TestDigits:
+    def test_a_mixture(self, tiny_data: Path) -> None:
+        parts = digit_clips(tiny_data, "speech_commands+fsdd")
+        sounds = load_digits(parts, sample_rate=16_000, num_samples=4096)
+        assert sounds.samples.shape == (430, 1, 4096)
+        assert sounds.samples.dtype == torch.int16
+        assert torch.bincount(sounds.sources).tolist() == [30, 400]
+        assert torch.bincount(sounds.labels).tolist() == [43] * 10
+        waveforms = sounds.waveforms(torch.tensor([0, 429]))
+        assert waveforms.shape == (2, 1, 4096)
+        assert 0.4 < waveforms.abs().max() <= 0.52
+        # 0.1 s of sound in the middle of 0.256 s
+        assert waveforms[..., :1000].abs().max() == 0
+
+    def test_without_a_speaker(self, tiny_data: Path) -> None:
+        (clips,) = digit_clips(tiny_data, "fsdd", "theo")
+        assert {clip.speaker for clip in clips} == {"jackson", "nicolas", "yweweler"}
+
+    def test_unknown_names(self, tiny_data: Path) -> None:
+        with pytest.raises(InputError, match=r"--data fsdd\+birds: birds is none of speech_com"):
+            digit_clips(tiny_data, "fsdd+birds")
+
+
+class TestFolder:
+    def test_sub_folders_are_labels(self, tmp_path: Path) -> None:
+        for number, name in enumerate(("kick/a.wav", "kick/b.flac", "snare/deep/c.wav")):
+            write_tone(tmp_path / name, hertz=100 * (number + 1), seconds=0.1)
+        write_tone(tmp_path / "kick" / ".hidden.wav")
+        (tmp_path / "notes.txt").write_text("no sound")
+        sounds = load_folder(tmp_path, num_samples=1024)
+        assert sounds.names == ("kick", "snare")
+        assert sounds.labels.tolist() == [0, 0, 1]
+        assert sounds.sample_rate == 8000
+
+    def test_without_sub_folders_there_is_one_label(self, tmp_path: Path) -> None:
+        write_tone(tmp_path / "a.wav")
+        assert load_folder(tmp_path, num_samples=1024).names == ("",)
+
+    def test_a_long_file_is_cut(self, tmp_path: Path) -> None:
+        waveform = 0.1 * torch.randn(8000)
+        waveform[2000:4000] = 0
+        save_wav(tmp_path / "long.wav", waveform, 8000)
+        sounds = load_folder(tmp_path, num_samples=2000)
+        assert len(sounds.labels) == 3  # of four, one is silent
+        for part, begin in zip(sounds.waveforms(torch.arange(3)), (0, 4000, 6000), strict=True):
+            torch.testing.assert_close(part[0], waveform[begin : begin + 2000], atol=1e-4, rtol=0)
+
+    def test_mixed_rates(self, tmp_path: Path) -> None:
+        write_tone(tmp_path / "a.wav", rate=8000)
+        write_tone(tmp_path / "b.wav", rate=11_025)
+        with pytest.raises(InputError, match=r"b\.wav: 11,025 Hz, but .*a\.wav has 8,000 Hz; give"):
+            load_folder(tmp_path, num_samples=1024)
+        assert load_folder(tmp_path, num_samples=1024, sample_rate=8000).sample_rate == 8000
+
+    def test_no_sound(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="holds no sound file"):
+            find_sounds(tmp_path)
+        with pytest.raises(InputError, match=r"nowhere: no such folder"):
+            find_sounds(tmp_path / "nowhere")
+        save_wav(tmp_path / "quiet.wav", torch.zeros(1000), 8000)
+        with pytest.raises(InputError, match="all of its 1 sound files are silent"):
+            load_folder(tmp_path, num_samples=1024)
+        (tmp_path / "broken.wav").write_bytes(b"no wav")
+        with pytest.raises(InputError, match=r"broken\.wav: cannot be read as sound"):
+            load_folder(tmp_path, num_samples=1024)
+
+
+class TestEvenOrder:
+    def test_labels_then_sources_then_clips_are_even(self) -> None:
+        # Label 0: one clip of source 0 and 99 of source 1; label 1: 5 clips of source 1 alone.
+        labels = torch.tensor([0] * 100 + [1] * 5)
+        sources = torch.tensor([0] + [1] * 99 + [1] * 5)
+        order = EvenOrder(labels, sources, 20_000, seed=0)
+        counts = torch.bincount(order.batch(0), minlength=105) / 20_000
+        assert counts[0].item() == pytest.approx(0.25, abs=0.02)
+        assert counts[1:100].sum().item() == pytest.approx(0.25, abs=0.02)
+        assert counts[1:100].max() < 0.006
+        torch.testing.assert_close(counts[100:], torch.full((5,), 0.1), atol=0.01, rtol=0)
+
+    def test_step_and_seed_say_it_all(self) -> None:
+        labels = torch.arange(30) % 3
+        first, again, other = (
+            EvenOrder(labels, torch.zeros_like(labels), 8, seed=seed) for seed in (0, 0, 1)
+        )
+        assert torch.equal(first.batch(7), again.batch(7))
+        assert not torch.equal(first.batch(7), first.batch(8))
+        assert not torch.equal(first.batch(7), other.batch(7))

@@ -1,0 +1,130 @@
+"""Short-time Fourier transforms against independent ones, and the way back to sound."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from scipy.signal import get_window
+
+from audiate.spectra import Spectrogram, Transform
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def chirp(samples: int = 4096) -> torch.Tensor:
+    time = torch.arange(samples) / 16_000
+    return (0.5 * torch.sin(2 * torch.pi * (300 + 4000 * time) * time)).unsqueeze(0)
+
+
+class TestSpectrogram:
+    def test_the_papers_size(self) -> None:
+        assert Spectrogram("real")(noise(2, 16_384)).shape == (2, 128, 129)
+        assert Spectrogram("log")(noise(2, 16_001)).shape == (2, 126, 129)
+
+    def test_real_part_frame_by_frame(self) -> None:
+        waveform = noise(1, 1000)
+        padded = np.pad(waveform[0].numpy().astype(np.float64), (0, 200))
+        window = get_window("hann", 256)  # periodic
+        for frame, found in enumerate(Spectrogram("real")(waveform)[0]):
+            expected = np.fft.rfft(padded[128 * frame : 128 * frame + 256] * window).real
+            np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+    def test_levels_are_decibels_below_the_peak(self) -> None:
+        waveform = noise(1, 16_384)
+        padded = np.pad(waveform[0].numpy(), (0, 128))
+        magnitudes = np.abs(
+            librosa.stft(padded, n_fft=256, hop_length=128, window="hann", center=False)
+        )
+        expected = librosa.amplitude_to_db(magnitudes, ref=np.max, top_db=80) / 80 + 1
+        np.testing.assert_allclose(Spectrogram("log")(waveform)[0].T, expected, atol=1e-4)
+
+    def test_level_does_not_matter_and_silence_is_no_error(self) -> None:
+        spectrogram = Spectrogram("log")
+        quiet = spectrogram(0.001 * chirp())
+        torch.testing.assert_close(spectrogram(chirp()), quiet, atol=1e-4, rtol=0)
+        assert spectrogram(torch.zeros(1, 4096)).isfinite().all()
+
+    @pytest.mark.parametrize("kind", ["log", "real"])
+    def test_gradients_are_finite_even_in_silence(self, kind: str) -> None:
+        waveform = chirp().requires_grad_(True)
+        padded = torch.nn.functional.pad(waveform, (0, 4096))
+        Spectrogram(kind)(padded).square().sum().backward()  # type: ignore[arg-type]
+        assert waveform.grad is not None
+        assert waveform.grad.isfinite().all()
+        assert waveform.grad.abs().sum() > 0
+
+
+class TestTransform:
+    @pytest.mark.parametrize(("frame", "hop"), [(256, 128), (1024, 256), (512, 256)])
+    def test_there_and_back(self, frame: int, hop: int) -> None:
+        waveforms = noise(2, 8192)
+        transform = Transform(frame, hop, 8192)
+        spectra = transform(waveforms)
+        assert spectra.shape == (2, frame // 2 + 1, 8192 // hop)
+        # The last half frame is heard in one frame alone, which is left out.
+        torch.testing.assert_close(
+            transform.inverse(spectra)[:, : -frame // 2],
+            waveforms[:, : -frame // 2],
+            atol=1e-5,
+            rtol=0,
+        )
+
+    def test_it_is_librosas(self) -> None:
+        waveform = noise(1, 8192)
+        expected = librosa.stft(
+            waveform[0].numpy(), n_fft=512, hop_length=128, window="hann", pad_mode="constant"
+        )
+        found = Transform(512, 128, 8192)(waveform)[0]
+        np.testing.assert_allclose(found.numpy(), expected[:, :-1], atol=1e-5)
+
+    def test_more_iterations_bring_magnitudes_nearer(self) -> None:
+        transform = Transform(512, 128, 4096)
+        magnitudes = transform(chirp()).abs()
+
+        def error(iterations: int, momentum: float = 0.99) -> float:
+            rebuilt = transform(transform.griffin_lim(magnitudes, iterations, momentum)).abs()
+            relative: float = ((rebuilt - magnitudes).norm() / magnitudes.norm()).item()
+            return relative
+
+        assert error(64) < 0.6 * error(2)
+        assert error(64) < 0.25
+        # Griffin and Lim prove that without momentum the error never grows.
+        plain = [error(n, momentum=0.0) for n in (1, 2, 4, 8, 16)]
+        assert plain == sorted(plain, reverse=True)
+
+    def test_as_near_as_librosa(self) -> None:
+        transform = Transform(512, 128, 4096)
+        magnitudes = transform(chirp()).abs()
+        ours = transform.griffin_lim(magnitudes, 32)
+        theirs = librosa.griffinlim(
+            np.pad(magnitudes[0].numpy(), ((0, 0), (0, 1))),
+            n_iter=32,
+            hop_length=128,
+            length=4096,
+            random_state=0,
+        )
+        ours_error = (transform(ours).abs() - magnitudes).norm()
+        theirs_error = (transform(torch.from_numpy(theirs)[None]).abs() - magnitudes).norm()
+        assert ours_error < 1.3 * theirs_error
+
+    def test_a_clip_does_not_depend_on_its_neighbours_or_a_seed(self) -> None:
+        transform = Transform(512, 128, 4096)
+        magnitudes = transform(noise(3, 4096)).abs()
+        torch.manual_seed(1)
+        together = transform.griffin_lim(magnitudes, 8)
+        alone = transform.griffin_lim(magnitudes[1:2], 8)
+        torch.testing.assert_close(together[1:2], alone, atol=1e-6, rtol=0)
+
+    def test_gradients_are_finite_and_right(self) -> None:
+        transform = Transform(64, 32, 256).double()
+        transform.phases = transform.phases.to(torch.complex128)
+        magnitudes = (transform(noise(1, 256).double()).abs() + 0.1).requires_grad_(True)
+        assert torch.autograd.gradcheck(lambda m: transform.griffin_lim(m, 3), magnitudes)
+        silent = torch.zeros(1, 33, 8, requires_grad=True)
+        Transform(64, 32, 256).griffin_lim((silent + 1e-20).sqrt(), 8).sum().backward()  # type: ignore[no-untyped-call]
+        assert silent.grad is not None
+        assert silent.grad.isfinite().all()

@@ -1,0 +1,183 @@
+"""Published WaveGAN checkpoints: the original graph in TensorFlow, saved, imported, compared."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Command
+
+import audiate as package
+from audiate.errors import InputError
+from audiate.models import WaveGAN
+from audiate.models.tensorflow import convert_wavegan, read_checkpoint
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install audiate[dev]")
+
+# A process of its own: TensorFlow keeps threads and memory. It builds the layers that the
+# published program builds, by the same names and with the same reshapes, and random weights.
+_ORIGINAL = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+out, dim, channels, length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+strides = {16384: [4] * 5, 32768: [4] * 5 + [2], 65536: [4] * 6}[length]
+random = np.random.default_rng(0)
+v1 = tf.compat.v1
+v1.disable_eager_execution()
+
+def variable(name, *shape):
+    value = random.normal(0, 1 / np.sqrt(np.prod(shape[:-1]) or 1), shape).astype(np.float32)
+    return v1.get_variable(name, initializer=value)
+
+z = v1.placeholder(tf.float32, [None, 100])
+sound = v1.placeholder(tf.float32, [None, length, channels])
+count = tf.shape(z)[0]
+width = dim * 2 ** (len(strides) - 1)
+with v1.variable_scope("G"):
+    with v1.variable_scope("z_project/dense"):
+        h = z @ variable("kernel", 100, 16 * width) + variable("bias", 16 * width)
+    h = tf.nn.relu(tf.reshape(h, [count, 16, width]))
+    size = 16
+    for i, stride in enumerate(strides):
+        last = i == len(strides) - 1
+        inputs, width = width, channels if last else width // 2
+        size *= stride
+        with v1.variable_scope(f"upconv_{i}/conv2d_transpose"):
+            kernel, bias = variable("kernel", 1, 25, width, inputs), variable("bias", width)
+            h = tf.nn.conv2d_transpose(
+                h[:, None], kernel, [count, 1, size, width], [1, 1, stride, 1], "SAME"
+            )[:, 0] + bias
+        h = tf.tanh(h) if last else tf.nn.relu(h)
+with v1.variable_scope("D"):
+    d, inputs = sound, channels
+    for i, stride in enumerate(strides):
+        width = dim * 2**i
+        with v1.variable_scope(f"downconv_{i}/conv1d"):
+            kernel, bias = variable("kernel", 25, inputs, width), variable("bias", width)
+            d = tf.nn.leaky_relu(tf.nn.conv1d(d, kernel, stride, "SAME") + bias, 0.2)
+        inputs = width
+    with v1.variable_scope("output/dense"):
+        flat = tf.reshape(d, [tf.shape(d)[0], 16 * width])
+        score = (flat @ variable("kernel", 16 * width, 1) + variable("bias", 1))[:, 0]
+for name in ("G/z_project/dense/kernel/Adam_1", "D/output/dense/bias/RMSProp"):
+    v1.get_variable(name, initializer=np.zeros(3, np.float32))
+step = v1.get_variable("global_step", initializer=np.int64(7))
+
+zs = random.uniform(-1, 1, (3, 100)).astype(np.float32)
+sounds = random.uniform(-1, 1, (2, length, channels)).astype(np.float32)
+with v1.Session() as session:
+    session.run(v1.global_variables_initializer())
+    v1.train.Saver().save(session, out + "/model.ckpt", global_step=7)
+    first = v1.train.Saver(write_version=v1.train.SaverDef.V1)
+    tf.io.gfile.makedirs(out + "/first")
+    first.save(session, out + "/first/model.ckpt", global_step=7)
+    waveforms, scores = session.run([h, score], {z: zs, sound: sounds})
+np.savez(out + "/expected.npz", z=zs, sounds=sounds, waveforms=waveforms, scores=scores)
+"""
+
+
+def original(folder: Path, dim: int, channels: int = 1, length: int = 16_384) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [sys.executable, "-c", _ORIGINAL, str(folder), str(dim), str(channels), str(length)],
+        check=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+    )
+    return folder
+
+
+def compare(model: WaveGAN, folder: Path) -> None:
+    expected = np.load(folder / "expected.npz")
+    with torch.no_grad():
+        waveforms = model(torch.from_numpy(expected["z"])).transpose(1, 2).numpy()
+        scores = model.discriminator(torch.from_numpy(expected["sounds"]).transpose(1, 2)).numpy()
+    assert np.abs(expected["waveforms"]).max() > 0.01
+    np.testing.assert_allclose(waveforms, expected["waveforms"], atol=1e-4)
+    np.testing.assert_allclose(scores, expected["scores"], atol=1e-4, rtol=1e-4)
+
+
+def test_the_published_size_by_the_command(audiate: Command, tmp_path: Path) -> None:
+    folder = original(tmp_path / "train", dim=64)
+    done = audiate("import-wavegan", folder / "model.ckpt-7", "imported")
+    assert done.returncode == 0, done.stderr
+    assert "36,493,314 parameters" in done.stdout
+    model = package.load(tmp_path / "imported")
+    assert isinstance(model, WaveGAN)
+    compare(model, folder)
+
+
+@pytest.mark.parametrize(("channels", "length"), [(2, 16_384), (1, 32_768), (2, 65_536)])
+def test_other_sizes(tmp_path: Path, channels: int, length: int) -> None:
+    folder = original(tmp_path, 4, channels, length)
+    variables = read_checkpoint(folder)
+    assert not any("Adam" in n or "RMSProp" in n or "global_step" in n for n in variables)
+    model = convert_wavegan(
+        variables, "it", num_samples=None if length == 16_384 else length, sample_rate=44_100
+    )
+    assert (model.channels, model.num_samples, model.sample_rate) == (channels, length, 44_100)
+    compare(model, folder)
+
+
+def test_the_first_format_of_checkpoints(tmp_path: Path) -> None:
+    folder = original(tmp_path, 2)
+    assert not list((folder / "first").glob("*.index"))
+    compare(convert_wavegan(read_checkpoint(folder / "first" / "model.ckpt-7"), "it"), folder)
+
+
+def test_without_a_discriminator_it_says_so(audiate: Command, tmp_path: Path) -> None:
+    folder = original(tmp_path / "train", 2)
+    variables = read_checkpoint(folder)
+    without: dict[str, Any] = {
+        name.replace("/", "|"): value for name, value in variables.items() if name[:2] == "G/"
+    }
+    code = (
+        "import sys, numpy as np, tensorflow as tf; v = np.load(sys.argv[1]); v1 = tf.compat.v1; "
+        "v1.disable_eager_execution(); "
+        "[v1.get_variable(n.replace('|', '/'), initializer=v[n]) for n in v.files]; "
+        "s = v1.Session(); s.run(v1.global_variables_initializer()); "
+        "v1.train.Saver().save(s, sys.argv[2])"
+    )
+    np.savez(tmp_path / "g.npz", **without)
+    command = [sys.executable, "-c", code, str(tmp_path / "g.npz"), str(tmp_path / "g" / "model")]
+    subprocess.run(command, check=True, capture_output=True)
+    done = audiate("import-wavegan", tmp_path / "g" / "model", "imported")
+    assert done.returncode == 0, done.stderr
+    assert "no discriminator in it; the one that is written has initial weights" in done.stdout
+
+
+class TestWrongCheckpoints:
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="holds no checkpoint"):
+            read_checkpoint(tmp_path)
+        with pytest.raises(InputError, match=r"model\.ckpt-9: no checkpoint there"):
+            read_checkpoint(tmp_path / "model.ckpt-9")
+        (tmp_path / "bad.index").write_bytes(b"x" * 100)
+        with pytest.raises(InputError, match="bad: cannot be read as a checkpoint"):
+            read_checkpoint(tmp_path / "bad.meta")
+
+    def test_of_something_else(self, tmp_path: Path) -> None:
+        variables = read_checkpoint(original(tmp_path, 2, 1, 32_768))
+        with pytest.raises(InputError, match="6 layers; give --num-samples 32768 or 65536"):
+            convert_wavegan(variables, "it")
+        with pytest.raises(InputError, match="6 layers; give --num-samples 32768 or 65536"):
+            convert_wavegan(variables, "it", num_samples=16_384)
+        with pytest.raises(InputError, match="no WaveGAN generator in it"):
+            convert_wavegan({"x": np.zeros(3, np.float32)}, "it")
+        shape = variables["G/upconv_2/conv2d_transpose/kernel"].shape
+        wrong = {**variables, "G/upconv_2/conv2d_transpose/kernel": np.zeros((1, 9, *shape[2:]))}
+        with pytest.raises(InputError, match=r"upsample\.2\.weight is \(.*, 9\), but"):
+            convert_wavegan(wrong, "it", num_samples=32_768)
+        normed = {**variables, "G/upconv_0/batch_normalization/gamma": np.zeros(3, np.float32)}
+        with pytest.raises(InputError, match="only the published default is known"):
+            convert_wavegan(normed, "it", num_samples=32_768)
+        without = {name: value for name, value in variables.items() if name.startswith("G/")}
+        assert convert_wavegan(without, "it", num_samples=32_768).config.dim == 2

@@ -1,0 +1,189 @@
+"""Generators that are not ours."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from audiate.errors import InputError
+from audiate.models import Generator
+from audiate.models.generator import generate
+from audiate.models.wrap import WrappedGenerator, wrap, wrap_onnx, wrap_torchscript
+
+
+class Drum(nn.Module):
+    """A decaying tone: pitch, decay and noise are its latent. No network, and not about speech."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        time = torch.arange(800) / 8000
+        pitch = 100 * torch.exp(z[:, :1])
+        decay = torch.exp(-time * 20 * torch.exp(z[:, 1:2]))
+        return 0.5 * decay * torch.sin(2 * math.pi * pitch * time) * torch.sigmoid(z[:, 2:3])
+
+
+class Stereo(nn.Module):
+    """Two channels, of a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 2 * 300)
+        self.noise = nn.Dropout(0.5)
+
+    def forward(self, z: Tensor) -> Tensor:
+        waveforms: Tensor = self.noise(self.layer(z)).tanh().view(len(z), 2, 300)
+        return waveforms
+
+
+def each_kind(tmp_path: Path) -> list[WrappedGenerator]:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000}
+    torch.jit.script(Drum()).save(str(tmp_path / "drum.pt"))  # type: ignore[no-untyped-call]
+    torch.onnx.export(
+        Drum(),
+        (torch.zeros(2, 3),),
+        tmp_path / "drum.onnx",
+        input_names=["z"],
+        dynamic_axes={"z": {0: "batch"}},
+        dynamo=False,
+    )
+    return [
+        wrap(Drum(), **sizes),
+        wrap_torchscript(tmp_path / "drum.pt", **sizes),
+        wrap_onnx(tmp_path / "drum.onnx", **sizes),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_module_torchscript_and_onnx_are_the_same_generator(tmp_path: Path) -> None:
+    z = torch.rand(4, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    expected = Drum()(z).unsqueeze(1)
+    for generator in each_kind(tmp_path):
+        assert isinstance(generator, Generator)
+        assert (generator.num_samples, generator.channels) == (800, 1)
+        assert generator.sample_rate == 8000
+        torch.testing.assert_close(generate(generator, z), expected, atol=1e-5, rtol=0)
+        own = z.clone().requires_grad_(True)
+        if generator.differentiable:
+            generator(own).sum().backward()
+            assert own.grad is not None
+            assert own.grad.abs().sum() > 0
+        else:
+            assert not generator(own).requires_grad
+    assert [g.differentiable for g in each_kind(tmp_path)] == [True, True, False]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("batch", "dtype"), [(1, torch.float32), (3, torch.float64)])
+def test_an_onnx_file_for_batches_of_one_size(
+    tmp_path: Path, batch: int, dtype: torch.dtype
+) -> None:
+    path = tmp_path / "drum.onnx"
+    torch.onnx.export(Drum(), (torch.zeros(batch, 3, dtype=dtype),), path, dynamo=False)
+    generator = wrap_onnx(path, latent_dim=3, sample_rate=8000)
+    z = generator.sample_latent(4)
+    torch.testing.assert_close(generator(z), Drum()(z).unsqueeze(1), atol=1e-4, rtol=0)
+
+
+def test_a_module_is_put_in_eval_mode_and_keeps_its_channels() -> None:
+    generator = wrap(Stereo(), latent_dim=5, sample_rate=16_000, prior="normal")
+    z = generator.sample_latent(3)
+    assert torch.equal(generator(z), generator(z))  # no dropout
+    assert generator(z).shape == (3, 2, 300)
+
+
+class TestPriors:
+    def test_uniform_and_normal(self) -> None:
+        uniform, normal = (
+            wrap(Drum(), latent_dim=3, sample_rate=8000, prior=prior).sample_latent(
+                4000, generator=torch.Generator().manual_seed(0)
+            )
+            for prior in ("uniform", "normal")
+        )
+        assert -1 <= uniform.min() < -0.99 < 0.99 < uniform.max() <= 1
+        assert normal.std().item() == pytest.approx(1, abs=0.03)
+        assert normal.abs().max() > 3
+
+    def test_a_function(self) -> None:
+        def ones(n: int, generator: torch.Generator | None) -> Tensor:
+            return torch.ones(n, 3)
+
+        generator = wrap(Drum(), latent_dim=3, sample_rate=8000, prior=ones)
+        assert generator.sample_latent(2).eq(1).all()
+        with pytest.raises(InputError, match=r"the prior gave \(2, 3\), but a tensor \(2, 4\)"):
+            wrap(Drum(), latent_dim=4, sample_rate=8000, prior=ones)
+
+    def test_functions_that_do_not_give_latents(self) -> None:
+        wrong: list[tuple[Any, str]] = [
+            (lambda n, g: [[0.0] * 3] * n, r"the prior gave list, but a tensor \(2, 3\)"),
+            (lambda n: torch.zeros(n, 3), r"the prior fails \(TypeError: .*\); it takes a count"),
+            (None, "prior None: give uniform, normal or a function"),
+        ]
+        for prior, complaint in wrong:
+            with pytest.raises(InputError, match=complaint):
+                wrap(Drum(), latent_dim=3, sample_rate=8000, prior=prior)
+
+    def test_an_unknown_name(self) -> None:
+        with pytest.raises(InputError, match="prior 'gauss'"):
+            wrap(Drum(), latent_dim=3, sample_rate=8000, prior="gauss")  # type: ignore[arg-type]
+
+
+class TestBadGenerators:
+    def test_wrong_shape(self) -> None:
+        with pytest.raises(InputError, match=r"gave \(2,\) for latents \(2, 3\); it is to give wa"):
+            wrap(lambda z: z.sum(1), latent_dim=3, sample_rate=8000)
+        with pytest.raises(InputError, match="gave a float for"):
+            wrap(lambda z: 0.5, latent_dim=3, sample_rate=8000)  # type: ignore[arg-type, return-value]
+
+    def test_wrong_latent(self) -> None:
+        with pytest.raises(
+            InputError, match=r"refuses latents \(2, 4\) \(RuntimeError: .*\); check latent_dim"
+        ):
+            wrap(Stereo(), latent_dim=4, sample_rate=8000)
+
+    def test_nan(self) -> None:
+        with pytest.raises(InputError, match="NaN or infinite"):
+            wrap(lambda z: z * torch.nan, latent_dim=3, sample_rate=8000)
+
+    @pytest.mark.parametrize(
+        ("function", "complaint"),
+        [
+            (lambda z: (z * 1000).short(), "gave torch.int16; have it give floats"),
+            (lambda z: 30_000 * torch.ones(len(z), 9), "go up to 30000; have it give them in"),
+            (lambda z: torch.zeros(len(z), 9, 8), r"gave \(2, 9, 8\)"),
+            (lambda z: torch.zeros(len(z), 0), r"gave \(2, 1, 0\)"),
+            (lambda z: {0: z}[1], "refuses latents .*KeyError"),
+        ],
+    )
+    def test_what_is_no_sound(self, function: Any, complaint: str) -> None:
+        with pytest.raises(InputError, match=complaint):
+            wrap(function, latent_dim=3, sample_rate=8000)
+
+    @pytest.mark.parametrize(
+        "wrong", [{"latent_dim": "3"}, {"latent_dim": 3.0}, {"sample_rate": 0}]
+    )
+    def test_wrong_sizes(self, wrong: dict[str, Any]) -> None:
+        sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000, **wrong}
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            wrap(Drum(), **sizes)
+
+    def test_a_length_that_changes(self) -> None:
+        generator = wrap(Drum(), latent_dim=3, sample_rate=8000)
+        generator.num_samples = 900
+        with pytest.raises(InputError, match=r"gave \(2, 1, 800\) .* is to be \(2, 1, 900\)"):
+            generate(generator, generator.sample_latent(2))
+
+    def test_wrong_files(self, tmp_path: Path) -> None:
+        sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000}
+        (tmp_path / "x").write_bytes(b"what is this")
+        with pytest.raises(InputError, match="x: is no TorchScript file"):
+            wrap_torchscript(tmp_path / "x", **sizes)
+        with pytest.raises(InputError, match="x: cannot be read as ONNX"):
+            wrap_onnx(tmp_path / "x", **sizes)
+        for function in (wrap_torchscript, wrap_onnx):
+            with pytest.raises(InputError, match="nowhere: no such file"):
+                function(tmp_path / "nowhere", **sizes)

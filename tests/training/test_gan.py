@@ -1,0 +1,499 @@
+"""Training audio GANs, and the judge that hears them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Command, write_tone
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import audiate as package
+from audiate.audio import load_channels
+from audiate.datasets.sounds import SoundSet
+from audiate.datasets.sources import DIGIT_WORDS
+from audiate.errors import InputError, Interrupted
+from audiate.losses import gradient_penalty, r1_penalty
+from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANConfig
+from audiate.training.launch import LoopOptions, launch
+from audiate.training.loop import update
+from audiate.training.perturb import masked, perturbed
+from audiate.training.recipes import (
+    RECIPES,
+    SPECGAN_PAPER,
+    WAVEGAN_LENGTHS,
+    WAVEGAN_PAPER,
+    AudioGANRecipe,
+    DigitClassifierRecipe,
+    SpecGANRecipe,
+    WaveGANRecipe,
+)
+from audiate.training.task import Shard
+from audiate.training.tasks import run_recipe
+from audiate.training.tasks.gan import AudioGANTask, adopt, initialise
+from audiate.training.tasks.judge import DigitClassifierTask
+
+CPU = torch.device("cpu")
+SMALL = SpecGANRecipe(
+    steps=3, dim=2, num_samples=4096, frame_length=256, batch_size=8, iterations=2
+)
+SMALL_WAVE = WaveGANRecipe(steps=3, dim=1, batch_size=4)
+HEALTHY = {"told_apart": 0.7}
+
+
+def tones(num_samples: int = 4096, count: int = 20) -> SoundSet:
+    """Two kinds of sounds: low and high tones."""
+    time = torch.arange(num_samples) / 16_000
+    labels = torch.arange(count) % 2
+    hertz = 500 + 2500 * labels + 10 * torch.arange(count)
+    sounds = 20_000 * torch.sin(2 * torch.pi * hertz.unsqueeze(1) * time)
+    return SoundSet(
+        sounds.to(torch.int16).unsqueeze(1),
+        labels,
+        torch.zeros_like(labels),
+        ("low", "high"),
+        16_000,
+    )
+
+
+def task_of(recipe: AudioGANRecipe, sounds: SoundSet | None = None) -> AudioGANTask:
+    sounds = sounds or tones(recipe.num_samples)
+    return AudioGANTask(recipe, sounds, CPU, Shard())
+
+
+def run(task: AudioGANTask) -> list[dict[str, Tensor]]:
+    fabric = launch("cpu", "float32")
+    losses = []
+    for step in range(task.steps):
+        torch.manual_seed(step)
+        for module in task.modules.values():
+            module.train()
+        losses += [update(fabric, task, phase) for phase in task.phases(step)]
+        task.end_step(step)
+    for module in task.modules.values():
+        module.eval()
+    return losses
+
+
+def told_apart(losses: list[dict[str, Tensor]]) -> float:
+    """Its mean over the last ten steps."""
+    values = [each["told_apart"] for each in losses if "told_apart" in each]
+    return torch.stack(values[-10:]).mean().item()
+
+
+class TestPenalties:
+    def test_of_a_linear_discriminator(self) -> None:
+        weight = torch.tensor([[3.0, 4.0]])
+        points = torch.rand(5, 2, requires_grad=True)
+        scores = (points @ weight.T).squeeze(1)
+        torch.testing.assert_close(r1_penalty(scores, points), torch.full((5,), 25.0))
+        scores = (points @ weight.T).squeeze(1)
+        torch.testing.assert_close(gradient_penalty(scores, points), torch.full((5,), 16.0))
+
+    def test_each_item_by_itself_and_differentiable(self) -> None:
+        points = torch.tensor([[1.0], [2.0]], requires_grad=True)
+        scale = torch.tensor(3.0, requires_grad=True)
+        penalty = r1_penalty((scale * points.square()).squeeze(1), points)  # (2 s x)²
+        torch.testing.assert_close(penalty, torch.tensor([36.0, 144.0]))
+        penalty.sum().backward()  # type: ignore[no-untyped-call]
+        assert scale.grad is not None
+        assert scale.grad.item() == pytest.approx(8 * 3 * (1 + 4))
+
+    def test_a_flat_discriminator_has_a_penalty_with_a_gradient(self) -> None:
+        points = torch.rand(2, 3, requires_grad=True)
+        weight = torch.zeros(3, requires_grad=True)
+        penalty = gradient_penalty(points @ weight, points)
+        torch.testing.assert_close(penalty, torch.ones(2), atol=1e-5, rtol=0)
+        penalty.sum().backward()  # type: ignore[no-untyped-call]
+        assert weight.grad is not None
+        assert weight.grad.isfinite().all()
+
+
+class TestRecipes:
+    def test_the_papers(self) -> None:
+        # Donahue et al. 2019, table 6
+        for recipe in (WAVEGAN_PAPER, SPECGAN_PAPER):
+            assert (recipe.objective, recipe.penalty, recipe.critic_updates) == ("wgan-gp", 10, 5)
+            assert (recipe.learning_rate, recipe.adam_beta1, recipe.adam_beta2) == (1e-4, 0.5, 0.9)
+            assert (recipe.batch_size, recipe.dim, recipe.latent_dim) == (64, 64, 100)
+            assert not recipe.use_labels
+            assert not recipe.batch_norm
+            assert recipe.average_halflife == 0
+        assert SPECGAN_PAPER.size == 128
+
+    @pytest.mark.parametrize("name", ["wavegan-paper", "specgan-paper"])
+    def test_their_networks_have_the_papers_size(self, name: str) -> None:
+        recipe = RECIPES[name]
+        assert isinstance(recipe, AudioGANRecipe)
+        model = task_of(replace(recipe, steps=1, batch_size=2)).model
+        assert sum(p.numel() for p in model.generator.parameters()) == 19_065_345
+        assert sum(p.numel() for p in model.discriminator.parameters()) == 17_427_969
+
+    def test_wavegan_lengths_are_those_of_its_networks(self) -> None:
+        for length in WAVEGAN_LENGTHS:
+            assert WaveGANConfig(dim=1, num_samples=length).num_samples == length
+        with pytest.raises(InputError):
+            WaveGANConfig(num_samples=WAVEGAN_LENGTHS[-1] * 2)
+
+    def test_phases(self) -> None:
+        paper = task_of(replace(SMALL, objective="wgan-gp", penalty=10.0, critic_updates=5))
+        names = [phase.optimizer for phase in paper.phases(0)]
+        assert names == ["generator"] + ["discriminator"] * 5
+        lazy = task_of(replace(SMALL, penalty=2.0, penalty_every=4))
+        weights = [lazy.phases(step)[1].weights.get("penalty") for step in range(5)]
+        assert weights == [8.0, None, None, None, 8.0]
+
+    @pytest.mark.parametrize(
+        "recipe",
+        [
+            SMALL,
+            SMALL_WAVE,
+            replace(SMALL, objective="wgan-gp", critic_updates=2, penalty_every=1),
+            replace(SMALL_WAVE, objective="wgan-gp", batch_norm=False, average_halflife=0.0),
+            replace(SMALL, use_labels=False, initialisation="published", normalise=False),
+        ],
+    )
+    def test_every_variant_trains(self, recipe: AudioGANRecipe) -> None:
+        task = task_of(recipe)
+        before = {k: v.clone() for k, v in task.model.state_dict().items()}
+        losses = run(task)
+        assert all(value.isfinite() for each in losses for value in each.values())
+        after = task.model.state_dict()
+        for name, _ in task.model.named_parameters():
+            if "score" not in name and "bias" not in name:
+                assert not torch.equal(before[name], after[name]), name
+        assert task.model(task.model.sample_latent(2)).isfinite().all()
+
+    def test_labels_come_from_the_data(self) -> None:
+        assert task_of(SMALL).model.classes == 2
+        assert task_of(replace(SMALL, use_labels=False)).model.classes == 0
+        alike = replace(tones(), names=("",), labels=torch.zeros(20, dtype=torch.int64))
+        assert task_of(SMALL, alike).model.classes == 0
+
+
+class TestLearning:
+    def test_a_specgan_learns_which_band_a_label_is_in(self) -> None:
+        recipe = replace(SMALL, steps=120, dim=8, batch_size=16, learning_rate=1e-3)
+        task = task_of(recipe)
+        run(task)
+        labels = torch.arange(16) % 2
+        with torch.no_grad():
+            z = task.model.sample_latent(16, labels=labels)
+            heard = task.model.generator(z)[:, 0].mean(1)  # over time: (batch, bands)
+        real = task.model.analyse(tones().waveforms(torch.arange(2)))[:, 0].mean(1)
+        distances = torch.cdist(heard, real)
+        assert (distances.argmin(1) == labels).float().mean() >= 0.9
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            WaveGAN(WaveGANConfig(dim=8)),
+            SpecGAN(SpecGANConfig(dim=8, size=64, frame_length=1024, bands="mel", kernel=4)),
+        ],
+        ids=["wavegan", "specgan"],
+    )
+    def test_initial_signals_keep_their_size(self, model: AudioGAN) -> None:
+        torch.manual_seed(0)
+        initialise(model)
+        stds: dict[str, float] = {}
+
+        def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+            return lambda _, __, output: stds.update({name: output.std().item()})
+
+        for name, layer in model.named_modules():
+            if "sample." in name:
+                layer.register_forward_hook(note(name))
+        drawn = model.generator.train()(model.sample_latent(32))
+        model.discriminator(3 * drawn, None)
+        last = max(name for name in stds if name.startswith("generator"))
+        assert len(stds) >= 8
+        assert all(0.3 < std < 3 for name, std in stds.items() if name != last), stds
+        assert 0.05 < stds[last] < 0.6
+
+
+class TestAverage:
+    def test_it_follows_the_generator(self) -> None:
+        task = task_of(replace(SMALL, steps=1, average_halflife=10.0))
+        live = task.modules["generator"]
+        start = [p.clone() for p in task.model.generator.parameters()]
+        with torch.no_grad():
+            for parameter in live.parameters():
+                parameter.add_(1)
+        task.end_step(1000)
+        for before, now in zip(start, task.model.generator.parameters(), strict=True):
+            torch.testing.assert_close(now, before + 1 - 0.5**0.1)
+        # At the beginning it forgets faster.
+        task.end_step(0)
+        for own, now in zip(live.parameters(), task.model.generator.parameters(), strict=True):
+            torch.testing.assert_close(now, own)
+
+    def test_it_is_what_is_saved(self, tiny_data: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "run"
+        train(tiny_data, folder)
+        state = load_file(folder / "checkpoint.safetensors")
+        saved = package.load(folder).state_dict()
+        name = "generator.project.weight"
+        assert torch.equal(saved[name], state[f"module/model/{name}"])
+        assert not torch.equal(saved[name], state["module/generator/project.weight"])
+
+    def test_without_one_the_generator_itself_is_saved(
+        self, tiny_data: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "run"
+        train(tiny_data, folder, replace(SMALL, average_halflife=0.0))
+        names = load_file(folder / "checkpoint.safetensors").keys()
+        assert not any(name.startswith("module/generator") for name in names)
+
+
+def train(
+    root: Path, out: Path, recipe: AudioGANRecipe = SMALL, *, resume: bool = False
+) -> AudioGAN:
+    options = LoopOptions(out, resume, "cpu", "float32")
+    model = package.load(run_recipe("specgan", recipe, root, options, quiet=True))
+    assert isinstance(model, AudioGAN)
+    return model
+
+
+class TestAlarms:
+    def test_a_sound_training_gives_none(self) -> None:
+        task = task_of(SMALL_WAVE)
+        task.model.forward = lambda z: task._waveforms(torch.arange(len(z)) % 20)  # type: ignore[method-assign]
+        assert task.diagnose(HEALTHY) is None
+
+    @pytest.mark.parametrize("recipe", [SMALL, SMALL_WAVE])
+    def test_silence(self, recipe: AudioGANRecipe) -> None:
+        task = task_of(recipe)
+        with torch.no_grad():
+            for parameter in task.model.generator.parameters():
+                parameter.zero_()
+            if isinstance(task.model, SpecGAN):
+                task.model.mean.fill_(-40)
+        alarm = task.diagnose(HEALTHY)
+        assert alarm is not None
+        assert alarm.startswith("silence: the samples' level is")
+
+    def test_clipping(self) -> None:
+        task = task_of(SMALL_WAVE)
+        with torch.no_grad():
+            list(task.model.generator.parameters())[-1].fill_(0)
+            for name, parameter in task.model.generator.named_parameters():
+                if name == "upsample.4.weight":
+                    parameter.mul_(1e6)
+        alarm = task.diagnose(HEALTHY)
+        assert alarm is not None
+        assert alarm.startswith("clipping: ")
+
+    def test_one_repeated_word(self) -> None:
+        task = task_of(SMALL_WAVE)
+        same = 0.1 * torch.randn(1, 1, 16_384)
+        task.model.forward = lambda z: same.expand(len(z), -1, -1)  # type: ignore[method-assign]
+        alarm = task.diagnose(HEALTHY)
+        assert alarm is not None
+        assert alarm.startswith("mode collapse: clips differ 0.00 times as much as real ones")
+
+    @pytest.mark.parametrize(
+        ("recipe", "how"),
+        [
+            (
+                replace(SMALL, steps=50, learning_rate=2e-3, penalty=0.0),
+                "it tells 100.0 % of clips apart",
+            ),
+            (
+                replace(SMALL, steps=150, learning_rate=5e-4, objective="wgan-gp", penalty=10.0),
+                "it puts real and drawn clips",
+            ),
+        ],
+        ids=["r1", "wgan-gp"],
+    )
+    def test_a_discriminator_that_has_won(self, recipe: AudioGANRecipe, how: str) -> None:
+        # Against a generator that does not learn it wins in earnest.
+        task = task_of(replace(recipe, dim=8, batch_size=16, penalty_every=1))
+        phases = task.phases
+        task.phases = lambda step: phases(step)[1:]  # type: ignore[method-assign]
+        task._drawn, task._meant = (part.detach() for part in task._draw())
+        alarm = task.diagnose({"told_apart": told_apart(run(task))})
+        assert alarm is not None
+        assert alarm.startswith(f"the discriminator has won: {how}")
+
+    def test_a_critic_has_not_won_against_a_generator_that_learns(self) -> None:
+        recipe = replace(SMALL, steps=150, learning_rate=5e-4, objective="wgan-gp", penalty=10.0)
+        task = task_of(replace(recipe, dim=8, batch_size=16, penalty_every=1))
+        alarm = task.diagnose({"told_apart": told_apart(run(task))})
+        assert "won" not in (alarm or "")
+
+    def test_it_is_logged_and_the_last_good_model_is_kept(
+        self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alarms = iter([None, "it is broken", "it is broken", None])
+        monkeypatch.setattr(AudioGANTask, "diagnose", lambda *_: next(alarms))
+        folder = tmp_path / "run"
+        train(tiny_data, folder, replace(SMALL, preview_every=1))
+        log = [json.loads(line) for line in (folder / "log.jsonl").open()]
+        assert [line["step"] for line in log if "alarm" in line] == [2, 3]
+        good, last = package.load(folder / "last-good"), package.load(folder)
+        assert not torch.equal(next(good.parameters()), next(last.parameters()))
+        again = train(
+            tiny_data, tmp_path / "again", replace(SMALL, steps=1, init=str(folder / "last-good"))
+        )
+        difference = next(again.parameters()) - next(good.parameters())
+        assert 0 < difference.abs().max() < 3 * SMALL.learning_rate
+
+
+class TestRuns:
+    def test_pictures_and_sounds_are_kept(self, tiny_data: Path, tmp_path: Path) -> None:
+        train(tiny_data, tmp_path / "run", replace(SMALL, preview_every=2))
+        names = sorted(path.name for path in (tmp_path / "run" / "previews").iterdir())
+        assert names == ["0000002.png", "0000002.wav", "0000003.png", "0000003.wav"]
+        heard = load_channels(tmp_path / "run" / "previews" / "0000002.wav", 1, 16_000)
+        assert heard.shape == (1, 16 * 4096)
+
+    def test_interrupted_and_resumed_is_the_same_bit_for_bit(
+        self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        train(tiny_data, tmp_path / "whole")
+        stop = AudioGANTask.end_step
+
+        def interrupted(task: AudioGANTask, step: int) -> None:
+            stop(task, step)
+            if step == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AudioGANTask, "end_step", interrupted)
+            with pytest.raises(Interrupted):
+                train(tiny_data, tmp_path / "parts")
+        train(tiny_data, tmp_path / "parts", resume=True)
+        whole, parts = (
+            load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "parts")
+        )
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+    def test_a_folder_of_drums_by_the_command(self, audiate: Command, tmp_path: Path) -> None:
+        for number in range(6):
+            write_tone(
+                tmp_path / "drums" / ("kick", "snare")[number % 2] / f"{number}.wav",
+                hertz=100 * (1 + number),
+                seconds=0.3,
+            )
+        flags = "--steps 2 --dim 2 --batch-size 4 --num-samples 4096 --frame-length 256"
+        done = audiate("train", "specgan", "--data", "drums", *flags.split(), "--out", "run")
+        assert done.returncode == 0, done.stderr
+        done = audiate("generate", "run", "--count", "2", "--label", "1", "--out", "sounds")
+        assert done.returncode == 0, done.stderr
+        model = package.load(tmp_path / "run")
+        assert isinstance(model, SpecGAN)
+        assert (model.sample_rate, model.classes) == (8000, 2)
+        assert load_channels(tmp_path / "sounds" / "001.wav", 1, 8000).shape == (1, 4096)
+
+    def test_labels_keep_their_names(self, tiny_data: Path, tmp_path: Path) -> None:
+        assert train(tiny_data, tmp_path / "run").names == DIGIT_WORDS
+
+    def test_an_init_of_another_size(self, tiny_data: Path, tmp_path: Path) -> None:
+        model = task_of(SMALL).model
+        assert isinstance(model, SpecGAN)
+        SpecGAN(replace(model.config, dim=3, kernel=5)).save_pretrained(tmp_path / "other")
+        complaint = (
+            r"--init .*other: --dim is 3 there and 2 here, --kernel is 5 there and 4 here; give"
+        )
+        with pytest.raises(InputError, match=complaint):
+            adopt(model, str(tmp_path / "other"))
+        with pytest.raises(InputError, match="--init vae-fsdd: is a VAE, not a SpecGAN"):
+            adopt(model, "vae-fsdd")
+        with pytest.raises(InputError, match="--init nothing: no such model"):
+            adopt(model, "nothing")
+
+    @pytest.mark.parametrize("kind", [SMALL, SMALL_WAVE])
+    def test_an_init_with_other_labels_keeps_all_but_the_labels(
+        self, kind: AudioGANRecipe, tmp_path: Path
+    ) -> None:
+        before = task_of(replace(kind, seed=1)).model  # two labels
+        before.save_pretrained(tmp_path / "before")
+        other = replace(tones(kind.num_samples), names=("low", "high", "none"), sample_rate=8000)
+        after = task_of(replace(kind, init=str(tmp_path / "before")), other).model
+        assert (after.classes, after.sample_rate) == (3, 8000)
+        old, new = before.state_dict(), after.state_dict()
+        for name, tensor in old.items():
+            if name == "generator.project.weight":
+                torch.testing.assert_close(new[name][:, :100], tensor[:, :100])
+            elif name.startswith("discriminator.score"):
+                torch.testing.assert_close(new[name][:1], tensor[:1])
+            else:
+                torch.testing.assert_close(new[name], tensor, msg=name)
+
+    def test_a_batch_that_processes_share_unevenly(self) -> None:
+        for objective in ("r1", "wgan-gp"):
+            recipe = replace(SMALL, objective=objective, batch_size=5, critic_updates=2)
+            run(AudioGANTask(recipe, tones(), CPU, Shard(1, 2)))
+        with pytest.raises(InputError, match="--batch-size 1: too few for 2 processes"):
+            AudioGANTask(replace(SMALL, batch_size=1), tones(), CPU, Shard(1, 2))
+
+    @pytest.mark.parametrize(
+        ("settings", "complaint"),
+        [
+            ({"channels": 0}, "--channels 0"),
+            ({"num_samples": 5}, "--num-samples 5"),
+            ({"sample_rate": 0}, "--sample-rate 0"),
+            ({"data": ""}, "--data: is empty"),
+            ({"latent_dim": 0}, "--latent-dim 0"),
+        ],
+    )
+    def test_settings_out_of_range(self, settings: dict[str, Any], complaint: str) -> None:
+        for recipe in (SMALL, SMALL_WAVE):
+            with pytest.raises(InputError, match=complaint):
+                replace(recipe, **settings)
+        with pytest.raises(InputError, match="--num-samples 5000: WaveGAN makes one of 16384"):
+            replace(SMALL_WAVE, num_samples=5000)
+        with pytest.raises(InputError, match="--held-out-speaker theo: speaks in fsdd, which"):
+            DigitClassifierRecipe(data="speech_commands", held_out_speaker="theo")
+
+    def test_data_that_is_nowhere(self, tiny_data: Path, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="--data fdss: no such folder, and none of speech_co"):
+            train(tiny_data, tmp_path / "run", replace(SMALL, data="fdss"))
+
+
+class TestPerturbation:
+    def test_it_changes_clips_but_not_which_word_it_is(self) -> None:
+        waveforms = tones(16_384).waveforms(torch.arange(20)).squeeze(1)
+        torch.manual_seed(0)
+        once, twice = (perturbed(waveforms, 16_000) for _ in range(2))
+        assert once.shape == waveforms.shape
+        assert once.isfinite().all()
+        for one, other in ((once, waveforms), (once, twice)):
+            assert ((one - other).norm(dim=1) > 0.1 * waveforms.norm(dim=1)).all()
+        # A low tone stays low, a high one high.
+        strongest = torch.fft.rfft(once).abs().argmax(1) * 16_000 / 16_384
+        assert ((strongest > 1500) == (torch.arange(20) % 2).bool()).float().mean() > 0.8
+
+    def test_silence_stays_silent(self) -> None:
+        assert perturbed(torch.zeros(4, 1000), 16_000).abs().max() == 0
+
+    def test_masks_hide_some_and_keep_the_rest(self) -> None:
+        torch.manual_seed(0)
+        levels = torch.rand(50, 60, 40)
+        seen = masked(levels, hide_faint=True)
+        assert seen.shape == levels.shape
+        assert 0 <= seen.min() <= seen.max() <= 1
+        assert (masked(levels, hide_faint=False).mean() - levels.mean()).abs() < 0.05
+
+
+class TestDigitClassifier:
+    def test_it_learns_to_tell_tones_apart(self) -> None:
+        recipe = DigitClassifierRecipe(epochs=2, batch_size=4, learning_rate=1e-3)
+        task = DigitClassifierTask(recipe, tones(16_384, count=24), CPU, Shard())
+        assert (task.steps, task.steps_per_epoch) == (12, 6)
+        fabric = launch("cpu", "float32")
+        losses = []
+        for step in range(task.steps):
+            torch.manual_seed(step)
+            task.model.train()
+            losses += [float(update(fabric, task, p)["cross_entropy"]) for p in task.phases(step)]
+        assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
