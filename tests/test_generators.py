@@ -22,7 +22,7 @@ from audiate.models.generator import generate
 from audiate.models.phases import DownConv1d, UpConv1d
 from audiate.models.specgan import DownConv2d, UpConv2d
 from audiate.models.wavegan import phase_shuffle
-from audiate.training.tasks.gan import set_levels
+from audiate.training.tasks.gan_networks import set_levels
 
 
 def count(module: torch.nn.Module) -> int:

@@ -207,6 +207,14 @@ def pixel_spread(images: Tensor, labels: Tensor) -> float:
     return torch.stack(variances).mean().sqrt().item()
 
 
+def spread_of(items: Tensor) -> Tensor:
+    """The mean, over pixels or the like, of their standard deviation among items (count, ...).
+
+    A scalar; 0 where all items are the same.
+    """
+    return items.std(0, correction=0).mean()
+
+
 def _check_sets(real: Tensor, fake: Tensor, *, least: int) -> None:
     for name, features in (("real", real), ("fake", fake)):
         if len(features) < least:

@@ -38,7 +38,8 @@ from audiate.training.recipes import (
 )
 from audiate.training.task import Shard
 from audiate.training.tasks import run_recipe
-from audiate.training.tasks.gan import AudioGANTask, adopt, initialise
+from audiate.training.tasks.gan import AudioGANTask
+from audiate.training.tasks.gan_networks import adopt, initialise
 from audiate.training.tasks.judge import DigitClassifierTask
 
 CPU = torch.device("cpu")

@@ -28,7 +28,7 @@ from audiate.evaluate.reports import (
     render,
     with_interval,
 )
-from audiate.metrics import InceptionScore, frechet_distance, inception_score
+from audiate.metrics import InceptionScore, frechet_distance, inception_score, spread_of
 from audiate.models import AudioGAN, DigitClassifier, Generator
 from audiate.models.generator import generate
 from audiate.spectra import Spectrogram
@@ -265,7 +265,9 @@ def evaluate_generator(
             digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
             agreement=None if meant is None else (read == meant).double().mean().item(),
             confidence=logits.softmax(1).amax(1).mean().item(),
-            spread=_spread(heard.levels) / _spread(train.levels[reference]),
+            spread=(
+                spread_of(heard.levels.float()) / spread_of(train.levels[reference].float())
+            ).item(),
         )
 
     return GeneratorReport(
@@ -322,8 +324,3 @@ def _as_judged(waveforms: Tensor, sample_rate: int, judge: DigitClassifier) -> T
 
 def _in_batches(function: Callable[[Tensor], Tensor], waveforms: Tensor) -> Tensor:
     return torch.cat([function(part) for part in torch.split(waveforms, _BATCH)])
-
-
-def _spread(levels: Tensor) -> float:
-    """The mean over time and frequency of the deviation of levels among clips."""
-    return levels.float().std(0, correction=0).mean().item()

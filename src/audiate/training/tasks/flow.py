@@ -9,11 +9,12 @@ from torch import Tensor
 
 from audiate.datasets.pairs import Pairs
 from audiate.losses import bernoulli_nll, gaussian_kl
+from audiate.metrics import spread_of
 from audiate.models import LatentFlow, Posterior
 from audiate.training.recipes import LatentFlowRecipe
 from audiate.training.schedules import one_cycle
 from audiate.training.task import Phase, Shard, Task
-from audiate.training.tasks.inputs import Batches, mean_image, preview_of, spread_of, to_unit
+from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
 
 _IMAGE_KL = 0.05  # weight of the autoencoder's prior: latents of about unit size, sharp images
 _IMAGES_TO_CODE = 4  # of each recording, that the autoencoder learns from in a step

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict
-from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.hub import load
 from audiate.losses import (
     discriminator_loss,
     gradient_penalty,
     non_saturating_loss,
     r1_penalty,
 )
-from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANConfig
+from audiate.metrics import spread_of
+from audiate.models import AudioGAN, SpecGAN
 from audiate.pictures import grid
 from audiate.spectra import Spectrogram
 from audiate.training.batches import EvenOrder
-from audiate.training.recipes import AudioGANRecipe, SpecGANRecipe, WaveGANRecipe
+from audiate.training.recipes import AudioGANRecipe
 from audiate.training.seeds import generator as seeded
 from audiate.training.task import Heard, Phase, Shard, Task
+from audiate.training.tasks.gan_networks import build, set_levels
 
 _PEAK = 0.9
 _HEARD = 64  # samples that alarms judge by
@@ -69,7 +68,7 @@ class AudioGANTask(Task):
         torch.manual_seed(recipe.seed)
         self._recipe, self._sounds = recipe, sounds
         self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
-        model = _built(recipe, sounds)
+        model = build(recipe, sounds)
         if isinstance(model, SpecGAN) and recipe.init is None:
             every = torch.split(torch.arange(len(sounds.labels)), _HEARD)
             set_levels(model, (self._waveforms(part) for part in every))
@@ -77,6 +76,7 @@ class AudioGANTask(Task):
         live = deepcopy(model.generator) if recipe.average_halflife else model.generator
         self._generator = live
         self._drawn = self._meant = torch.empty(0)
+        self._heard: Tensor | None = None
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
@@ -95,7 +95,7 @@ class AudioGANTask(Task):
         )
         self._latents = model.sample_latent(_HEARD, generator=seeded(recipe.seed, 1))
         real = EvenOrder(sounds.labels, sounds.sources, _HEARD, recipe.seed).batch(0)
-        self._real_spread = _spread(self._waveforms(real))
+        self._real_spread = spread_of(_levels(self._waveforms(real)))
 
     def phases(self, step: int) -> Sequence[Phase]:
         """One update of the generator and one or more of the discriminator."""
@@ -187,6 +187,7 @@ class AudioGANTask(Task):
 
     def end_step(self, step: int) -> None:
         """Renew the moving average; at the beginning it is short, to forget the initial weights."""
+        self._heard = None
         halflife = min(self._recipe.average_halflife, 0.1 * step)
         if self._generator is not self.model.generator:
             keep = 0.5 ** (1 / halflife) if halflife else 0.0
@@ -202,13 +203,19 @@ class AudioGANTask(Task):
 
     def preview(self) -> Tensor:
         """Spectrograms of 16 samples, low frequencies below."""
-        heard = self.model(self._latents[:_SHOWN])
-        return grid(_levels(heard).transpose(1, 2).flip(1), _SHOWN // 2).cpu()
+        levels = _levels(self._samples()[:_SHOWN])
+        return grid(levels.transpose(1, 2).flip(1), _SHOWN // 2).cpu()
 
     def listen(self) -> Heard:
         """The same 16 samples, one after the other."""
-        heard = self.model(self._latents[:_SHOWN])
+        heard = self._samples()[:_SHOWN]
         return Heard(heard.transpose(0, 1).flatten(1).cpu(), self._sounds.sample_rate)
+
+    def _samples(self) -> Tensor:
+        """Waveforms of the latents that are looked at, generated once a look."""
+        if self._heard is None:
+            self._heard = self.model(self._latents).float()
+        return self._heard
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Silence, clipping, a discriminator that has won, samples all alike."""
@@ -243,11 +250,11 @@ class AudioGANTask(Task):
         return f"it tells {100 * told_apart:.1f} % of clips apart"
 
     def _health(self) -> _Health:
-        heard = self.model(self._latents).float()
+        heard = self._samples()
         return _Health(
             rms=heard.square().mean().sqrt().item(),
             clipped=(heard.abs() > 0.999).float().mean().item(),
-            spread=(_spread(heard) / self._real_spread).item(),
+            spread=(spread_of(_levels(heard)) / self._real_spread).item(),
         )
 
 
@@ -255,127 +262,3 @@ def _levels(waveforms: Tensor) -> Tensor:
     """Spectrograms (batch, frames, bins) in [0, 1] of waveforms (batch, channels, samples)."""
     levels: Tensor = Spectrogram().to(waveforms.device)(waveforms.mean(1))
     return levels
-
-
-def _spread(waveforms: Tensor) -> Tensor:
-    """The mean over time and frequency of the deviation of levels among clips."""
-    return _levels(waveforms).std(0, correction=0).mean()
-
-
-def _built(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
-    """The networks with their initial weights."""
-    labelled = recipe.use_labels and len(sounds.names) > 1
-    if labelled and len(sounds.names) > recipe.latent_dim:
-        raise InputError(
-            f"--data {recipe.data}: {len(sounds.names)} sub-folders are more labels than a latent "
-            f"has numbers; raise --latent-dim, or leave labels out with --no-use-labels"
-        )
-    sizes: dict[str, Any] = {
-        "dim": recipe.dim,
-        "latent_dim": recipe.latent_dim,
-        "num_samples": recipe.num_samples,
-        "channels": recipe.channels,
-        "sample_rate": sounds.sample_rate,
-        "batch_norm": recipe.batch_norm,
-        "classes": len(sounds.names) if labelled else 0,
-        "names": sounds.names if labelled else (),
-    }
-    model: AudioGAN
-    match recipe:
-        case WaveGANRecipe():
-            model = WaveGAN(WaveGANConfig(**sizes, phase_shuffle=recipe.phase_shuffle))
-        case SpecGANRecipe():
-            model = SpecGAN(
-                SpecGANConfig(
-                    **sizes,
-                    size=recipe.size,
-                    bands=recipe.bands,
-                    frame_length=recipe.frame_length,
-                    kernel=recipe.kernel,
-                    iterations=recipe.iterations,
-                )
-            )
-        case _:
-            raise TypeError(f"no network for a {type(recipe).__name__}")
-    if recipe.initialisation == "scaled":
-        initialise(model)
-    if recipe.init is not None:
-        adopt(model, recipe.init)
-    return model
-
-
-def adopt(model: AudioGAN, source: str) -> None:
-    """Take over the weights of another model of the same sizes; its labels may differ.
-
-    What belongs to labels is taken over if both have as many, else it keeps its initial weights.
-
-    Raises:
-        InputError: There is no such model, or it has other sizes.
-
-    """
-    try:
-        before = load(source)
-    except InputError as error:
-        raise InputError(f"--init {error}") from error
-    if not isinstance(before, type(model)):
-        raise InputError(
-            f"--init {source}: is a {type(before).__name__}, not a {type(model).__name__}"
-        )
-    free = {"classes", "names", "sample_rate", "iterations"}
-    old, new = asdict(before.config), asdict(model.config)
-    differing = sorted(name for name in old.keys() - free if old[name] != new[name])
-    if differing:
-        listed = ", ".join(
-            f"--{name.replace('_', '-')} is {old[name]} there and {new[name]} here"
-            for name in differing
-        )
-        raise InputError(f"--init {source}: {listed}; give the same")
-    weights = before.state_dict()
-    if before.classes != model.classes:
-        own, shared = model.state_dict(), model.latent_dim
-        project = own["generator.project.weight"].clone()
-        project[:, :shared] = weights["generator.project.weight"][:, :shared]
-        weights["generator.project.weight"] = project
-        for name in ("discriminator.score.weight", "discriminator.score.bias"):
-            weights[name] = torch.cat([weights[name][:1], own[name][1:]])
-    model.load_state_dict(weights)
-
-
-def initialise(model: AudioGAN) -> None:
-    """Weights that keep signals at their size from layer to layer (He et al. 2015)."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
-            inputs = layer.in_channels * prod(layer.kernel_size)
-            if layer.transposed:
-                inputs //= prod(layer.stride)  # an output of a transposed one sees but a part
-            nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5)
-        elif isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
-    # What goes into the last tanh is to stay where it is not flat.
-    *_, last = (
-        layer
-        for layer in model.generator.modules()
-        if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d)
-    )
-    with torch.no_grad():
-        last.weight *= 0.2
-
-
-def set_levels(model: SpecGAN, waveforms: Iterable[Tensor]) -> None:
-    """Set the mean and deviation of each band to those of clips.
-
-    Args:
-        model: Whose.
-        waveforms: Batches of clips (count, channels, num_samples), of which one is in memory.
-
-    """
-    count = 0
-    total, squares = (torch.zeros(model.config.size, dtype=torch.double) for _ in range(2))
-    for part in waveforms:
-        levels = model.levels(part).double().flatten(0, 2)
-        count += len(levels)
-        total += levels.sum(0)
-        squares += levels.square().sum(0)
-    mean = total / count
-    model.mean.copy_(mean)
-    model.deviation.copy_((squares / count - mean.square()).clamp_min(1e-6).sqrt())

@@ -131,11 +131,6 @@ def mean_image(images: Tensor) -> Tensor:
     return images.float().sum(1) / (255 * images.shape[1])
 
 
-def spread_of(images: Tensor) -> Tensor:
-    """The mean over pixels of their standard deviation among images (count, 28, 28)."""
-    return images.std(0, correction=0).mean()
-
-
 def preview_of(model: Drawer, sounds: Sounds) -> Tensor:
     """A picture with two recordings a row: each one's expected image, then four samples."""
     recordings = torch.arange(_PREVIEW_RECORDINGS) * sounds.count // _PREVIEW_RECORDINGS

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from audiate.datasets.pairs import Pairs
 from audiate.losses import bernoulli_nll, discriminator_loss, gaussian_kl, non_saturating_loss
+from audiate.metrics import spread_of
 from audiate.models import VAEGAN, Posterior
 from audiate.training.recipes import VAEGANRecipe
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Phase, Shard, Task
-from audiate.training.tasks.inputs import Batches, mean_image, preview_of, spread_of, to_unit
+from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
 
 _IMAGES_OF_MEAN = 16
 _IGNORED_KL = 0.3  # nats; to tell ten digits apart takes ln 10 = 2.3
