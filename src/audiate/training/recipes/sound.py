@@ -159,6 +159,58 @@ class SpecGANRecipe(AudioGANRecipe):
         check_range("--iterations", self.iterations, 1, 10_000)
 
 
+@dataclass(frozen=True)
+class InverseMappingRecipe:
+    """An encoder from sound to the latent of a generator."""
+
+    generator: str = "specgan-digits"
+    """Whose latents: a shipped model's name, a run's or a model's folder, or a Hugging Face hub
+    id. For a generator of your own, see docs/inversion.md."""
+    judge: str = "digits-resnet18"
+    """The judge of spoken digits, in whose activations sounds are compared."""
+    blocks: str = "block1+block2+block3+block4+block5+block6+block7+block8"
+    """Where its activations are read: stem and block1 to block8, with + between them."""
+    steps: int = 2_000
+    """Pairs of updates: one on real clips, one on synthesised ones."""
+    batch_size: int = 32
+    """Clips of each."""
+    learning_rate: float = 1e-3
+    """Adam's; the peak, with one-cycle."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Of the learning rate."""
+    perceptual_weight: float = 1.0
+    """Of the distance in the judge's activations; 0: no judge is needed."""
+    level_weight: float = 0.0
+    """Of the distance of levels in decibels at several resolutions, which needs no judge."""
+    spectrogram: Literal["log", "real"] = "log"
+    """What the encoder sees: log for levels in decibels, real for the real part, as published."""
+    data: str = "speech_commands+fsdd"
+    """Real clips: data sets of spoken digits, with + between them, or a folder of sounds."""
+    preview_every: int = 200
+    """Steps between previews, alarms, and copies of the last good model."""
+    seed: int = 0
+    """Of initial weights, order and latents."""
+
+    def __post_init__(self) -> None:
+        check_range("--steps", self.steps, 1, ENDLESS)
+        check_common(self.batch_size, self.learning_rate, self.seed)
+        check_range("--perceptual-weight", self.perceptual_weight, 0, ENDLESS)
+        check_range("--level-weight", self.level_weight, 0, ENDLESS)
+        check_range("--preview-every", self.preview_every, 1, ENDLESS)
+        if not self.data:
+            raise InputError("--data: is empty; name data sets of spoken digits, or a folder")
+
+
+INVERSE_MAPPING_PAPER = InverseMappingRecipe(
+    steps=72_750,  # 250 epochs of 18,620 clips
+    batch_size=64,
+    schedule="constant",
+    spectrogram="real",
+    data="speech_commands",
+)
+"""Keyes et al. 2020, section 4.1."""
+
+
 _PAPER: dict[str, Any] = {
     "steps": 200_000,
     "learning_rate": 1e-4,

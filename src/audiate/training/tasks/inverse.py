@@ -1,0 +1,159 @@
+"""Training an encoder from sound to the latent of a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from audiate.datasets.sounds import SoundSet
+from audiate.errors import InputError
+from audiate.inversion.objectives import LevelTerm, Objective, PerceptualTerm, Term
+from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.models.generator import generate
+from audiate.models.inverse import InverseMappingConfig, fingerprint
+from audiate.pictures import grid
+from audiate.spectra import Spectrogram
+from audiate.training.batches import EvenOrder
+from audiate.training.recipes import InverseMappingRecipe
+from audiate.training.schedules import one_cycle
+from audiate.training.seeds import generator as seeded
+from audiate.training.task import Heard, Phase, Shard, Task
+
+PEAK = 0.9
+_SHOWN = 8
+_DEAF_SPREAD = 0.05  # of the deviation of the prior's latents
+
+
+class InverseMappingTask(Task):
+    """Keyes et al. 2020, section 4.1: a batch of real clips, then one of synthesised clips.
+
+    Of real clips only the sound given back can be compared; of synthesised ones the latent as
+    well. Where no gradients flow through the generator, only the latent is.
+    """
+
+    model: InverseMapping
+
+    def __init__(
+        self,
+        recipe: InverseMappingRecipe,
+        generator: Generator,
+        judge: DigitClassifier | None,
+        sounds: SoundSet,
+        device: torch.device,
+        shard: Shard,
+    ) -> None:
+        """Set it up; ``generator`` and ``judge`` are left as they are.
+
+        Raises:
+            InputError: There are fewer clips in a batch than processes.
+
+        """
+        if recipe.batch_size < shard.world_size:
+            raise InputError(
+                f"--batch-size {recipe.batch_size}: too few for {shard.world_size} processes"
+            )
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._sounds, self._generator = recipe, sounds, generator
+        self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
+        for frozen in (generator, judge):
+            if isinstance(frozen, nn.Module):
+                frozen.to(device).eval().requires_grad_(False)
+        model = InverseMapping(
+            InverseMappingConfig(
+                latent_dim=generator.latent_dim,
+                sample_rate=generator.sample_rate,
+                num_samples=generator.num_samples,
+                channels=generator.channels,
+                spectrogram=recipe.spectrogram,
+                generator=recipe.generator,
+                fingerprint=fingerprint(generator),
+            )
+        ).to(device)
+        terms: dict[str, tuple[float, Term]] = {}
+        if recipe.perceptual_weight and judge is not None:
+            blocks = recipe.blocks.split("+")
+            terms["perceptual"] = (recipe.perceptual_weight, PerceptualTerm(judge, blocks))
+        if recipe.level_weight:
+            terms["levels"] = (recipe.level_weight, LevelTerm())
+        self._terms = terms if generator.differentiable else {}
+        optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.steps,
+            steps_per_epoch=min(recipe.preview_every, recipe.steps),
+            model=model,
+            modules={"encoder": model},
+            optimizers={"encoder": optimizer},
+            shard=shard,
+        )
+        z = generator.sample_latent(64, generator=seeded(recipe.seed, 1))
+        self._scale = z.std().item()
+        with torch.no_grad():
+            drawn = generate(generator, z[: _SHOWN // 2])
+        real = EvenOrder(sounds.labels, sounds.sources, _SHOWN // 2, recipe.seed).batch(0)
+        self._shown = torch.cat([self._real(real).to(drawn), drawn])
+
+    def phases(self, step: int) -> Sequence[Phase]:
+        """An update for each batch."""
+        rate = self._recipe.learning_rate
+        if self._recipe.schedule == "one-cycle":
+            rate = one_cycle(step, self.steps, rate, warmup=0.05)
+        heard = {name: weight for name, (weight, _) in self._terms.items()}
+        real = {f"real_{name}": weight for name, weight in heard.items()}
+        phases = [Phase("encoder", self._synthesised_losses, {"latent": 1.0, **heard}, rate)]
+        if real:
+            phases.insert(0, Phase("encoder", lambda: self._real_losses(step), real, rate))
+        return phases
+
+    def _real_losses(self, step: int) -> Mapping[str, Tensor]:
+        index = self.shard.take(self._order.batch(step))
+        target = self._real(index).to(self.device)
+        losses = self._compared(self.model(target).float(), target)
+        return {f"real_{name}": loss for name, loss in losses.items()}
+
+    def _synthesised_losses(self) -> Mapping[str, Tensor]:
+        share = -(-self._recipe.batch_size // self.shard.world_size)
+        z = self._generator.sample_latent(share)
+        with torch.no_grad():
+            target = generate(self._generator, z).float()
+        found = self.model(target).float()
+        return {"latent": (found - z).square().mean(), **self._compared(found, target)}
+
+    def _compared(self, latent: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """How far what latents give is from the target: the mean of each term."""
+        if not self._terms:
+            return {}
+        objective = Objective(self._terms)
+        with torch.no_grad():
+            wanted = objective.features(target)
+        found = objective.features(generate(self._generator, latent).float())
+        return {name: each.mean() for name, each in objective.distances(found, wanted).items()}
+
+    def _real(self, index: Tensor) -> Tensor:
+        waveforms = self._sounds.waveforms(index)
+        return waveforms * (PEAK / waveforms.abs().amax((1, 2), keepdim=True).clamp_min(1e-6))
+
+    def preview(self) -> Tensor:
+        """Spectrograms: four real clips, four synthesised; below each, what is given back."""
+        levels = Spectrogram()(torch.cat([self._shown, self._given_back()]).mean(1).cpu())
+        return grid(levels.transpose(1, 2).flip(1), _SHOWN)
+
+    def listen(self) -> Heard:
+        """The same clips, each followed by what is given back."""
+        pairs = torch.stack([self._shown, self._given_back()], 1).flatten(0, 1)
+        return Heard(pairs.transpose(0, 1).flatten(1).cpu(), self._generator.sample_rate)
+
+    def _given_back(self) -> Tensor:
+        return generate(self._generator, self.model(self._shown)).float()
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
+        """An encoder that does not listen."""
+        spread = self.model(self._shown).std(0).mean().item() / self._scale
+        if spread < _DEAF_SPREAD:
+            return (
+                f"deaf: latents of different clips differ {spread:.2f} times as much as the "
+                f"prior's, so the encoder does not listen. Lower --learning-rate"
+            )
+        return None
