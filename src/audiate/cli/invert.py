@@ -213,9 +213,8 @@ class Report:
         if not good:
             return f"0 clips inverted: see {self.path}"
         mean = sum(entry["ssim"] for entry in good) / len(good)
-        heard = [
-            e["digit_before"] == e["digit_after"] for e in good if e["digit_before"] is not None
-        ]
+        judged = [entry for entry in good if entry["digit_before"] is not None]
+        heard = [entry["digit_before"] == entry["digit_after"] for entry in judged]
         same = f", {100 * sum(heard) / len(heard):.0f} % say the same digit" if heard else ""
         return f"{done} clips inverted{before}: SSIM {mean:.3f}{same}; see {self.path}"
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from cmaes import CMA
-from scipy.optimize import OptimizeResult
+from scipy.optimize import Bounds, OptimizeResult
 from scipy.optimize import minimize as scipy_minimise
 from torch import Tensor
 
@@ -279,7 +279,8 @@ class GradientInverter:
             loss = losses(z, problem)
             (slope,) = torch.autograd.grad(loss.sum(), z)
             evals += 1
-            if loss.item() < least:
+            inside = self.box == "none" or np.abs(point).max() <= self.limit
+            if inside and loss.item() < least:
                 best, least = z.detach()[0], loss.item()
             return loss.item(), slope[0].double().cpu().numpy()
 
@@ -295,9 +296,7 @@ class GradientInverter:
                 point,
                 jac=True,
                 method="L-BFGS-B",
-                bounds=[(-self.limit, self.limit)] * len(point)
-                if self.box == "projected"
-                else None,
+                bounds=Bounds(-self.limit, self.limit) if self.box == "projected" else None,
                 callback=stop_outside if self.box == "clipped" else None,
                 options={
                     "maxiter": left,

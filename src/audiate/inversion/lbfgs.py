@@ -120,7 +120,8 @@ def minimise(
     state.loss, state.slope = _evaluate(objective, state, state.point)
     if not state.loss.isfinite().all():
         raise InputError("the loss at the start is not finite; check the target and the generator")
-    _remember(best, state, state.point, state.loss)
+    reach = torch.inf if box == "none" else limit
+    _remember(best, state, state.point, state.loss, reach)
     ended = state.slope.abs().amax(1) <= tolerance
     best.converged[state.number[ended]] = True
     state.keep((~ended & (state.iterations < max_iterations)).nonzero().squeeze(1))
@@ -132,7 +133,7 @@ def minimise(
         if box == "projected":
             trial = trial.clamp(-limit, limit)
         loss, slope = _evaluate(objective, state, trial)
-        _remember(best, state, trial, loss)
+        _remember(best, state, trial, loss, reach)
         accepted, low_enough = _judge(state, trial, loss, slope)
         given_up = state.trials >= _TRIALS
         accepted |= given_up & low_enough
@@ -162,10 +163,10 @@ def _evaluate(objective: Objective, state: _State, points: Tensor) -> tuple[Tens
     return losses.detach(), slopes
 
 
-def _remember(best: Minimum, state: _State, points: Tensor, losses: Tensor) -> None:
-    """Keep the best point that was met, and count."""
+def _remember(best: Minimum, state: _State, points: Tensor, losses: Tensor, reach: float) -> None:
+    """Keep the best point that was met within the box, and count."""
     rows = state.number
-    better = losses < best.loss[rows]
+    better = (losses < best.loss[rows]) & (points.detach().abs() <= reach).all(1)
     best.point[rows[better]] = points[better].detach()
     best.loss[rows[better]] = losses[better]
     best.num_evals[rows] = state.evals
@@ -223,7 +224,7 @@ def _clip(
     state.point = torch.where(outside, limit * (2 * random - 1), state.point)
     loss, slope = _evaluate(objective, state, state.point)
     state.evals -= (~rows).long()
-    _remember(best, state, state.point, loss)
+    _remember(best, state, state.point, loss, limit)
     state.loss = torch.where(rows, loss, state.loss)
     state.slope = torch.where(rows.unsqueeze(1), slope, state.slope)
     state.weights[rows] = 0

@@ -57,8 +57,7 @@ class SpectrogramTerm(Term):
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """(batch,)."""
-        difference = (output[0] - target[0]).abs().mean((1, 2))
-        return difference
+        return (output[0] - target[0]).abs().mean((1, 2))
 
 
 class LevelTerm(Term):

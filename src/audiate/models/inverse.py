@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiate.errors import InputError, check_range
 from audiate.models.generator import Generator, generate
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import ResNet18
-from audiate.spectra import Spectrogram, SpectrogramKind
+from audiate.spectra import MelSpectrogram, Spectrogram
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class InverseMappingConfig:
         sample_rate: In Hz.
         num_samples: Samples of a clip.
         channels: 1 for mono, 2 for stereo, of which it hears the mean.
-        spectrogram: ``log`` for levels in decibels, ``real`` for the paper's real part.
+        spectrogram: ``mel``: 64 frames of 64 mel bands. ``real``: the paper's real part, 128
+            frames of 129 bins for a clip of 16,384 samples. ``log``: the levels of those.
         generator: The name of the generator that it inverts, for people.
         fingerprint: Power of a few of that generator's clips, to know it by.
 
@@ -36,7 +37,7 @@ class InverseMappingConfig:
     sample_rate: int = 16_000
     num_samples: int = 16_384
     channels: int = 1
-    spectrogram: SpectrogramKind = "log"
+    spectrogram: Literal["mel", "log", "real"] = "mel"
     generator: str = ""
     fingerprint: tuple[float, ...] = ()
 
@@ -45,8 +46,8 @@ class InverseMappingConfig:
         check_range("sample_rate", self.sample_rate, 100, 10**7)
         check_range("num_samples", self.num_samples, 256, 10**7)
         check_range("channels", self.channels, 1, 10**3)
-        if self.spectrogram not in ("log", "real"):
-            raise InputError(f"spectrogram {self.spectrogram!r}: give log or real")
+        if self.spectrogram not in ("mel", "log", "real"):
+            raise InputError(f"spectrogram {self.spectrogram!r}: give mel, log or real")
 
 
 class InverseMapping(PretrainedModel):
@@ -63,8 +64,14 @@ class InverseMapping(PretrainedModel):
         config = config or InverseMappingConfig()
         super().__init__(config)
         self.config: InverseMappingConfig = config
-        self.spectrogram = Spectrogram(config.spectrogram)
+        self.spectrogram: nn.Module = (
+            MelSpectrogram(config.sample_rate, config.num_samples)
+            if config.spectrogram == "mel"
+            else Spectrogram(config.spectrogram)
+        )
         self.network = ResNet18(config.latent_dim)
+        with torch.no_grad():
+            self.network.head.weight *= 0.1  # begins near the middle of the prior
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Latents (batch, latent_dim) of waveforms (batch, channels, num_samples)."""

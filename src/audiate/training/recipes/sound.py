@@ -172,7 +172,7 @@ class InverseMappingRecipe:
     """Where its activations are read: stem and block1 to block8, with + between them."""
     steps: int = 2_000
     """Pairs of updates: one on real clips, one on synthesised ones."""
-    batch_size: int = 32
+    batch_size: int = 64
     """Clips of each."""
     learning_rate: float = 1e-3
     """Adam's; the peak, with one-cycle."""
@@ -180,10 +180,13 @@ class InverseMappingRecipe:
     """Of the learning rate."""
     perceptual_weight: float = 1.0
     """Of the distance in the judge's activations; 0: no judge is needed."""
-    level_weight: float = 0.0
-    """Of the distance of levels in decibels at several resolutions, which needs no judge."""
-    spectrogram: Literal["log", "real"] = "log"
-    """What the encoder sees: log for levels in decibels, real for the real part, as published."""
+    perceptual_every: int = 4
+    """Steps between those on which it is taken, which then counts so much the more."""
+    level_weight: float = 4.0
+    """Of the distance of levels at each time and frequency, which needs no judge."""
+    spectrogram: Literal["mel", "log", "real"] = "mel"
+    """What the encoder sees. mel: 64 mel bands in 64 frames, the quickest. real: the real part of
+    the 128x129 spectrogram, as published. log: its levels in decibels."""
     data: str = "speech_commands+fsdd"
     """Real clips: data sets of spoken digits, with + between them, or a folder of sounds."""
     preview_every: int = 200
@@ -195,6 +198,7 @@ class InverseMappingRecipe:
         check_range("--steps", self.steps, 1, ENDLESS)
         check_common(self.batch_size, self.learning_rate, self.seed)
         check_range("--perceptual-weight", self.perceptual_weight, 0, ENDLESS)
+        check_range("--perceptual-every", self.perceptual_every, 1, 10_000)
         check_range("--level-weight", self.level_weight, 0, ENDLESS)
         check_range("--preview-every", self.preview_every, 1, ENDLESS)
         if not self.data:
@@ -205,6 +209,8 @@ INVERSE_MAPPING_PAPER = InverseMappingRecipe(
     steps=72_750,  # 250 epochs of 18,620 clips
     batch_size=64,
     schedule="constant",
+    perceptual_every=1,
+    level_weight=0.0,
     spectrogram="real",
     data="speech_commands",
 )

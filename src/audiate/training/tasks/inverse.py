@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.inversion.objectives import LevelTerm, Objective, PerceptualTerm, Term
-from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
+from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN
 from audiate.models.generator import generate
 from audiate.models.inverse import InverseMappingConfig, fingerprint
 from audiate.pictures import grid
@@ -71,13 +71,9 @@ class InverseMappingTask(Task):
                 fingerprint=fingerprint(generator),
             )
         ).to(device)
-        terms: dict[str, tuple[float, Term]] = {}
-        if recipe.perceptual_weight and judge is not None:
-            blocks = recipe.blocks.split("+")
-            terms["perceptual"] = (recipe.perceptual_weight, PerceptualTerm(judge, blocks))
-        if recipe.level_weight:
-            terms["levels"] = (recipe.level_weight, LevelTerm())
-        self._terms = terms if generator.differentiable else {}
+        self._perceptual: Term | None = None
+        if judge is not None:
+            self._perceptual = PerceptualTerm(judge, recipe.blocks.split("+"))
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
         super().__init__(
             seed=recipe.seed,
@@ -100,36 +96,65 @@ class InverseMappingTask(Task):
         rate = self._recipe.learning_rate
         if self._recipe.schedule == "one-cycle":
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
-        heard = {name: weight for name, (weight, _) in self._terms.items()}
-        real = {f"real_{name}": weight for name, weight in heard.items()}
-        phases = [Phase("encoder", self._synthesised_losses, {"latent": 1.0, **heard}, rate)]
+        weights = self._weights(step)
+        real = {f"real_{name}": weight for name, weight in weights.items()}
+        phases = [
+            Phase(
+                "encoder",
+                lambda: self._synthesised_losses(weights.keys()),
+                {"latent": 1.0, **weights},
+                rate,
+            )
+        ]
         if real:
-            phases.insert(0, Phase("encoder", lambda: self._real_losses(step), real, rate))
+            before = Phase("encoder", lambda: self._real_losses(step, weights.keys()), real, rate)
+            phases.insert(0, before)
         return phases
 
-    def _real_losses(self, step: int) -> Mapping[str, Tensor]:
+    def _weights(self, step: int) -> dict[str, float]:
+        """Of what is compared of sounds at this step."""
+        recipe = self._recipe
+        weights: dict[str, float] = {}
+        if not self._generator.differentiable:
+            return weights
+        if recipe.level_weight:
+            weights["levels"] = recipe.level_weight
+        if self._perceptual is not None and step % recipe.perceptual_every == 0:
+            weights["perceptual"] = recipe.perceptual_weight * recipe.perceptual_every
+        return weights
+
+    def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
         index = self.shard.take(self._order.batch(step))
         target = self._real(index).to(self.device)
-        losses = self._compared(self.model(target).float(), target)
+        losses = self._compared(self.model(target).float(), target, names)
         return {f"real_{name}": loss for name, loss in losses.items()}
 
-    def _synthesised_losses(self) -> Mapping[str, Tensor]:
+    def _synthesised_losses(self, names: Collection[str]) -> Mapping[str, Tensor]:
         share = -(-self._recipe.batch_size // self.shard.world_size)
         z = self._generator.sample_latent(share)
         with torch.no_grad():
             target = generate(self._generator, z).float()
         found = self.model(target).float()
-        return {"latent": (found - z).square().mean(), **self._compared(found, target)}
+        return {"latent": (found - z).square().mean(), **self._compared(found, target, names)}
 
-    def _compared(self, latent: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """How far what latents give is from the target: the mean of each term."""
-        if not self._terms:
-            return {}
-        objective = Objective(self._terms)
-        with torch.no_grad():
-            wanted = objective.features(target)
-        found = objective.features(generate(self._generator, latent).float())
-        return {name: each.mean() for name, each in objective.distances(found, wanted).items()}
+    def _compared(
+        self, latent: Tensor, target: Tensor, names: Collection[str]
+    ) -> dict[str, Tensor]:
+        """How far what latents give is from the target."""
+        generator, losses = self._generator, {}
+        if isinstance(generator, SpecGAN):
+            drawn = generator.generator(latent)
+            if "levels" in names:
+                # What its networks make can be compared without finding phases, the slow part.
+                losses["levels"] = (drawn.float() - generator.analyse(target)).abs().mean()
+            output = generator.synthesise(drawn) if "perceptual" in names else None
+        else:
+            output = generate(generator, latent).float() if names else None
+            if output is not None and "levels" in names:
+                losses["levels"] = _distance(LevelTerm(), output, target)
+        if output is not None and self._perceptual is not None and "perceptual" in names:
+            losses["perceptual"] = _distance(self._perceptual, output, target)
+        return losses
 
     def _real(self, index: Tensor) -> Tensor:
         waveforms = self._sounds.waveforms(index)
@@ -157,3 +182,9 @@ class InverseMappingTask(Task):
                 f"prior's, so the encoder does not listen. Lower --learning-rate"
             )
         return None
+
+
+def _distance(term: Term, output: Tensor, target: Tensor) -> Tensor:
+    with torch.no_grad():
+        wanted = term.features(target)
+    return term.distance(term.features(output), wanted).mean()
