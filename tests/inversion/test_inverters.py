@@ -185,7 +185,7 @@ class TestBudgets:
 class TestBadInput:
     def test_no_gradients(self, generator: WrappedGenerator) -> None:
         generator.differentiable = False
-        with pytest.raises(InputError, match="only runs forward.*--method"):
+        with pytest.raises(InputError, match=r"only runs forward.*--method"):
             GradientInverter(generator)
 
     @pytest.mark.parametrize("shape", [(2, 2048), (2, 1, 2049), (2, 2, 2048), (0, 1, 2048)])
@@ -208,7 +208,7 @@ class TestBadInput:
             GradientInverter(generator)(target, torch.zeros(2, 7))
 
     def test_no_encoder(self, generator: WrappedGenerator) -> None:
-        with pytest.raises(InputError, match="no encoder is shipped for this generator.*train"):
+        with pytest.raises(InputError, match=r"no encoder is shipped for this generator.*train"):
             inverter(generator)
 
     def test_no_such_method(self, generator: WrappedGenerator) -> None:

@@ -1,0 +1,187 @@
+"""Training an encoder from sound to latent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import write_tone
+from torch import Tensor
+
+from audiate.datasets.sounds import SoundSet
+from audiate.errors import InputError
+from audiate.inversion import EncoderInverter, find_encoder, inverter
+from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN, SpecGANConfig
+from audiate.models.inverse import InverseMappingConfig
+from audiate.models.wrap import WrappedGenerator, wrap
+from audiate.training.encoders import train_encoder
+from audiate.training.launch import launch
+from audiate.training.loop import update
+from audiate.training.recipes import INVERSE_MAPPING_PAPER, InverseMappingRecipe
+from audiate.training.task import Shard
+from audiate.training.tasks.inverse import InverseMappingTask
+
+CPU = torch.device("cpu")
+
+
+def tone(z: Tensor) -> Tensor:
+    """A tone whose pitch and decay are the latent: two numbers, and not about speech."""
+    time = torch.arange(2048) / 8000
+    decay = torch.exp(-time * 30 * torch.exp(z[:, 1:]))
+    return 0.9 * decay * torch.sin(2 * torch.pi * 600 * torch.exp(0.7 * z[:, :1]) * time)
+
+
+def tones(**settings: Any) -> WrappedGenerator:
+    return wrap(tone, **{"latent_dim": 2, "sample_rate": 8000, **settings})
+
+
+def small_specgan() -> SpecGAN:
+    torch.manual_seed(0)
+    config = SpecGANConfig(
+        dim=1, size=64, num_samples=4096, frame_length=256, bands="mel", iterations=2
+    )
+    return SpecGAN(config).eval()
+
+
+def sounds_of(generator: Generator, count: int = 16) -> SoundSet:
+    with torch.no_grad():
+        waveforms = generator(generator.sample_latent(count))
+    labels = torch.zeros(count, dtype=torch.int64)
+    samples = (waveforms * 32767).to(torch.int16)
+    return SoundSet(samples, labels, labels, ("",), generator.sample_rate)
+
+
+SMALL = InverseMappingRecipe(
+    steps=4, batch_size=4, perceptual_weight=0, preview_every=2, learning_rate=1e-3
+)
+
+
+def task_of(
+    generator: Generator, recipe: InverseMappingRecipe, judge: DigitClassifier | None = None
+) -> InverseMappingTask:
+    return InverseMappingTask(recipe, generator, judge, sounds_of(generator), CPU, Shard())
+
+
+def run(task: InverseMappingTask) -> list[dict[str, Tensor]]:
+    fabric = launch("cpu", "float32")
+    losses = []
+    for step in range(task.steps):
+        torch.manual_seed(step)
+        task.model.train()
+        losses.append({})
+        for phase in task.phases(step):
+            losses[-1] |= update(fabric, task, phase)
+    task.model.eval()
+    return losses
+
+
+class TestTheTask:
+    def test_the_papers_recipe(self) -> None:
+        recipe = INVERSE_MAPPING_PAPER
+        assert (recipe.learning_rate, recipe.schedule, recipe.batch_size) == (1e-3, "constant", 64)
+        assert recipe.blocks == "+".join(f"block{number}" for number in range(1, 9))
+        assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
+
+    def test_size_of_the_network(self) -> None:
+        assert InverseMapping().num_parameters() == 11_221_540
+
+    def test_a_step_is_a_batch_of_real_clips_then_one_of_synthesised(self) -> None:
+        judge = DigitClassifier().eval()
+        recipe = replace(SMALL, perceptual_weight=2.0, perceptual_every=3, level_weight=0.5)
+        task = task_of(small_specgan(), recipe, judge)
+        real, synthesised = task.phases(0)
+        assert real.weights == {"real_levels": 0.5, "real_perceptual": 6.0}
+        assert synthesised.weights == {"latent": 1.0, "levels": 0.5, "perceptual": 6.0}
+        real, synthesised = task.phases(1)
+        assert real.weights == {"real_levels": 0.5}
+        losses = run(replace_steps(task, 2))
+        assert losses[0].keys() == {
+            "real_levels", "real_perceptual", "latent", "levels", "perceptual",
+        }  # fmt: skip
+        assert all(value.isfinite() for step in losses for value in step.values())
+
+    def test_generator_and_judge_stay_as_they_are(self) -> None:
+        generator, judge = small_specgan(), DigitClassifier().eval()
+        before = [p.clone() for p in (*generator.parameters(), *judge.parameters())]
+        run(task_of(generator, replace(SMALL, perceptual_weight=1.0), judge))
+        after = [*generator.parameters(), *judge.parameters()]
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        assert not any(p.requires_grad for p in after)
+
+    def test_without_gradients_the_latent_alone_is_learnt(self) -> None:
+        generator = tones()
+        generator.differentiable = False
+        task = task_of(generator, SMALL)
+        (phase,) = task.phases(0)
+        assert phase.weights == {"latent": 1.0}
+
+    def test_it_shows_and_sounds(self) -> None:
+        task = task_of(small_specgan(), SMALL)
+        task.model.eval()
+        picture, heard = task.preview(), task.listen()
+        assert picture.shape == (2 * 129, 8 * 32)
+        assert heard.waveform.shape == (1, 16 * 4096)
+
+    def test_an_encoder_that_does_not_listen_is_reported(self) -> None:
+        task = task_of(tones(), SMALL)
+        with torch.no_grad():
+            task.model.network.head.weight.zero_()
+        task.model.eval()
+        alarm = task.diagnose({})
+        assert alarm is not None
+        assert alarm.startswith("deaf: latents of different clips differ 0.00 times")
+
+
+def replace_steps(task: InverseMappingTask, steps: int) -> InverseMappingTask:
+    task.steps = steps
+    return task
+
+
+class TestAnyGenerator:
+    def test_learns_a_generator_that_is_not_ours(self, tmp_path: Path) -> None:
+        for number in range(6):
+            write_tone(tmp_path / "real" / f"{number}.wav", hertz=400 + 100 * number, seconds=0.25)
+        generator = tones()
+        settings: dict[str, Any] = {
+            "data": str(tmp_path / "real"),
+            "steps": 50,
+            "batch_size": 12,
+            "perceptual_weight": 0.0,
+            "preview_every": 50,
+        }
+        encoder = train_encoder(generator, tmp_path / "run", quiet=True, **settings)
+        z = generator.sample_latent(32, generator=torch.Generator().manual_seed(9))
+        target = generator(z)
+        found = EncoderInverter(generator, encoder)(target).latent
+        assert (found - z).square().mean() < 0.8 * z.square().mean()
+        # The run's folder is all that others need.
+        look, both = (
+            inverter(generator, method, encoder=str(tmp_path / "run"))(target[:4])
+            for method in ("encoder", "hybrid")
+        )
+        torch.testing.assert_close(look.latent, found[:4])
+        assert (both.loss <= look.loss).all()
+        assert both.loss.sum() < 0.9 * look.loss.sum()
+        with pytest.raises(InputError, match="holds a run already"):
+            train_encoder(generator, tmp_path / "run", quiet=True, **settings)
+
+    def test_an_encoder_of_another_generator_is_refused(self, tmp_path: Path) -> None:
+        generator = tones()
+        folder = InverseMapping(
+            InverseMappingConfig(latent_dim=2, num_samples=2048, fingerprint=(1.0, 2.0, 3.0, 4.0))
+        ).save_pretrained(tmp_path / "encoder")
+        with pytest.raises(InputError, match="was trained for another generator"):
+            find_encoder(generator, str(folder))
+        with pytest.raises(InputError, match="is no encoder"):
+            find_encoder(generator, "vae-fsdd")
+
+    def test_bad_settings(self) -> None:
+        with pytest.raises(InputError, match="--level-weight"):
+            InverseMappingRecipe(level_weight=-1)
+        with pytest.raises(InputError, match="--data: is empty"):
+            InverseMappingRecipe(data="")
+        with pytest.raises(InputError, match="blocks block12"):
+            task_of(small_specgan(), replace(SMALL, blocks="block12"), DigitClassifier())
