@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         WaveGAN,
     )
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
+    from audiate.training.encoders import train_encoder
 
 _HOME = {
     "DigitClassifier": "audiate.models",
@@ -38,6 +39,7 @@ _HOME = {
     "inverter": "audiate.inversion",
     "load": "audiate.hub",
     "load_audio": "audiate.audio",
+    "train_encoder": "audiate.training.encoders",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
     "wrap_torchscript": "audiate.models.wrap",
@@ -59,6 +61,7 @@ __all__ = [
     "inverter",
     "load",
     "load_audio",
+    "train_encoder",
     "wrap",
     "wrap_onnx",
     "wrap_torchscript",

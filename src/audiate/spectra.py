@@ -137,7 +137,14 @@ class Transform(nn.Module):
             length=self.num_samples,
         )
 
-    def griffin_lim(self, magnitudes: Tensor, iterations: int, momentum: float = 0.99) -> Tensor:
+    def griffin_lim(
+        self,
+        magnitudes: Tensor,
+        iterations: int,
+        momentum: float = 0.99,
+        *,
+        through_phases: bool = True,
+    ) -> Tensor:
         """Waveforms (batch, num_samples) whose spectra have nearly these magnitudes.
 
         Griffin and Lim 1984; with momentum, Perraudin et al. 2013. It begins with the same phases
@@ -149,8 +156,15 @@ class Transform(nn.Module):
             magnitudes: (batch, bins, frames), at least 0.
             iterations: How often the phases are brought nearer to those of a sound.
             momentum: 0 for the original algorithm.
+            through_phases: Whether gradients know that phases depend on magnitudes. Without, they
+                are cheaper and smaller, and right for what is deaf to phases.
 
         """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and through_phases):
+            phases = self._phases(magnitudes, iterations, momentum)
+        return self.inverse(magnitudes * phases)
+
+    def _phases(self, magnitudes: Tensor, iterations: int, momentum: float) -> Tensor:
         phases = self.phases.expand_as(magnitudes)
         before = torch.zeros_like(phases)
         for _ in range(iterations):
@@ -160,4 +174,4 @@ class Transform(nn.Module):
             # Not sgn: its derivative at 0 is infinite, and silence is common.
             size = (ahead.real.square() + ahead.imag.square() + 1e-16).sqrt()
             phases = ahead / size
-        return self.inverse(magnitudes * phases)
+        return phases

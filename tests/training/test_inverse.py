@@ -93,13 +93,13 @@ class TestTheTask:
         recipe = replace(SMALL, perceptual_weight=2.0, perceptual_every=3, level_weight=0.5)
         task = task_of(small_specgan(), recipe, judge)
         real, synthesised = task.phases(0)
-        assert real.weights == {"real_levels": 0.5, "real_perceptual": 6.0}
+        assert real.weights == {"real_levels": 0.5, "real_perceptual": 6.0, "real_outside": 10.0}
         assert synthesised.weights == {"latent": 1.0, "levels": 0.5, "perceptual": 6.0}
         real, synthesised = task.phases(1)
-        assert real.weights == {"real_levels": 0.5}
+        assert real.weights == {"real_levels": 0.5, "real_outside": 10.0}
         losses = run(replace_steps(task, 2))
         assert losses[0].keys() == {
-            "real_levels", "real_perceptual", "latent", "levels", "perceptual",
+            "real_levels", "real_perceptual", "real_outside", "latent", "levels", "perceptual",
         }  # fmt: skip
         assert all(value.isfinite() for step in losses for value in step.values())
 

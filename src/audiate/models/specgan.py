@@ -164,13 +164,21 @@ class SpecGAN(AudioGAN):
         levels: Tensor = power.add(_FLOOR).log().transpose(1, 2)
         return levels.reshape(*waveforms.shape[:2], *levels.shape[1:])
 
-    def synthesise(self, seen: Tensor) -> Tensor:
-        """Waveforms (batch, channels, num_samples) in [-1, 1] of spectrograms."""
+    def synthesise(self, seen: Tensor, *, through_phases: bool = True) -> Tensor:
+        """Waveforms (batch, channels, num_samples) in [-1, 1] of spectrograms.
+
+        Args:
+            seen: As `analyse` gives them.
+            through_phases: As of `audiate.spectra.Transform.griffin_lim`.
+
+        """
         levels = seen.float() * _RANGE * self.deviation + self.mean
         power = (levels.flatten(0, 1).transpose(1, 2).exp() - _FLOOR).clamp_min(0)
         power = self._in_bins(power) * (self.transform.frame_length / 4) ** 2
         magnitudes = (power + 1e-20).sqrt()
-        waveforms = self.transform.griffin_lim(magnitudes, self.iterations)
+        waveforms = self.transform.griffin_lim(
+            magnitudes, self.iterations, through_phases=through_phases
+        )
         waveforms = waveforms.view(*seen.shape[:2], -1)
         # Other phases than the original's may add up to a higher peak.
         return waveforms / waveforms.abs().amax((1, 2), keepdim=True).clamp_min(1)

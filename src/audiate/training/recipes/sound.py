@@ -178,7 +178,7 @@ class InverseMappingRecipe:
     """Adam's; the peak, with one-cycle."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     """Of the learning rate."""
-    perceptual_weight: float = 1.0
+    perceptual_weight: float = 0.2
     """Of the distance in the judge's activations; 0: no judge is needed."""
     perceptual_every: int = 4
     """Steps between those on which it is taken, which then counts so much the more."""
@@ -209,6 +209,7 @@ INVERSE_MAPPING_PAPER = InverseMappingRecipe(
     steps=72_750,  # 250 epochs of 18,620 clips
     batch_size=64,
     schedule="constant",
+    perceptual_weight=1.0,
     perceptual_every=1,
     level_weight=0.0,
     spectrogram="real",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
+from audiate.inversion.inverters import latent_limit
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN
 from audiate.models.generator import generate
@@ -23,6 +24,7 @@ from audiate.training.task import Heard, Phase, Shard, Task
 
 PEAK = 0.9
 _SHOWN = 8
+_OUTSIDE_WEIGHT = 10.0
 _DEAF_SPREAD = 0.05  # of the deviation of the prior's latents
 
 
@@ -86,6 +88,7 @@ class InverseMappingTask(Task):
         )
         z = generator.sample_latent(64, generator=seeded(recipe.seed, 1))
         self._scale = z.std().item()
+        self._limit = latent_limit(generator)
         with torch.no_grad():
             drawn = generate(generator, z[: _SHOWN // 2])
         real = EvenOrder(sounds.labels, sounds.sources, _SHOWN // 2, recipe.seed).batch(0)
@@ -98,6 +101,8 @@ class InverseMappingTask(Task):
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
         weights = self._weights(step)
         real = {f"real_{name}": weight for name, weight in weights.items()}
+        if real:
+            real["real_outside"] = _OUTSIDE_WEIGHT
         phases = [
             Phase(
                 "encoder",
@@ -126,7 +131,10 @@ class InverseMappingTask(Task):
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
         index = self.shard.take(self._order.batch(step))
         target = self._real(index).to(self.device)
-        losses = self._compared(self.model(target).float(), target, names)
+        latent = self.model(target).float()
+        # Real sounds would have themselves said by latents that the generator has never met.
+        outside = (latent.abs() - self._limit).clamp_min(0).square().mean()
+        losses = {"outside": outside, **self._compared(latent, target, names)}
         return {f"real_{name}": loss for name, loss in losses.items()}
 
     def _synthesised_losses(self, names: Collection[str]) -> Mapping[str, Tensor]:
@@ -147,7 +155,9 @@ class InverseMappingTask(Task):
             if "levels" in names:
                 # What its networks make can be compared without finding phases, the slow part.
                 losses["levels"] = (drawn.float() - generator.analyse(target)).abs().mean()
-            output = generator.synthesise(drawn) if "perceptual" in names else None
+            output = None
+            if "perceptual" in names:
+                output = generator.synthesise(drawn, through_phases=False)
         else:
             output = generate(generator, latent).float() if names else None
             if output is not None and "levels" in names:

@@ -1,0 +1,238 @@
+"""`audiate invert` and `audiate compare`, as a user runs them, with small models."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import Command, write_tone
+
+from audiate.cli import main
+from audiate.cli.invert import parse_duration
+from audiate.errors import InputError
+from audiate.models import InverseMapping, SpecGAN, SpecGANConfig
+from audiate.models.inverse import InverseMappingConfig, fingerprint
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator in gan/, and in encoder/ an encoder that was never trained."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"num_samples": 4096, "latent_dim": 12}
+    gan = SpecGAN(
+        SpecGANConfig(dim=1, size=64, frame_length=256, bands="mel", iterations=2, **sizes)
+    )
+    gan.save_pretrained(folder / "gan")
+    config = InverseMappingConfig(fingerprint=fingerprint(gan.eval()), generator="gan", **sizes)
+    InverseMapping(config).save_pretrained(folder / "encoder")
+    return folder
+
+
+@pytest.fixture
+def flags(models: Path) -> list[str]:
+    return ["--generator", str(models / "gan"), "--encoder", str(models / "encoder")]
+
+
+def sounds(folder: Path) -> Path:
+    for number, seconds in enumerate((0.2, 0.1)):
+        write_tone(folder / f"tone{number}.wav", hertz=300 + 200 * number, seconds=seconds)
+    write_tone(folder / "more" / "tone0.flac", seconds=0.2, rate=16_000)
+    return folder
+
+
+class TestInvert:
+    def test_it_writes_what_it_says(
+        self, audiate: Command, flags: list[str], tmp_path: Path
+    ) -> None:
+        clips = sounds(tmp_path / "clips")
+        done = audiate("invert", clips, *flags, "--method", "encoder", "--out", "back")
+        assert done.returncode == 0, done.stderr
+        assert "3 clips inverted: SSIM" in done.stdout
+        written = {
+            p.relative_to(tmp_path / "back").as_posix() for p in (tmp_path / "back").rglob("*.*")
+        }
+        assert written == {
+            f"{stem}{end}"
+            for stem in ("tone0", "tone1", "more/tone0")
+            for end in (".wav", ".npy", ".png")
+        } | {"report.json"}
+        report = json.loads((tmp_path / "back" / "report.json").read_text())
+        entry = report["clips"]["more/tone0"]
+        assert entry.keys() == {
+            "source", "modified", "loss", "mse", "ssim", "log_spectral_distance",
+            "digit_before", "digit_after", "evaluations", "seconds",
+        }  # fmt: skip
+        gan = SpecGAN.from_pretrained(flags[1])
+        latent = torch.from_numpy(np.load(tmp_path / "back" / "more" / "tone0.npy"))
+        samples, rate = soundfile.read(tmp_path / "back" / "more" / "tone0.wav")
+        assert rate == gan.sample_rate
+        with torch.no_grad():
+            np.testing.assert_allclose(samples, gan(latent[None])[0, 0], atol=1e-4)
+
+    def test_it_goes_on_where_it_stopped(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clips, out = sounds(tmp_path / "clips"), tmp_path / "back"
+        command = ["invert", *flags, "--method", "encoder", "--out", str(out), "--judge", "none"]
+        assert main([*command, str(clips / "tone0.wav")]) == 0
+        first = (out / "tone0.wav").stat().st_mtime_ns
+        assert main([*command, str(clips / "tone0.wav"), str(clips / "tone1.wav")]) == 0
+        assert "1 clips inverted (1 were there already)" in capsys.readouterr().out
+        assert (out / "tone0.wav").stat().st_mtime_ns == first
+        write_tone(clips / "tone0.wav", hertz=700)  # another sound by that name
+        assert main([*command, str(clips / "tone0.wav")]) == 0
+        assert (out / "tone0.wav").stat().st_mtime_ns != first
+
+    def test_other_settings_need_another_folder(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "back")]
+        assert main([*command, "--method", "encoder"]) == 0
+        assert main([*command, "--budget", "50ms"]) == 2
+        assert "holds an inversion with another --budget, --method" in capsys.readouterr().err
+        (tmp_path / "back" / "report.json").write_text("{")
+        assert main([*command, "--method", "encoder"]) == 2
+        assert "report.json: damaged" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("method", ["gradient", "hybrid"])
+    def test_methods(self, models: Path, flags: list[str], tmp_path: Path, method: str) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        found = {}
+        for name in ("encoder", method):
+            command = ["invert", str(clip), *flags, "--method", name, "--judge", "none"]
+            assert main([*command, "--out", str(tmp_path / name)]) == 0
+            found[name] = json.loads((tmp_path / name / "report.json").read_text())["clips"]["tone"]
+        assert found[method]["loss"] < found["encoder"]["loss"]
+        assert found[method]["evaluations"] > 10
+
+    def test_a_budget(self, flags: list[str], tmp_path: Path) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "out")]
+        assert main([*command, "--budget", "300ms"]) == 0
+        entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["tone"]
+        assert entry["evaluations"] > 1
+        assert entry["seconds"] < 1
+
+    def test_bad_clips_are_named_and_the_others_inverted(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clips = tmp_path / "clips"
+        write_tone(clips / "good.wav")
+        write_tone(clips / "long.wav", seconds=1.5)
+        soundfile.write(clips / "silent.wav", np.zeros(4000), 8000)
+        (clips / "text.wav").write_text("no sound")
+        out = tmp_path / "out"
+        command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
+        assert main([*command, "--out", str(out)]) == 2
+        captured = capsys.readouterr()
+        assert "silent.wav: is silent" in captured.err
+        assert "text.wav: cannot be read as sound" in captured.err
+        assert "long.wav: lasts 1.50 s, and the generator makes 0.26 s" in captured.err
+        assert "2 clips inverted" in captured.out
+        report = json.loads((out / "report.json").read_text())["clips"]
+        assert "error" in report["silent"]
+        assert "error" not in report["long"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            ([], "no clips given"),
+            (["CLIP", "--budget", "soon"], "--budget soon: give a time for each clip"),
+            (["CLIP", "--generator", "vae-fsdd"], "a VAE does not generate sound"),
+            (["CLIP", "--generator", "GAN"], "no encoder is shipped for this generator"),
+            (["CLIP", "--encoder", "lenet-mnist"], "is no encoder"),
+            (["CLIP", "--judge", "vae-fsdd"], "hears no digits"),
+            (["EMPTY"], "holds no sound file"),
+            (["CLIP", "--restarts", "0"], "--restarts 0"),
+        ],
+    )
+    def test_bad_arguments(
+        self,
+        models: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        arguments: list[str],
+        complaint: str,
+    ) -> None:
+        (tmp_path / "empty").mkdir()
+        stand_for = {
+            "CLIP": str(write_tone(tmp_path / "tone.wav")),
+            "GAN": str(models / "gan"),
+            "EMPTY": str(tmp_path / "empty"),
+        }
+        given = [stand_for.get(argument, argument) for argument in arguments]
+        assert main(["invert", *given, "--out", str(tmp_path / "out")]) == 2
+        assert complaint in capsys.readouterr().err
+
+    def test_durations(self) -> None:
+        assert [parse_duration(text) for text in ("50ms", "1s", "2 min", "1.5s")] == [
+            0.05, 1, 120, 1.5,
+        ]  # fmt: skip
+        for text in ("0s", "-1s", "5", "s", ""):
+            with pytest.raises(InputError, match="--budget"):
+                parse_duration(text)
+
+
+class TestCompare:
+    def test_two_files(self, audiate: Command, tmp_path: Path) -> None:
+        write_tone(tmp_path / "one.wav")
+        samples, rate = soundfile.read(tmp_path / "one.wav")
+        soundfile.write(tmp_path / "two.flac", 0.5 * samples, rate)
+        done = audiate("compare", "one.wav", "two.flac", "--json", "--judge", "none")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["mse"] == pytest.approx((0.5 * samples).var(), rel=1e-3)
+        assert 0 < report["ssim"] < 1
+        assert 1 < report["log_spectral_distance"] < 6.1  # a gain, but not of what is silent
+        assert report["agreement"] is None
+        assert report["n"] == 1
+
+    def test_the_same_sound_has_nothing_wrong_with_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("a", "b"):
+            write_tone(tmp_path / "one" / f"{name}.wav")
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        write_tone(tmp_path / "two" / "c.wav")
+        assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two"), "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["mse"], report["log_spectral_distance"], report["agreement"]) == (0, 0, 1)
+        assert report["ssim"] == pytest.approx(1)
+        assert report["clips"].keys() == {"a", "b"}
+        assert report["unmatched"] == ["c"]
+        assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+        assert "100.0 % the same" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["one.wav", "nothing"], "nothing: no such file or folder"),
+            (["one.wav", "folder"], "give two files, or two folders"),
+            (["folder", "other"], "holds no file of a name that is in"),
+            (["one.wav", "short.wav"], ""),
+        ],
+    )
+    def test_bad_input(
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: list[str],
+        complaint: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        write_tone(Path("one.wav"))
+        write_tone(Path("short.wav"), seconds=0.01)
+        write_tone(Path("folder/a.wav"))
+        write_tone(Path("other/b.wav"))
+        status = main(["compare", *arguments, "--judge", "none"])
+        assert status == (2 if complaint else 0)
+        assert complaint in capsys.readouterr().err
