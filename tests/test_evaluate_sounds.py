@@ -205,6 +205,7 @@ def test_the_shipped_models_are_there() -> None:
     shipped: dict[str, type[PretrainedModel]] = {
         "digits-resnet18": DigitClassifier,
         "specgan-digits": SpecGAN,
+        "wavegan-digits": WaveGAN,
     }
     for name, kind in shipped.items():
         assert isinstance(package.load(name), kind)

@@ -237,10 +237,12 @@ def evaluate_generator(
         sample_rate=judge.sample_rate,
         num_samples=judge.num_samples,
     )
-    train = _heard(judge, sounds.waveforms(torch.arange(len(sounds.labels))).mean(1))
     validation, labels = _validation(judge, root)
     order = EvenOrder(sounds.labels, sounds.sources, count, seed)
     reference, others = order.batch(0), order.batch(1)
+    drawn, places = torch.unique(torch.cat([reference, others]), return_inverse=True)
+    train = _heard(judge, sounds.waveforms(drawn).mean(1))
+    known, compared = train.drawn(places[:count]), train.drawn(places[count:])
     again = EvenOrder(labels, torch.zeros_like(labels), count, seed).batch(0)
     z = generator.sample_latent(count, generator=torch.Generator().manual_seed(seed))
     meant = None
@@ -261,13 +263,11 @@ def evaluate_generator(
             what=what,
             n=len(logits),
             inception=inception_score(logits, splits=splits),
-            frechet_distance=frechet_distance(train.features[reference], heard.features),
+            frechet_distance=frechet_distance(known.features, heard.features),
             digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
             agreement=None if meant is None else (read == meant).double().mean().item(),
             confidence=logits.softmax(1).amax(1).mean().item(),
-            spread=(
-                spread_of(heard.levels.float()) / spread_of(train.levels[reference].float())
-            ).item(),
+            spread=(spread_of(heard.levels.float()) / spread_of(known.levels.float())).item(),
         )
 
     return GeneratorReport(
@@ -276,7 +276,7 @@ def evaluate_generator(
         splits,
         described("generated", _heard(judge, torch.cat(generated)), meant),
         [
-            described("real, train", train.drawn(others), sounds.labels[others]),
+            described("real, train", compared, sounds.labels[others]),
             described("real, validation", _heard(judge, validation).drawn(again), labels[again]),
         ],
     )

@@ -120,7 +120,7 @@ class AudioGANRecipe:
 class WaveGANRecipe(AudioGANRecipe):
     """WaveGAN on spoken digits, or on a folder of your own."""
 
-    steps: int = 12_000
+    steps: int = 4_500
     """Updates of the generator."""
     batch_size: int = 32
     """Clips a step."""
