@@ -311,7 +311,7 @@ class TestReconstructions:
             found = structural_similarity(output, target, span)
             for row in range(3):
                 pair = output[row].double().numpy(), target[row].double().numpy()
-                theirs, each = skimage_ssim(
+                theirs, each = skimage_ssim(  # type: ignore[no-untyped-call]
                     *pair,
                     data_range=span or max(p.max() for p in pair) - min(p.min() for p in pair),
                     gaussian_weights=True,

@@ -29,6 +29,8 @@ from audiate.models.wrap import WrappedGenerator, wrap
 class Chord(nn.Module):
     """Tones whose levels and phases are the latent: smooth, and one latent for each sound."""
 
+    tones: Tensor
+
     def __init__(self, dim: int = 6) -> None:
         super().__init__()
         time = torch.arange(2048, dtype=torch.double) / 8000
@@ -47,7 +49,8 @@ class SquaredWaveform(Term):
         return [waveforms]
 
     def distance(self, output: Any, target: Any) -> Tensor:
-        return (output[0] - target[0]).square().flatten(1).mean(1)
+        distance: Tensor = (output[0] - target[0]).square().flatten(1).mean(1)
+        return distance
 
 
 SMOOTH = Objective({"waveform": (1.0, SquaredWaveform())})

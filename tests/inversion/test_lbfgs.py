@@ -51,7 +51,8 @@ class TestAgainstSciPy:
         mixing = torch.linalg.qr(starts(5, 5)).Q
 
         def loss(x: Tensor, _: Tensor) -> Tensor:
-            return (((x - target) @ mixing).square() * scales).sum(1)
+            weighted: Tensor = ((x - target) @ mixing).square() * scales
+            return weighted.sum(1)
 
         def one(x: np.ndarray) -> tuple[float, np.ndarray]:
             point = torch.from_numpy(x)[None].requires_grad_(True)

@@ -92,7 +92,8 @@ def test_blocks_are_chosen_by_name(judge: DigitClassifier) -> None:
 def test_gradients_reach_the_waveform(judge: DigitClassifier) -> None:
     for term in terms(judge):
         output = noise().requires_grad_(True)
-        term.distance(term.features(output), term.features(noise(seed=1))).sum().backward()
+        loss = term.distance(term.features(output), term.features(noise(seed=1))).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         assert output.grad is not None
         assert output.grad.isfinite().all()
         assert output.grad.abs().sum() > 0

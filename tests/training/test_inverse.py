@@ -67,7 +67,7 @@ def task_of(
 
 def run(task: InverseMappingTask) -> list[dict[str, Tensor]]:
     fabric = launch("cpu", "float32")
-    losses = []
+    losses: list[dict[str, Tensor]] = []
     for step in range(task.steps):
         torch.manual_seed(step)
         task.model.train()
