@@ -208,7 +208,7 @@ class TestWithoutReading:
             {f"{layer}/kernel": np.zeros(25)},
             {
                 f"{layer}/kernel": None,
-                "G/upconv_9/conv2d_transpose/kernel": np.zeros((1, 25, 1, 2)),
+                f"{other}/kernel": np.zeros((1, 25, 1, 2)),
             },
             {f"{layer}/kernel": np.zeros((1, 25, 3, 2)), f"{layer}/bias": np.zeros(3)},
         ]
