@@ -228,6 +228,14 @@ class TestGenerate:
         for label in ("2", "hat"):
             assert (latents("--count", "6", "--label", label)[:, :3].argmax(1) == 2).all()
 
+    def test_the_sounds_of_an_earlier_run_make_way(self, gan: Path, tmp_path: Path) -> None:
+        flags = ["generate", str(gan), "--out", str(tmp_path / "new"), "--count"]
+        assert main([*flags, "4"]) == 0
+        (tmp_path / "new" / "mine.wav").touch()
+        assert main([*flags, "2"]) == 0
+        names = {path.name for path in (tmp_path / "new").glob("*.wav")}
+        assert names == {"000.wav", "001.wav", "mine.wav"}
+
     def test_a_walk_between_two_latents(self, gan: Path, tmp_path: Path) -> None:
         flags = ["generate", str(gan), "--out", str(tmp_path / "walk"), "--count", "5"]
         assert main([*flags, "--interpolate"]) == 0

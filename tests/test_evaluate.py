@@ -279,11 +279,17 @@ class TestContestants:
         assert len(report.reports) == 3
 
     def test_a_judge_has_no_protocol(self, tiny_data: Path) -> None:
-        complaint = "lenet-mnist: --protocol and --seeds are for"
-        with pytest.raises(InputError, match=complaint):
-            evaluate("lenet-mnist", root=tiny_data, protocol="voices")
-        with pytest.raises(InputError, match=complaint):
-            evaluate("lenet-mnist", root=tiny_data, seeds=3)
+        for flag, settings in (
+            ("--protocol voices", {"protocol": "voices"}),
+            ("--seeds", {"seeds": 3}),
+            ("--judge", {"judge": "lenet-mnist"}),
+        ):
+            with pytest.raises(InputError, match=f"lenet-mnist: {flag} is not for a LeNet"):
+                evaluate("lenet-mnist", root=tiny_data, **settings)
+        with pytest.raises(InputError, match="--protocol voices is not for a DigitClassifier"):
+            evaluate("digits-resnet18", root=tiny_data, protocol="voices")
+        with pytest.raises(InputError, match="--protocol speakers is not for a SpecGAN"):
+            evaluate("specgan-digits", root=tiny_data, protocol="speakers")
 
     def test_a_model_without_a_recipe(self) -> None:
         for provenance in (Provenance(), Provenance("lenet"), Provenance("vae", {"depth": 3})):

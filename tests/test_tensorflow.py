@@ -14,6 +14,7 @@ import torch
 from conftest import Command
 
 import audiate as package
+from audiate.cli import main
 from audiate.errors import InputError
 from audiate.models import WaveGAN
 from audiate.models.tensorflow import convert_wavegan, read_checkpoint
@@ -181,3 +182,43 @@ class TestWrongCheckpoints:
             convert_wavegan(normed, "it", num_samples=32_768)
         without = {name: value for name, value in variables.items() if name.startswith("G/")}
         assert convert_wavegan(without, "it", num_samples=32_768).config.dim == 2
+
+
+class TestWithoutReading:
+    """What is refused before TensorFlow is imported, or without a checkpoint."""
+
+    def variables(self, **changed: Any) -> dict[str, Any]:
+        shapes = {"G/z_project/dense/kernel": (100, 512), "G/z_project/dense/bias": (512,)}
+        widths = [32, 16, 8, 4, 2, 1]
+        for index in range(5):
+            layer = f"G/upconv_{index}/conv2d_transpose"
+            shapes[f"{layer}/kernel"] = (1, 25, widths[index + 1], widths[index])
+            shapes[f"{layer}/bias"] = (widths[index + 1],)
+        made = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        return {k: v for k, v in {**made, **changed}.items() if v is not None}
+
+    def test_near_misses(self) -> None:
+        convert_wavegan(self.variables(), "it")
+        layer, other = (f"G/upconv_{number}/conv2d_transpose" for number in (4, 9))
+        broken = np.full(512, np.nan, np.float32)
+        with pytest.raises(InputError, match="it: G/z_project/dense/bias holds NaN or infinity"):
+            convert_wavegan(self.variables(**{"G/z_project/dense/bias": broken}), "it")
+        wrong: list[dict[str, Any]] = [
+            {"G/z_project/dense/kernel": np.zeros(5)},
+            {f"{layer}/kernel": np.zeros(25)},
+            {
+                f"{layer}/kernel": None,
+                f"{other}/kernel": np.zeros((1, 25, 1, 2)),
+            },
+            {f"{layer}/kernel": np.zeros((1, 25, 3, 2)), f"{layer}/bias": np.zeros(3)},
+        ]
+        for changed in wrong:
+            with pytest.raises(InputError, match="it: its layers are not those of the published"):
+                convert_wavegan(self.variables(**changed), "it")
+
+    def test_nothing_is_overwritten(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "config.json").write_text("{}")
+        assert main(["import-wavegan", "anything", str(tmp_path)]) == 2
+        assert f"{tmp_path}: holds a model already" in capsys.readouterr().err

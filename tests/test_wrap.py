@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -132,7 +133,33 @@ class TestPriors:
             wrap(Drum(), latent_dim=3, sample_rate=8000, prior="gauss")  # type: ignore[arg-type]
 
 
+class TestGradients:
+    def test_whether_they_flow_is_tried_out(self) -> None:
+        sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000}
+        assert wrap(Drum(), **sizes).differentiable
+        for function in (
+            lambda z: torch.from_numpy(np.tanh(z.detach().numpy())),
+            lambda z: torch.from_numpy(np.tanh(z.numpy())),
+            lambda z: z.round(),
+        ):
+            generator = wrap(function, **sizes)
+            assert generator(generator.sample_latent(2)).shape == (2, 1, 3)
+        assert not wrap(lambda z: torch.tanh(z.detach()), **sizes).differentiable
+        assert not wrap(lambda z: torch.from_numpy(np.tanh(z.numpy())), **sizes).differentiable
+
+
 class TestBadGenerators:
+    def test_a_length_that_varies(self) -> None:
+        generator = wrap(lambda z: z.repeat(1, len(z)), latent_dim=3, sample_rate=8000)
+        with pytest.raises(InputError, match=r"gave \(5, 1, 15\), but .* were \(2, 1, 6\) before"):
+            generator(generator.sample_latent(5))
+
+    def test_what_is_generated_is_checked(self) -> None:
+        generator = wrap(Drum(), latent_dim=3, sample_rate=8000)
+        for z in (torch.zeros(2, 4), torch.zeros(3), np.zeros((2, 3))):
+            with pytest.raises(InputError, match=r"latents .*: give a tensor \(batch, 3\)"):
+                generate(generator, z)  # type: ignore[arg-type]
+
     def test_wrong_shape(self) -> None:
         with pytest.raises(InputError, match=r"gave \(2,\) for latents \(2, 3\); it is to give wa"):
             wrap(lambda z: z.sum(1), latent_dim=3, sample_rate=8000)

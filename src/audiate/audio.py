@@ -176,8 +176,7 @@ def _check_length(path: Path, file: soundfile.SoundFile, longest: float) -> None
         raise InputError(f"{path}: holds no samples, or was cut short; record or copy it again")
     if seconds > longest:
         raise InputError(
-            f"{path}: lasts {_duration(seconds)}, over the {longest:.0f} s of a clip; "
-            f"cut out the part you mean"
+            f"{path}: lasts {_duration(seconds)}, over {longest:.0f} s; cut out the part you mean"
         )
 
 
@@ -196,6 +195,8 @@ def _to_mono(channels: Tensor) -> Tensor:
 
 
 def _to_unit_range(waveform: Tensor) -> Tensor:
+    if not waveform.numel():  # a sample or two, at a lower rate
+        return waveform
     return waveform / waveform.abs().max().clamp_min(1.0)
 
 

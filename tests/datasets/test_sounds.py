@@ -94,7 +94,24 @@ class TestFolder:
 
     def test_without_sub_folders_there_is_one_label(self, tmp_path: Path) -> None:
         write_tone(tmp_path / "a.wav")
-        assert load_folder(tmp_path, num_samples=1024).names == ("",)
+        assert load_folder(tmp_path, num_samples=1024).names == (tmp_path.name,)
+
+    def test_sounds_beside_sub_folders_are_a_label_of_that_name(self, tmp_path: Path) -> None:
+        write_tone(tmp_path / "birds" / "a.wav")
+        write_tone(tmp_path / "birds" / "owl" / "b.wav")
+        assert load_folder(tmp_path / "birds", num_samples=1024).names == ("birds", "owl")
+
+    def test_a_sub_folder_of_silence_is_no_label(self, tmp_path: Path) -> None:
+        write_tone(tmp_path / "kick" / "a.wav")
+        save_wav(tmp_path / "hush" / "b.wav", torch.zeros(1000), 8000)
+        with pytest.raises(InputError, match=r"hush: all of its sound files are silent; take it"):
+            load_folder(tmp_path, num_samples=1024)
+
+    def test_a_file_of_one_sample_is_no_sound(self, tmp_path: Path) -> None:
+        write_tone(tmp_path / "a.wav", rate=16_000)
+        save_wav(tmp_path / "b.wav", torch.ones(1), 48_000)
+        sounds = load_folder(tmp_path, num_samples=1024, sample_rate=16_000)
+        assert len(sounds.labels) == 6  # a.wav in pieces
 
     def test_a_long_file_is_cut(self, tmp_path: Path) -> None:
         waveform = 0.1 * torch.randn(8000)
@@ -118,7 +135,7 @@ class TestFolder:
         with pytest.raises(InputError, match=r"nowhere: no such folder"):
             find_sounds(tmp_path / "nowhere")
         save_wav(tmp_path / "quiet.wav", torch.zeros(1000), 8000)
-        with pytest.raises(InputError, match="all of its 1 sound files are silent"):
+        with pytest.raises(InputError, match="all of its sound files are silent"):
             load_folder(tmp_path, num_samples=1024)
         (tmp_path / "broken.wav").write_bytes(b"no wav")
         with pytest.raises(InputError, match=r"broken\.wav: cannot be read as sound"):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_GENERATOR = "specgan-digits"
 SHEET_NAME = "sheet.png"
+LATENTS_NAME = "latents.npy"
 _BATCH = 32
 _SHEET_CLIPS = 64
 
@@ -28,7 +29,7 @@ class Generate:
     Writes OUT/000.wav, OUT/001.wav and so on, OUT/latents.npy with their latents (count, numbers),
     and OUT/sheet.png with their spectrograms (the first 64), numbered, and labelled where the model
     has labels. The same model and seed give the same sounds, and when COUNT grows the first ones
-    stay the same, but for rounding.
+    stay the same, but for rounding. The sounds of an earlier run in OUT make way.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]] = DEFAULT_GENERATOR
@@ -56,8 +57,9 @@ class Generate:
 
         model = load_generator(self.model)
         z = self._latents(model)
+        _clear(self.out)
         shown = write_sounds(model, z, self.out)
-        save_array(z.numpy(), self.out / "latents.npy")
+        save_array(z.numpy(), self.out / LATENTS_NAME)
         some = f" (the first {_SHEET_CLIPS})" if self.count > _SHEET_CLIPS else ""
         print(f"{self.count} sounds into {self.out}: see {shown}{some}")
         return 0
@@ -88,6 +90,24 @@ class Generate:
         raise InputError(f"--label {self.label}: {self.model} knows {known}")
 
 
+def _clear(out: Path) -> None:
+    """Take away the sounds that an earlier run left, so that latents belong to what is there."""
+    import numpy as np
+
+    try:
+        count = len(np.load(out / LATENTS_NAME, mmap_mode="r"))
+    except (OSError, ValueError, TypeError):  # none, or not ours
+        return
+    for number in range(count):
+        (out / sound_name(number, count)).unlink(missing_ok=True)
+    (out / LATENTS_NAME).unlink()
+
+
+def sound_name(number: int, count: int) -> str:
+    """File name of one of so many sounds."""
+    return f"{number:0{max(len(str(count - 1)), 3)}}.wav"
+
+
 def write_sounds(model: AudioGAN, z: Tensor, out: Path) -> Path:
     """Write a wav for each latent (count, latent_dim) and the sheet; the sheet's path."""
     import torch
@@ -100,7 +120,6 @@ def write_sounds(model: AudioGAN, z: Tensor, out: Path) -> Path:
     from audiate.spectra import Spectrogram
 
     console = Console(stderr=True)
-    digits = max(len(str(len(z) - 1)), 3)
     spectrograms: list[Tensor] = []
     batches = torch.split(z, _BATCH)
     with torch.inference_mode():
@@ -109,11 +128,12 @@ def write_sounds(model: AudioGAN, z: Tensor, out: Path) -> Path:
         ):
             waveforms = generate(model, part.to(model.device)).cpu()
             for index, waveform in enumerate(waveforms):
-                name = f"{number * _BATCH + index:0{digits}}.wav"
+                name = sound_name(number * _BATCH + index, len(z))
                 save_wav(out / name, waveform, model.sample_rate)
             if len(spectrograms) * _BATCH < _SHEET_CLIPS:
                 spectrograms.append(Spectrogram()(waveforms.mean(1)).transpose(1, 2))
-    titles = [f"{index:0{digits}}" for index in range(min(len(z), _SHEET_CLIPS))]
+    shown = range(min(len(z), _SHEET_CLIPS))
+    titles = [Path(sound_name(index, len(z))).stem for index in shown]
     if model.names:
         meant = model.labels_of(z).tolist()
         titles = [

@@ -9,13 +9,15 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from audiate.errors import InputError, check_range
+
 
 @dataclass(frozen=True)
 class ImportWaveGAN:
     """Bring a WaveGAN checkpoint of the published TensorFlow program into a folder of ours.
 
-    It takes TensorFlow to read one (pip install 'audiate[tensorflow]'), and nothing but audiate
-    to use what was imported: `audiate generate OUT`.
+    It takes TensorFlow to read one (pip install tensorflow-cpu), and nothing but audiate to use
+    what was imported: `audiate generate OUT`.
     """
 
     checkpoint: Positional[Annotated[Path, arg(metavar="CKPT")]]
@@ -30,8 +32,12 @@ class ImportWaveGAN:
 
     def run(self) -> int:
         """Import; the exit status."""
+        from audiate.models.pretrained import CONFIG_NAME
         from audiate.models.tensorflow import convert_wavegan, read_checkpoint
 
+        check_range("--sample-rate", self.sample_rate, 100, 10**7)
+        if (self.out / CONFIG_NAME).exists():
+            raise InputError(f"{self.out}: holds a model already; name another folder")
         variables = read_checkpoint(self.checkpoint)
         model = convert_wavegan(
             variables,

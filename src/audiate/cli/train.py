@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from tyro.conf import OmitArgPrefixes, Suppress, subcommand
 
-from audiate.errors import Interrupted
+from audiate.errors import Interrupted, check_range
 from audiate.training.recipes import (
     RECIPES,
     AudioGANRecipe,
@@ -42,6 +42,9 @@ class RunOptions:
     """auto takes bf16 where it is faster."""
     save_every: float = 60.0
     """Seconds between checkpoints."""
+
+    def __post_init__(self) -> None:
+        check_range("--save-every", self.save_every, 0, 10**9)
 
 
 _R = TypeVar("_R", bound=Recipe)

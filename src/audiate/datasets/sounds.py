@@ -113,7 +113,9 @@ def find_sounds(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
-        raise InputError(f"{folder}: holds no sound file ({', '.join(_SUFFIXES)})")
+        raise InputError(
+            f"{folder}: holds no sound file ({', '.join(_SUFFIXES)}); name a folder of sounds"
+        )
     return found
 
 
@@ -125,8 +127,8 @@ def load_folder(
     A file that is longer than a clip is cut into several; silent clips are left out.
 
     Args:
-        folder: Searched with its sub-folders; each of these is a label, and so is the top where
-            sounds lie there as well.
+        folder: Searched with its sub-folders; each of these is a label, and so is the folder itself
+            where sounds lie there as well.
         num_samples: Of a clip.
         sample_rate: In Hz; what all files have by default.
         channels: 1 or 2.
@@ -138,15 +140,20 @@ def load_folder(
     """
     paths = find_sounds(folder)
     rate = sample_rate or _common_rate(paths)
-    groups = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in paths]
+    groups = [
+        path.relative_to(folder).parts[0] if path.parent != folder else folder.resolve().name
+        for path in paths
+    ]
     names = tuple(sorted(set(groups)))
     samples, labels = [], []
     for path, group in zip(paths, groups, strict=True):
         for clip in _cut(load_channels(path, channels, rate), num_samples):
             samples.append(_stored(clip))
             labels.append(names.index(group))
-    if not samples:
-        raise InputError(f"{folder}: all of its {len(paths)} sound files are silent")
+    silent = set(range(len(names))) - set(labels)
+    if silent:
+        where = folder if len(names) == 1 else folder / names[min(silent)]
+        raise InputError(f"{where}: all of its sound files are silent; take it away, or fill it")
     labelled = torch.tensor(labels)
     return SoundSet(torch.stack(samples), labelled, torch.zeros_like(labelled), names, rate)
 

@@ -76,11 +76,12 @@ def evaluate(
     """
     model = load(name)
     if not isinstance(model, Drawer):
-        hears = isinstance(model, DigitClassifier)
-        if seeds > 1 or (protocol != "paper" and not hears):
-            raise InputError(
-                f"{name}: --protocol and --seeds are for drawing models; leave them out"
-            )
+        protocols = ("paper", "speakers") if isinstance(model, DigitClassifier) else ("paper",)
+        if seeds > 1 or protocol not in protocols:
+            flag = "--seeds" if seeds > 1 else f"--protocol {protocol}"
+            raise InputError(f"{name}: {flag} is not for a {type(model).__name__}; leave it out")
+        if judge is not None and not isinstance(model, AudioGAN):
+            raise InputError(f"{name}: --judge is not for a {type(model).__name__}; leave it out")
         return _evaluate_other(name, model, root, protocol, judge, count, runs)
     reader = load_reader(judge)
     judge = judge or READER

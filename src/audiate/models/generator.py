@@ -48,10 +48,17 @@ def generate(generator: Generator, z: Tensor) -> Tensor:
     """Waveforms (batch, channels, num_samples) of latents (batch, latent_dim), checked.
 
     Raises:
-        InputError: What the generator gave has another shape, or holds NaN.
+        InputError: Latents are of another shape, or what the generator gave is, or it holds NaN
+            or is no tensor of floats.
 
     """
+    if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] != generator.latent_dim:
+        shape = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+        raise InputError(f"latents {shape}: give a tensor (batch, {generator.latent_dim})")
     waveforms = generator(z)
+    if not isinstance(waveforms, Tensor) or not waveforms.is_floating_point():
+        given = waveforms.dtype if isinstance(waveforms, Tensor) else type(waveforms).__name__
+        raise InputError(f"the generator gave {given}; have it give a tensor of floats in [-1, 1]")
     wanted = (len(z), generator.channels, generator.num_samples)
     if tuple(waveforms.shape) != wanted:
         raise InputError(
@@ -152,9 +159,10 @@ class AudioGAN(PretrainedModel):
             InputError: Labels for a model that knows none, or out of range.
 
         """
+        check_range("n", n, 0, 10**9)
         z = 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
-        if labels is not None:
-            labels = labels.cpu()
+        if labels is not None and n:
+            labels = torch.as_tensor(labels).cpu().long()
             if labels.shape != (n,):
                 raise InputError(f"labels {tuple(labels.shape)}: give one for each of {n} latents")
             if not self.classes or not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:

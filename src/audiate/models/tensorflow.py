@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,25 +38,26 @@ def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
         InputError: TensorFlow is not installed, no checkpoint is there, or it cannot be read.
 
     """
+    prefix = _SUFFIX.sub("", str(checkpoint))
+    if not checkpoint.is_dir():
+        _check_is_there(prefix)  # before TensorFlow, which takes seconds to import
     try:
-        import tensorflow
+        with _no_messages():
+            import tensorflow
     except ImportError as error:
         raise InputError(
-            f"{checkpoint}: to read it takes TensorFlow; pip install 'audiate[tensorflow]'"
+            f"{checkpoint}: to read it takes TensorFlow; pip install tensorflow-cpu"
         ) from error
-    prefix = _SUFFIX.sub("", str(checkpoint))
     if checkpoint.is_dir():
-        latest = tensorflow.train.latest_checkpoint(prefix)
+        with _no_messages():
+            latest = tensorflow.train.latest_checkpoint(prefix)
         if latest is None:
             raise InputError(
                 f"{checkpoint}: holds no checkpoint; name the prefix of one, as in "
                 f"{checkpoint}/model.ckpt-1000"
             )
         prefix = latest
-    if not Path(f"{prefix}.index").is_file() and not Path(prefix).is_file():  # formats 2 and 1
-        raise InputError(
-            f"{prefix}: no checkpoint there ({prefix}.index is missing); copy all files of it"
-        )
+        _check_is_there(prefix)
     try:
         reader = tensorflow.train.load_checkpoint(prefix)
         names = [name for name in reader.get_variable_to_shape_map() if name[:2] in ("G/", "D/")]
@@ -63,6 +67,29 @@ def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
     except Exception as error:  # TensorFlow's error classes are not exported in one place
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{prefix}: cannot be read as a checkpoint ({reason})") from error
+
+
+def _check_is_there(prefix: str) -> None:
+    if not Path(f"{prefix}.index").is_file() and not Path(prefix).is_file():  # formats 2 and 1
+        raise InputError(
+            f"{prefix}: no checkpoint there ({prefix}.index is missing); copy all files of it"
+        )
+
+
+@contextmanager
+def _no_messages() -> Iterator[None]:
+    """Keep what TensorFlow's native parts say of themselves off standard error."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def convert_wavegan(
@@ -106,21 +133,30 @@ def convert_wavegan(
     if length is None or length not in lengths:
         known = " or ".join(map(str, lengths))
         raise InputError(f"{name}: has {layers} layers; give --num-samples {known}")
-    latent_dim, width = variables["G/z_project/dense/kernel"].shape
-    last = variables[f"G/upconv_{layers - 1}/conv2d_transpose/kernel"]
-    model = WaveGAN(
-        WaveGANConfig(
-            dim=max(width >> (layers + 3), 1),
-            latent_dim=latent_dim,
-            num_samples=length,
-            channels=last.shape[2],
-            sample_rate=sample_rate,
+    broken = sorted(key for key, value in variables.items() if not np.isfinite(value).all())
+    if broken:
+        raise InputError(f"{name}: {broken[0]} holds NaN or infinity; take an earlier checkpoint")
+    try:
+        latent_dim, width = variables["G/z_project/dense/kernel"].shape
+        channels = variables[f"G/upconv_{layers - 1}/conv2d_transpose/kernel"].shape[2]
+        model = WaveGAN(
+            WaveGANConfig(
+                dim=max(width >> (layers + 3), 1),
+                latent_dim=latent_dim,
+                num_samples=length,
+                channels=channels,
+                sample_rate=sample_rate,
+            )
         )
-    )
-    weights = {
-        f"{part}.{own}": tensor
-        for part, own, tensor in (_ours(key, value) for key, value in variables.items())
-    }
+        weights = {
+            f"{part}.{own}": tensor
+            for part, own, tensor in (_ours(key, value) for key, value in variables.items())
+        }
+    except (InputError, ValueError, IndexError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{name}: its layers are not those of the published WaveGAN ({error}); only these are "
+            f"known"
+        ) from error
     expected = model.state_dict()
     if not any(key.startswith("discriminator.") for key in weights):
         weights |= {k: v for k, v in expected.items() if k.startswith("discriminator.")}

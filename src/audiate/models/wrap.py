@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ class WrappedGenerator(nn.Module):
             latent_dim: Numbers in a latent.
             sample_rate: Of the sound, in Hz.
             prior: Where latents come from.
-            differentiable: Whether gradients flow back.
+            differentiable: Whether gradients flow back, as far as they do.
 
         Raises:
             InputError: It does not take such latents, or gives something else.
@@ -62,10 +63,12 @@ class WrappedGenerator(nn.Module):
         self.latent_dim = latent_dim
         self.sample_rate = sample_rate
         self.prior = prior
-        self.differentiable = differentiable
+        self._sizes: tuple[int, int] | None = None
+        self.differentiable = differentiable and self._lets_gradients_through()
         with torch.no_grad():
             waveforms = self(self.sample_latent(2))
         _, self.channels, self.num_samples = waveforms.shape
+        self._sizes = (self.channels, self.num_samples)
         peak = waveforms.abs().max().item()
         if peak > _LOUDEST:
             raise InputError(
@@ -98,15 +101,27 @@ class WrappedGenerator(nn.Module):
         try:
             waveforms = self.function(z)
         except Exception as error:  # it is somebody else's, and may raise anything
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise InputError(
-                f"the generator refuses latents {tuple(z.shape)} ({reason}); check latent_dim, and "
-                f"that it takes a batch of float32 latents and nothing else"
+                f"the generator refuses latents {tuple(z.shape)} ({_reason(error)}); check "
+                f"latent_dim, and that it takes a batch of float32 latents and nothing else"
             ) from error
         if isinstance(waveforms, Tensor) and waveforms.dim() == 2:
             waveforms = waveforms.unsqueeze(1)
         _check_sound(waveforms, z)
+        if self._sizes not in (None, tuple(waveforms.shape[1:])):
+            raise InputError(
+                f"the generator gave {tuple(waveforms.shape)}, but (batch, channels, samples) were "
+                f"(2, {self.channels}, {self.num_samples}) before; have it give one length"
+            )
         return waveforms
+
+    def _lets_gradients_through(self) -> bool:
+        z = self.sample_latent(2).requires_grad_(True)
+        try:
+            with torch.enable_grad():
+                return bool(self(z).requires_grad)
+        except InputError:  # it may do without gradients
+            return False
 
     def _from_function(self, n: int, generator: torch.Generator | None) -> Tensor:
         assert callable(self.prior)
@@ -123,6 +138,12 @@ class WrappedGenerator(nn.Module):
                 f"the prior gave {got}, but a tensor {(n, self.latent_dim)} was asked for"
             )
         return z.float()
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what it says, which in a long one is the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:200]
 
 
 def _check_sound(waveforms: object, z: Tensor) -> None:
@@ -174,15 +195,15 @@ def wrap_torchscript(
 
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    _check_is_file(path)
     try:
         module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{path}: is no TorchScript file; write one with torch.jit.save, or wrap the module"
         ) from error
-    return WrappedGenerator(module, latent_dim=latent_dim, sample_rate=sample_rate, prior=prior)
+    with _naming(path):
+        return WrappedGenerator(module, latent_dim=latent_dim, sample_rate=sample_rate, prior=prior)
 
 
 def wrap_onnx(
@@ -195,26 +216,40 @@ def wrap_onnx(
 
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    _check_is_file(path)
     try:
         import onnxruntime
     except ImportError as error:
-        raise InputError(
-            f"{path}: ONNX files need onnxruntime; pip install 'audiate[onnx]'"
-        ) from error
+        raise InputError(f"{path}: ONNX files need onnxruntime; pip install onnxruntime") from error
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's error classes share no base but Exception
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as ONNX ({reason})") from error
-    return WrappedGenerator(
-        _Session(session, path),
-        latent_dim=latent_dim,
-        sample_rate=sample_rate,
-        prior=prior,
-        differentiable=False,
-    )
+    function = _Session(session, path)
+    with _naming(path):
+        return WrappedGenerator(
+            function,
+            latent_dim=latent_dim,
+            sample_rate=sample_rate,
+            prior=prior,
+            differentiable=False,
+        )
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        what = "is a folder; name the file in it" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before what is said of its generator."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 class _Session:

@@ -220,7 +220,7 @@ class AudioGANTask(Task):
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Silence, clipping, a discriminator that has won, samples all alike."""
         health = self._health()
-        remedy = "Lower --learning-rate; last-good, if it is there, is the model before this"
+        remedy = "Lower --learning-rate, or see what the clips hold; last-good, if there, is older"
         milder = "Raise --penalty, or give it more clips"
         if health.rms < _SILENT_RMS:
             return f"silence: the samples' level is {health.rms:.1g} of full scale. {remedy}"

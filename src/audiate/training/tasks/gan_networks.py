@@ -27,8 +27,8 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
     labelled = recipe.use_labels and len(sounds.names) > 1
     if labelled and len(sounds.names) > recipe.latent_dim:
         raise InputError(
-            f"--data {recipe.data}: {len(sounds.names)} sub-folders are more labels than a latent "
-            f"has numbers; raise --latent-dim, or leave labels out with --no-use-labels"
+            f"--data {recipe.data}: its {len(sounds.names)} labels are more than a latent has "
+            f"numbers; raise --latent-dim, or leave labels out with --no-use-labels"
         )
     sizes: dict[str, Any] = {
         "dim": recipe.dim,
