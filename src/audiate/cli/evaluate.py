@@ -65,7 +65,7 @@ class Evaluate:
             return self._tradeoff(self.figure or Path("out/tradeoff.png"))
         if self.figure is not None:
             raise InputError("--figure: only `audiate evaluate tradeoff` draws one; leave it out")
-        from audiate.datasets.sources import data_root
+        from audiate.datasets.installed import data_root
         from audiate.evaluate import evaluate
 
         report = evaluate(
@@ -81,7 +81,7 @@ class Evaluate:
         return 0
 
     def _tradeoff(self, figure: Path) -> int:
-        from audiate.datasets.sources import data_root
+        from audiate.datasets.installed import data_root
         from audiate.evaluate import load_reader
         from audiate.evaluate.tradeoff import check_figure, tradeoff
 
