@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audiate.datasets.sources import data_root
+from audiate.datasets.installed import data_root
 from audiate.evaluate.drawings import evaluate_drawings, evaluate_voices
 from audiate.models import LatentFlow, LeNet
 

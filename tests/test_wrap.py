@@ -136,16 +136,16 @@ class TestPriors:
 class TestGradients:
     def test_whether_they_flow_is_tried_out(self) -> None:
         sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000}
-        assert wrap(Drum(), **sizes).differentiable
-        for function in (
-            lambda z: torch.from_numpy(np.tanh(z.detach().numpy())),
-            lambda z: torch.from_numpy(np.tanh(z.numpy())),
-            lambda z: z.round(),
+        for function, flows in (
+            (Drum(), True),
+            (torch.tanh, True),
+            (lambda z: torch.tanh(z.detach()), False),
+            (lambda z: torch.from_numpy(np.tanh(z.detach().numpy())), False),
+            (lambda z: torch.from_numpy(np.tanh(z.numpy())), False),
         ):
             generator = wrap(function, **sizes)
-            assert generator(generator.sample_latent(2)).shape == (2, 1, 3)
-        assert not wrap(lambda z: torch.tanh(z.detach()), **sizes).differentiable
-        assert not wrap(lambda z: torch.from_numpy(np.tanh(z.numpy())), **sizes).differentiable
+            assert generator.differentiable == flows
+            assert len(generator(generator.sample_latent(4))) == 4
 
 
 class TestBadGenerators:

@@ -23,16 +23,8 @@ import pytest
 from audiate.cli.data import FetchCommand, ListCommand
 from audiate.datasets import fetch as module
 from audiate.datasets.fetch import Transfer, fetch
-from audiate.datasets.sources import (
-    DIGIT_WORDS,
-    SOURCES,
-    Remote,
-    Source,
-    State,
-    data_root,
-    inspect,
-    require,
-)
+from audiate.datasets.installed import State, data_root, inspect, require
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES, Remote, Source
 from audiate.errors import InputError
 
 CUT = "send half of what was asked for, then close"

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.datasets.clips import Clip, read_clips
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES, State, inspect
+from audiate.datasets.installed import State, inspect
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES
 from audiate.datasets.speech_commands import (
     load_speech_commands,
     load_validation_words,

@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from audiate.datasets.fetch import Report, Transfer, fetch
-from audiate.datasets.sources import (
-    SOURCES,
-    State,
-    data_root,
-    find_source,
-    inspect,
-    locate_root,
-)
+from audiate.datasets.installed import State, data_root, inspect, locate_root
+from audiate.datasets.sources import SOURCES, find_source
 from audiate.errors import InputError
 
 if TYPE_CHECKING:

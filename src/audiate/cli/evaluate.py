@@ -85,7 +85,7 @@ class Evaluate:
             raise InputError("--protocol default: is of `audiate evaluate inversion`; leave it out")
         if self.figure is not None:
             raise InputError("--figure: tradeoff and inversion draw one; leave it out")
-        from audiate.datasets.sources import data_root
+        from audiate.datasets.installed import data_root
         from audiate.evaluate import evaluate
 
         report = evaluate(
@@ -102,7 +102,7 @@ class Evaluate:
 
     def _inversion(self, figure: Path) -> int:
         from audiate.cli.generate import load_generator
-        from audiate.datasets.sources import data_root
+        from audiate.datasets.installed import data_root
         from audiate.evaluate import LISTENER, load_listener
         from audiate.evaluate.figures import check_figure
         from audiate.evaluate.inversion import evaluate_inversion
@@ -127,7 +127,7 @@ class Evaluate:
         return 0
 
     def _tradeoff(self, figure: Path) -> int:
-        from audiate.datasets.sources import data_root
+        from audiate.datasets.installed import data_root
         from audiate.evaluate import load_reader
         from audiate.evaluate.figures import check_figure
         from audiate.evaluate.tradeoff import tradeoff

@@ -114,7 +114,7 @@ Trainings = (
 
 def train(name: str, recipe: Recipe, options: RunOptions) -> int:
     """Train by a recipe; the exit status, 130 after Ctrl-C."""
-    from audiate.datasets.sources import data_root
+    from audiate.datasets.installed import data_root
     from audiate.training.launch import LoopOptions
     from audiate.training.tasks import run_recipe
 

@@ -12,17 +12,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.datasets.sources import (
-    Remote,
-    Source,
+from audiate.datasets.installed import (
     State,
     checksum_problem,
     fetch_command,
-    find_source,
     inspect,
     is_sound,
     require,
 )
+from audiate.datasets.sources import Remote, Source, find_source
 from audiate.errors import InputError
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and seconds without a single byte

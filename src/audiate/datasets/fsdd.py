@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from audiate.datasets.clips import Clip
-from audiate.datasets.sources import require
+from audiate.datasets.installed import require
 from audiate.errors import InputError
 
 SPEAKERS = ("jackson", "nicolas", "theo", "yweweler")

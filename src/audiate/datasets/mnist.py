@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.datasets.sources import require
+from audiate.datasets.installed import require
 from audiate.errors import InputError
 
 _PREFIX = {"train": "train", "test": "t10k"}

@@ -67,7 +67,7 @@ def load_pairs(
     the same.
 
     Args:
-        root: Data folder, as from `audiate.datasets.sources.data_root`.
+        root: Data folder, as from `audiate.datasets.installed.data_root`.
         sample_rate: Bring recordings to this rate, in Hz.
         seed: Determines the split and the pairing.
         held_out_speaker: Test on this speaker of FSDD alone, train on the others.

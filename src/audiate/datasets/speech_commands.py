@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from audiate.datasets.clips import Clip, LabelledRecordings, read_clips
-from audiate.datasets.sources import DIGIT_WORDS, fetch_command, require
+from audiate.datasets.installed import fetch_command, require
+from audiate.datasets.sources import DIGIT_WORDS
 from audiate.errors import InputError
 
 _NAME = re.compile(r"(?P<speaker>[0-9a-f]+)_nohash_[0-9]+\.(wav|flac)")

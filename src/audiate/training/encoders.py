@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiate.datasets.sources import data_root
+from audiate.datasets.installed import data_root
 from audiate.models import Generator, InverseMapping
 from audiate.training.launch import LoopOptions
 from audiate.training.recipes import InverseMappingRecipe
