@@ -84,6 +84,7 @@ class TestTheTask:
         assert (recipe.learning_rate, recipe.schedule, recipe.batch_size) == (1e-3, "constant", 64)
         assert recipe.blocks == "+".join(f"block{number}" for number in range(1, 9))
         assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
+        assert (recipe.waveform_weight, recipe.initialisation) == (0, "random")
 
     def test_size_of_the_network(self) -> None:
         assert InverseMapping().num_parameters() == 11_221_540
@@ -102,6 +103,38 @@ class TestTheTask:
             "real_levels", "real_perceptual", "real_outside", "latent", "levels", "perceptual",
         }  # fmt: skip
         assert all(value.isfinite() for step in losses for value in step.values())
+
+    def test_waveforms_of_synthesised_clips_alone_are_compared_and_late(self) -> None:
+        task = task_of(tones(), replace(SMALL, waveform_weight=0.3, steps=10))
+        weights = [task.phases(step)[1].weights.get("waveform", 0.0) for step in range(10)]
+        assert weights == pytest.approx([0, 0, 0, 0, 0.15, 0.3, 0.3, 0.3, 0.3, 0.3])
+        assert not any("real_waveform" in task.phases(step)[0].weights for step in range(10))
+        with torch.no_grad():
+            task.model.network.head.weight.zero_()
+            task.model.network.head.bias.zero_()
+        task.model.eval()
+        torch.manual_seed(0)
+        loss = task.phases(9)[1].losses()["waveform"]
+        torch.manual_seed(0)
+        target = tone(task._generator.sample_latent(4))
+        power = target.square().mean(1)
+        expected = ((tone(torch.zeros(1, 2)) - target).square().mean(1) / power).mean()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+    def test_waveforms_whose_phases_are_searched_for_are_not(self) -> None:
+        (_, synthesised) = task_of(small_specgan(), replace(SMALL, waveform_weight=0.3)).phases(3)
+        assert "waveform" not in synthesised.weights
+
+    def test_it_begins_as_the_judge(self) -> None:
+        judge = DigitClassifier().eval()
+        recipe = replace(SMALL, perceptual_weight=1.0)
+        own = task_of(small_specgan(), recipe, judge).model.network.state_dict()
+        for name, value in judge.network.state_dict().items():
+            same = own[name].shape == value.shape and torch.equal(own[name], value)
+            assert same != name.startswith("head."), name
+        random = replace(recipe, initialisation="random")
+        other = task_of(small_specgan(), random, judge).model.network
+        assert not torch.equal(other.state_dict()["stem.0.weight"], own["stem.0.weight"])
 
     def test_generator_and_judge_stay_as_they_are(self) -> None:
         generator, judge = small_specgan(), DigitClassifier().eval()

@@ -54,11 +54,11 @@ def speech_objective(judge: DigitClassifier | None) -> Objective:
     Without a judge, levels alone stand for what is heard.
     """
     terms: dict[str, tuple[float, SpectrogramTerm | LevelTerm | PerceptualTerm]] = {
-        "spectrogram": (1.0, SpectrogramTerm()),
-        "levels": (1.0, LevelTerm()),
+        "spectrogram": (4.0, SpectrogramTerm()),
+        "levels": (3.0, LevelTerm()),
     }
     if judge is not None:
-        terms["perceptual"] = (1.0, PerceptualTerm(judge))
+        terms["perceptual"] = (0.3, PerceptualTerm(judge))
     return Objective(terms)
 
 

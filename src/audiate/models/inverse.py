@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from audiate.errors import InputError, check_range
 from audiate.models.generator import Generator, generate
 from audiate.models.pretrained import PretrainedModel
-from audiate.models.resnet import ResNet18
+from audiate.models.resnet import DigitClassifier, ResNet18
 from audiate.spectra import MelSpectrogram, Spectrogram
 
 
@@ -72,6 +72,15 @@ class InverseMapping(PretrainedModel):
         self.network = ResNet18(config.latent_dim)
         with torch.no_grad():
             self.network.head.weight *= 0.1  # begins near the middle of the prior
+
+    def begin_as(self, judge: DigitClassifier) -> None:
+        """Take the residual blocks of a judge, all but its head: they know speech."""
+        blocks = judge.network.state_dict()
+        head = {name for name in blocks if name.startswith("head.")}
+        own = self.network.state_dict()
+        self.network.load_state_dict(
+            {name: own[name] if name in head else value for name, value in blocks.items()}
+        )
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Latents (batch, latent_dim) of waveforms (batch, channels, num_samples)."""

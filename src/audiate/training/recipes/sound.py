@@ -184,9 +184,14 @@ class InverseMappingRecipe:
     """Steps between those on which it is taken, which then counts so much the more."""
     level_weight: float = 4.0
     """Of the distance of levels at each time and frequency, which needs no judge."""
+    waveform_weight: float = 0.0
+    """Of the error's power over the clip's, for synthesised clips, in the later part of training.
+    0.5 suits WaveGAN; with SpecGAN, whose phases are searched for, it is left out."""
     spectrogram: Literal["mel", "log", "real"] = "mel"
     """What the encoder sees. mel: 64 mel bands in 64 frames, the quickest. real: the real part of
     the 128x129 spectrogram, as published. log: its levels in decibels."""
+    initialisation: Literal["judge", "random"] = "judge"
+    """Of its blocks: those of the judge, which know speech; or random."""
     data: str = "speech_commands+fsdd"
     """Real clips: data sets of spoken digits, with + between them, or a folder of sounds."""
     preview_every: int = 200
@@ -200,6 +205,7 @@ class InverseMappingRecipe:
         check_range("--perceptual-weight", self.perceptual_weight, 0, ENDLESS)
         check_range("--perceptual-every", self.perceptual_every, 1, 10_000)
         check_range("--level-weight", self.level_weight, 0, ENDLESS)
+        check_range("--waveform-weight", self.waveform_weight, 0, ENDLESS)
         check_range("--preview-every", self.preview_every, 1, ENDLESS)
         if not self.data:
             raise InputError("--data: is empty; name data sets of spoken digits, or a folder")
@@ -213,6 +219,7 @@ INVERSE_MAPPING_PAPER = InverseMappingRecipe(
     perceptual_every=1,
     level_weight=0.0,
     spectrogram="real",
+    initialisation="random",
     data="speech_commands",
 )
 """Keyes et al. 2020, section 4.1."""

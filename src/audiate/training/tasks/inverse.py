@@ -25,6 +25,9 @@ from audiate.training.task import Heard, Phase, Shard, Task
 PEAK = 0.9
 _SHOWN = 8
 _OUTSIDE_WEIGHT = 10.0
+# Waveforms are compared from here on, at full weight from there on, as shares of the steps: before
+# levels are nearly right, phases lead astray.
+_PHASES_FROM, _PHASES_FULL = 0.3, 0.5
 _DEAF_SPREAD = 0.05  # of the deviation of the prior's latents
 
 
@@ -72,7 +75,10 @@ class InverseMappingTask(Task):
                 generator=recipe.generator,
                 fingerprint=fingerprint(generator),
             )
-        ).to(device)
+        )
+        if judge is not None and recipe.initialisation == "judge":
+            model.begin_as(judge)
+        model.to(device)
         self._perceptual: Term | None = None
         if judge is not None:
             self._perceptual = PerceptualTerm(judge, recipe.blocks.split("+"))
@@ -100,7 +106,7 @@ class InverseMappingTask(Task):
         if self._recipe.schedule == "one-cycle":
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
         weights = self._weights(step)
-        real = {f"real_{name}": weight for name, weight in weights.items()}
+        real = {f"real_{name}": weight for name, weight in weights.items() if name != "waveform"}
         if real:
             real["real_outside"] = _OUTSIDE_WEIGHT
         phases = [
@@ -112,7 +118,8 @@ class InverseMappingTask(Task):
             )
         ]
         if real:
-            before = Phase("encoder", lambda: self._real_losses(step, weights.keys()), real, rate)
+            compared = weights.keys() - {"waveform"}
+            before = Phase("encoder", lambda: self._real_losses(step, compared), real, rate)
             phases.insert(0, before)
         return phases
 
@@ -124,6 +131,9 @@ class InverseMappingTask(Task):
             return weights
         if recipe.level_weight:
             weights["levels"] = recipe.level_weight
+        share = (step / self.steps - _PHASES_FROM) / (_PHASES_FULL - _PHASES_FROM)
+        if recipe.waveform_weight and share > 0 and not isinstance(self._generator, SpecGAN):
+            weights["waveform"] = recipe.waveform_weight * min(share, 1.0)
         if self._perceptual is not None and step % recipe.perceptual_every == 0:
             weights["perceptual"] = recipe.perceptual_weight * recipe.perceptual_every
         return weights
@@ -162,6 +172,9 @@ class InverseMappingTask(Task):
             output = generate(generator, latent).float() if names else None
             if output is not None and "levels" in names:
                 losses["levels"] = _distance(LevelTerm(), output, target)
+            if output is not None and "waveform" in names:
+                power = target.square().mean((1, 2)).clamp_min(1e-8)
+                losses["waveform"] = ((output - target).square().mean((1, 2)) / power).mean()
         if output is not None and self._perceptual is not None and "perceptual" in names:
             losses["perceptual"] = _distance(self._perceptual, output, target)
         return losses
