@@ -1,7 +1,11 @@
-"""Inversion: our batched L-BFGS against SciPy's, one clip after the other; and the encoder."""
+"""Inversion: our batched L-BFGS against SciPy's, one clip after the other; and the encoder.
+
+``python -m benchmarks.inversion wavegan-digits cuda`` for another generator, on a GPU.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -48,17 +52,19 @@ def until(loss: float, generator: AudioGAN, target: Tensor) -> tuple[float, Inve
         middle = (low + high) // 2
         low, high = (middle, high) if run(middle).loss.mean().item() > loss else (low, middle)
     seconds, found = timed(lambda: run(high))
+    if found.loss.mean().item() > loss:
+        print(f"  not reached: a loss of {loss:.5f} in {high} iterations")
     return seconds, found, high
 
 
-def main(name: str = "specgan-digits") -> None:
+def main(name: str = "specgan-digits", device: str = "cpu") -> None:
     """Print what each takes."""
-    generator = load(name)
+    generator = load(name, device=device)
     assert isinstance(generator, AudioGAN)
     z = generator.sample_latent(CLIPS, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         target = generator(z)
-    print(f"Inverting {CLIPS} clips of {name}, {torch.get_num_threads()} threads:")
+    print(f"Inverting {CLIPS} clips of {name}, {device}, {torch.get_num_threads()} threads:")
     single: Inverter = GradientInverter(generator, engine="scipy", max_iterations=ITERATIONS)
     theirs, one = timed(lambda: single(target))
     ours, many, iterations = until(one.loss.mean().item(), generator, target)
@@ -71,7 +77,9 @@ def main(name: str = "specgan-digits") -> None:
             f"{theirs / seconds:5.2f}x as fast"
         )
     try:
-        look = EncoderInverter(generator, find_encoder(generator, None), plain_objective())
+        look = EncoderInverter(
+            generator, find_encoder(generator, None).to(device), plain_objective()
+        )
     except InputError:
         return
     look(target)
@@ -85,4 +93,4 @@ def main(name: str = "specgan-digits") -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:3])

@@ -58,10 +58,9 @@ class TestInvert:
         written = {
             p.relative_to(tmp_path / "back").as_posix() for p in (tmp_path / "back").rglob("*.*")
         }
-        assert written == {
-            f"{stem}{end}"
-            for stem in ("tone0", "tone1", "more/tone0")
-            for end in (".wav", ".npy", ".png")
+        stems = ("tone0", "tone1", "more/tone0")
+        assert written == {f"{stem}{end}" for stem in stems for end in (".wav", ".npy", ".png")} | {
+            f"heard/{stem}.wav" for stem in stems
         } | {"report.json"}
         report = json.loads((tmp_path / "back" / "report.json").read_text())
         entry = report["clips"]["more/tone0"]
@@ -75,6 +74,150 @@ class TestInvert:
         assert rate == gan.sample_rate
         with torch.no_grad():
             np.testing.assert_allclose(samples, gan(latent[None])[0, 0], atol=1e-4)
+
+    def test_what_it_scores_is_what_compare_scores(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clips, out = sounds(tmp_path / "clips"), tmp_path / "back"
+        assert main(["invert", str(clips), *flags, "--method", "encoder", "--out", str(out)]) == 0
+        capsys.readouterr()
+        assert main(["compare", str(out / "heard"), str(out), "--json"]) == 0
+        compared = json.loads(capsys.readouterr().out)
+        assert compared["unmatched"] == []
+        for name, entry in json.loads((out / "report.json").read_text())["clips"].items():
+            scores = compared["clips"][name]
+            assert scores["mse"] == pytest.approx(entry["mse"], rel=1e-3)
+            assert scores["ssim"] == pytest.approx(entry["ssim"], abs=1e-3)
+            assert scores["digit_after"] == entry["digit_after"]
+
+    def test_a_latent_is_said_again(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip, out, gan = write_tone(tmp_path / "tone.wav"), tmp_path / "out", flags[1]
+        quick = [*flags, "--method", "encoder", "--judge", "none"]
+        assert main(["invert", str(clip), *quick, "--out", str(out)]) == 0
+        said = ["generate", gan, "--out", str(tmp_path / "again"), "--latents"]
+        assert main([*said, str(out / "tone.npy")]) == 0
+        assert "1 sounds into" in capsys.readouterr().out
+        once, again = (soundfile.read(p)[0] for p in (out / "tone.wav", tmp_path / "again/000.wav"))
+        np.testing.assert_allclose(once, again, atol=1e-4)
+        np.save(tmp_path / "wrong.npy", np.zeros((2, 13)))
+        assert main([*said, str(tmp_path / "wrong.npy")]) == 2
+        complaint = "wrong.npy: holds (2, 13) numbers, and this model's latents are (count, 12)"
+        assert complaint in capsys.readouterr().err
+        assert main([*said, str(clip)]) == 2
+        assert "tone.wav: cannot be read as latents" in capsys.readouterr().err
+
+    def test_no_clip_is_overwritten_and_none_of_its_own_inverted(
+        self,
+        flags: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        clip = write_tone(tmp_path / "tone.wav")
+        before = clip.read_bytes()
+        quick = [*flags, "--method", "encoder", "--judge", "none"]
+        for clips in ("tone.wav", "."):
+            assert main(["invert", clips, *quick, "--out", "."]) == 2
+            assert "--out .: tone.wav is one of the clips" in capsys.readouterr().err
+        assert clip.read_bytes() == before
+        for _ in range(2):
+            assert main(["invert", ".", *quick]) == 0
+            assert json.loads(Path("out/report.json").read_text())["clips"].keys() == {"tone"}
+
+    def test_an_odd_name_stays_in_the_folder(self, flags: list[str], tmp_path: Path) -> None:
+        clip = write_tone(tmp_path / "tone.wav").rename(tmp_path / "..wav")
+        report = write_tone(tmp_path / "report.wav")
+        quick = [*flags, "--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
+        assert main(["invert", str(clip), str(report), *quick]) == 0
+        assert {p.name for p in (tmp_path / "out").glob("*.wav")} == {"clip.wav", "report.wav"}
+        assert {p.name for p in tmp_path.iterdir()} == {"..wav", "report.wav", "out"}
+
+    def test_interrupted_and_gone_on(
+        self,
+        flags: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from audiate.cli import invert as command
+
+        for number in range(3):
+            write_tone(tmp_path / "clips" / f"{number}.wav")
+        given = [
+            "invert",
+            str(tmp_path / "clips"),
+            *flags,
+            "--method",
+            "encoder",
+            "--judge",
+            "none",
+        ]
+        given += ["--out", str(tmp_path / "out")]
+        whole, calls = command._invert_batch, 0
+
+        def stopped(*arguments: Any) -> int:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise KeyboardInterrupt
+            return whole(*arguments)
+
+        monkeypatch.setattr(command, "_BATCH", 2)
+        monkeypatch.setattr(command, "_invert_batch", stopped)
+        assert main(given) == 130
+        assert "stopped after 2 of 3 clips" in capsys.readouterr().err
+        assert main(given) == 0
+        assert "1 clips inverted (2 were there already)" in capsys.readouterr().out
+
+    def test_other_weights_by_the_same_name_need_another_folder(
+        self, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        shutil.copytree(models, tmp_path / "models")
+        gan, encoder = tmp_path / "models" / "gan", tmp_path / "models" / "encoder"
+        command = ["invert", str(clip), "--generator", str(gan), "--encoder", str(encoder)]
+        command += ["--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
+        assert main(command) == 0
+        model = InverseMapping.from_pretrained(encoder)
+        torch.manual_seed(5)
+        InverseMapping(model.config).save_pretrained(encoder)
+        assert main(command) == 2
+        assert "holds an inversion with another --encoder" in capsys.readouterr().err
+
+    def test_one_clip_that_fails_does_not_stop_the_rest(
+        self,
+        flags: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from audiate.inversion import EncoderInverter
+
+        clips = sounds(tmp_path / "clips")
+        invert = EncoderInverter.__call__
+
+        def fussy(self: EncoderInverter, target: torch.Tensor, init: Any = None) -> Any:
+            if (target.abs().sum((1, 2)) == worst).any():
+                raise InputError("not this one")
+            return invert(self, target, init)
+
+        gan = SpecGAN.from_pretrained(flags[1])
+        from audiate.cli.invert import read_clip
+
+        worst = read_clip(gan, clips / "tone1.wav").abs().sum()
+        monkeypatch.setattr(EncoderInverter, "__call__", fussy)
+        command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
+        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+        captured = capsys.readouterr()
+        assert "tone1.wav: not this one" in captured.err
+        assert "2 clips inverted" in captured.out
+        (clips / "tone0.wav").unlink()  # gone since, though the report knows it
+        command = ["invert", str(clips / "tone0.wav"), *command[2:]]
+        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+        assert "no such file" in capsys.readouterr().err
 
     def test_it_goes_on_where_it_stopped(
         self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -129,12 +272,14 @@ class TestInvert:
         write_tone(clips / "long.wav", seconds=1.5)
         soundfile.write(clips / "silent.wav", np.zeros(4000), 8000)
         (clips / "text.wav").write_text("no sound")
+        soundfile.write(clips / "short.wav", np.ones(1), 48_000)
         out = tmp_path / "out"
         command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
         assert main([*command, "--out", str(out)]) == 2
         captured = capsys.readouterr()
         assert "silent.wav: is silent" in captured.err
         assert "text.wav: cannot be read as sound" in captured.err
+        assert "short.wav: " in captured.err
         assert "long.wav: lasts 1.50 s, and the generator makes 0.26 s" in captured.err
         assert "2 clips inverted" in captured.out
         report = json.loads((out / "report.json").read_text())["clips"]
@@ -152,6 +297,12 @@ class TestInvert:
             (["CLIP", "--judge", "vae-fsdd"], "hears no digits"),
             (["EMPTY"], "holds no sound file"),
             (["CLIP", "--restarts", "0"], "--restarts 0"),
+            (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget makes as many"),
+            (
+                ["CLIP", "--method", "gradient", "--objective", "paper", "--judge", "none"],
+                "--objective paper: needs a judge",
+            ),
+            (["CLIP", "--max-iterations", "-1"], "--max-iterations -1"),
         ],
     )
     def test_bad_arguments(
@@ -218,6 +369,8 @@ class TestCompare:
             (["one.wav", "folder"], "give two files, or two folders"),
             (["folder", "other"], "holds no file of a name that is in"),
             (["one.wav", "short.wav"], ""),
+            (["short.wav", "short.wav"], "short.wav: clips of 80 samples: give at least"),
+            (["twins", "folder"], "two files of one name"),
         ],
     )
     def test_bad_input(
@@ -233,6 +386,8 @@ class TestCompare:
         write_tone(Path("short.wav"), seconds=0.01)
         write_tone(Path("folder/a.wav"))
         write_tone(Path("other/b.wav"))
+        write_tone(Path("twins/a.wav"))
+        write_tone(Path("twins/a.flac"))
         status = main(["compare", *arguments, "--judge", "none"])
         assert status == (2 if complaint else 0)
         assert complaint in capsys.readouterr().err

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
@@ -258,10 +257,11 @@ def structural_similarity(output: Tensor, target: Tensor, span: float | None = N
     """SSIM (batch,) of spectrograms (batch, height, width); at most 1, for equal ones.
 
     Wang et al. 2004, with their Gaussian window of 11 x 11 (deviation 1.5), K1 = 0.01, K2 = 0.03,
-    over all places where the window fits.
+    over all places where the window fits. Differentiable.
 
     Args:
-        output: Spectrograms.
+        output: Spectrograms. Doubles are worked with as such; with single precision, the fifth
+            decimal is uncertain.
         target: Spectrograms.
         span: The range of values; by default that of each pair by itself, from the least to the
             greatest value of both, as Keyes et al. 2020 have it. Of a pair without any range, 1.
@@ -275,18 +275,15 @@ def structural_similarity(output: Tensor, target: Tensor, span: float | None = N
             f"SSIM of {tuple(output.shape)} and {tuple(target.shape)}: give pairs of one shape "
             f"(batch, height, width), at least 11 x 11"
         )
-    pair = torch.stack([output, target]).double()
+    pair = torch.stack([output, target])
     spans = pair.amax((0, 2, 3)) - pair.amin((0, 2, 3))
     if span is not None:
         spans = torch.full_like(spans, span)
     first, second = pair / spans.clamp_min(1e-12).view(-1, 1, 1)
-    offsets = torch.arange(-5, 6, dtype=torch.double, device=pair.device)
-    window = torch.exp(-offsets.square() / (2 * 1.5**2))
-    window = window / window.sum()
+    down, across = (_gaussian_window(size).to(pair) for size in pair.shape[2:])
 
     def blurred(images: Tensor) -> Tensor:
-        rows = F.conv2d(images.unsqueeze(1), window.view(1, 1, -1, 1))
-        return F.conv2d(rows, window.view(1, 1, 1, -1)).squeeze(1)
+        return down @ images @ across.T
 
     means = blurred(first), blurred(second)
     variance = blurred(first.square()) - means[0].square()
@@ -295,7 +292,17 @@ def structural_similarity(output: Tensor, target: Tensor, span: float | None = N
     small, smaller = 0.01**2, 0.03**2
     luminance = (2 * means[0] * means[1] + small) / (means[0].square() + means[1].square() + small)
     contrast = (2 * covariance + smaller) / (variance + other_variance + smaller)
-    return (luminance * contrast).mean((1, 2)).to(output.dtype)
+    return (luminance * contrast).mean((1, 2))
+
+
+def _gaussian_window(size: int) -> Tensor:
+    """The matrix (size - 10, size) that slides SSIM's window, of 11 places, over a line.
+
+    Products of matrices are several times as fast as a convolution with one channel.
+    """
+    offsets = torch.arange(size).unsqueeze(0) - torch.arange(size - 10).unsqueeze(1) - 5
+    weights = torch.exp(-offsets.double().square() / (2 * 1.5**2)) * (offsets.abs() <= 5)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def log_spectral_distance(output: Tensor, target: Tensor) -> Tensor:

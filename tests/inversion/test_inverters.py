@@ -12,16 +12,20 @@ from torch import Tensor, nn
 
 from audiate.errors import InputError
 from audiate.inversion import (
+    BudgetInverter,
     EncoderInverter,
     EvolutionInverter,
     GradientInverter,
     HybridInverter,
     Inversion,
+    Inverter,
     Objective,
     WaveformTerm,
     inverter,
+    plain_objective,
+    speech_objective,
 )
-from audiate.inversion.inverters import latent_limit
+from audiate.inversion.inverters import latent_bounds
 from audiate.inversion.objectives import Term
 from audiate.models.wrap import WrappedGenerator, wrap
 
@@ -123,6 +127,18 @@ class TestGradients:
         if box == "projected":
             torch.testing.assert_close(found.latent, torch.ones(2, 6), atol=1e-3, rtol=0)
 
+    def test_as_many_starts_as_fit_are_worked_at_together(
+        self, generator: WrappedGenerator
+    ) -> None:
+        _, target = clips(generator, 2)
+        sizes: list[int] = []
+        hook = generator.register_forward_hook(lambda *given: sizes.append(len(given[2])))
+        settings: dict[str, Any] = {"max_iterations": 3, "restarts": 5}
+        few = GradientInverter(generator, SMOOTH, batch_size=4, **settings)(target)
+        hook.remove()
+        assert max(sizes) == 4
+        same(few, GradientInverter(generator, SMOOTH, **settings)(target))
+
     def test_begins_where_it_is_told(self, generator: WrappedGenerator) -> None:
         z, target = clips(generator, 3)
         found = GradientInverter(generator, SMOOTH, max_iterations=0)(target, z)
@@ -171,18 +187,29 @@ class TestTheOthers:
 
 class TestBudgets:
     def test_more_time_is_no_worse_and_is_kept(self, generator: WrappedGenerator) -> None:
-        from audiate.inversion import BudgetInverter
-
         z, target = clips(generator, 2)
         look = EncoderInverter(generator, lambda part: z[: len(part)] * 0.5, SMOOTH)
         losses = []
         for seconds in (0.001, 0.5):
             began = time.monotonic()
-            found = BudgetInverter(generator, look, SMOOTH, seconds)(target)
+            found = BudgetInverter(look, seconds)(target)
             assert time.monotonic() - began < 2 * seconds + 0.3
             losses.append(found.loss)
         assert (losses[1] <= losses[0]).all()
         assert (losses[1] < 1e-5).all()
+
+    def test_without_time_there_is_one_look(self, generator: WrappedGenerator) -> None:
+        z, target = clips(generator, 2)
+        found = BudgetInverter(EncoderInverter(generator, lambda _: z, SMOOTH), 1e-6)(target)
+        assert found.num_evals.tolist() == [1, 1]
+
+
+class TestBuilding:
+    def test_objective_and_iterations_are_ones_own(self, generator: WrappedGenerator) -> None:
+        _, target = clips(generator, 2)
+        invert = inverter(generator, "gradient", objective=plain_objective(), max_iterations=2)
+        expected = GradientInverter(generator, max_iterations=2)(target)
+        same(invert(target), expected)
 
 
 class TestBadInput:
@@ -227,7 +254,68 @@ class TestBadInput:
 
 
 class TestPriors:
-    def test_the_edge_is_learnt_from_samples(self, generator: WrappedGenerator) -> None:
-        assert latent_limit(generator) == pytest.approx(1, abs=0.01)
+    def test_the_edges_are_learnt_from_samples(self, generator: WrappedGenerator) -> None:
+        bounds = latent_bounds(generator)
+        assert bounds is not None
+        torch.testing.assert_close(
+            torch.stack(bounds)[:, 0], torch.tensor([-1.0, 1]), atol=0.01, rtol=0
+        )
+        assert all((edge == edge[0]).all() for edge in bounds)
         normal = wrap(Chord(), latent_dim=6, sample_rate=8000, prior="normal")
-        assert latent_limit(normal) == math.inf
+        assert latent_bounds(normal) is None
+
+    def test_a_box_of_another_place_and_size(self) -> None:
+        scales = torch.tensor([1.0, 2, 0.5, 1, 1, 1])
+
+        def prior(count: int, source: torch.Generator | None) -> Tensor:
+            return scales * torch.rand(count, 6, generator=source)
+
+        generator = wrap(Chord(), latent_dim=6, sample_rate=8000, prior=prior)
+        bounds = latent_bounds(generator)
+        assert bounds is not None
+        torch.testing.assert_close(bounds[0], torch.zeros(6), atol=0.02, rtol=0)
+        torch.testing.assert_close(bounds[1], scales, atol=0.02, rtol=0)
+        with torch.no_grad():
+            target = generator(torch.full((2, 6), -1.0))
+        for box in ("projected", "clipped"):
+            invert = GradientInverter(generator, SMOOTH, box=box, max_iterations=20)
+            assert invert(target).latent.min() >= bounds[0].min() - 1e-6
+        found = EvolutionInverter(generator, SMOOTH, generations=2)(target, -torch.ones(2, 6))
+        assert found.latent.min() >= bounds[0].min() - 1e-6
+
+    def test_a_prior_without_edges_is_searched_near_its_samples(self) -> None:
+        seen: list[float] = []
+
+        def sound(z: Tensor) -> Tensor:
+            seen.append(z.detach().abs().max().item())
+            waveforms: Tensor = Chord()(z)
+            return waveforms
+
+        generator = wrap(sound, latent_dim=6, sample_rate=8000, prior="normal")
+        _, target = clips(generator, 3)
+        GradientInverter(generator, max_iterations=40)(target)
+        assert max(seen) < 15
+
+
+class TestStereo:
+    @pytest.mark.parametrize("method", ["encoder", "gradient", "evolution"])
+    def test_of_two_channels_each_counts(self, method: str) -> None:
+        def stereo(z: Tensor) -> Tensor:
+            return torch.stack([Chord(3)(z[:, :3]), Chord(3)(z[:, 3:])], 1)
+
+        generator = wrap(stereo, latent_dim=6, sample_rate=8000)
+        z, target = clips(generator, 3)
+        for objective in (None, speech_objective(None, 8000)):
+            makers: dict[str, Inverter] = {
+                "encoder": EncoderInverter(generator, lambda _: 0.9 * z, objective),
+                "gradient": GradientInverter(generator, objective, max_iterations=60),
+                "evolution": EvolutionInverter(generator, objective, generations=3),
+            }
+            found = makers[method](target)
+            assert found.loss.shape == (3,)
+            assert found.output.shape == target.shape
+            if method == "gradient":
+                assert (
+                    found.loss
+                    < 0.2 * EncoderInverter(generator, lambda _: 0 * z, objective)(target).loss
+                ).all()

@@ -14,6 +14,11 @@ from audiate.errors import InputError
 from audiate.inversion.lbfgs import Box, Minimum, minimise
 
 
+def box(dim: int, edge: float = 1.0) -> tuple[Tensor, Tensor]:
+    high = torch.full((dim,), edge, dtype=torch.double)
+    return -high, high
+
+
 def rosenbrock(x: Tensor, _: Tensor) -> Tensor:
     return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(1)
 
@@ -61,7 +66,7 @@ class TestAgainstSciPy:
             return value.item(), slope[0].numpy()
 
         found = minimise(
-            loss, starts(6, 5), max_iterations=500, tolerance=1e-14, box="projected", limit=1.0
+            loss, starts(6, 5), max_iterations=500, tolerance=1e-14, box="projected", bounds=box(5)
         )
         exact = minimize(one, np.zeros(5), jac=True, method="L-BFGS-B", bounds=[(-1, 1)] * 5)
         np.testing.assert_allclose(found.loss, exact.fun, rtol=1e-6)
@@ -69,13 +74,13 @@ class TestAgainstSciPy:
 
 
 class TestIndependence:
-    @pytest.mark.parametrize("box", ["none", "projected", "clipped"])
-    def test_neighbours_do_not_matter(self, box: Box) -> None:
+    @pytest.mark.parametrize("kind", ["none", "projected", "clipped"])
+    def test_neighbours_do_not_matter(self, kind: Box) -> None:
         begin = starts(9, 4)
-        together = minimise(rosenbrock, begin, max_iterations=60, box=box)
+        together = minimise(rosenbrock, begin, max_iterations=60, box=kind, bounds=box(4))
         for row in range(9):
             alone = minimise(
-                lambda x, _: rosenbrock(x, _), begin[row : row + 1], max_iterations=60, box=box
+                rosenbrock, begin[row : row + 1], max_iterations=60, box=kind, bounds=box(4)
             )
             equal(alone, together, row)
 
@@ -87,6 +92,18 @@ class TestIndependence:
 
         found = minimise(loss, torch.zeros(5, 3, dtype=torch.double), max_iterations=50)
         torch.testing.assert_close(found.point, targets, atol=1e-6, rtol=0)
+
+    @pytest.mark.parametrize("kind", ["none", "projected", "clipped"])
+    def test_all_evaluations_are_counted(self, kind: Box) -> None:
+        sizes: list[int] = []
+
+        def loss(x: Tensor, number: Tensor) -> Tensor:
+            sizes.append(len(x))
+            return rosenbrock(x, number)
+
+        found = minimise(loss, starts(8, 4), max_iterations=40, box=kind, bounds=box(4, 0.7))
+        # Of those that end with the box left behind, the last is counted where the best was met.
+        assert found.num_evals.sum() == sum(sizes)
 
     def test_what_has_ended_is_not_evaluated_again(self) -> None:
         sizes: list[int] = []
@@ -116,19 +133,56 @@ class TestPromises:
         assert (found.loss <= loss(begin, torch.arange(3))).all()
         torch.testing.assert_close(loss(found.point, torch.arange(3)), found.loss)
 
-    @pytest.mark.parametrize("box", ["projected", "clipped"])
-    def test_the_box_is_kept(self, box: Box) -> None:
-        visited: list[float] = []
+    def test_the_box_is_kept_by_projection(self) -> None:
+        visited: list[Tensor] = []
 
         def loss(x: Tensor, _: Tensor) -> Tensor:
-            visited.append(x.abs().max().item())
+            visited.append(x.detach())
             return (x - 3).square().sum(1)
 
-        found = minimise(loss, starts(4, 5), max_iterations=20, box=box, limit=0.5)
-        if box == "projected":
-            assert max(visited) <= 0.5
-            assert (found.point == 0.5).all()
-        assert visited[0] <= 0.5
+        bounds = (torch.tensor([-0.5, 0, 0.1]).double(), torch.tensor([0.5, 1, 0.2]).double())
+        found = minimise(loss, starts(4, 3), max_iterations=20, box="projected", bounds=bounds)
+        for points in visited:
+            assert ((points >= bounds[0]) & (points <= bounds[1])).all()
+        torch.testing.assert_close(found.point, bounds[1].expand(4, 3))
+
+    def test_stochastic_clipping_replaces_what_leaves_by_random_numbers_within(self) -> None:
+        visited: list[Tensor] = []
+
+        def loss(x: Tensor, _: Tensor) -> Tensor:
+            visited.append(x.detach()[0])
+            return 0.5 * (x - torch.tensor([1.5, 0.2]).double()).square().sum(1)
+
+        start = torch.tensor([[0.9, 0.2]]).double()
+        found = minimise(loss, start, max_iterations=6, box="clipped", bounds=box(2))
+        outside = [i for i, point in enumerate(visited) if point[0] > 1]
+        assert outside
+        for i in outside[:-1]:
+            # The next point is within, and only what had left was replaced.
+            assert visited[i + 1].abs().max() <= 1
+            assert visited[i + 1][1] == visited[i][1]
+        assert len({visited[i + 1][0].item() for i in outside[:-1]}) == len(outside) - 1
+        # A minimum outside is none: the search goes on, and keeps the best of what was within.
+        assert not found.converged.any()
+        assert found.point.abs().max() <= 1
+        within = [0.5 * (p - torch.tensor([1.5, 0.2])).square().sum() for p in visited if p[0] <= 1]
+        assert found.loss.item() == pytest.approx(float(min(within)))
+
+    @pytest.mark.parametrize("kind", ["none", "clipped"])
+    def test_no_trial_goes_far_beyond_the_box(self, kind: Box) -> None:
+        farthest = 0.0
+
+        def loss(x: Tensor, _: Tensor) -> Tensor:
+            nonlocal farthest
+            farthest = max(farthest, x.abs().max().item())
+            return -x.sum(1)  # the farther, the better
+
+        minimise(loss, torch.zeros(2, 3).double(), max_iterations=5, box=kind, bounds=box(3))
+        assert 1 < farthest <= 3 + 1e-9
+
+    def test_a_box_needs_bounds(self) -> None:
+        with pytest.raises(InputError, match="box clipped: give its bounds"):
+            minimise(rosenbrock, torch.zeros(1, 2), max_iterations=3, box="clipped")
 
     def test_limits(self) -> None:
         begin = starts(2, 4)

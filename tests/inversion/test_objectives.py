@@ -14,6 +14,7 @@ from audiate.inversion import (
     Objective,
     PerceptualTerm,
     SpectrogramTerm,
+    StructureTerm,
     Term,
     WaveformTerm,
 )
@@ -21,8 +22,8 @@ from audiate.models import DigitClassifier
 from audiate.spectra import Spectrogram
 
 
-def noise(count: int = 3, seed: int = 0, samples: int = 4096) -> Tensor:
-    waveforms = torch.rand(count, 1, samples, generator=torch.Generator().manual_seed(seed))
+def noise(count: int = 3, seed: int = 0, samples: int = 4096, channels: int = 1) -> Tensor:
+    waveforms = torch.rand(count, channels, samples, generator=torch.Generator().manual_seed(seed))
     return 2 * waveforms - 1
 
 
@@ -33,20 +34,28 @@ def judge() -> DigitClassifier:
 
 
 def terms(judge: DigitClassifier) -> list[Term]:
-    return [WaveformTerm(), SpectrogramTerm(), LevelTerm(), PerceptualTerm(judge, ["stem"])]
+    return [
+        WaveformTerm(),
+        SpectrogramTerm(),
+        LevelTerm(),
+        StructureTerm("real"),
+        StructureTerm("log"),
+        PerceptualTerm(judge, 16_000, ["stem"]),
+    ]
 
 
 def test_nothing_is_lost_on_equal_clips_and_something_on_others(judge: DigitClassifier) -> None:
     target = noise()
     for term in terms(judge):
         same = term.distance(term.features(target), term.features(target))
-        torch.testing.assert_close(same, torch.zeros(3))
+        torch.testing.assert_close(same, torch.zeros(3), atol=1e-5, rtol=0)
         other = term.distance(term.features(noise(seed=1)), term.features(target))
         assert (other > 1e-3).all()
 
 
-def test_each_clip_has_its_own_loss(judge: DigitClassifier) -> None:
-    output, target = noise(), noise(seed=1)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_each_clip_has_its_own_loss(judge: DigitClassifier, channels: int) -> None:
+    output, target = noise(channels=channels), noise(seed=1, channels=channels)
     for term in terms(judge):
         together = term.distance(term.features(output), term.features(target))
         alone = term.distance(term.features(output[1:2]), term.features(target[1:2]))
@@ -74,19 +83,22 @@ def test_levels_are_decibels_whatever_the_phase() -> None:
 
 
 def test_blocks_are_chosen_by_name(judge: DigitClassifier) -> None:
-    assert PerceptualTerm(judge, ["block3", "stem"]).blocks == ("stem", "block3")
+    assert PerceptualTerm(judge, 16_000, ["block3", "stem"]).blocks == ("stem", "block3")
     target = noise()
-    one, other = PerceptualTerm(judge, ["block1"]), PerceptualTerm(judge, ["block2"])
-    both = PerceptualTerm(judge, ["block1", "block2"])
+    one, other = (
+        PerceptualTerm(judge, 16_000, ["block1"]),
+        PerceptualTerm(judge, 16_000, ["block2"]),
+    )
+    both = PerceptualTerm(judge, 16_000, ["block1", "block2"])
     a, b, mean = (
         term.distance(term.features(noise(seed=1)), term.features(target))
         for term in (one, other, both)
     )
     torch.testing.assert_close(mean, (a + b) / 2)
     with pytest.raises(InputError, match="blocks block9: give any of stem, block1"):
-        PerceptualTerm(judge, ["block9"])
+        PerceptualTerm(judge, 16_000, ["block9"])
     with pytest.raises(InputError, match="blocks none"):
-        PerceptualTerm(judge, [])
+        PerceptualTerm(judge, 16_000, [])
 
 
 def test_gradients_reach_the_waveform(judge: DigitClassifier) -> None:
@@ -97,3 +109,24 @@ def test_gradients_reach_the_waveform(judge: DigitClassifier) -> None:
         assert output.grad is not None
         assert output.grad.isfinite().all()
         assert output.grad.abs().sum() > 0
+
+
+def test_a_judge_hears_its_own_rate_and_length(judge: DigitClassifier) -> None:
+    with pytest.raises(InputError, match=r"hears 16,000 Hz, and the clips have 8,000 Hz.*none"):
+        PerceptualTerm(judge, 8_000)
+    short = noise(samples=4096)
+    padded = torch.nn.functional.pad(short, (6144, 6144))
+    term = PerceptualTerm(judge, 16_000, ["block1"])
+    torch.testing.assert_close(term.features(short), term.features(padded))
+
+
+def test_the_papers_perceptual_distance_is_not_brought_to_one_scale(
+    judge: DigitClassifier,
+) -> None:
+    output, target = noise(), noise(seed=1)
+    both = [PerceptualTerm(judge, 16_000, ["block2"], normalised=flag) for flag in (True, False)]
+    ours, papers = (t.distance(t.features(output), t.features(target)) for t in both)
+    (wanted,) = both[0].features(target)
+    torch.testing.assert_close(ours * wanted.square().mean((1, 2, 3)), papers)
+    (found,) = both[0].features(output)
+    torch.testing.assert_close(papers, (found - wanted).square().mean((1, 2, 3)))

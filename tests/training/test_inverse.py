@@ -85,6 +85,12 @@ class TestTheTask:
         assert recipe.blocks == "+".join(f"block{number}" for number in range(1, 9))
         assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
         assert (recipe.waveform_weight, recipe.initialisation) == (0, "random")
+        judge = DigitClassifier().eval()
+        real, synthesised = task_of(
+            small_specgan(), replace(recipe, batch_size=4, steps=1, preview_every=1), judge
+        ).phases(0)
+        assert real.weights == {"real_perceptual": 1.0}
+        assert synthesised.weights == {"latent": 1.0, "perceptual": 1.0}
 
     def test_size_of_the_network(self) -> None:
         assert InverseMapping().num_parameters() == 11_221_540

@@ -13,10 +13,10 @@ from tyro.conf import Positional, arg
 class Compare:
     """Score reconstructions against their originals.
 
-    Two sound files, or two folders whose files are matched by name, whatever their suffixes. Prints
-    per clip, and in the mean: MSE of the samples; SSIM of the spectrograms' real parts, with the
-    range of each pair (Keyes et al. 2020); the log-spectral distance in dB; and the digit that the
-    judge hears, before and after.
+    Two sound files, or two folders whose files are matched by name, whatever their suffixes; they
+    are taken as they are, and begin together. Prints per clip, and in the mean: MSE of the samples;
+    SSIM of the spectrograms' real parts, with the range of each pair (Keyes et al. 2020); the
+    log-spectral distance in dB; and the digit that the judge hears, before and after.
     """
 
     target: Positional[Annotated[Path, arg(metavar="TARGET")]]

@@ -62,11 +62,13 @@ class Evaluate:
     source: Literal["synthesized", "real"] = "synthesized"
     """The clips that inversion is tried on."""
     max_iterations: int = 1_000
-    """Of inversion by gradients alone. Published: 50,000."""
+    """Of inversion by gradients alone (published: 50,000), and of hybrids where it is less than
+    their 200."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
     figure: Path | None = None
-    """Where tradeoff or inversion draws its figure. Default: out/tradeoff.png and so on."""
+    """Where tradeoff or inversion draws its figure. Default: out/tradeoff.png, or
+    out/inversion-SOURCE.png."""
     data_dir: Path | None = None
     """Folder with the data sets. Default: AUDIATE_DATA, else the cache `audiate data` fills."""
 
@@ -80,7 +82,9 @@ class Evaluate:
                 raise InputError("tradeoff: takes no --seeds and no --protocol; leave them out")
             return self._tradeoff(self.figure or Path("out/tradeoff.png"))
         if self.model == INVERSION:
-            return self._inversion(self.figure or Path("out/inversion.png"))
+            return self._inversion(self.figure or Path(f"out/inversion-{self.source}.png"))
+        if self.encoder is not None:
+            raise InputError("--encoder: is of `audiate evaluate inversion`; leave it out")
         if self.protocol == "default":
             raise InputError("--protocol default: is of `audiate evaluate inversion`; leave it out")
         if self.figure is not None:
@@ -94,7 +98,7 @@ class Evaluate:
             protocol=self.protocol,
             seeds=self.seeds,
             judge=self.judge,
-            count=self.count or 5000,
+            count=5000 if self.count is None else self.count,
             runs=self.runs,
         )
         print(report.to_json() if self.json else report.to_text())
@@ -119,7 +123,7 @@ class Evaluate:
             encoder=self.encoder,
             source=self.source,
             protocol=self.protocol,
-            count=self.count or 500,
+            count=500 if self.count is None else self.count,
             max_iterations=self.max_iterations,
         )
         report.save_figure(figure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -18,11 +19,11 @@ from audiate.errors import InputError, Interrupted, check_range
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from audiate.inversion import Inverter
+    from audiate.inversion import Inverter, Objective
     from audiate.models import AudioGAN, DigitClassifier
 
 REPORT_NAME = "report.json"
-PEAK = 0.9
+HEARD_FOLDER = "heard"
 _BATCH = 32
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 
@@ -36,9 +37,10 @@ class Invert:
     each clip the loss, MSE, SSIM, the judge's digit before and after, evaluations and seconds.
 
     Folders are searched. Clips are brought to the generator's sample rate and length, and to one
-    peak level. What is there already is not done again, so the same command goes on after an
-    interruption. A clip that cannot be used is named on standard error, the others are inverted,
-    and the exit status is 2.
+    peak level; OUT/heard/<clip>.wav is what became of them, for `audiate compare OUT/heard OUT`.
+    `audiate generate --latents OUT/<clip>.npy` says a latent again. What is there already is not
+    done again, so the same command goes on after an interruption. A clip that cannot be used is
+    named on standard error, the others are inverted, and the exit status is 2.
     """
 
     clips: Positional[Annotated[tuple[Path, ...], arg(metavar="CLIP...")]]
@@ -55,14 +57,27 @@ class Invert:
     judge: str = "digits-resnet18"
     """The judge of spoken digits, who also guides gradients. none: do without, for other sounds."""
     restarts: int = 1
-    """Starts of gradients, of which the best is kept."""
+    """Starts of gradients, of which the best is kept; not with --budget."""
+    objective: Literal["speech", "paper", "plain"] = "speech"
+    """What gradients and evolution minimise. speech: ours. paper: that of the paper's programs.
+    plain: the paper's equation 1, spectrograms alone."""
+    max_iterations: int | None = None
+    """Of L-BFGS. Default: 200 for hybrid, 1,000 for gradient; published: 200 and 50,000."""
     seed: int = 0
     """Of random starts."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU if there is one."""
     out: Path = Path("out")
     """Folder for all that is written; made where it is missing."""
 
     def __post_init__(self) -> None:
         check_range("--restarts", self.restarts, 1, 10_000)
+        if self.max_iterations is not None:
+            check_range("--max-iterations", self.max_iterations, 0, 10**9)
+        if self.budget is not None and self.restarts > 1:
+            raise InputError(
+                "--restarts: a budget makes as many starts as fit; leave one of them out"
+            )
         check_range("--seed", self.seed, 0, 2**63 - 1)
 
     def run(self) -> int:
@@ -70,31 +85,73 @@ class Invert:
         if not self.clips:
             raise InputError("no clips given; name sound files, as in `audiate invert seven.wav`")
         from audiate.evaluate import load_listener
-        from audiate.inversion import inverter
+        from audiate.inversion import find_encoder, inverter
+        from audiate.models.inverse import fingerprint
 
         budget = None if self.budget is None else parse_duration(self.budget)
-        sources = find_clips(self.clips)
-        generator = load_generator(self.generator)
+        sources = find_clips(self.clips, self.out)
+        generator = load_generator(self.generator).to(self._device())
         judge = None if self.judge == "none" else load_listener(self.judge)
+        encoder = None
+        looks = self.method in ("encoder", "hybrid") or budget is not None
+        if looks or self.encoder is not None:
+            encoder = find_encoder(generator, self.encoder)
+        guide = judge
+        if judge is not None and judge.sample_rate != generator.sample_rate:
+            guide = None  # it still hears what comes of it
         invert = inverter(
             generator,
             self.method,
-            encoder=self.encoder,
-            judge=judge,
+            encoder=encoder,
+            judge=guide,
+            objective=self._objective(guide, generator.sample_rate),
             budget=budget,
             restarts=self.restarts,
+            max_iterations=self.max_iterations,
             seed=self.seed,
         )
         settings = {
             name: str(value)
             for name, value in asdict(self).items()
-            if name not in ("clips", "out") and value is not None
+            if name not in ("clips", "out", "device") and value is not None
         }
+        settings["generator"] += f" ({_digest(fingerprint(generator))})"
+        if encoder is not None:
+            shown = self.encoder or encoder.config.generator
+            settings["encoder"] = f"{shown} ({_digest(encoder.network.head.weight.tolist())})"
         report = Report(self.out / REPORT_NAME, settings)
         batch = 1 if budget is not None else _BATCH
         done = invert_clips(generator, invert, judge, sources, report, batch)
-        print(report.summary(done))
+        print(report.summary(sources, done))
         return 2 if report.failed(sources) else 0
+
+    def _device(self) -> str:
+        import torch
+
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("--device cuda: no CUDA device here; use --device cpu")
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
+
+    def _objective(self, guide: DigitClassifier | None, sample_rate: int) -> Objective | None:
+        from audiate.inversion import paper_objective, plain_objective
+
+        if self.objective == "plain":
+            return plain_objective()
+        if self.objective == "speech":
+            return None
+        if guide is None:
+            raise InputError(
+                "--objective paper: needs a judge of the generator's sample rate; give --judge, or "
+                "--objective plain"
+            )
+        return paper_objective(guide, sample_rate)
+
+
+def _digest(numbers: object) -> str:
+    """Of what a model is, to know it by."""
+    return hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]
 
 
 def parse_duration(text: str) -> float:
@@ -110,30 +167,49 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def find_clips(given: tuple[Path, ...]) -> dict[str, Path]:
+def find_clips(given: tuple[Path, ...], out: Path) -> dict[str, Path]:
     """Sound files by the name, without a suffix, that what is written for each will have.
 
-    A folder's files keep their place below it. Where names clash, later ones are numbered.
+    A folder's files keep their place below it; what an earlier run has left in ``out`` is passed
+    over. Where names clash, later ones are numbered.
 
     Raises:
-        InputError: A folder holds no sounds.
+        InputError: A folder holds no sounds, or a clip would be overwritten.
 
     """
     from audiate.datasets.sounds import find_sounds
 
     found: dict[str, Path] = {}
-    taken = {Path(REPORT_NAME).stem}
+    taken: set[str] = set()
     for path in given:
-        inside = find_sounds(path) if path.is_dir() else [path]
+        inside = [path]
+        if path.is_dir():
+            inside = find_sounds(path)
+            if path.resolve() in out.resolve().parents:
+                inside = [each for each in inside if out.resolve() not in each.resolve().parents]
         for clip in inside:
-            stem = clip.relative_to(path).with_suffix("").as_posix() if path.is_dir() else clip.stem
+            place = clip.relative_to(path).parent if path.is_dir() else Path()
+            stem = (place / (clip.stem.strip(".") or "clip")).as_posix()
             name, number = stem, 1
             while name.casefold() in taken:
                 number += 1
                 name = f"{stem}-{number}"
             taken.add(name.casefold())
             found[name] = clip
+    clips = {clip.resolve() for clip in found.values()}
+    for name in found:
+        for folder in (out, out / HEARD_FOLDER):
+            if written_at(folder, name, ".wav").resolve() in clips:
+                raise InputError(
+                    f"--out {out}: {written_at(folder, name, '.wav')} is one of the clips, and "
+                    f"would be overwritten; name another folder"
+                )
     return found
+
+
+def written_at(folder: Path, name: str, end: str) -> Path:
+    """The file of a clip's name, which may hold dots, and an ending."""
+    return folder / f"{name}{end}"
 
 
 @dataclass
@@ -178,8 +254,10 @@ class Report:
         return (
             "error" not in entry
             and entry.get("source") == str(source)
-            and entry.get("modified") == _modified(source)
-            and all((self.path.parent / f"{name}{end}").exists() for end in (".wav", ".npy"))
+            and entry.get("modified") == _modified(source) is not None
+            and all(
+                written_at(self.path.parent, name, end).exists() for end in (".wav", ".npy", ".png")
+            )
         )
 
     def save(self) -> None:
@@ -205,9 +283,10 @@ class Report:
         """Whether any of these could not be inverted."""
         return any("error" in self.clips.get(name, {}) for name in sources)
 
-    def summary(self, done: int) -> str:
-        """A line for people."""
-        good = [entry for entry in self.clips.values() if "error" not in entry]
+    def summary(self, sources: dict[str, Path], done: int) -> str:
+        """A line for people about these clips."""
+        entries = [self.clips.get(name, {"error": ""}) for name in sources]
+        good = [entry for entry in entries if "error" not in entry]
         skipped = len(good) - done
         before = f" ({skipped} were there already)" if skipped else ""
         if not good:
@@ -264,28 +343,36 @@ def _invert_batch(
 
     targets = {}
     for name in names:
-        entry: dict[str, Any] = {"source": str(sources[name])}
+        report.clips[name] = {"source": str(sources[name])}
         try:
             targets[name] = read_clip(generator, sources[name])
-            entry["modified"] = _modified(sources[name])
+            report.clips[name]["modified"] = _modified(sources[name])
         except InputError as error:
-            entry["error"] = str(error)
-            print(f"audiate: error: {error}", file=sys.stderr)
-        report.clips[name] = entry
+            _note(report, name, f"{error}")
     if not targets:
         return 0
     target = torch.stack(list(targets.values()))
     began = time.monotonic()
-    found = invert(target.to(generator.device))
+    try:
+        found = invert(target.to(generator.device))
+    except InputError as error:
+        if len(targets) == 1:
+            (name,) = targets
+            _note(report, name, f"{sources[name]}: {error}")
+            return 0
+        # One of them is to blame: each by itself.
+        return sum(
+            _invert_batch(generator, invert, judge, [name], sources, report) for name in targets
+        )
     seconds = (time.monotonic() - began) / len(target)
     scores = score_clips(found.output, target, generator.sample_rate, judge)
+    out = report.path.parent
     for row, name in enumerate(targets):
-        out = report.path.parent / name
-        save_wav(out.with_name(f"{out.name}.wav"), found.output[row].cpu(), generator.sample_rate)
-        save_array(found.latent[row].cpu().numpy(), out.with_name(f"{out.name}.npy"))
-        save_before_and_after(
-            target[row].mean(0), found.output[row].mean(0).cpu(), out.with_name(f"{out.name}.png")
-        )
+        output = found.output[row].cpu()
+        save_wav(written_at(out, name, ".wav"), output, generator.sample_rate)
+        save_wav(written_at(out / HEARD_FOLDER, name, ".wav"), target[row], generator.sample_rate)
+        save_array(found.latent[row].cpu().numpy(), written_at(out, name, ".npy"))
+        save_before_and_after(target[row].mean(0), output.mean(0), written_at(out, name, ".png"))
         report.clips[name] |= {
             "loss": found.loss[row].item(),
             **asdict(scores[row]),
@@ -295,6 +382,12 @@ def _invert_batch(
     return len(targets)
 
 
+def _note(report: Report, name: str, error: str) -> None:
+    """Tell what stands in the way of a clip, here and in the report."""
+    report.clips[name]["error"] = error
+    print(f"audiate: error: {error}", file=sys.stderr)
+
+
 def read_clip(generator: AudioGAN, path: Path) -> Tensor:
     """A clip (channels, num_samples) as the generator would make it.
 
@@ -302,9 +395,11 @@ def read_clip(generator: AudioGAN, path: Path) -> Tensor:
         InputError: It cannot be read, or is silent.
 
     """
-    from audiate.audio import fit_length, is_silent, load_channels
+    from audiate.audio import fit_length, is_silent, load_channels, to_peak
 
     waveform = load_channels(path, generator.channels, generator.sample_rate)
+    if not waveform.numel():
+        raise InputError(f"{path}: lasts not even a sample; record it again")
     if is_silent(waveform.flatten()):
         raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
     if waveform.shape[1] > generator.num_samples:
@@ -315,9 +410,11 @@ def read_clip(generator: AudioGAN, path: Path) -> Tensor:
             f"clip yourself to have another",
             file=sys.stderr,
         )
-    clip = fit_length(waveform, generator.num_samples)
-    return clip * (PEAK / clip.abs().max())
+    return to_peak(fit_length(waveform, generator.num_samples))
 
 
-def _modified(source: Path) -> int:
-    return source.stat().st_mtime_ns
+def _modified(source: Path) -> int | None:
+    try:
+        return source.stat().st_mtime_ns
+    except OSError:  # it is gone
+        return None

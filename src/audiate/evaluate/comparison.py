@@ -19,7 +19,6 @@ from audiate.models import DigitClassifier
 from audiate.spectra import Spectrogram
 
 _SHOWN = 20
-_LEAST = 512  # samples: less makes no spectrogram to speak of
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def score_clips(
     mono = output.mean(1), target.mean(1)
     columns = (
         mean_squared_error(output, target).tolist(),
-        structural_similarity(see(mono[0]), see(mono[1])).tolist(),
+        structural_similarity(*(see(each).double() for each in mono)).tolist(),
         log_spectral_distance(*mono).tolist(),
         _digits(judge, mono[1], sample_rate),
         _digits(judge, mono[0], sample_rate),
@@ -170,7 +169,7 @@ def compare(target: Path, output: Path, judge: DigitClassifier | None) -> Compar
         raise InputError(f"{target}, {output}: give two files, or two folders")
     if not target.is_dir():
         return ComparisonReport({target.name: _compare_files(target, output, judge)})
-    theirs, ours = _by_stem(output), _by_stem(target)
+    theirs, ours = _by_stem(output, passing_over=target), _by_stem(target, passing_over=output)
     matched = [name for name in ours if name in theirs]
     if not matched:
         raise InputError(f"{output}: holds no file of a name that is in {target} as well")
@@ -180,10 +179,21 @@ def compare(target: Path, output: Path, judge: DigitClassifier | None) -> Compar
     )
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    return {
-        path.relative_to(folder).with_suffix("").as_posix(): path for path in find_sounds(folder)
-    }
+def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
+    """Files by their place without a suffix, but for those of the other folder, if it is inside."""
+    found: dict[str, Path] = {}
+    other = passing_over.resolve()
+    for path in find_sounds(folder):
+        if folder.resolve() in other.parents and other in path.resolve().parents:
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise InputError(
+                f"{found[name]}, {path}: two files of one name, so which is meant is unclear; "
+                f"rename one"
+            )
+        found[name] = path
+    return found
 
 
 def _compare_files(target: Path, output: Path, judge: DigitClassifier | None) -> ClipScores:

@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from audiate.audio import fit_length
+from audiate.audio import fit_length, to_peak
 from audiate.datasets.sounds import DIGIT_SETS, digit_clips, load_digits
 from audiate.datasets.speech_commands import load_validation_words
 from audiate.errors import check_range
@@ -41,12 +41,10 @@ from audiate.metrics import (
 from audiate.models import AudioGAN, DigitClassifier
 from audiate.models.generator import generate
 from audiate.spectra import Spectrogram
-from audiate.training.batches import EvenOrder
 
 Source = Literal["synthesized", "real"]
 InversionProtocol = Literal["paper", "default"]
 
-PEAK = 0.9
 _BATCH = 64
 _SPLITS = 2
 
@@ -143,7 +141,8 @@ class InversionReport:
             + ("what was spoken" if self.source == "real" else "what it hears in the clip")
             + f". Inception Score over {_SPLITS} splits. gradient: at most "
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours: at most "
-            f"{min(self.max_iterations, HYBRID_ITERATIONS)} from the encoder's."
+            f"{min(self.max_iterations, HYBRID_ITERATIONS)} from the encoder's. ours is guided by "
+            f"that very judge."
         )
         return render(table, note)
 
@@ -221,7 +220,8 @@ def evaluate_inversion(
         target, labels = _real(generator, root, protocol, count, seed)
     else:
         target, labels = _synthesised(generator, count, seed), None
-    plain, ours = paper_objective(judge), speech_objective(judge)
+    plain = paper_objective(judge, generator.sample_rate)
+    ours = speech_objective(judge, generator.sample_rate)
     few = min(max_iterations, HYBRID_ITERATIONS)
     look = EncoderInverter(generator, found, plain)
     methods: dict[str, Inverter] = {
@@ -251,7 +251,7 @@ def evaluate_inversion(
     ]
     return InversionReport(
         generator_name,
-        encoder or found.config.generator,
+        encoder or f"that of {found.config.generator}",
         judge_name,
         source,
         protocol,
@@ -299,7 +299,7 @@ def _ssim(output: Tensor, target: Tensor, protocol: InversionProtocol) -> float:
     return (
         torch.cat(
             [
-                structural_similarity(see(one.mean(1)), see(other.mean(1)), span)
+                structural_similarity(see(one.mean(1)).double(), see(other.mean(1)).double(), span)
                 for one, other in zip(
                     torch.split(output, _BATCH), torch.split(target, _BATCH), strict=True
                 )
@@ -326,6 +326,14 @@ def _synthesised(generator: AudioGAN, count: int, seed: int) -> Tensor:
         return torch.cat([generate(generator, part) for part in torch.split(z, _BATCH)])
 
 
+def _evenly(labels: Tensor, count: int, seed: int) -> Tensor:
+    """Rows of some clips, none of them twice, and of every label as many as there are."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    one_hot = torch.nn.functional.one_hot(labels[order])
+    turn = one_hot.cumsum(0).gather(1, labels[order].unsqueeze(1)).squeeze(1)
+    return order[turn.argsort(stable=True)[:count]]
+
+
 def _real(
     generator: AudioGAN, root: Path, protocol: InversionProtocol, count: int, seed: int
 ) -> tuple[Tensor, Tensor]:
@@ -336,7 +344,7 @@ def _real(
             sample_rate=generator.sample_rate,
             num_samples=generator.num_samples,
         )
-        index = EvenOrder(sounds.labels, sounds.sources, count, seed).batch(0)
+        index = _evenly(sounds.labels, count, seed)
         clips, labels = sounds.waveforms(index), sounds.labels[index]
     else:
         words = load_validation_words(root, generator.sample_rate)
@@ -346,5 +354,4 @@ def _real(
             [fit_length(words.recordings[int(i)], generator.num_samples) for i in some]
         ).unsqueeze(1)
         labels = words.labels[some]
-    clips = clips.expand(-1, generator.channels, -1)
-    return clips * (PEAK / clips.abs().amax((1, 2), keepdim=True).clamp_min(1e-6)), labels
+    return to_peak(clips.expand(-1, generator.channels, -1)), labels

@@ -21,6 +21,7 @@ from audiate.inversion.objectives import (
     Objective,
     PerceptualTerm,
     SpectrogramTerm,
+    StructureTerm,
     Term,
     WaveformTerm,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Objective",
     "PerceptualTerm",
     "SpectrogramTerm",
+    "StructureTerm",
     "Term",
     "WaveformTerm",
     "find_encoder",

@@ -9,12 +9,13 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from cmaes import CMA
-from scipy.optimize import Bounds, OptimizeResult
+from scipy.optimize import Bounds as BoxBounds
+from scipy.optimize import OptimizeResult
 from scipy.optimize import minimize as scipy_minimise
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
-from audiate.inversion.lbfgs import Box, Minimum, minimise
+from audiate.inversion.lbfgs import Bounds, Box, Minimum, minimise
 from audiate.inversion.objectives import Objective, SpectrogramTerm
 from audiate.models import Generator
 from audiate.models.generator import generate
@@ -26,6 +27,7 @@ Engine = Literal["batched", "scipy"]
 
 _BATCH = 64
 _PROBES = 1000
+_NEAR = 0.05  # what is near an edge, in widths of the box
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,28 @@ def plain_objective() -> Objective:
     return Objective({"spectrogram": (1.0, SpectrogramTerm())})
 
 
-def latent_limit(generator: Generator) -> float:
-    """The largest number that the prior gives, or infinity if it has no sharp edge.
+def latent_bounds(generator: Generator) -> Bounds | None:
+    """The box of the prior: the lowest and highest of each number; None if it has no sharp edges.
 
     It is learnt from samples: near the edge of a uniform prior they are as frequent as elsewhere.
     """
-    z = generator.sample_latent(_PROBES, generator=torch.Generator().manual_seed(0)).abs()
-    edge = z.max().item()
-    near = (z > 0.95 * edge).double().mean().item()
-    return edge if near > 0.02 else float("inf")
+    bounds, sharp = _probe(generator)
+    return bounds if sharp else None
+
+
+def _probe(generator: Generator) -> tuple[Bounds, bool]:
+    """Extremes of the prior's samples, and whether they are edges."""
+    z = generator.sample_latent(_PROBES, generator=torch.Generator().manual_seed(0))
+    low, high = z.amin(0), z.amax(0)
+    width = high - low
+    near = torch.stack([z < low + _NEAR * width, z > high - _NEAR * width])
+    sharp = near.double().mean((1, 2)).min().item() > _NEAR / 5
+    # Numbers of one distribution have one box.
+    if (low.max() - low.min() < _NEAR * width.mean()) and (
+        high.max() - high.min() < _NEAR * width.mean()
+    ):
+        low, high = low.min().expand_as(low), high.max().expand_as(high)
+    return (low, high), sharp
 
 
 def check_target(generator: Generator, target: Tensor, init: Tensor | None = None) -> None:
@@ -117,7 +132,7 @@ class EncoderInverter:
         self.generator, self.encoder = generator, encoder
         self.objective = objective or plain_objective()
         self.batch_size = batch_size
-        self.limit = latent_limit(generator)
+        self.bounds = latent_bounds(generator)
 
     @torch.no_grad()
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
@@ -125,7 +140,9 @@ class EncoderInverter:
         check_target(self.generator, target, init)
         parts = []
         for part in torch.split(target, self.batch_size):
-            latent = self.encoder(part).clamp(-self.limit, self.limit)
+            latent = self.encoder(part)
+            if self.bounds is not None:
+                latent = latent.clamp(*self.bounds)
             parts.append(_inversion(self.generator, self.objective, part, latent))
         return _joined(parts)
 
@@ -189,8 +206,8 @@ class GradientInverter:
         self.engine, self.restarts = engine, restarts
         self.max_iterations, self.tolerance = max_iterations, tolerance
         self.batch_size, self.seed = batch_size, seed
-        self.limit = latent_limit(generator)
-        self.box: Box = box if np.isfinite(self.limit) else "none"
+        self.bounds, sharp = _probe(generator)
+        self.box: Box = box if sharp else "none"
 
     def __call__(
         self, target: Tensor, init: Tensor | None = None, *, deadline: float = float("inf")
@@ -210,52 +227,45 @@ class GradientInverter:
         starts = random.repeat(len(target), 1, 1)  # (clips, restarts, latent_dim)
         if init is not None:
             starts[:, 0] = init
-        parts = []
-        per_batch = max(self.batch_size // self.restarts, 1)
-        for clips, own in zip(
-            torch.split(target, per_batch), torch.split(starts, per_batch), strict=True
-        ):
-            parts.append(self._invert(clips, own, deadline))
-        return _joined(parts)
-
-    def _invert(self, target: Tensor, starts: Tensor, deadline: float) -> Inversion:
-        """Some clips, with starts (clips, restarts, latent_dim), all at once."""
-        clips, restarts, _ = starts.shape
-        with torch.no_grad():
-            features = self.objective.features(target)
-        owner = torch.arange(clips, device=target.device).repeat_interleave(restarts)
-
-        def losses(z: Tensor, problems: Tensor) -> Tensor:
-            rows = owner[problems]
-            wanted = {name: [each[rows] for each in found] for name, found in features.items()}
-            return self.objective.compare(self.objective.features(self.generator(z)), wanted)
-
-        search = self._by_scipy if self.engine == "scipy" else self._batched
-        found = search(losses, starts.flatten(0, 1), deadline)
-        best = found.loss.view(clips, restarts).argmin(1)
-        rows = torch.arange(clips, device=target.device) * restarts + best
-        with torch.no_grad():
-            output = generate(self.generator, found.point[rows])
-        evals = found.num_evals.view(clips, restarts).sum(1)
+        owner = torch.arange(len(target), device=target.device).repeat_interleave(self.restarts)
+        found = Minimum.joined(
+            [
+                self._search(target, own, start, deadline)
+                for own, start in zip(
+                    torch.split(owner, self.batch_size),
+                    torch.split(starts.flatten(0, 1), self.batch_size),
+                    strict=True,
+                )
+            ]
+        )
+        best = found.loss.view(-1, self.restarts).argmin(1)
+        rows = torch.arange(len(target), device=target.device) * self.restarts + best
+        output = _generated(self.generator, found.point[rows], self.batch_size)
+        evals = found.num_evals.view(-1, self.restarts).sum(1)
         return Inversion(found.point[rows], output, found.loss[rows], evals)
 
-    def _batched(
-        self, losses: Callable[[Tensor, Tensor], Tensor], starts: Tensor, deadline: float
-    ) -> Minimum:
+    def _search(self, target: Tensor, owner: Tensor, starts: Tensor, deadline: float) -> Minimum:
+        """From starts (n, latent_dim), all at once, each for the clip whose row ``owner`` says."""
+        first = int(owner[0])
+        wanted = _Wanted(self.objective, target[first : int(owner[-1]) + 1])
+
+        def losses(z: Tensor, problems: Tensor) -> Tensor:
+            return wanted.losses(self.generator(z), owner[problems] - first)
+
+        if self.engine == "scipy":
+            return self._by_scipy(losses, starts)
         return minimise(
             losses,
             starts,
             max_iterations=self.max_iterations,
             tolerance=self.tolerance,
             box=self.box,
-            limit=self.limit,
+            bounds=self.bounds,
             seed=self.seed,
             deadline=deadline,
         )
 
-    def _by_scipy(
-        self, losses: Callable[[Tensor, Tensor], Tensor], starts: Tensor, _: float
-    ) -> Minimum:
+    def _by_scipy(self, losses: Callable[[Tensor, Tensor], Tensor], starts: Tensor) -> Minimum:
         found = [self._one_by_scipy(losses, start, row) for row, start in enumerate(starts)]
         points, least, evals, converged = zip(*found, strict=True)
         return Minimum(
@@ -271,6 +281,7 @@ class GradientInverter:
         """One start: the best point, its loss, evaluations, and whether it converged."""
         problem = torch.tensor([row], device=start.device)
         random = np.random.default_rng(self.seed)
+        low, high = (edge.double().cpu().numpy() for edge in self.bounds)
         best, least, evals = start, float("inf"), 0
 
         def loss_and_slope(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -279,13 +290,13 @@ class GradientInverter:
             loss = losses(z, problem)
             (slope,) = torch.autograd.grad(loss.sum(), z)
             evals += 1
-            inside = self.box == "none" or np.abs(point).max() <= self.limit
+            inside = self.box == "none" or ((point >= low) & (point <= high)).all()
             if inside and loss.item() < least:
                 best, least = z.detach()[0], loss.item()
             return loss.item(), slope[0].double().cpu().numpy()
 
         def stop_outside(intermediate_result: OptimizeResult) -> None:
-            if np.abs(intermediate_result.x).max() > self.limit:
+            if ((intermediate_result.x < low) | (intermediate_result.x > high)).any():
                 raise StopIteration
 
         point = start.double().cpu().numpy()
@@ -296,7 +307,7 @@ class GradientInverter:
                 point,
                 jac=True,
                 method="L-BFGS-B",
-                bounds=Bounds(-self.limit, self.limit) if self.box == "projected" else None,
+                bounds=BoxBounds(low, high) if self.box == "projected" else None,
                 callback=stop_outside if self.box == "clipped" else None,
                 options={
                     "maxiter": left,
@@ -306,9 +317,9 @@ class GradientInverter:
                 },
             )
             left -= max(result.nit, 1)
-            outside = np.abs(result.x) > self.limit
+            outside = (result.x < low) | (result.x > high)
             converged = result.status != 99 and not (self.box == "clipped" and outside.any())
-            point = np.where(outside, self.limit * random.uniform(-1, 1, len(point)), result.x)
+            point = np.where(outside, random.uniform(low, high), result.x)
         if not evals:
             loss_and_slope(point)
         return best, least, evals, converged
@@ -331,7 +342,7 @@ class HybridInverter:
 class EvolutionInverter:
     """CMA-ES (Hansen and Ostermeier 2001), for generators that only run forward.
 
-    Each clip has its own search; the generator runs for all of them at once.
+    Each clip has its own search; the generator runs for many at once.
     """
 
     def __init__(
@@ -351,7 +362,8 @@ class EvolutionInverter:
             objective: What is minimised; by default the paper's.
             generations: Rounds of some twenty evaluations, more of them the larger the latent.
             deviation: Of the first round's latents about the start, in those of the prior.
-            batch_size: Clips that are worked at together.
+            batch_size: Clips whose searches go on together, and latents that the generator is
+                given at once.
             seed: Of the search.
 
         Raises:
@@ -364,7 +376,7 @@ class EvolutionInverter:
         self.generator = generator
         self.objective = objective or plain_objective()
         self.generations, self.batch_size, self.seed = generations, batch_size, seed
-        self.limit = latent_limit(generator)
+        self.bounds = latent_bounds(generator)
         probes = generator.sample_latent(_PROBES, generator=torch.Generator().manual_seed(seed))
         self.deviation = deviation * probes.std().item()
 
@@ -373,18 +385,24 @@ class EvolutionInverter:
         """Invert, from ``init`` or from the middle of the prior."""
         check_target(self.generator, target, init)
         if init is None:
-            init = torch.zeros(len(target), self.generator.latent_dim, device=target.device)
+            middle = torch.zeros(self.generator.latent_dim, device=target.device)
+            if self.bounds is not None:
+                middle = (self.bounds[0] + self.bounds[1]) / 2
+            init = middle.expand(len(target), -1)
+        if self.bounds is not None:
+            init = init.clamp(*self.bounds)
         parts = torch.split(target, self.batch_size), torch.split(init, self.batch_size)
         return _joined([self._invert(*part) for part in zip(*parts, strict=True)])
 
     def _invert(self, target: Tensor, init: Tensor) -> Inversion:
+        wanted = _Wanted(self.objective, target)
         begun = _inversion(self.generator, self.objective, target, init)
         best, least = begun.latent.clone(), begun.loss.clone()
         searches = [
             CMA(
                 mean=start.double().cpu().numpy(),
                 sigma=self.deviation,
-                bounds=self._bounds(),
+                bounds=self._box(),
                 seed=self.seed,
             )
             for start in init
@@ -392,7 +410,7 @@ class EvolutionInverter:
         for _ in range(self.generations):
             asked = [[search.ask() for _ in range(search.population_size)] for search in searches]
             points = torch.from_numpy(np.array(asked)).to(init)  # (clips, population, latent_dim)
-            losses = self._losses(points, target)
+            losses = self._losses(points, wanted)
             lowest = losses.argmin(1)
             rows = torch.arange(len(target), device=target.device)
             better = losses[rows, lowest] < least
@@ -404,19 +422,36 @@ class EvolutionInverter:
         output = _generated(self.generator, best, self.batch_size)
         return Inversion(best, output, least, begun.num_evals + evals)
 
-    def _losses(self, points: Tensor, target: Tensor) -> Tensor:
+    def _losses(self, points: Tensor, wanted: _Wanted) -> Tensor:
         """Of points (clips, population, latent_dim), (clips, population)."""
-        found = []
-        for z, clip in zip(points, target, strict=True):
-            output = generate(self.generator, z)
-            found.append(self.objective(output, clip.expand_as(output)))
-        return torch.stack(found)
+        owner = torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
+        found = [
+            wanted.losses(generate(self.generator, z), own)
+            for z, own in zip(
+                torch.split(points.flatten(0, 1), self.batch_size),
+                torch.split(owner, self.batch_size),
+                strict=True,
+            )
+        ]
+        return torch.cat(found).view(points.shape[:2])
 
-    def _bounds(self) -> np.ndarray | None:
-        if not np.isfinite(self.limit):
+    def _box(self) -> np.ndarray | None:
+        if self.bounds is None:
             return None
-        edge = np.full(self.generator.latent_dim, self.limit)
-        return np.stack([-edge, edge], 1)
+        return torch.stack(self.bounds, 1).double().cpu().numpy()
+
+
+class _Wanted:
+    """What an objective compares of some clips, computed once."""
+
+    @torch.no_grad()
+    def __init__(self, objective: Objective, target: Tensor) -> None:
+        self._objective, self._features = objective, objective.features(target)
+
+    def losses(self, output: Tensor, rows: Tensor) -> Tensor:
+        """Of waveforms, each against the clip in its row, (len(rows),)."""
+        wanted = {name: [each[rows] for each in found] for name, found in self._features.items()}
+        return self._objective.compare(self._objective.features(output), wanted)
 
 
 def _inversion(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,12 +16,16 @@ Box = Literal["none", "projected", "clipped"]
 """How the box of the prior is kept: not at all; by projection; or by stochastic clipping, which
 replaces what leaves the box by random numbers within (Lipton and Tripathi 2017)."""
 
+Bounds = tuple[Tensor, Tensor]
+"""The lowest and the highest of each number, (dim,) each."""
+
 Objective = Callable[[Tensor, Tensor], Tensor]
 """Losses (n,) of points (n, dim), given the numbers (n,) of the problems they belong to. The loss
 of a problem must not depend on others."""
 
 _ARMIJO = 1e-4
 _CURVATURE = 0.9
+_FAR = 1.0  # how far beyond the box a trial may go, in widths of the box
 _HISTORY = 10
 _NOISE = 997  # sets of random numbers for stochastic clipping, taken in turn
 _TRIALS = 25  # of step sizes, before a line search gives up
@@ -44,6 +48,11 @@ class Minimum:
     num_evals: Tensor
     converged: Tensor
 
+    @staticmethod
+    def joined(parts: Sequence[Minimum]) -> Minimum:
+        """Several batches, one after the other."""
+        return Minimum(*map(torch.cat, zip(*(vars(part).values() for part in parts), strict=True)))
+
 
 class _State:
     """All that belongs to the problems still at work, one row each."""
@@ -58,6 +67,7 @@ class _State:
         self.step = start.new_ones(batch)
         self.low = start.new_zeros(batch)  # of the step sizes still possible
         self.high = start.new_full((batch,), torch.inf)
+        self.most = start.new_full((batch,), torch.inf)  # the largest step size that is tried
         self.trials = torch.zeros(batch, dtype=torch.int64, device=start.device)
         self.iterations = torch.zeros_like(self.trials)
         self.evals = torch.zeros_like(self.trials)
@@ -79,7 +89,7 @@ def minimise(
     max_iterations: int,
     tolerance: float = 1e-8,
     box: Box = "none",
-    limit: float = 1.0,
+    bounds: Bounds | None = None,
     seed: int = 0,
     deadline: float = float("inf"),
 ) -> Minimum:
@@ -96,18 +106,23 @@ def minimise(
         tolerance: A problem ends when a step lowers its loss by less than this share of it, or its
             gradient is smaller than this everywhere.
         box: How the box is kept.
-        limit: Of the box: all numbers from -limit to limit.
+        bounds: The box. Without one to keep, trials still stay within its width of it, so that
+            no function is asked for points that mean nothing.
         seed: Of stochastic clipping, the same for each problem.
         deadline: When `time.monotonic` shows this, or would before another evaluation has ended,
             all end; the first evaluation is always done.
 
     Raises:
-        InputError: Values out of range, or a loss at the start that is not finite.
+        InputError: Values out of range, a loss at the start that is not finite, or a box to keep
+            without bounds.
 
     """
+    if bounds is None and box != "none":
+        raise InputError(f"box {box}: give its bounds")
     check_range("max_iterations", max_iterations, 0, 10**9)
     check_range("tolerance", tolerance, 0, 1)
-    state = _State(start if box == "none" else start.clamp(-limit, limit))
+    inside = bounds if box != "none" else None
+    state = _State(start if inside is None else start.clamp(*inside))
     noise = torch.rand(
         _NOISE, start.shape[1], generator=torch.Generator().manual_seed(seed), dtype=start.dtype
     ).to(start.device)
@@ -117,23 +132,24 @@ def minimise(
         torch.zeros_like(state.evals),
         torch.zeros_like(state.evals, dtype=torch.bool),
     )
-    state.loss, state.slope = _evaluate(objective, state, state.point)
+    now = time.monotonic()
+    state.loss, state.slope = _evaluate(objective, state.point, state.number)
+    state.evals += 1
+    began, lasted = time.monotonic(), time.monotonic() - now
     if not state.loss.isfinite().all():
         raise InputError("the loss at the start is not finite; check the target and the generator")
-    reach = torch.inf if box == "none" else limit
-    _remember(best, state, state.point, state.loss, reach)
+    _remember(best, state, state.point, state.loss, inside)
     ended = state.slope.abs().amax(1) <= tolerance
     best.converged[state.number[ended]] = True
     state.keep((~ended & (state.iterations < max_iterations)).nonzero().squeeze(1))
-    _set_out(state, torch.ones_like(state.trials, dtype=torch.bool), box, limit)
-    began = time.monotonic()
-    lasted = 0.0
+    _set_out(state, torch.ones_like(state.trials, dtype=torch.bool), box, bounds)
     while len(state.number) and began + lasted < deadline:
         trial = state.point + state.step.unsqueeze(1) * state.direction
-        if box == "projected":
-            trial = trial.clamp(-limit, limit)
-        loss, slope = _evaluate(objective, state, trial)
-        _remember(best, state, trial, loss, reach)
+        if box == "projected" and inside is not None:
+            trial = trial.clamp(*inside)
+        loss, slope = _evaluate(objective, trial, state.number)
+        state.evals += 1
+        _remember(best, state, trial, loss, inside)
         accepted, low_enough = _judge(state, trial, loss, slope)
         given_up = state.trials >= _TRIALS
         accepted |= given_up & low_enough
@@ -141,35 +157,42 @@ def minimise(
         small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
         flat = slope.abs().amax(1) <= tolerance
         _accept(state, accepted, trial, loss, slope)
-        if box == "clipped":
-            _clip(objective, best, state, accepted, limit, noise)
         converged = accepted & (small | flat)
+        if box == "clipped" and inside is not None:
+            converged &= ~_clip(objective, best, state, accepted, inside, noise)
         best.converged[state.number[converged]] = True
         stopped = converged | (given_up & ~accepted) | (state.iterations >= max_iterations)
         going, renewed = ~stopped, accepted[~stopped]
         state.keep(going.nonzero().squeeze(1))
-        _set_out(state, renewed, box, limit)
+        _set_out(state, renewed, box, bounds)
         now = time.monotonic()
         began, lasted = now, now - began
     return best
 
 
-def _evaluate(objective: Objective, state: _State, points: Tensor) -> tuple[Tensor, Tensor]:
+def _evaluate(objective: Objective, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         points = points.detach().requires_grad_(True)
-        losses = objective(points, state.number)
+        losses = objective(points, number)
         (slopes,) = torch.autograd.grad(losses.sum(), points)
-    state.evals += 1
     return losses.detach(), slopes
 
 
-def _remember(best: Minimum, state: _State, points: Tensor, losses: Tensor, reach: float) -> None:
+def _remember(
+    best: Minimum, state: _State, points: Tensor, losses: Tensor, inside: Bounds | None
+) -> None:
     """Keep the best point that was met within the box, and count."""
     rows = state.number
-    better = (losses < best.loss[rows]) & (points.detach().abs() <= reach).all(1)
+    better = losses < best.loss[rows]
+    if inside is not None:
+        better &= ~_outside(points, inside).any(1)
     best.point[rows[better]] = points[better].detach()
     best.loss[rows[better]] = losses[better]
     best.num_evals[rows] = state.evals
+
+
+def _outside(points: Tensor, bounds: Bounds) -> Tensor:
+    return (points < bounds[0]) | (points > bounds[1])
 
 
 def _judge(state: _State, trial: Tensor, loss: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,12 +201,14 @@ def _judge(state: _State, trial: Tensor, loss: Tensor, slope: Tensor) -> tuple[T
     expected = (state.slope * move).sum(1)  # less than 0
     low_enough = loss <= state.loss + _ARMIJO * expected
     held = (move - state.step.unsqueeze(1) * state.direction).abs().amax(1) > 0
-    flat_enough = ((slope * move).sum(1) >= _CURVATURE * expected) | held
+    farthest = state.step >= state.most
+    flat_enough = ((slope * move).sum(1) >= _CURVATURE * expected) | held | farthest
     accepted = low_enough & flat_enough
     state.trials += 1
     state.high = torch.where(low_enough, state.high, state.step)
     state.low = torch.where(low_enough & ~flat_enough, state.step, state.low)
-    halved, doubled = (state.low + state.high) / 2, 2 * state.step
+    halved = (state.low + state.high) / 2
+    doubled = torch.minimum(2 * state.step, state.most)
     state.step = torch.where(state.high.isfinite(), halved, doubled)
     return accepted, low_enough
 
@@ -211,33 +236,37 @@ def _clip(
     best: Minimum,
     state: _State,
     accepted: Tensor,
-    limit: float,
+    inside: Bounds,
     noise: Tensor,
-) -> None:
-    """Replace what has left the box by random numbers; forget the curvature there."""
-    outside = (state.point.abs() > limit) & accepted.unsqueeze(1)
-    rows = outside.any(1)
-    if not rows.any():
-        return
-    random = noise[state.clips % _NOISE]
-    state.clips += rows.long()
-    state.point = torch.where(outside, limit * (2 * random - 1), state.point)
-    loss, slope = _evaluate(objective, state, state.point)
-    state.evals -= (~rows).long()
-    _remember(best, state, state.point, loss, limit)
-    state.loss = torch.where(rows, loss, state.loss)
-    state.slope = torch.where(rows.unsqueeze(1), slope, state.slope)
-    state.weights[rows] = 0
+) -> Tensor:
+    """Replace what has left the box by random numbers; which problems this befell, (batch,)."""
+    outside = _outside(state.point, inside) & accepted.unsqueeze(1)
+    befallen = outside.any(1)
+    rows = befallen.nonzero().squeeze(1)
+    if not len(rows):
+        return befallen
+    low, high = inside
+    random = low + (high - low) * noise[state.clips[rows] % _NOISE]
+    points = torch.where(outside[rows], random, state.point[rows])
+    state.point[rows] = points
+    state.loss[rows], state.slope[rows] = _evaluate(objective, points, state.number[rows])
+    state.clips[rows] += 1
+    state.evals[rows] += 1
+    state.weights[rows] = 0  # what was learnt of the curvature was learnt elsewhere
+    _remember(best, state, state.point, state.loss, inside)
+    return befallen
 
 
-def _set_out(state: _State, renewed: Tensor, box: Box, limit: float) -> None:
+def _set_out(state: _State, renewed: Tensor, box: Box, bounds: Bounds | None) -> None:
     """Choose the direction and the first step size of those that begin a line search."""
     if not renewed.any():
         return
     free = torch.ones_like(state.point, dtype=torch.bool)
-    if box == "projected":
+    if box == "projected" and bounds is not None:
         # What lies at the edge and would leave stays there.
-        free = (state.point.abs() < limit) | (state.point * state.slope > 0)
+        held = (state.point <= bounds[0]) & (state.slope > 0)
+        held |= (state.point >= bounds[1]) & (state.slope < 0)
+        free = ~held
     steepest = -state.slope * free
     direction = _direction(state, steepest, free)
     uphill = (direction * state.slope).sum(1) >= 0
@@ -246,11 +275,23 @@ def _set_out(state: _State, renewed: Tensor, box: Box, limit: float) -> None:
     fresh = (state.weights == 0).all(1)
     first = 1 / direction.norm(dim=1).clamp_min(1e-12)
     step = torch.where(fresh, first.clamp_max(1), torch.ones_like(first))
+    if box != "projected" and bounds is not None:
+        most = _farthest(state.point, direction, bounds)
+        state.most = torch.where(renewed, most, state.most)
+        step = torch.minimum(step, most)
     state.direction = torch.where(renewed.unsqueeze(1), direction, state.direction)
     state.step = torch.where(renewed, step, state.step)
     state.low = state.low.masked_fill(renewed, 0)
     state.high = state.high.masked_fill(renewed, torch.inf)
     state.trials = state.trials.masked_fill(renewed, 0)
+
+
+def _farthest(point: Tensor, direction: Tensor, bounds: Bounds) -> Tensor:
+    """The step size at which the first number is `_FAR` widths of the box beyond it."""
+    width = _FAR * (bounds[1] - bounds[0])
+    room = torch.where(direction > 0, bounds[1] + width - point, point - bounds[0] + width)
+    steps = room.clamp_min(0) / direction.abs().clamp_min(1e-30)
+    return steps.amin(1).clamp_min(1e-12)
 
 
 def _direction(state: _State, steepest: Tensor, free: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
+from audiate.metrics import structural_similarity
 from audiate.models import DigitClassifier
 from audiate.models.resnet import BLOCKS
-from audiate.spectra import Spectrogram
+from audiate.spectra import Spectrogram, SpectrogramKind
 
 RESIDUAL_BLOCKS = BLOCKS[1:]
 
@@ -52,12 +54,13 @@ class SpectrogramTerm(Term):
     """
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
-        """The spectrograms."""
-        return [Spectrogram("real").to(waveforms.device)(waveforms.flatten(0, 1))]
+        """The spectrograms, (batch, channels, frames, bins)."""
+        see = Spectrogram("real").to(waveforms.device)
+        return [see(waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2])]
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """(batch,)."""
-        return (output[0] - target[0]).abs().mean((1, 2))
+        return (output[0] - target[0]).abs().mean((1, 2, 3))
 
 
 class LevelTerm(Term):
@@ -71,13 +74,13 @@ class LevelTerm(Term):
     frame_lengths = (256, 512, 1024, 2048)
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
-        """Power at each resolution, with the channels in a row."""
-        mono = waveforms.float()
+        """Power at each resolution, (batch, channels · bins, frames)."""
+        sound = waveforms.float()
         found = []
         for length in self.frame_lengths:
-            window = torch.hann_window(length, device=mono.device)
+            window = torch.hann_window(length, device=sound.device)
             spectra = torch.stft(
-                mono.flatten(0, 1),
+                sound.flatten(0, 1),
                 length,
                 length // 4,
                 window=window,
@@ -85,7 +88,7 @@ class LevelTerm(Term):
                 return_complex=True,
             )
             power = spectra.real.square() + spectra.imag.square()
-            found.append(power.view(len(mono), -1, power.shape[-1]))
+            found.append(power.reshape(len(sound), -1, power.shape[-1]))
         return found
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
@@ -98,24 +101,62 @@ class LevelTerm(Term):
         return torch.stack(distances).mean(0)
 
 
-class PerceptualTerm(Term):
-    """Mean squared difference of a judge's activations, over the target's mean square.
+class StructureTerm(Term):
+    """How far spectrograms are from being structured alike: 1 - SSIM (Wang et al. 2004)."""
 
-    Averaged over blocks (Keyes et al. 2020, section 3.2.1, where blocks are not brought to one
-    scale).
-    """
-
-    def __init__(self, judge: DigitClassifier, blocks: Collection[str] = RESIDUAL_BLOCKS) -> None:
-        """Compare what ``judge`` sees.
+    def __init__(self, kind: SpectrogramKind = "log") -> None:
+        """Compare spectrograms of a kind.
 
         Args:
-            judge: It hears clips of its own sample rate; shorter ones are padded with zeros.
-            blocks: Names, of `audiate.models.resnet.BLOCKS`.
-
-        Raises:
-            InputError: No blocks, or one of no such name.
+            kind: ``log``: levels from -80 to 0 dB below the peak. ``real``: the real part, over
+                the range of each pair, as Keyes et al. 2020 have it.
 
         """
+        self.kind = kind
+
+    def features(self, waveforms: Tensor) -> list[Tensor]:
+        """The spectrograms of the mean over channels, (batch, frames, bins)."""
+        return [Spectrogram(self.kind).to(waveforms.device)(waveforms.mean(1))]
+
+    def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+        """(batch,)."""
+        span = 1.0 if self.kind == "log" else None
+        return 1 - structural_similarity(output[0], target[0], span)
+
+
+class PerceptualTerm(Term):
+    """Mean squared difference of a judge's activations, averaged over blocks.
+
+    Keyes et al. 2020, section 3.2.1. Here, unless it is not ``normalised``, that of each block is
+    divided by the mean square of the target's, as blocks are of different scales.
+    """
+
+    def __init__(
+        self,
+        judge: DigitClassifier,
+        sample_rate: int,
+        blocks: Collection[str] = RESIDUAL_BLOCKS,
+        *,
+        normalised: bool = True,
+    ) -> None:
+        """Compare what ``judge`` hears.
+
+        Args:
+            judge: Clips shorter than its own are put in the middle of zeros; of several channels
+                it hears the mean.
+            sample_rate: Of the clips, in Hz.
+            blocks: Names, of `audiate.models.resnet.BLOCKS`.
+            normalised: See above; False is the paper's.
+
+        Raises:
+            InputError: The judge hears another rate, or no blocks, or one of no such name.
+
+        """
+        if sample_rate != judge.sample_rate:
+            raise InputError(
+                f"the judge hears {judge.sample_rate:,} Hz, and the clips have {sample_rate:,} "
+                f"Hz: do without it (--judge none; when training, --perceptual-weight 0)"
+            )
         unknown = sorted(set(blocks) - set(BLOCKS))
         if unknown or not blocks:
             raise InputError(
@@ -123,17 +164,22 @@ class PerceptualTerm(Term):
             )
         self.judge = judge
         self.blocks = tuple(name for name in BLOCKS if name in set(blocks))
+        self.normalised = normalised
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
         """Activations of each block."""
-        return list(self.judge.activations(waveforms, self.blocks).values())
+        missing = max(self.judge.num_samples - waveforms.shape[-1], 0)
+        heard = F.pad(waveforms, (missing // 2, missing - missing // 2))
+        return list(self.judge.activations(heard, self.blocks).values())
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """(batch,)."""
         distances = []
         for own, wanted in zip(output, target, strict=True):
-            size = wanted.float().square().flatten(1).mean(1).clamp_min(1e-8)
-            distances.append((own.float() - wanted.float()).square().flatten(1).mean(1) / size)
+            distance = (own.float() - wanted.float()).square().flatten(1).mean(1)
+            if self.normalised:
+                distance = distance / wanted.float().square().flatten(1).mean(1).clamp_min(1e-8)
+            distances.append(distance)
         return torch.stack(distances).mean(0)
 
 

@@ -187,6 +187,10 @@ class InverseMappingRecipe:
     waveform_weight: float = 0.0
     """Of the error's power over the clip's, for synthesised clips, in the later part of training.
     0.5 suits WaveGAN; with SpecGAN, whose phases are searched for, it is left out."""
+    outside_weight: float = 10.0
+    """Of how far the latents of real clips are beyond the prior's edge, squared."""
+    normalise_blocks: bool = True
+    """Bring the blocks of the judge to one scale before they are compared."""
     spectrogram: Literal["mel", "log", "real"] = "mel"
     """What the encoder sees. mel: 64 mel bands in 64 frames, the quickest. real: the real part of
     the 128x129 spectrogram, as published. log: its levels in decibels."""
@@ -206,6 +210,7 @@ class InverseMappingRecipe:
         check_range("--perceptual-every", self.perceptual_every, 1, 10_000)
         check_range("--level-weight", self.level_weight, 0, ENDLESS)
         check_range("--waveform-weight", self.waveform_weight, 0, ENDLESS)
+        check_range("--outside-weight", self.outside_weight, 0, ENDLESS)
         check_range("--preview-every", self.preview_every, 1, ENDLESS)
         if not self.data:
             raise InputError("--data: is empty; name data sets of spoken digits, or a folder")
@@ -218,6 +223,8 @@ INVERSE_MAPPING_PAPER = InverseMappingRecipe(
     perceptual_weight=1.0,
     perceptual_every=1,
     level_weight=0.0,
+    outside_weight=0.0,
+    normalise_blocks=False,
     spectrogram="real",
     initialisation="random",
     data="speech_commands",

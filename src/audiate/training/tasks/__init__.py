@@ -130,7 +130,11 @@ def _inverse_mapping(
     shard: Shard,
 ) -> InverseMappingTask:
     if generator is None:
-        generator = load_as(recipe.generator, AudioGAN, "generates no sound")  # type: ignore[type-abstract]
+        generator = load_as(
+            recipe.generator,
+            AudioGAN,  # type: ignore[type-abstract]
+            "generates no sound; give another --generator",
+        )
     judge = None
     if recipe.perceptual_weight:
         judge = load_as(recipe.judge, DigitClassifier, "hears no digits; give another --judge")

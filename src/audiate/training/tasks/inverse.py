@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from audiate.audio import to_peak
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.inversion.inverters import latent_limit
+from audiate.inversion.inverters import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN
 from audiate.models.generator import generate
@@ -22,9 +23,7 @@ from audiate.training.schedules import one_cycle
 from audiate.training.seeds import generator as seeded
 from audiate.training.task import Heard, Phase, Shard, Task
 
-PEAK = 0.9
 _SHOWN = 8
-_OUTSIDE_WEIGHT = 10.0
 # Waveforms are compared from here on, at full weight from there on, as shares of the steps: before
 # levels are nearly right, phases lead astray.
 _PHASES_FROM, _PHASES_FULL = 0.3, 0.5
@@ -49,7 +48,7 @@ class InverseMappingTask(Task):
         device: torch.device,
         shard: Shard,
     ) -> None:
-        """Set it up; ``generator`` and ``judge`` are left as they are.
+        """Set it up; ``generator`` and ``judge`` are put on the device, in eval mode, and frozen.
 
         Raises:
             InputError: There are fewer clips in a batch than processes.
@@ -81,7 +80,12 @@ class InverseMappingTask(Task):
         model.to(device)
         self._perceptual: Term | None = None
         if judge is not None:
-            self._perceptual = PerceptualTerm(judge, recipe.blocks.split("+"))
+            self._perceptual = PerceptualTerm(
+                judge,
+                generator.sample_rate,
+                recipe.blocks.split("+"),
+                normalised=recipe.normalise_blocks,
+            )
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
         super().__init__(
             seed=recipe.seed,
@@ -94,7 +98,7 @@ class InverseMappingTask(Task):
         )
         z = generator.sample_latent(64, generator=seeded(recipe.seed, 1))
         self._scale = z.std().item()
-        self._limit = latent_limit(generator)
+        self._bounds = latent_bounds(generator)
         with torch.no_grad():
             drawn = generate(generator, z[: _SHOWN // 2])
         real = EvenOrder(sounds.labels, sounds.sources, _SHOWN // 2, recipe.seed).batch(0)
@@ -107,8 +111,8 @@ class InverseMappingTask(Task):
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
         weights = self._weights(step)
         real = {f"real_{name}": weight for name, weight in weights.items() if name != "waveform"}
-        if real:
-            real["real_outside"] = _OUTSIDE_WEIGHT
+        if real and self._recipe.outside_weight and self._bounds is not None:
+            real["real_outside"] = self._recipe.outside_weight
         phases = [
             Phase(
                 "encoder",
@@ -142,9 +146,10 @@ class InverseMappingTask(Task):
         index = self.shard.take(self._order.batch(step))
         target = self._real(index).to(self.device)
         latent = self.model(target).float()
-        # Real sounds would have themselves said by latents that the generator has never met.
-        outside = (latent.abs() - self._limit).clamp_min(0).square().mean()
-        losses = {"outside": outside, **self._compared(latent, target, names)}
+        losses = self._compared(latent, target, names)
+        if self._bounds is not None:
+            # Real sounds would have themselves said by latents that the generator has never met.
+            losses["outside"] = (latent - latent.clamp(*self._bounds)).square().mean()
         return {f"real_{name}": loss for name, loss in losses.items()}
 
     def _synthesised_losses(self, names: Collection[str]) -> Mapping[str, Tensor]:
@@ -180,8 +185,7 @@ class InverseMappingTask(Task):
         return losses
 
     def _real(self, index: Tensor) -> Tensor:
-        waveforms = self._sounds.waveforms(index)
-        return waveforms * (PEAK / waveforms.abs().amax((1, 2), keepdim=True).clamp_min(1e-6))
+        return to_peak(self._sounds.waveforms(index))
 
     def preview(self) -> Tensor:
         """Spectrograms: four real clips, four synthesised; below each, what is given back."""
