@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from audiate.cli import main
-from audiate.evaluate.inversion import InversionReport, evaluate_inversion
+from audiate.errors import InputError
+from audiate.evaluate.inversion import InversionReport, _evenly, evaluate_inversion
 from audiate.inversion import build
 from audiate.models import DigitClassifier, InverseMapping, SpecGAN, SpecGANConfig
 from audiate.models.inverse import InverseMappingConfig, fingerprint
@@ -105,3 +106,18 @@ def test_the_command_and_what_does_not_go_together(
         assert complaint in capsys.readouterr().err
     assert main(["evaluate", "vae-fsdd", "--protocol", "default"]) == 2
     assert "is of `audiate evaluate inversion`" in capsys.readouterr().err
+
+
+def test_some_of_the_methods(models: Path, tmp_path: Path) -> None:
+    found = report(models, tmp_path, methods=["encoder"])
+    assert [row.method for row in found.rows] == ["clips", "encoder"]
+    with pytest.raises(InputError, match=r"--methods guess: give any of gradient\+encoder"):
+        report(models, tmp_path, methods=["guess"])
+
+
+def test_real_clips_are_balanced_and_none_is_there_twice() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 3 + [2] * 20)
+    rows = _evenly(labels, 20, seed=0)
+    assert len(set(rows.tolist())) == 20
+    assert torch.bincount(labels[rows]).tolist() in ([8, 3, 9], [9, 3, 8])
+    assert sorted(_evenly(labels, 500, seed=0).tolist()) == list(range(73))

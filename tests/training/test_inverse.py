@@ -38,10 +38,16 @@ def tones(**settings: Any) -> WrappedGenerator:
     return wrap(tone, **{"latent_dim": 2, "sample_rate": 8000, **settings})
 
 
-def small_specgan() -> SpecGAN:
+def small_specgan(latent_dim: int = 100) -> SpecGAN:
     torch.manual_seed(0)
     config = SpecGANConfig(
-        dim=1, size=64, num_samples=4096, frame_length=256, bands="mel", iterations=2
+        dim=1,
+        size=64,
+        num_samples=4096,
+        frame_length=256,
+        bands="mel",
+        iterations=2,
+        latent_dim=latent_dim,
     )
     return SpecGAN(config).eval()
 
@@ -141,6 +147,18 @@ class TestTheTask:
         random = replace(recipe, initialisation="random")
         other = task_of(small_specgan(), random, judge).model.network
         assert not torch.equal(other.state_dict()["stem.0.weight"], own["stem.0.weight"])
+
+    def test_it_goes_on_from_another_encoder(self, tmp_path: Path) -> None:
+        generator = tones()
+        before = task_of(generator, SMALL).model
+        before.save_pretrained(tmp_path / "before")
+        recipe = replace(SMALL, init=str(tmp_path / "before"), waveform_weight=0.5, seed=3)
+        task = task_of(generator, recipe)
+        for one, other in zip(before.parameters(), task.model.parameters(), strict=True):
+            assert torch.equal(one, other)
+        assert task.phases(0)[1].weights["waveform"] == 0.5
+        with pytest.raises(InputError, match="latent_dim is 2 there and 12 here"):
+            task_of(small_specgan(latent_dim=12), replace(recipe, spectrogram="mel"))
 
     def test_generator_and_judge_stay_as_they_are(self) -> None:
         generator, judge = small_specgan(), DigitClassifier().eval()

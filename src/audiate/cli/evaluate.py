@@ -61,6 +61,8 @@ class Evaluate:
     """Of that generator: a run's folder, or a hub id. Default: the shipped one."""
     source: Literal["synthesized", "real"] = "synthesized"
     """The clips that inversion is tried on."""
+    methods: str = "gradient+encoder+hybrid+ours"
+    """Of inversion, with + between them."""
     max_iterations: int = 1_000
     """Of inversion by gradients alone (published: 50,000), and of hybrids where it is less than
     their 200."""
@@ -124,6 +126,7 @@ class Evaluate:
             source=self.source,
             protocol=self.protocol,
             count=500 if self.count is None else self.count,
+            methods=self.methods.split("+"),
             max_iterations=self.max_iterations,
         )
         report.save_figure(figure)

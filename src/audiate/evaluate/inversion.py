@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from torch import Tensor
 from audiate.audio import fit_length, to_peak
 from audiate.datasets.sounds import DIGIT_SETS, digit_clips, load_digits
 from audiate.datasets.speech_commands import load_validation_words
-from audiate.errors import check_range
+from audiate.errors import InputError, check_range
 from audiate.evaluate.comparison import as_judged
 from audiate.evaluate.figures import save_figure
 from audiate.evaluate.reports import dump, render
@@ -44,6 +44,9 @@ from audiate.spectra import Spectrogram
 
 Source = Literal["synthesized", "real"]
 InversionProtocol = Literal["paper", "default"]
+
+METHODS = ("gradient", "encoder", "hybrid", "ours")
+"""Rows of the tables, below that of the clips themselves."""
 
 _BATCH = 64
 _SPLITS = 2
@@ -189,6 +192,7 @@ def evaluate_inversion(
     encoder: str | None = None,
     source: Source = "synthesized",
     protocol: InversionProtocol = "paper",
+    methods: Collection[str] = METHODS,
     count: int = 500,
     max_iterations: int = 1_000,
     seed: int = 0,
@@ -205,15 +209,20 @@ def evaluate_inversion(
         source: ``synthesized`` by the generator itself, or ``real``.
         protocol: ``paper``: real clips are those trained on, and SSIM is the paper's. ``default``:
             real clips are those of speakers that nobody has heard, and SSIM is of levels.
+        methods: Which rows, of `METHODS`.
         count: Clips; all there are, where there are fewer.
         max_iterations: Of the plain gradient's; published: 50,000. Of the hybrids' too, where it
             is less than their 200.
         seed: Of the clips, and of random starts.
 
     Raises:
-        InputError: Data or the encoder is missing.
+        InputError: Data or the encoder is missing, or there is no such method.
 
     """
+    if not methods or set(methods) - set(METHODS):
+        raise InputError(
+            f"--methods {'+'.join(methods)}: give any of {'+'.join(METHODS)}, with + between them"
+        )
     check_range("--count", count, 2 * _SPLITS, 10**6)
     found = find_encoder(generator, encoder)
     if source == "real":
@@ -224,7 +233,7 @@ def evaluate_inversion(
     ours = speech_objective(judge, generator.sample_rate)
     few = min(max_iterations, HYBRID_ITERATIONS)
     look = EncoderInverter(generator, found, plain)
-    methods: dict[str, Inverter] = {
+    inverters: dict[str, Inverter] = {
         "gradient": GradientInverter(generator, plain, max_iterations=max_iterations, seed=seed),
         "encoder": look,
         "hybrid": HybridInverter(look, GradientInverter(generator, plain, max_iterations=few)),
@@ -247,7 +256,8 @@ def evaluate_inversion(
     ]
     rows += [
         _score(name, invert, target, spoken, judge, generator.sample_rate, protocol)
-        for name, invert in methods.items()
+        for name, invert in inverters.items()
+        if name in methods
     ]
     return InversionReport(
         generator_name,

@@ -196,6 +196,9 @@ class InverseMappingRecipe:
     the 128x129 spectrogram, as published. log: its levels in decibels."""
     initialisation: Literal["judge", "random"] = "judge"
     """Of its blocks: those of the judge, which know speech; or random."""
+    init: str | None = None
+    """Go on from the weights of this encoder: a shipped name, a folder or a hub id. Waveforms are
+    then compared from the start."""
     data: str = "speech_commands+fsdd"
     """Real clips: data sets of spoken digits, with + between them, or a folder of sounds."""
     preview_every: int = 200

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from audiate.audio import to_peak
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
+from audiate.hub import load_as
 from audiate.inversion.inverters import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN
@@ -75,7 +76,9 @@ class InverseMappingTask(Task):
                 fingerprint=fingerprint(generator),
             )
         )
-        if judge is not None and recipe.initialisation == "judge":
+        if recipe.init is not None:
+            _adopt(model, recipe.init)
+        elif judge is not None and recipe.initialisation == "judge":
             model.begin_as(judge)
         model.to(device)
         self._perceptual: Term | None = None
@@ -135,7 +138,9 @@ class InverseMappingTask(Task):
             return weights
         if recipe.level_weight:
             weights["levels"] = recipe.level_weight
-        share = (step / self.steps - _PHASES_FROM) / (_PHASES_FULL - _PHASES_FROM)
+        share = 1.0
+        if recipe.init is None:
+            share = (step / self.steps - _PHASES_FROM) / (_PHASES_FULL - _PHASES_FROM)
         if recipe.waveform_weight and share > 0 and not isinstance(self._generator, SpecGAN):
             weights["waveform"] = recipe.waveform_weight * min(share, 1.0)
         if self._perceptual is not None and step % recipe.perceptual_every == 0:
@@ -209,6 +214,21 @@ class InverseMappingTask(Task):
                 f"prior's, so the encoder does not listen. Lower --learning-rate"
             )
         return None
+
+
+def _adopt(model: InverseMapping, source: str) -> None:
+    """Take over the weights of another encoder.
+
+    Raises:
+        InputError: There is no such encoder, or it hears or tells something else.
+
+    """
+    before = load_as(source, InverseMapping, "is no encoder; give another --init")
+    for name in ("latent_dim", "sample_rate", "num_samples", "channels", "spectrogram"):
+        there, here = getattr(before.config, name), getattr(model.config, name)
+        if there != here:
+            raise InputError(f"--init {source}: {name} is {there} there and {here} here")
+    model.load_state_dict(before.state_dict())
 
 
 def _distance(term: Term, output: Tensor, target: Tensor) -> Tensor:
