@@ -62,6 +62,7 @@ def test_synthesised_clips(models: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert clips.accuracy == 1
     assert clips.mse is None
+    assert all(0 <= row.drawn <= 1 for row in found.rows)
     for row in (gradient, encoder, hybrid, ours):
         assert row.mse is not None
         assert row.mse > 0

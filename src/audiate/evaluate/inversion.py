@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -22,6 +22,7 @@ from audiate.errors import InputError, check_range
 from audiate.evaluate.comparison import as_judged
 from audiate.evaluate.figures import save_figure
 from audiate.evaluate.reports import dump, render
+from audiate.hub import load_as
 from audiate.inversion import (
     EncoderInverter,
     GradientInverter,
@@ -38,12 +39,15 @@ from audiate.metrics import (
     mean_squared_error,
     structural_similarity,
 )
-from audiate.models import AudioGAN, DigitClassifier
+from audiate.models import AudioGAN, DigitClassifier, Drawer, LeNet
 from audiate.models.generator import generate
 from audiate.spectra import Spectrogram
 
 Source = Literal["synthesized", "real"]
 InversionProtocol = Literal["paper", "default"]
+
+EAR, READER = "flow-digits", "lenet-mnist"
+"""Who gives the second opinion on what is said."""
 
 METHODS = ("gradient", "encoder", "hybrid", "ours")
 """Rows of the tables, below that of the clips themselves."""
@@ -79,6 +83,8 @@ class MethodScores:
         ssim: Of spectrograms.
         accuracy: Share that the judge reads as the digit that was spoken, or, of synthesised
             clips, as the digit that it reads in the clip.
+        drawn: Share that `EAR` draws so that `READER` reads that digit: a second opinion, of one
+            that guides no method.
         evaluations: Mean number of runs of the generator.
         seconds: For each clip.
 
@@ -89,6 +95,7 @@ class MethodScores:
     mse: float | None
     ssim: float | None
     accuracy: float
+    drawn: float
     evaluations: float
     seconds: float
 
@@ -119,7 +126,16 @@ class InversionReport:
         table = Table(
             title=f"{self.generator}: {self.n} {self.source} clips, {self.protocol} protocol"
         )
-        for column in ("", "Inception Score", "MSE", "SSIM", "accuracy", "runs", "s a clip"):
+        for column in (
+            "",
+            "Inception Score",
+            "MSE",
+            "SSIM",
+            "accuracy",
+            "drawn",
+            "runs",
+            "s a clip",
+        ):
             table.add_column(column)
         for row in self.rows:
             table.add_row(
@@ -128,6 +144,7 @@ class InversionReport:
                 "-" if row.mse is None else f"{row.mse:.5f}",
                 "-" if row.ssim is None else f"{row.ssim:.4f}",
                 f"{100 * row.accuracy:.2f} %",
+                f"{100 * row.drawn:.2f} %",
                 f"{row.evaluations:.0f}",
                 f"{row.seconds:.3f}",
             )
@@ -145,7 +162,7 @@ class InversionReport:
             + f". Inception Score over {_SPLITS} splits. gradient: at most "
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours: at most "
             f"{min(self.max_iterations, HYBRID_ITERATIONS)} from the encoder's. ours is guided by "
-            f"that very judge."
+            f"that very judge, so see drawn: the share that {EAR}, which guides none, draws as it."
         )
         return render(table, note)
 
@@ -243,19 +260,19 @@ def evaluate_inversion(
     }
     heard = _logits(judge, target, generator.sample_rate)
     spoken = heard.argmax(1) if labels is None else labels
+    jury = _Jury(
+        judge,
+        load_as(EAR, Drawer, "does not draw"),  # type: ignore[type-abstract]
+        load_as(READER, LeNet, "reads no drawings"),
+        generator.sample_rate,
+        spoken,
+    )
+    clips = jury.opinions(target)
     rows = [
-        MethodScores(
-            "clips",
-            inception_score(heard, splits=_SPLITS),
-            None,
-            None,
-            (heard.argmax(1) == spoken).double().mean().item(),
-            0.0,
-            0.0,
-        )
+        MethodScores("clips", clips.inception, None, None, clips.accuracy, clips.drawn, 0.0, 0.0)
     ]
     rows += [
-        _score(name, invert, target, spoken, judge, generator.sample_rate, protocol)
+        _score(name, invert, target, jury, protocol)
         for name, invert in inverters.items()
         if name in methods
     ]
@@ -271,14 +288,46 @@ def evaluate_inversion(
     )
 
 
+class _Opinions(NamedTuple):
+    inception: InceptionScore
+    accuracy: float
+    drawn: float
+
+
+@dataclass(frozen=True)
+class _Jury:
+    """Who hears what was said: the judge, and an ear whose drawings a reader reads."""
+
+    judge: DigitClassifier
+    ear: Drawer
+    reader: LeNet
+    sample_rate: int
+    spoken: Tensor  # (clips,)
+
+    def opinions(self, waveforms: Tensor) -> _Opinions:
+        """Of waveforms (clips, channels, samples)."""
+        logits = _logits(self.judge, waveforms, self.sample_rate)
+        return _Opinions(
+            inception_score(logits, splits=_SPLITS),
+            (logits.argmax(1) == self.spoken).double().mean().item(),
+            (self._drawn(waveforms) == self.spoken).double().mean().item(),
+        )
+
+    @torch.inference_mode()
+    def _drawn(self, waveforms: Tensor) -> Tensor:
+        """Digits (clips,) read in the ear's best drawings; -1 where it hears no word."""
+        digits = torch.full((len(waveforms),), -1)
+        for row, waveform in enumerate(waveforms.cpu()):
+            try:
+                heard = self.ear.hear(waveform, sample_rate=self.sample_rate)
+            except InputError:
+                continue
+            digits[row] = self.reader(self.ear.mean_images(heard.unsqueeze(0))).argmax()
+        return digits
+
+
 def _score(
-    name: str,
-    invert: Inverter,
-    target: Tensor,
-    spoken: Tensor,
-    judge: DigitClassifier,
-    sample_rate: int,
-    protocol: InversionProtocol,
+    name: str, invert: Inverter, target: Tensor, jury: _Jury, protocol: InversionProtocol
 ) -> MethodScores:
     console = Console(stderr=True)
     outputs, evaluations = [], []
@@ -291,13 +340,14 @@ def _score(
         evaluations.append(found.num_evals)
     seconds = (time.monotonic() - began) / len(target)
     output = torch.cat(outputs)
-    logits = _logits(judge, output, sample_rate)
+    opinions = jury.opinions(output)
     return MethodScores(
         name,
-        inception_score(logits, splits=_SPLITS),
+        opinions.inception,
         mean_squared_error(output, target).mean().item(),
         _ssim(output, target, protocol),
-        (logits.argmax(1) == spoken).double().mean().item(),
+        opinions.accuracy,
+        opinions.drawn,
         torch.cat(evaluations).double().mean().item(),
         seconds,
     )
