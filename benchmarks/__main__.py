@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks import drawing, vae_step, wavegan
+from benchmarks import drawing, inversion, vae_step, wavegan
 
 vae_step.main()
 drawing.main()
 wavegan.main()
+inversion.main()

@@ -323,7 +323,13 @@ class TestTrainAndEvaluate:
         ("arguments", "complaint"),
         [
             ("tradeoff --protocol voices", "tradeoff: takes no --seeds and no --protocol"),
-            ("vae-fsdd --figure x.png", "--figure: only `audiate evaluate tradeoff`"),
+            ("vae-fsdd --encoder x", "--encoder: is of `audiate evaluate inversion`"),
+            (
+                "vae-fsdd --protocol default",
+                "--protocol default: is of `audiate evaluate inversion`",
+            ),
+            ("inversion --protocol voices", "inversion: takes --protocol paper or default"),
+            ("vae-fsdd --figure x.png", "--figure: tradeoff and inversion draw one"),
             ("vae-fsdd --protocol voices --seeds 2", "--seeds: not with --protocol voices"),
             ("tradeoff --figure .", ".: is a folder; name another with --figure"),
         ],

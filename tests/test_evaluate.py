@@ -28,6 +28,7 @@ from audiate.evaluate import (
     tradeoff,
     training,
 )
+from audiate.evaluate.figures import check_figure
 from audiate.metrics import pixel_spread
 from audiate.models import VAE, VAEGAN, Drawer, LatentFlow, LeNet, Provenance
 from audiate.training.launch import LoopOptions
@@ -236,7 +237,7 @@ class TestTradeoff:
         with Image.open(tmp_path / "made" / "figure.png") as picture:
             assert picture.width > 800
         (tmp_path / "file").touch()
-        for write in (report.save_figure, tradeoff.check_figure):
+        for write in (report.save_figure, check_figure):
             with pytest.raises(InputError, match="--figure"):
                 write(tmp_path / "file" / "figure.png")
 

@@ -18,6 +18,7 @@ from audiate.evaluate import GeneratorReport, ListenerReport, evaluate, sounds, 
 from audiate.evaluate.sounds import VALIDATION, evaluate_generator, evaluate_listener
 from audiate.models import (
     DigitClassifier,
+    InverseMapping,
     PretrainedModel,
     Provenance,
     SpecGAN,
@@ -206,6 +207,7 @@ def test_the_shipped_models_are_there() -> None:
         "digits-resnet18": DigitClassifier,
         "specgan-digits": SpecGAN,
         "wavegan-digits": WaveGAN,
+        "specgan-digits-encoder": InverseMapping,
     }
     for name, kind in shipped.items():
         assert isinstance(package.load(name), kind)

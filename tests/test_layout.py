@@ -19,6 +19,7 @@ LAYERS = (
     {"audio", "features", "losses", "metrics", "pictures", "spectra"},
     {"models", "datasets"},
     {"hub"},
+    {"inversion"},
     {"training"},
     {"evaluate"},
     {"cli"},

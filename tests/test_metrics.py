@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 from scipy.stats import bootstrap
+from skimage.metrics import structural_similarity as skimage_ssim
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
@@ -25,8 +26,11 @@ from audiate.metrics import (
     confusion_matrix,
     frechet_distance,
     inception_score,
+    log_spectral_distance,
+    mean_squared_error,
     neighbourhoods,
     pixel_spread,
+    structural_similarity,
 )
 
 
@@ -294,3 +298,53 @@ class TestPixelSpread:
         labels = torch.randint(4, (60,), generator=generator)
         variances = [np.var(images.numpy()[labels.numpy() == d], axis=0) for d in range(4)]
         assert pixel_spread(images, labels) == pytest.approx(np.mean(variances) ** 0.5)
+
+
+class TestReconstructions:
+    def test_ssim_is_that_of_scikit_image(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        target = torch.randn(3, 40, 30, generator=generator)
+        output = target + torch.tensor([0.1, 1.0, 10.0]).view(-1, 1, 1) * torch.randn(
+            3, 40, 30, generator=generator
+        )
+        for span in (None, 1.0):
+            found = structural_similarity(output, target, span)
+            for row in range(3):
+                pair = output[row].double().numpy(), target[row].double().numpy()
+                theirs, each = skimage_ssim(  # type: ignore[no-untyped-call]
+                    *pair,
+                    data_range=span or max(p.max() for p in pair) - min(p.min() for p in pair),
+                    gaussian_weights=True,
+                    sigma=1.5,
+                    use_sample_covariance=False,
+                    full=True,
+                )
+                assert found[row].item() == pytest.approx(each[5:-5, 5:-5].mean(), abs=1e-5)
+                assert theirs < 1
+
+    def test_ssim_of_equal_and_of_empty_ones(self) -> None:
+        images = torch.rand(2, 20, 20)
+        torch.testing.assert_close(structural_similarity(images, images), torch.ones(2))
+        flat = torch.zeros(2, 20, 20)
+        torch.testing.assert_close(structural_similarity(flat, flat), torch.ones(2))
+        for shape in ((2, 10, 20), (2, 1, 20, 20)):
+            with pytest.raises(InputError, match="at least 11 x 11"):
+                structural_similarity(torch.zeros(shape), torch.zeros(shape))
+
+    def test_a_pair_has_its_own_range(self) -> None:
+        quiet = torch.rand(1, 20, 20)
+        both = torch.cat([quiet, 100 * quiet])
+        noisy = both + both * 0.1 * torch.rand(1, 20, 20)
+        first, second = structural_similarity(noisy, both)
+        assert first.item() == pytest.approx(second.item(), abs=1e-5)
+
+    def test_log_spectral_distance_of_a_gain_is_the_gain(self) -> None:
+        waveforms = torch.rand(2, 8000, generator=torch.Generator().manual_seed(0)) - 0.5
+        found = log_spectral_distance(0.5 * waveforms, waveforms)
+        torch.testing.assert_close(found, torch.full((2,), 6.0206), atol=1e-3, rtol=0)
+        assert (log_spectral_distance(waveforms, waveforms) == 0).all()
+
+    def test_mean_squared_error_by_hand(self) -> None:
+        target = torch.zeros(2, 1, 10)
+        output = target + torch.tensor([1.0, 2.0]).view(-1, 1, 1)
+        assert mean_squared_error(output, target).tolist() == [1, 4]

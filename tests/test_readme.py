@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
@@ -39,3 +40,12 @@ def test_the_commands_exist(line: str, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", README))
 def test_links_lead_somewhere(target: str) -> None:
     assert (Path(__file__).parent.parent / target).exists()
+
+
+def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parent.parent / "docs" / "inverting-drums.md"
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)
+    assert getattr(names["both"], "latent", torch.empty(0)).shape == (40, 4)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.signal import get_window
 
-from audiate.spectra import Spectrogram, Transform
+from audiate.spectra import MelSpectrogram, Spectrogram, Transform
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -128,3 +128,48 @@ class TestTransform:
         Transform(64, 32, 256).griffin_lim((silent + 1e-20).sqrt(), 8).sum().backward()  # type: ignore[no-untyped-call]
         assert silent.grad is not None
         assert silent.grad.isfinite().all()
+
+
+class TestMelSpectrogram:
+    @pytest.mark.parametrize(
+        ("rate", "samples"), [(16_000, 16_384), (8000, 4000), (44_100, 65_536)]
+    )
+    def test_sixty_four_by_sixty_four_whatever_the_clip(self, rate: int, samples: int) -> None:
+        see = MelSpectrogram(rate, samples)
+        waveforms = torch.rand(2, samples, generator=torch.Generator().manual_seed(0)) - 0.5
+        levels = see(waveforms)
+        assert levels.shape == (2, 64, 64)
+        assert levels.amax((1, 2)).tolist() == [1, 1]
+        assert levels.min() >= 0
+        torch.testing.assert_close(see(0.1 * waveforms), levels, atol=1e-4, rtol=0)
+        torch.testing.assert_close(see(waveforms[1:]), levels[1:])
+
+    def test_as_librosa_has_it(self) -> None:
+        see = MelSpectrogram(16_000, 16_384)
+        waveform = torch.rand(16_384, generator=torch.Generator().manual_seed(0)) - 0.5
+        power = np.abs(
+            librosa.stft(waveform.numpy(), n_fft=1024, hop_length=256, pad_mode="constant")
+        )
+        decibels = librosa.power_to_db(see.filters.numpy() @ power[:, :64] ** 2, ref=np.max)
+        np.testing.assert_allclose(see(waveform[None])[0].T, 1 + decibels / 80, atol=1e-4)
+
+    def test_where_a_tone_is(self) -> None:
+        see = MelSpectrogram(16_000, 16_384)
+        time = torch.arange(16_384) / 16_000
+        bands = [see(torch.sin(2 * torch.pi * f * time)[None])[0, 32].argmax() for f in (200, 2000)]
+        assert bands[0] < bands[1] - 20
+
+
+def test_gradients_that_leave_phases_out_change_no_value() -> None:
+    transform = Transform(256, 64, 2048)
+    magnitudes = torch.rand(2, 129, 32, generator=torch.Generator().manual_seed(0))
+    found = []
+    for through in (True, False):
+        begin = magnitudes.clone().requires_grad_(True)
+        waveforms = transform.griffin_lim(begin, 4, through_phases=through)
+        waveforms.square().sum().backward()  # type: ignore[no-untyped-call]
+        found.append((waveforms.detach(), begin.grad))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    assert found[0][1] is not None
+    assert found[1][1] is not None
+    assert not torch.allclose(found[0][1], found[1][1])

@@ -29,7 +29,8 @@ def test_each_has_a_card_and_says_how_it_was_made(name: str) -> None:
     provenance = audiate.load(name).provenance
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"audiate train {provenance.recipe}" in card
-    assert f"audiate evaluate {name}" in card
+    inverts = provenance.recipe == "inverse-mapping"
+    assert f"audiate evaluate {'inversion' if inverts else name}" in card
     assert provenance.settings["seed"] == 0
 
 

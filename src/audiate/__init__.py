@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from audiate.audio import load_audio
+    from audiate.audio import fit_length, load_audio
     from audiate.errors import InputError
     from audiate.features import LogMel
     from audiate.hub import load
-    from audiate.models import VAE, DigitClassifier, Generator, LeNet, SpecGAN, WaveGAN
+    from audiate.inversion import Inversion, inverter
+    from audiate.models import (
+        VAE,
+        DigitClassifier,
+        Generator,
+        InverseMapping,
+        LeNet,
+        SpecGAN,
+        WaveGAN,
+    )
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
+    from audiate.training.encoders import train_encoder
 
 _HOME = {
     "DigitClassifier": "audiate.models",
@@ -23,8 +33,13 @@ _HOME = {
     "SpecGAN": "audiate.models",
     "VAE": "audiate.models",
     "WaveGAN": "audiate.models",
+    "Inversion": "audiate.inversion",
+    "InverseMapping": "audiate.models",
+    "fit_length": "audiate.audio",
+    "inverter": "audiate.inversion",
     "load": "audiate.hub",
     "load_audio": "audiate.audio",
+    "train_encoder": "audiate.training.encoders",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
     "wrap_torchscript": "audiate.models.wrap",
@@ -35,13 +50,18 @@ __all__ = [
     "DigitClassifier",
     "Generator",
     "InputError",
+    "InverseMapping",
+    "Inversion",
     "LeNet",
     "LogMel",
     "SpecGAN",
     "WaveGAN",
     "__version__",
+    "fit_length",
+    "inverter",
     "load",
     "load_audio",
+    "train_encoder",
     "wrap",
     "wrap_onnx",
     "wrap_torchscript",

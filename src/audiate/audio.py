@@ -28,6 +28,9 @@ MIN_SPEECH_SECONDS = 0.05
 SILENCE = 1e-4
 """A waveform that never strays further from its mean is silent: -80 dB of full scale."""
 
+PEAK = 0.9
+"""What the peaks of clips are brought to for generators, and for encoders of their latents."""
+
 Waveform = Tensor | NDArray[np.floating]
 
 # libsndfile notes in its log where a chunk of a RIFF or AIFF file promises more than is there.
@@ -264,6 +267,12 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
     if is_silent(mono):
         raise InputError("the waveform is silent; record it again, closer to the microphone")
     return resample(_to_unit_range(mono), sample_rate, to_rate)
+
+
+def to_peak(waveforms: Tensor) -> Tensor:
+    """Waveforms (..., channels, samples), each brought to a peak of `PEAK`, but for silence."""
+    peaks = waveforms.abs().amax((-2, -1), keepdim=True)
+    return waveforms * (PEAK / peaks.clamp_min(1e-6))
 
 
 def is_silent(waveform: Tensor) -> bool:

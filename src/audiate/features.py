@@ -184,6 +184,31 @@ def mel_filters(config: LogMelConfig) -> Tensor:
     return torch.minimum(rising, falling).clamp_min(0)
 
 
+def mel_bands(sample_rate: int, frame_length: int, count: int) -> Tensor:
+    """Filters (count, frame_length // 2 + 1) over nearly all frequencies, none of them empty.
+
+    Args:
+        sample_rate: In Hz.
+        frame_length: Of the Fourier transform, in samples.
+        count: Bands.
+
+    """
+    filters = mel_filters(
+        LogMelConfig(
+            sample_rate=sample_rate,
+            n_fft=frame_length,
+            window_length=frame_length,
+            hop_length=1,
+            n_mels=count,
+            f_min=sample_rate / 400,
+            f_max=sample_rate / 2,
+        )
+    )
+    # In a narrow band that falls between two bins there would be no power to be found.
+    nearest = F.one_hot(filters.argmax(1), filters.shape[1]).to(filters.dtype)
+    return torch.maximum(filters, nearest)
+
+
 def at_times(power: Tensor, times: Tensor) -> Tensor:
     """Interpolate (batch, n_mels, count) linearly at frame numbers (batch, n); 0 outside."""
     count = power.shape[-1]

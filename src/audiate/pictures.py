@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.files import replacing
+from audiate.spectra import Spectrogram
 
 # Dark to bright through violet and orange: lightness rises evenly, so it also reads in grey.
 _HEAT = np.array(
@@ -22,6 +23,7 @@ _HEAT = np.array(
 )
 _BACKGROUND = (24, 24, 28)
 _INK = (230, 230, 230)
+_HEAT_MIDDLE = (252, 165, 10)
 
 
 def side_by_side(images: Tensor) -> Tensor:
@@ -68,6 +70,41 @@ def save_tiles(
         canvas.text((left, top), title, fill=_INK, font=font)
         sheet.paste(Image.fromarray(heat_map(spectrogram)), (left, top + text))
     _save(sheet, path)
+
+
+def save_before_and_after(before: Tensor, after: Tensor, path: Path) -> None:
+    """Write waveforms (samples,) in [-1, 1] and their spectrograms, one beside the other.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    wide, high, gap, text = 384, 96, 8, 18
+    font = ImageFont.load_default(12)
+    size = (3 * gap + 2 * wide, text + high + gap + 2 * 129 + gap)
+    sheet = Image.new("RGB", size, _BACKGROUND)
+    canvas = ImageDraw.Draw(sheet)
+    for column, (title, waveform) in enumerate((("before", before), ("after", after))):
+        left = gap + column * (wide + gap)
+        canvas.text((left, 1), title, fill=_INK, font=font)
+        _trace(canvas, waveform.detach().cpu(), (left, text), (wide, high))
+        levels = Spectrogram()(waveform.detach().cpu().unsqueeze(0))[0].T
+        heat = Image.fromarray(heat_map(levels)).resize((wide, 2 * 129))
+        sheet.paste(heat, (left, text + high + gap))
+    _save(sheet, path)
+
+
+def _trace(
+    canvas: ImageDraw.ImageDraw, waveform: Tensor, corner: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """A line from the least to the greatest sample of each column of pixels."""
+    (left, top), (wide, high) = corner, size
+    for column, part in enumerate(waveform.tensor_split(wide)):
+        ends = [
+            top + (1 - level) / 2 * (high - 1)
+            for level in (part.max().clamp(-1, 1).item(), part.min().clamp(-1, 1).item())
+        ]
+        canvas.line((left + column, ends[0], left + column, ends[1]), fill=_HEAT_MIDDLE)
 
 
 @dataclass(frozen=True)

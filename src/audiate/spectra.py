@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiate.features import mel_bands
+
 SpectrogramKind = Literal["log", "real"]
 
 _FLOOR_DB = 80.0
@@ -46,6 +48,41 @@ class Spectrogram(nn.Module):
             return spectrum.real
         power = spectrum.real.square() + spectrum.imag.square()
         return decibels_below_peak(power, _FLOOR_DB)
+
+
+class MelSpectrogram(nn.Module):
+    """Waveforms to 64 mel bands in 64 frames, whatever their length and rate: small and quick.
+
+    Frames are a 64th of the clip apart and at least four times as long, under a periodic Hann
+    window; the clip is surrounded by zeros. Levels are in decibels below the clip's peak, -80 to
+    0 dB as 0 to 1.
+    """
+
+    size = 64
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, sample_rate: int, num_samples: int) -> None:
+        super().__init__()
+        self.hop_length = -(-num_samples // self.size)
+        self.frame_length = max(1 << (4 * self.hop_length - 1).bit_length(), 256)
+        filters = mel_bands(sample_rate, self.frame_length, self.size)
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(self.frame_length), persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Levels (batch, 64 frames, 64 bands) of waveforms (batch, num_samples)."""
+        spectra = torch.stft(
+            F.pad(waveforms.float(), (0, self.size * self.hop_length - waveforms.shape[1])),
+            self.frame_length,
+            self.hop_length,
+            window=self.window,
+            pad_mode="constant",
+            return_complex=True,
+        )[..., : self.size]
+        power = self.filters @ (spectra.real.square() + spectra.imag.square())
+        return decibels_below_peak(power, _FLOOR_DB).transpose(1, 2)
 
 
 def decibels_below_peak(power: Tensor, floor_db: float) -> Tensor:
@@ -100,7 +137,14 @@ class Transform(nn.Module):
             length=self.num_samples,
         )
 
-    def griffin_lim(self, magnitudes: Tensor, iterations: int, momentum: float = 0.99) -> Tensor:
+    def griffin_lim(
+        self,
+        magnitudes: Tensor,
+        iterations: int,
+        momentum: float = 0.99,
+        *,
+        through_phases: bool = True,
+    ) -> Tensor:
         """Waveforms (batch, num_samples) whose spectra have nearly these magnitudes.
 
         Griffin and Lim 1984; with momentum, Perraudin et al. 2013. It begins with the same phases
@@ -112,8 +156,15 @@ class Transform(nn.Module):
             magnitudes: (batch, bins, frames), at least 0.
             iterations: How often the phases are brought nearer to those of a sound.
             momentum: 0 for the original algorithm.
+            through_phases: Whether gradients know that phases depend on magnitudes. Without, they
+                are cheaper and smaller, and right for what is deaf to phases.
 
         """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and through_phases):
+            phases = self._phases(magnitudes, iterations, momentum)
+        return self.inverse(magnitudes * phases)
+
+    def _phases(self, magnitudes: Tensor, iterations: int, momentum: float) -> Tensor:
         phases = self.phases.expand_as(magnitudes)
         before = torch.zeros_like(phases)
         for _ in range(iterations):
@@ -123,4 +174,4 @@ class Transform(nn.Module):
             # Not sgn: its derivative at 0 is infinite, and silence is common.
             size = (ahead.real.square() + ahead.imag.square() + 1e-16).sqrt()
             phases = ahead / size
-        return self.inverse(magnitudes * phases)
+        return phases

@@ -12,12 +12,14 @@ import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from audiate import __version__
+from audiate.cli.compare import Compare
 from audiate.cli.data import FetchCommand, ListCommand
 from audiate.cli.demo import Demo
 from audiate.cli.draw import Draw
 from audiate.cli.evaluate import Evaluate
 from audiate.cli.generate import Generate
 from audiate.cli.importing import ImportWaveGAN
+from audiate.cli.invert import Invert
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 
@@ -54,6 +56,8 @@ class Train:
 Commands = (
     Annotated[Draw, subcommand("draw")]
     | Annotated[Generate, subcommand("generate")]
+    | Annotated[Invert, subcommand("invert")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[ImportWaveGAN, subcommand("import-wavegan")]

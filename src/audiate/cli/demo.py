@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiate.cli.draw import DEFAULT_MODEL, Draw, draw_clips, load_drawer
+from audiate.cli.invert import Invert
 from audiate.datasets.sources import DIGIT_WORDS
 
+_INVERTED = 7  # of the ten
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Draw the ten spoken digits that come with the package, and let LeNet-5 read the drawings."""
+    """Draw the ten spoken digits that come with the package, and let LeNet-5 read the drawings.
+
+    Then recover the latent of one of them, and have a generator say it again.
+    """
 
     out: Path = Path("out/demo")
     """Folder for the pictures."""
@@ -37,7 +42,12 @@ class Demo:
         if drawn.sheet:
             print(f"{drawn.count} clips in {seconds:.1f} s; look at {drawn.sheet}")
             print("your own recordings: audiate draw CLIP...")
-        return 2 if drawn.errors else 0
+        clip = clips[_INVERTED]
+        again = Invert((clip,), budget="3s", out=self.out / "inverted")
+        print(f"\nthe latent of {clip.stem}, and that said again by {again.generator}:")
+        failed = again.run()
+        print(f"look at {again.out / clip.stem}.png; your own recordings: audiate invert CLIP...")
+        return 2 if drawn.errors or failed else 0
 
 
 def _digit(clip: Path) -> int:

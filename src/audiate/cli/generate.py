@@ -40,6 +40,9 @@ class Generate:
     """Of the latents."""
     interpolate: bool = False
     """Walk in COUNT steps from the seed's first latent to its second, in place of new ones."""
+    latents: Path | None = None
+    """Sounds of the latents in this .npy file, (count, numbers) or one of them, as `audiate
+    invert` and this command write them; in place of random ones."""
     label: str | None = None
     """Only sounds of this label, by name or number, where the model knows any: seven, or 7."""
     out: Path = Path("out")
@@ -48,6 +51,8 @@ class Generate:
     def __post_init__(self) -> None:
         check_range("--count", self.count, 1, 100_000)
         check_range("--seed", self.seed, 0, 2**63 - 1)
+        if self.latents is not None and (self.interpolate or self.label is not None):
+            raise InputError("--latents: without --interpolate and --label; leave those out")
         if self.interpolate and self.count < 2:
             raise InputError("--interpolate: a walk has two ends; give --count 2 or more")
 
@@ -56,12 +61,12 @@ class Generate:
         from audiate.files import save_array
 
         model = load_generator(self.model)
-        z = self._latents(model)
+        z = self._latents(model) if self.latents is None else read_latents(self.latents, model)
         _clear(self.out)
         shown = write_sounds(model, z, self.out)
         save_array(z.numpy(), self.out / LATENTS_NAME)
-        some = f" (the first {_SHEET_CLIPS})" if self.count > _SHEET_CLIPS else ""
-        print(f"{self.count} sounds into {self.out}: see {shown}{some}")
+        some = f" (the first {_SHEET_CLIPS})" if len(z) > _SHEET_CLIPS else ""
+        print(f"{len(z)} sounds into {self.out}: see {shown}{some}")
         return 0
 
     def _latents(self, model: AudioGAN) -> Tensor:
@@ -88,6 +93,34 @@ class Generate:
         names = f" ({', '.join(model.names)})" if model.names else ""
         known = f"labels 0 to {model.classes - 1}{names}" if model.classes else "no labels"
         raise InputError(f"--label {self.label}: {self.model} knows {known}")
+
+
+def read_latents(path: Path, model: AudioGAN) -> Tensor:
+    """Latents (count, latent_dim) of a .npy file.
+
+    Raises:
+        InputError: It is no such file, or its latents are not of the model's size.
+
+    """
+    import numpy as np
+    import torch
+
+    try:
+        stored = np.load(path, allow_pickle=False)
+        found = torch.from_numpy(np.atleast_2d(stored).astype(np.float32))
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise InputError(
+            f"{path}: cannot be read as latents ({error}); give a .npy file, as `audiate invert` "
+            f"writes it"
+        ) from error
+    if found.dim() != 2 or found.shape[1] != model.latent_dim or not len(found):
+        raise InputError(
+            f"{path}: holds {tuple(stored.shape)} numbers, and this model's latents are "
+            f"(count, {model.latent_dim}); give --latents of this model"
+        )
+    if not found.isfinite().all():
+        raise InputError(f"{path}: holds NaN or infinite numbers; invert the clip again")
+    return found
 
 
 def _clear(out: Path) -> None:

@@ -15,6 +15,7 @@ from audiate.training.recipes import (
     RECIPES,
     AudioGANRecipe,
     DigitClassifierRecipe,
+    InverseMappingRecipe,
     LatentFlowRecipe,
     LeNetRecipe,
     Recipe,
@@ -99,6 +100,14 @@ Trainings = (
     | Annotated[
         Training[SpecGANRecipe],
         _named("specgan-paper", f"SpecGAN {_BY_THE_PAPER}"),
+    ]
+    | Annotated[
+        Training[InverseMappingRecipe],
+        _named("inverse-mapping", "An encoder from sound to the latent of a generator."),
+    ]
+    | Annotated[
+        Training[InverseMappingRecipe],
+        _named("inverse-mapping-paper", f"Such an encoder {_BY_THE_PAPER}"),
     ]
 )
 

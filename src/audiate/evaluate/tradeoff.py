@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,11 +12,10 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from torch import Tensor
 
-from audiate.errors import InputError
 from audiate.evaluate.drawings import evaluate_drawings, examples
+from audiate.evaluate.figures import save_figure
 from audiate.evaluate.reports import DrawingReport, dump, render
 from audiate.evaluate.training import trained_drawer
-from audiate.files import replacing
 from audiate.models import Drawer, LeNet
 from audiate.pictures import grid
 from audiate.training.recipes import VAEGANRecipe
@@ -111,13 +109,7 @@ class TradeoffReport:
         curve, sheet = figure.subplots(1, 2, width_ratios=(7, 4))
         self._draw(curve)
         self._show(sheet)
-        try:
-            with replacing(path) as partial:
-                figure.savefig(partial, format="png", metadata={"Software": None})
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be written ({error.strerror or error}); name another with --figure"
-            ) from error
+        save_figure(figure, path)
 
     def _draw(self, axes: Axes) -> None:
         for label, value in PAPER:
@@ -180,24 +172,6 @@ class TradeoffReport:
         axes.set_title("drawn on hearing a test recording of", fontsize=9)
         axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
         axes.spines[:].set_visible(False)
-
-
-def check_figure(path: Path) -> None:
-    """See to it, before an hour of training, that the figure can be written afterwards.
-
-    Raises:
-        InputError: It cannot.
-
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        problem = "is a folder" if path.is_dir() else None
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-    if problem is None and not os.access(path.parent, os.W_OK):
-        problem = "cannot be written (permission denied)"
-    if problem:
-        raise InputError(f"{path}: {problem}; name another with --figure")
 
 
 def tradeoff(judge: LeNet, root: Path, runs: Path) -> TradeoffReport:

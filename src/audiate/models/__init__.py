@@ -5,6 +5,7 @@ from __future__ import annotations
 from audiate.models.drawer import Drawer
 from audiate.models.flow import LatentFlow
 from audiate.models.generator import AudioGAN, Generator
+from audiate.models.inverse import InverseMapping
 from audiate.models.latent import LatentDrawer, Posterior
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, Provenance
@@ -16,7 +17,16 @@ from audiate.models.wavegan import WaveGAN, WaveGANConfig
 
 MODELS: dict[str, type[PretrainedModel]] = {
     cls.model_type: cls
-    for cls in (LeNet, VAE, VAEGAN, LatentFlow, DigitClassifier, WaveGAN, SpecGAN)
+    for cls in (
+        LeNet,
+        VAE,
+        VAEGAN,
+        LatentFlow,
+        DigitClassifier,
+        WaveGAN,
+        SpecGAN,
+        InverseMapping,
+    )
 }
 
 __all__ = [
@@ -28,6 +38,7 @@ __all__ = [
     "DigitClassifierConfig",
     "Drawer",
     "Generator",
+    "InverseMapping",
     "LatentDrawer",
     "LatentFlow",
     "LeNet",

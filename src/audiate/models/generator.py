@@ -74,6 +74,11 @@ def generate(generator: Generator, z: Tensor) -> Tensor:
     return waveforms
 
 
+def device_of(generator: Generator) -> torch.device:
+    """Where it takes its latents: where it draws them."""
+    return generator.sample_latent(1, generator=torch.Generator().manual_seed(0)).device
+
+
 @dataclass(frozen=True)
 class AudioGANConfig:
     """What WaveGAN and SpecGAN have in common.

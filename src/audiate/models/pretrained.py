@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -265,7 +265,8 @@ def _dataclass_from(cls: type, fields: dict[str, Any]) -> Any:
         elif type(value) is type(default) or (type(default), type(value)) == (float, int):
             values[name] = value
         elif isinstance(default, tuple) and isinstance(value, list):  # JSON knows lists alone
-            if not all(isinstance(item, str) for item in value):
+            kind = get_args(get_type_hints(cls)[name])[0]
+            if not all(type(item) is kind for item in value):
                 raise TypeError(f"{name} cannot be {value!r}")
             values[name] = tuple(value)
         else:

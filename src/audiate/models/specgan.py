@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiate.errors import InputError, check_range
-from audiate.features import LogMelConfig, mel_filters
+from audiate.features import mel_bands
 from audiate.models.generator import AudioGAN, AudioGANConfig, Projection, Score
 from audiate.spectra import Transform
 
@@ -164,13 +164,21 @@ class SpecGAN(AudioGAN):
         levels: Tensor = power.add(_FLOOR).log().transpose(1, 2)
         return levels.reshape(*waveforms.shape[:2], *levels.shape[1:])
 
-    def synthesise(self, seen: Tensor) -> Tensor:
-        """Waveforms (batch, channels, num_samples) in [-1, 1] of spectrograms."""
+    def synthesise(self, seen: Tensor, *, through_phases: bool = True) -> Tensor:
+        """Waveforms (batch, channels, num_samples) in [-1, 1] of spectrograms.
+
+        Args:
+            seen: As `analyse` gives them.
+            through_phases: As of `audiate.spectra.Transform.griffin_lim`.
+
+        """
         levels = seen.float() * _RANGE * self.deviation + self.mean
         power = (levels.flatten(0, 1).transpose(1, 2).exp() - _FLOOR).clamp_min(0)
         power = self._in_bins(power) * (self.transform.frame_length / 4) ** 2
         magnitudes = (power + 1e-20).sqrt()
-        waveforms = self.transform.griffin_lim(magnitudes, self.iterations)
+        waveforms = self.transform.griffin_lim(
+            magnitudes, self.iterations, through_phases=through_phases
+        )
         waveforms = waveforms.view(*seen.shape[:2], -1)
         # Other phases than the original's may add up to a higher peak.
         return waveforms / waveforms.abs().amax((1, 2), keepdim=True).clamp_min(1)
@@ -227,24 +235,7 @@ def _bands(config: SpecGANConfig) -> tuple[Tensor, Tensor]:
     if config.bands == "linear":
         filters = torch.eye(config.size, bins)
         return filters, filters.T.contiguous()
-    filters = mel_filters(
-        LogMelConfig(
-            sample_rate=config.sample_rate,
-            n_fft=config.frame_length,
-            window_length=config.frame_length,
-            hop_length=1,
-            n_mels=config.size,
-            f_min=config.sample_rate / 400,
-            f_max=config.sample_rate / 2,
-        )
-    )
-    # In a narrow band that falls between two bins there would be no power to be found.
-    filters = torch.maximum(filters, _nearest(filters))
+    filters = mel_bands(config.sample_rate, config.frame_length, config.size)
     # Back: a band's power is spread over its bins, and bins between bands get some of both.
     shares = filters / filters.sum(0).clamp_min(1e-6)
     return filters, (shares / filters.sum(1, keepdim=True)).T.contiguous()
-
-
-def _nearest(filters: Tensor) -> Tensor:
-    """1 at the highest bin of each filter."""
-    return F.one_hot(filters.argmax(1), filters.shape[1]).to(filters.dtype)

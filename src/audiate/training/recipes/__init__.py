@@ -16,16 +16,19 @@ from audiate.training.recipes.drawing import (
     VAERecipe,
 )
 from audiate.training.recipes.sound import (
+    INVERSE_MAPPING_PAPER,
     SPECGAN_PAPER,
     WAVEGAN_LENGTHS,
     WAVEGAN_PAPER,
     AudioGANRecipe,
     DigitClassifierRecipe,
+    InverseMappingRecipe,
     SpecGANRecipe,
     WaveGANRecipe,
 )
 
 __all__ = [
+    "INVERSE_MAPPING_PAPER",
     "RECIPES",
     "SPEAKERS",
     "SPECGAN_PAPER",
@@ -36,6 +39,7 @@ __all__ = [
     "AudioGANRecipe",
     "DigitClassifierRecipe",
     "DrawingRecipe",
+    "InverseMappingRecipe",
     "LatentFlowRecipe",
     "LeNetRecipe",
     "Recipe",
@@ -46,7 +50,7 @@ __all__ = [
     "WaveGANRecipe",
 ]
 
-Recipe = LeNetRecipe | DrawingRecipe | DigitClassifierRecipe | AudioGANRecipe
+Recipe = LeNetRecipe | DrawingRecipe | DigitClassifierRecipe | AudioGANRecipe | InverseMappingRecipe
 
 RECIPES: dict[str, Recipe] = {
     "lenet": LeNetRecipe(),
@@ -60,4 +64,6 @@ RECIPES: dict[str, Recipe] = {
     "wavegan-paper": WAVEGAN_PAPER,
     "specgan": SpecGANRecipe(),
     "specgan-paper": SPECGAN_PAPER,
+    "inverse-mapping": InverseMappingRecipe(),
+    "inverse-mapping-paper": INVERSE_MAPPING_PAPER,
 }

@@ -159,6 +159,82 @@ class SpecGANRecipe(AudioGANRecipe):
         check_range("--iterations", self.iterations, 1, 10_000)
 
 
+@dataclass(frozen=True)
+class InverseMappingRecipe:
+    """An encoder from sound to the latent of a generator."""
+
+    generator: str = "specgan-digits"
+    """Whose latents: a shipped model's name, a run's or a model's folder, or a Hugging Face hub
+    id. For a generator of your own, see docs/inversion.md."""
+    judge: str = "digits-resnet18"
+    """The judge of spoken digits, in whose activations sounds are compared."""
+    blocks: str = "block1+block2+block3+block4+block5+block6+block7+block8"
+    """Where its activations are read: stem and block1 to block8, with + between them."""
+    steps: int = 2_000
+    """Pairs of updates: one on real clips, one on synthesised ones."""
+    batch_size: int = 64
+    """Clips of each."""
+    learning_rate: float = 1e-3
+    """Adam's; the peak, with one-cycle."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Of the learning rate."""
+    perceptual_weight: float = 0.2
+    """Of the distance in the judge's activations; 0: no judge is needed."""
+    perceptual_every: int = 4
+    """Steps between those on which it is taken, which then counts so much the more."""
+    level_weight: float = 4.0
+    """Of the distance of levels at each time and frequency, which needs no judge."""
+    waveform_weight: float = 0.0
+    """Of the error's power over the clip's, for synthesised clips, in the later part of training.
+    0.5 suits WaveGAN; with SpecGAN, whose phases are searched for, it is left out."""
+    outside_weight: float = 10.0
+    """Of how far the latents of real clips are beyond the prior's edge, squared."""
+    normalise_blocks: bool = True
+    """Bring the blocks of the judge to one scale before they are compared."""
+    spectrogram: Literal["mel", "log", "real"] = "mel"
+    """What the encoder sees. mel: 64 mel bands in 64 frames, the quickest. real: the real part of
+    the 128x129 spectrogram, as published. log: its levels in decibels."""
+    initialisation: Literal["judge", "random"] = "judge"
+    """Of its blocks: those of the judge, which know speech; or random."""
+    init: str | None = None
+    """Go on from the weights of this encoder: a shipped name, a folder or a hub id. Waveforms are
+    then compared from the start."""
+    data: str = "speech_commands+fsdd"
+    """Real clips: data sets of spoken digits, with + between them, or a folder of sounds."""
+    preview_every: int = 200
+    """Steps between previews, alarms, and copies of the last good model."""
+    seed: int = 0
+    """Of initial weights, order and latents."""
+
+    def __post_init__(self) -> None:
+        check_range("--steps", self.steps, 1, ENDLESS)
+        check_common(self.batch_size, self.learning_rate, self.seed)
+        check_range("--perceptual-weight", self.perceptual_weight, 0, ENDLESS)
+        check_range("--perceptual-every", self.perceptual_every, 1, 10_000)
+        check_range("--level-weight", self.level_weight, 0, ENDLESS)
+        check_range("--waveform-weight", self.waveform_weight, 0, ENDLESS)
+        check_range("--outside-weight", self.outside_weight, 0, ENDLESS)
+        check_range("--preview-every", self.preview_every, 1, ENDLESS)
+        if not self.data:
+            raise InputError("--data: is empty; name data sets of spoken digits, or a folder")
+
+
+INVERSE_MAPPING_PAPER = InverseMappingRecipe(
+    steps=72_750,  # 250 epochs of 18,620 clips
+    batch_size=64,
+    schedule="constant",
+    perceptual_weight=1.0,
+    perceptual_every=1,
+    level_weight=0.0,
+    outside_weight=0.0,
+    normalise_blocks=False,
+    spectrogram="real",
+    initialisation="random",
+    data="speech_commands",
+)
+"""Keyes et al. 2020, section 4.1."""
+
+
 _PAPER: dict[str, Any] = {
     "steps": 200_000,
     "learning_rate": 1e-4,

@@ -21,13 +21,15 @@ from audiate.datasets.sounds import (
 from audiate.datasets.speech_commands import load_speech_commands
 from audiate.errors import InputError
 from audiate.features import LogMelConfig
-from audiate.models import DigitClassifierConfig
+from audiate.hub import load_as
+from audiate.models import AudioGAN, DigitClassifier, DigitClassifierConfig, Generator
 from audiate.training.launch import LoopOptions
 from audiate.training.loop import fit
 from audiate.training.recipes import (
     AudioGANRecipe,
     DigitClassifierRecipe,
     DrawingRecipe,
+    InverseMappingRecipe,
     LatentFlowRecipe,
     LeNetRecipe,
     Recipe,
@@ -37,6 +39,7 @@ from audiate.training.recipes import (
 from audiate.training.task import Shard, Task
 from audiate.training.tasks.flow import LatentFlowTask
 from audiate.training.tasks.gan import AudioGANTask
+from audiate.training.tasks.inverse import InverseMappingTask
 from audiate.training.tasks.judge import DigitClassifierTask
 from audiate.training.tasks.lenet import LeNetTask
 from audiate.training.tasks.vae import VAETask
@@ -50,8 +53,17 @@ def run_recipe(
     options: LoopOptions,
     *,
     quiet: bool = False,
+    generator: Generator | None = None,
 ) -> Path:
     """Train by a recipe on the data in ``root``; the folder of the finished model.
+
+    Args:
+        name: Of the recipe.
+        recipe: Its settings.
+        root: Data folder.
+        options: Of the loop.
+        quiet: Without a progress bar.
+        generator: For `InverseMappingRecipe`: whose latents, in place of the one it names.
 
     Raises:
         InputError: Data missing or damaged, or as `audiate.training.loop.fit` says.
@@ -71,7 +83,16 @@ def run_recipe(
             )
             return DigitClassifierTask(recipe, sounds, device, shard)
         if isinstance(recipe, AudioGANRecipe):
-            return AudioGANTask(recipe, _load_sounds(recipe, root), device, shard)
+            sounds = _load_sounds(
+                recipe.data,
+                root,
+                sample_rate=recipe.sample_rate,
+                num_samples=recipe.num_samples,
+                channels=recipe.channels,
+            )
+            return AudioGANTask(recipe, sounds, device, shard)
+        if isinstance(recipe, InverseMappingRecipe):
+            return _inverse_mapping(recipe, generator, root, device, shard)
         pairs = load_pairs(
             root,
             sample_rate=LogMelConfig().sample_rate,
@@ -101,25 +122,50 @@ def run_recipe(
     )
 
 
-def _load_sounds(recipe: AudioGANRecipe, root: Path) -> SoundSet:
-    """A folder of the user's, or spoken digits."""
-    if _is_digits(recipe.data):
-        return load_digits(
-            digit_clips(root, recipe.data),
-            sample_rate=recipe.sample_rate or 16_000,
-            num_samples=recipe.num_samples,
-            channels=recipe.channels,
+def _inverse_mapping(
+    recipe: InverseMappingRecipe,
+    generator: Generator | None,
+    root: Path,
+    device: torch.device,
+    shard: Shard,
+) -> InverseMappingTask:
+    if generator is None:
+        generator = load_as(
+            recipe.generator,
+            AudioGAN,  # type: ignore[type-abstract]
+            "generates no sound; give another --generator",
         )
-    if not Path(recipe.data).exists():
+    judge = None
+    if recipe.perceptual_weight:
+        judge = load_as(recipe.judge, DigitClassifier, "hears no digits; give another --judge")
+    sounds = _load_sounds(
+        recipe.data,
+        root,
+        sample_rate=generator.sample_rate,
+        num_samples=generator.num_samples,
+        channels=generator.channels,
+    )
+    return InverseMappingTask(recipe, generator, judge, sounds, device, shard)
+
+
+def _load_sounds(
+    data: str, root: Path, *, sample_rate: int | None, num_samples: int, channels: int
+) -> SoundSet:
+    """A folder of the user's, or spoken digits."""
+    if _is_digits(data):
+        return load_digits(
+            digit_clips(root, data),
+            sample_rate=sample_rate or 16_000,
+            num_samples=num_samples,
+            channels=channels,
+        )
+    if not Path(data).exists():
         raise InputError(
-            f"--data {recipe.data}: no such folder, and none of {', '.join(DIGIT_SETS)} either "
+            f"--data {data}: no such folder, and none of {', '.join(DIGIT_SETS)} either "
             f"(with + between two of them)"
         )
     return load_folder(
-        Path(recipe.data),
-        num_samples=recipe.num_samples,
-        sample_rate=recipe.sample_rate,
-        channels=recipe.channels,
+        Path(data), num_samples=num_samples, sample_rate=sample_rate, channels=channels
     )
 
 
@@ -134,7 +180,7 @@ def _described(recipe: Recipe, root: Path) -> str:
     if isinstance(recipe, DigitClassifierRecipe):
         parts = digit_clips(root, recipe.data, recipe.held_out_speaker)
         clips = [clip for part in parts for clip in part]
-    elif isinstance(recipe, AudioGANRecipe):
+    elif isinstance(recipe, AudioGANRecipe | InverseMappingRecipe):
         if not _is_digits(recipe.data):
             folder = Path(recipe.data)
             if not folder.exists():

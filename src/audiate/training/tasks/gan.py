@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from audiate.audio import to_peak
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.losses import (
@@ -27,7 +28,6 @@ from audiate.training.seeds import generator as seeded
 from audiate.training.task import Heard, Phase, Shard, Task
 from audiate.training.tasks.gan_networks import build, set_levels
 
-_PEAK = 0.9
 _HEARD = 64  # samples that alarms judge by
 _SHOWN = 16
 _SILENT_RMS = 1e-3
@@ -180,10 +180,7 @@ class AudioGANTask(Task):
 
     def _waveforms(self, index: Tensor) -> Tensor:
         waveforms = self._sounds.waveforms(index)
-        if self._recipe.normalise:
-            peak = waveforms.abs().amax((1, 2), keepdim=True).clamp_min(1e-6)
-            waveforms = waveforms * (_PEAK / peak)
-        return waveforms
+        return to_peak(waveforms) if self._recipe.normalise else waveforms
 
     def end_step(self, step: int) -> None:
         """Renew the moving average; at the beginning it is short, to forget the initial weights."""

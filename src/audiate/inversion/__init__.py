@@ -1,0 +1,49 @@
+"""From sound back to the latent that a generator would make it of."""
+
+from audiate.inversion.build import (
+    BudgetInverter,
+    find_encoder,
+    inverter,
+    paper_objective,
+    speech_objective,
+)
+from audiate.inversion.inverters import (
+    EncoderInverter,
+    EvolutionInverter,
+    GradientInverter,
+    HybridInverter,
+    Inversion,
+    Inverter,
+    plain_objective,
+)
+from audiate.inversion.objectives import (
+    LevelTerm,
+    Objective,
+    PerceptualTerm,
+    SpectrogramTerm,
+    StructureTerm,
+    Term,
+    WaveformTerm,
+)
+
+__all__ = [
+    "BudgetInverter",
+    "EncoderInverter",
+    "EvolutionInverter",
+    "GradientInverter",
+    "HybridInverter",
+    "Inversion",
+    "Inverter",
+    "LevelTerm",
+    "Objective",
+    "PerceptualTerm",
+    "SpectrogramTerm",
+    "StructureTerm",
+    "Term",
+    "WaveformTerm",
+    "find_encoder",
+    "inverter",
+    "paper_objective",
+    "plain_objective",
+    "speech_objective",
+]

@@ -1,0 +1,124 @@
+"""Tables 1 and 2 of the paper on latent recovery, with small models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from audiate.cli import main
+from audiate.errors import InputError
+from audiate.evaluate.inversion import InversionReport, _evenly, evaluate_inversion
+from audiate.inversion import build
+from audiate.models import DigitClassifier, InverseMapping, SpecGAN, SpecGANConfig
+from audiate.models.inverse import InverseMappingConfig, fingerprint
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"num_samples": 4096, "latent_dim": 12}
+    gan = SpecGAN(
+        SpecGANConfig(dim=1, size=64, frame_length=256, bands="mel", iterations=2, **sizes)
+    )
+    gan.save_pretrained(folder / "gan")
+    config = InverseMappingConfig(fingerprint=fingerprint(gan.eval()), generator="gan", **sizes)
+    InverseMapping(config).save_pretrained(folder / "encoder")
+    DigitClassifier().save_pretrained(folder / "judge")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiate.evaluate.inversion.HYBRID_ITERATIONS", 3)
+    assert build.HYBRID_ITERATIONS == 200
+
+
+def report(models: Path, root: Path, **settings: Any) -> InversionReport:
+    generator = SpecGAN.from_pretrained(models / "gan")
+    judge = DigitClassifier.from_pretrained(models / "judge")
+    return evaluate_inversion(
+        "gan",
+        generator,
+        "judge",
+        judge,
+        root,
+        encoder=str(models / "encoder"),
+        count=8,
+        max_iterations=2,
+        **settings,
+    )
+
+
+def test_synthesised_clips(models: Path, tmp_path: Path) -> None:
+    found = report(models, tmp_path)
+    clips, gradient, encoder, hybrid, ours = found.rows
+    assert [row.method for row in found.rows] == [
+        "clips", "gradient", "encoder", "hybrid", "ours",
+    ]  # fmt: skip
+    assert clips.accuracy == 1
+    assert clips.mse is None
+    assert all(0 <= row.drawn <= 1 for row in found.rows)
+    for row in (gradient, encoder, hybrid, ours):
+        assert row.mse is not None
+        assert row.mse > 0
+        assert row.ssim is not None
+        assert 0 < row.ssim < 1
+        assert row.seconds > 0
+    assert encoder.evaluations == 1
+    assert gradient.evaluations > 2
+    text = found.to_text()
+    assert "7.50 ± 0.288" in text
+    assert "compare methods with each other" in " ".join(text.split())
+    values = json.loads(found.to_json())
+    assert values["methods"]["ours"]["ssim"] == ours.ssim
+    found.save_figure(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("protocol", ["paper", "default"])
+def test_real_clips(models: Path, tiny_data: Path, protocol: Any) -> None:
+    found = report(models, tiny_data, source="real", protocol=protocol)
+    assert found.n == 8
+    assert "71.06 %" in found.to_text()
+    assert all(0 <= row.accuracy <= 1 for row in found.rows)
+
+
+def test_the_command_and_what_does_not_go_together(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "evaluate", "inversion", "--generator", str(models / "gan"), "--encoder",
+        str(models / "encoder"), "--judge", str(models / "judge"), "--count", "4",
+        "--max-iterations", "1", "--figure", str(tmp_path / "figure.png"),
+    ]  # fmt: skip
+    assert main([*flags, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 4
+    for extra, complaint in (
+        (["--protocol", "voices"], "inversion: takes --protocol paper or default"),
+        (["--count", "1"], "--count 1"),
+        (["--generator", "vae-fsdd"], "does not generate sound"),
+    ):
+        assert main([*flags, *extra]) == 2
+        assert complaint in capsys.readouterr().err
+    assert main(["evaluate", "vae-fsdd", "--protocol", "default"]) == 2
+    assert "is of `audiate evaluate inversion`" in capsys.readouterr().err
+
+
+def test_some_of_the_methods(models: Path, tmp_path: Path) -> None:
+    found = report(models, tmp_path, methods=["encoder"])
+    assert [row.method for row in found.rows] == ["clips", "encoder"]
+    with pytest.raises(InputError, match=r"--methods guess: give any of gradient\+encoder"):
+        report(models, tmp_path, methods=["guess"])
+
+
+def test_real_clips_are_balanced_and_none_is_there_twice() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 3 + [2] * 20)
+    rows = _evenly(labels, 20, seed=0)
+    assert len(set(rows.tolist())) == 20
+    assert torch.bincount(labels[rows]).tolist() in ([8, 3, 9], [9, 3, 8])
+    assert sorted(_evenly(labels, 500, seed=0).tolist()) == list(range(73))

@@ -1,0 +1,393 @@
+"""`audiate invert` and `audiate compare`, as a user runs them, with small models."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import Command, write_tone
+
+from audiate.cli import main
+from audiate.cli.invert import parse_duration
+from audiate.errors import InputError
+from audiate.models import InverseMapping, SpecGAN, SpecGANConfig
+from audiate.models.inverse import InverseMappingConfig, fingerprint
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator in gan/, and in encoder/ an encoder that was never trained."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"num_samples": 4096, "latent_dim": 12}
+    gan = SpecGAN(
+        SpecGANConfig(dim=1, size=64, frame_length=256, bands="mel", iterations=2, **sizes)
+    )
+    gan.save_pretrained(folder / "gan")
+    config = InverseMappingConfig(fingerprint=fingerprint(gan.eval()), generator="gan", **sizes)
+    InverseMapping(config).save_pretrained(folder / "encoder")
+    return folder
+
+
+@pytest.fixture
+def flags(models: Path) -> list[str]:
+    return ["--generator", str(models / "gan"), "--encoder", str(models / "encoder")]
+
+
+def sounds(folder: Path) -> Path:
+    for number, seconds in enumerate((0.2, 0.1)):
+        write_tone(folder / f"tone{number}.wav", hertz=300 + 200 * number, seconds=seconds)
+    write_tone(folder / "more" / "tone0.flac", seconds=0.2, rate=16_000)
+    return folder
+
+
+class TestInvert:
+    def test_it_writes_what_it_says(
+        self, audiate: Command, flags: list[str], tmp_path: Path
+    ) -> None:
+        clips = sounds(tmp_path / "clips")
+        done = audiate("invert", clips, *flags, "--method", "encoder", "--out", "back")
+        assert done.returncode == 0, done.stderr
+        assert "3 clips inverted: SSIM" in done.stdout
+        written = {
+            p.relative_to(tmp_path / "back").as_posix() for p in (tmp_path / "back").rglob("*.*")
+        }
+        stems = ("tone0", "tone1", "more/tone0")
+        assert written == {f"{stem}{end}" for stem in stems for end in (".wav", ".npy", ".png")} | {
+            f"heard/{stem}.wav" for stem in stems
+        } | {"report.json"}
+        report = json.loads((tmp_path / "back" / "report.json").read_text())
+        entry = report["clips"]["more/tone0"]
+        assert entry.keys() == {
+            "source", "modified", "loss", "mse", "ssim", "log_spectral_distance",
+            "digit_before", "digit_after", "evaluations", "seconds",
+        }  # fmt: skip
+        gan = SpecGAN.from_pretrained(flags[1])
+        latent = torch.from_numpy(np.load(tmp_path / "back" / "more" / "tone0.npy"))
+        samples, rate = soundfile.read(tmp_path / "back" / "more" / "tone0.wav")
+        assert rate == gan.sample_rate
+        with torch.no_grad():
+            np.testing.assert_allclose(samples, gan(latent[None])[0, 0], atol=1e-4)
+
+    def test_what_it_scores_is_what_compare_scores(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clips, out = sounds(tmp_path / "clips"), tmp_path / "back"
+        assert main(["invert", str(clips), *flags, "--method", "encoder", "--out", str(out)]) == 0
+        capsys.readouterr()
+        assert main(["compare", str(out / "heard"), str(out), "--json"]) == 0
+        compared = json.loads(capsys.readouterr().out)
+        assert compared["unmatched"] == []
+        for name, entry in json.loads((out / "report.json").read_text())["clips"].items():
+            scores = compared["clips"][name]
+            assert scores["mse"] == pytest.approx(entry["mse"], rel=1e-3)
+            assert scores["ssim"] == pytest.approx(entry["ssim"], abs=1e-3)
+            assert scores["digit_after"] == entry["digit_after"]
+
+    def test_a_latent_is_said_again(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip, out, gan = write_tone(tmp_path / "tone.wav"), tmp_path / "out", flags[1]
+        quick = [*flags, "--method", "encoder", "--judge", "none"]
+        assert main(["invert", str(clip), *quick, "--out", str(out)]) == 0
+        said = ["generate", gan, "--out", str(tmp_path / "again"), "--latents"]
+        assert main([*said, str(out / "tone.npy")]) == 0
+        assert "1 sounds into" in capsys.readouterr().out
+        once, again = (soundfile.read(p)[0] for p in (out / "tone.wav", tmp_path / "again/000.wav"))
+        np.testing.assert_allclose(once, again, atol=1e-4)
+        np.save(tmp_path / "wrong.npy", np.zeros((2, 13)))
+        assert main([*said, str(tmp_path / "wrong.npy")]) == 2
+        complaint = "wrong.npy: holds (2, 13) numbers, and this model's latents are (count, 12)"
+        assert complaint in capsys.readouterr().err
+        assert main([*said, str(clip)]) == 2
+        assert "tone.wav: cannot be read as latents" in capsys.readouterr().err
+
+    def test_no_clip_is_overwritten_and_none_of_its_own_inverted(
+        self,
+        flags: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        clip = write_tone(tmp_path / "tone.wav")
+        before = clip.read_bytes()
+        quick = [*flags, "--method", "encoder", "--judge", "none"]
+        for clips in ("tone.wav", "."):
+            assert main(["invert", clips, *quick, "--out", "."]) == 2
+            assert "--out .: tone.wav is one of the clips" in capsys.readouterr().err
+        assert clip.read_bytes() == before
+        for _ in range(2):
+            assert main(["invert", ".", *quick]) == 0
+            assert json.loads(Path("out/report.json").read_text())["clips"].keys() == {"tone"}
+
+    def test_an_odd_name_stays_in_the_folder(self, flags: list[str], tmp_path: Path) -> None:
+        clip = write_tone(tmp_path / "tone.wav").rename(tmp_path / "..wav")
+        report = write_tone(tmp_path / "report.wav")
+        quick = [*flags, "--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
+        assert main(["invert", str(clip), str(report), *quick]) == 0
+        assert {p.name for p in (tmp_path / "out").glob("*.wav")} == {"clip.wav", "report.wav"}
+        assert {p.name for p in tmp_path.iterdir()} == {"..wav", "report.wav", "out"}
+
+    def test_interrupted_and_gone_on(
+        self,
+        flags: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from audiate.cli import invert as command
+
+        for number in range(3):
+            write_tone(tmp_path / "clips" / f"{number}.wav")
+        given = [
+            "invert",
+            str(tmp_path / "clips"),
+            *flags,
+            "--method",
+            "encoder",
+            "--judge",
+            "none",
+        ]
+        given += ["--out", str(tmp_path / "out")]
+        whole, calls = command._invert_batch, 0
+
+        def stopped(*arguments: Any) -> int:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise KeyboardInterrupt
+            return whole(*arguments)
+
+        monkeypatch.setattr(command, "_BATCH", 2)
+        monkeypatch.setattr(command, "_invert_batch", stopped)
+        assert main(given) == 130
+        assert "stopped after 2 of 3 clips" in capsys.readouterr().err
+        assert main(given) == 0
+        assert "1 clips inverted (2 were there already)" in capsys.readouterr().out
+
+    def test_other_weights_by_the_same_name_need_another_folder(
+        self, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        shutil.copytree(models, tmp_path / "models")
+        gan, encoder = tmp_path / "models" / "gan", tmp_path / "models" / "encoder"
+        command = ["invert", str(clip), "--generator", str(gan), "--encoder", str(encoder)]
+        command += ["--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
+        assert main(command) == 0
+        model = InverseMapping.from_pretrained(encoder)
+        torch.manual_seed(5)
+        InverseMapping(model.config).save_pretrained(encoder)
+        assert main(command) == 2
+        assert "holds an inversion with another --encoder" in capsys.readouterr().err
+
+    def test_one_clip_that_fails_does_not_stop_the_rest(
+        self,
+        flags: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from audiate.inversion import EncoderInverter
+
+        clips = sounds(tmp_path / "clips")
+        invert = EncoderInverter.__call__
+
+        def fussy(self: EncoderInverter, target: torch.Tensor, init: Any = None) -> Any:
+            if (target.abs().sum((1, 2)) == worst).any():
+                raise InputError("not this one")
+            return invert(self, target, init)
+
+        gan = SpecGAN.from_pretrained(flags[1])
+        from audiate.cli.invert import read_clip
+
+        worst = read_clip(gan, clips / "tone1.wav").abs().sum()
+        monkeypatch.setattr(EncoderInverter, "__call__", fussy)
+        command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
+        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+        captured = capsys.readouterr()
+        assert "tone1.wav: not this one" in captured.err
+        assert "2 clips inverted" in captured.out
+        (clips / "tone0.wav").unlink()  # gone since, though the report knows it
+        command = ["invert", str(clips / "tone0.wav"), *command[2:]]
+        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+        assert "no such file" in capsys.readouterr().err
+
+    def test_it_goes_on_where_it_stopped(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clips, out = sounds(tmp_path / "clips"), tmp_path / "back"
+        command = ["invert", *flags, "--method", "encoder", "--out", str(out), "--judge", "none"]
+        assert main([*command, str(clips / "tone0.wav")]) == 0
+        first = (out / "tone0.wav").stat().st_mtime_ns
+        assert main([*command, str(clips / "tone0.wav"), str(clips / "tone1.wav")]) == 0
+        assert "1 clips inverted (1 were there already)" in capsys.readouterr().out
+        assert (out / "tone0.wav").stat().st_mtime_ns == first
+        write_tone(clips / "tone0.wav", hertz=700)  # another sound by that name
+        assert main([*command, str(clips / "tone0.wav")]) == 0
+        assert (out / "tone0.wav").stat().st_mtime_ns != first
+
+    def test_other_settings_need_another_folder(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "back")]
+        assert main([*command, "--method", "encoder"]) == 0
+        assert main([*command, "--budget", "50ms"]) == 2
+        assert "holds an inversion with another --budget, --method" in capsys.readouterr().err
+        (tmp_path / "back" / "report.json").write_text("{")
+        assert main([*command, "--method", "encoder"]) == 2
+        assert "report.json: damaged" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("method", ["gradient", "hybrid"])
+    def test_methods(self, models: Path, flags: list[str], tmp_path: Path, method: str) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        found = {}
+        for name in ("encoder", method):
+            command = ["invert", str(clip), *flags, "--method", name, "--judge", "none"]
+            assert main([*command, "--out", str(tmp_path / name)]) == 0
+            found[name] = json.loads((tmp_path / name / "report.json").read_text())["clips"]["tone"]
+        assert found[method]["loss"] < found["encoder"]["loss"]
+        assert found[method]["evaluations"] > 10
+
+    def test_a_budget(self, flags: list[str], tmp_path: Path) -> None:
+        clip = write_tone(tmp_path / "tone.wav")
+        command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "out")]
+        assert main([*command, "--budget", "300ms"]) == 0
+        entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["tone"]
+        assert entry["evaluations"] > 1
+        assert entry["seconds"] < 1
+
+    def test_bad_clips_are_named_and_the_others_inverted(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clips = tmp_path / "clips"
+        write_tone(clips / "good.wav")
+        write_tone(clips / "long.wav", seconds=1.5)
+        soundfile.write(clips / "silent.wav", np.zeros(4000), 8000)
+        (clips / "text.wav").write_text("no sound")
+        soundfile.write(clips / "short.wav", np.ones(1), 48_000)
+        out = tmp_path / "out"
+        command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
+        assert main([*command, "--out", str(out)]) == 2
+        captured = capsys.readouterr()
+        assert "silent.wav: is silent" in captured.err
+        assert "text.wav: cannot be read as sound" in captured.err
+        assert "short.wav: " in captured.err
+        assert "long.wav: lasts 1.50 s, and the generator makes 0.26 s" in captured.err
+        assert "2 clips inverted" in captured.out
+        report = json.loads((out / "report.json").read_text())["clips"]
+        assert "error" in report["silent"]
+        assert "error" not in report["long"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            ([], "no clips given"),
+            (["CLIP", "--budget", "soon"], "--budget soon: give a time for each clip"),
+            (["CLIP", "--generator", "vae-fsdd"], "a VAE does not generate sound"),
+            (["CLIP", "--generator", "GAN"], "no encoder is shipped for this generator"),
+            (["CLIP", "--encoder", "lenet-mnist"], "is no encoder"),
+            (["CLIP", "--judge", "vae-fsdd"], "hears no digits"),
+            (["EMPTY"], "holds no sound file"),
+            (["CLIP", "--restarts", "0"], "--restarts 0"),
+            (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget makes as many"),
+            (
+                ["CLIP", "--method", "gradient", "--objective", "paper", "--judge", "none"],
+                "--objective paper: needs a judge",
+            ),
+            (["CLIP", "--max-iterations", "-1"], "--max-iterations -1"),
+        ],
+    )
+    def test_bad_arguments(
+        self,
+        models: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        arguments: list[str],
+        complaint: str,
+    ) -> None:
+        (tmp_path / "empty").mkdir()
+        stand_for = {
+            "CLIP": str(write_tone(tmp_path / "tone.wav")),
+            "GAN": str(models / "gan"),
+            "EMPTY": str(tmp_path / "empty"),
+        }
+        given = [stand_for.get(argument, argument) for argument in arguments]
+        assert main(["invert", *given, "--out", str(tmp_path / "out")]) == 2
+        assert complaint in capsys.readouterr().err
+
+    def test_durations(self) -> None:
+        assert [parse_duration(text) for text in ("50ms", "1s", "2 min", "1.5s")] == [
+            0.05, 1, 120, 1.5,
+        ]  # fmt: skip
+        for text in ("0s", "-1s", "5", "s", ""):
+            with pytest.raises(InputError, match="--budget"):
+                parse_duration(text)
+
+
+class TestCompare:
+    def test_two_files(self, audiate: Command, tmp_path: Path) -> None:
+        write_tone(tmp_path / "one.wav")
+        samples, rate = soundfile.read(tmp_path / "one.wav")
+        soundfile.write(tmp_path / "two.flac", 0.5 * samples, rate)
+        done = audiate("compare", "one.wav", "two.flac", "--json", "--judge", "none")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["mse"] == pytest.approx((0.5 * samples).var(), rel=1e-3)
+        assert 0 < report["ssim"] < 1
+        assert 1 < report["log_spectral_distance"] < 6.1  # a gain, but not of what is silent
+        assert report["agreement"] is None
+        assert report["n"] == 1
+
+    def test_the_same_sound_has_nothing_wrong_with_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("a", "b"):
+            write_tone(tmp_path / "one" / f"{name}.wav")
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        write_tone(tmp_path / "two" / "c.wav")
+        assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two"), "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["mse"], report["log_spectral_distance"], report["agreement"]) == (0, 0, 1)
+        assert report["ssim"] == pytest.approx(1)
+        assert report["clips"].keys() == {"a", "b"}
+        assert report["unmatched"] == ["c"]
+        assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+        assert "100.0 % the same" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["one.wav", "nothing"], "nothing: no such file or folder"),
+            (["one.wav", "folder"], "give two files, or two folders"),
+            (["folder", "other"], "holds no file of a name that is in"),
+            (["one.wav", "short.wav"], ""),
+            (["short.wav", "short.wav"], "short.wav: clips of 80 samples: give at least"),
+            (["twins", "folder"], "two files of one name"),
+        ],
+    )
+    def test_bad_input(
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: list[str],
+        complaint: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        write_tone(Path("one.wav"))
+        write_tone(Path("short.wav"), seconds=0.01)
+        write_tone(Path("folder/a.wav"))
+        write_tone(Path("other/b.wav"))
+        write_tone(Path("twins/a.wav"))
+        write_tone(Path("twins/a.flac"))
+        status = main(["compare", *arguments, "--judge", "none"])
+        assert status == (2 if complaint else 0)
+        assert complaint in capsys.readouterr().err
