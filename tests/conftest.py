@@ -34,6 +34,36 @@ def real_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models that were never trained: gan/, its encoder/, and a judge/ of digits."""
+    import torch
+
+    from audiate.models import DigitClassifier, InverseMapping, SpecGAN, SpecGANConfig
+    from audiate.models.inverse import InverseMappingConfig, fingerprint
+
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    gan = SpecGAN(
+        SpecGANConfig(
+            dim=1,
+            size=64,
+            frame_length=256,
+            bands="mel",
+            iterations=2,
+            num_samples=4096,
+            latent_dim=12,
+        )
+    )
+    gan.save_pretrained(folder / "gan")
+    encoder = InverseMappingConfig(
+        num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan.eval())
+    )
+    InverseMapping(encoder).save_pretrained(folder / "encoder")
+    DigitClassifier().save_pretrained(folder / "judge")
+    return folder
+
+
 @pytest.fixture
 def audiate(tmp_path: Path) -> Command:
     """Run the command line as a user does, in a folder of its own."""

@@ -13,23 +13,7 @@ from audiate.cli import main
 from audiate.errors import InputError
 from audiate.evaluate.inversion import InversionReport, _evenly, evaluate_inversion
 from audiate.inversion import build
-from audiate.models import DigitClassifier, InverseMapping, SpecGAN, SpecGANConfig
-from audiate.models.inverse import InverseMappingConfig, fingerprint
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    sizes: dict[str, Any] = {"num_samples": 4096, "latent_dim": 12}
-    gan = SpecGAN(
-        SpecGANConfig(dim=1, size=64, frame_length=256, bands="mel", iterations=2, **sizes)
-    )
-    gan.save_pretrained(folder / "gan")
-    config = InverseMappingConfig(fingerprint=fingerprint(gan.eval()), generator="gan", **sizes)
-    InverseMapping(config).save_pretrained(folder / "encoder")
-    DigitClassifier().save_pretrained(folder / "judge")
-    return folder
+from audiate.models import DigitClassifier, SpecGAN
 
 
 @pytest.fixture(autouse=True)
@@ -38,24 +22,24 @@ def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     assert build.HYBRID_ITERATIONS == 200
 
 
-def report(models: Path, root: Path, **settings: Any) -> InversionReport:
-    generator = SpecGAN.from_pretrained(models / "gan")
-    judge = DigitClassifier.from_pretrained(models / "judge")
+def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
+    generator = SpecGAN.from_pretrained(small_models / "gan")
+    judge = DigitClassifier.from_pretrained(small_models / "judge")
     return evaluate_inversion(
         "gan",
         generator,
         "judge",
         judge,
         root,
-        encoder=str(models / "encoder"),
+        encoder=str(small_models / "encoder"),
         count=8,
         max_iterations=2,
         **settings,
     )
 
 
-def test_synthesised_clips(models: Path, tmp_path: Path) -> None:
-    found = report(models, tmp_path)
+def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
+    found = report(small_models, tmp_path)
     clips, gradient, encoder, hybrid, ours = found.rows
     assert [row.method for row in found.rows] == [
         "clips", "gradient", "encoder", "hybrid", "ours",
@@ -81,19 +65,19 @@ def test_synthesised_clips(models: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["paper", "default"])
-def test_real_clips(models: Path, tiny_data: Path, protocol: Any) -> None:
-    found = report(models, tiny_data, source="real", protocol=protocol)
+def test_real_clips(small_models: Path, tiny_data: Path, protocol: Any) -> None:
+    found = report(small_models, tiny_data, source="real", protocol=protocol)
     assert found.n == 8
     assert "71.06 %" in found.to_text()
     assert all(0 <= row.accuracy <= 1 for row in found.rows)
 
 
 def test_the_command_and_what_does_not_go_together(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = [
-        "evaluate", "inversion", "--generator", str(models / "gan"), "--encoder",
-        str(models / "encoder"), "--judge", str(models / "judge"), "--count", "4",
+        "evaluate", "inversion", "--generator", str(small_models / "gan"), "--encoder",
+        str(small_models / "encoder"), "--judge", str(small_models / "judge"), "--count", "4",
         "--max-iterations", "1", "--figure", str(tmp_path / "figure.png"),
     ]  # fmt: skip
     assert main([*flags, "--json"]) == 0
@@ -109,11 +93,11 @@ def test_the_command_and_what_does_not_go_together(
     assert "is of `audiate evaluate inversion`" in capsys.readouterr().err
 
 
-def test_some_of_the_methods(models: Path, tmp_path: Path) -> None:
-    found = report(models, tmp_path, methods=["encoder"])
+def test_some_of_the_methods(small_models: Path, tmp_path: Path) -> None:
+    found = report(small_models, tmp_path, methods=["encoder"])
     assert [row.method for row in found.rows] == ["clips", "encoder"]
     with pytest.raises(InputError, match=r"--methods guess: give any of gradient\+encoder"):
-        report(models, tmp_path, methods=["guess"])
+        report(small_models, tmp_path, methods=["guess"])
 
 
 def test_real_clips_are_balanced_and_none_is_there_twice() -> None:

@@ -16,28 +16,12 @@ from conftest import Command, write_tone
 from audiate.cli import main
 from audiate.cli.invert import parse_duration
 from audiate.errors import InputError
-from audiate.models import InverseMapping, SpecGAN, SpecGANConfig
-from audiate.models.inverse import InverseMappingConfig, fingerprint
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generator in gan/, and in encoder/ an encoder that was never trained."""
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    sizes: dict[str, Any] = {"num_samples": 4096, "latent_dim": 12}
-    gan = SpecGAN(
-        SpecGANConfig(dim=1, size=64, frame_length=256, bands="mel", iterations=2, **sizes)
-    )
-    gan.save_pretrained(folder / "gan")
-    config = InverseMappingConfig(fingerprint=fingerprint(gan.eval()), generator="gan", **sizes)
-    InverseMapping(config).save_pretrained(folder / "encoder")
-    return folder
+from audiate.models import InverseMapping, SpecGAN
 
 
 @pytest.fixture
-def flags(models: Path) -> list[str]:
-    return ["--generator", str(models / "gan"), "--encoder", str(models / "encoder")]
+def flags(small_models: Path) -> list[str]:
+    return ["--generator", str(small_models / "gan"), "--encoder", str(small_models / "encoder")]
 
 
 def sounds(folder: Path) -> Path:
@@ -173,10 +157,10 @@ class TestInvert:
         assert "1 clips inverted (2 were there already)" in capsys.readouterr().out
 
     def test_other_weights_by_the_same_name_need_another_folder(
-        self, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         clip = write_tone(tmp_path / "tone.wav")
-        shutil.copytree(models, tmp_path / "models")
+        shutil.copytree(small_models, tmp_path / "models")
         gan, encoder = tmp_path / "models" / "gan", tmp_path / "models" / "encoder"
         command = ["invert", str(clip), "--generator", str(gan), "--encoder", str(encoder)]
         command += ["--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
@@ -246,7 +230,9 @@ class TestInvert:
         assert "report.json: damaged" in capsys.readouterr().err
 
     @pytest.mark.parametrize("method", ["gradient", "hybrid"])
-    def test_methods(self, models: Path, flags: list[str], tmp_path: Path, method: str) -> None:
+    def test_methods(
+        self, small_models: Path, flags: list[str], tmp_path: Path, method: str
+    ) -> None:
         clip = write_tone(tmp_path / "tone.wav")
         found = {}
         for name in ("encoder", method):
@@ -307,7 +293,7 @@ class TestInvert:
     )
     def test_bad_arguments(
         self,
-        models: Path,
+        small_models: Path,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
         arguments: list[str],
@@ -316,7 +302,7 @@ class TestInvert:
         (tmp_path / "empty").mkdir()
         stand_for = {
             "CLIP": str(write_tone(tmp_path / "tone.wav")),
-            "GAN": str(models / "gan"),
+            "GAN": str(small_models / "gan"),
             "EMPTY": str(tmp_path / "empty"),
         }
         given = [stand_for.get(argument, argument) for argument in arguments]
