@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import write_tone
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
@@ -91,6 +91,7 @@ class TestTheTask:
         assert recipe.blocks == "+".join(f"block{number}" for number in range(1, 9))
         assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
         assert (recipe.waveform_weight, recipe.initialisation) == (0, "random")
+        assert not recipe.settle
         judge = DigitClassifier().eval()
         real, synthesised = task_of(
             small_specgan(), replace(recipe, batch_size=4, steps=1, preview_every=1), judge
@@ -132,6 +133,18 @@ class TestTheTask:
         power = target.square().mean(1)
         expected = ((tone(torch.zeros(1, 2)) - target).square().mean(1) / power).mean()
         assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+    def test_batch_norms_settle_in_the_later_half(self) -> None:
+        def training(settle: bool, step: int) -> bool:
+            task = task_of(tones(), replace(SMALL, steps=10, settle=settle))
+            task.model.train()
+            task.phases(step)
+            modes = {m.training for m in task.model.modules() if isinstance(m, nn.BatchNorm2d)}
+            assert len(modes) == 1
+            return modes.pop()
+
+        assert [training(True, step) for step in (0, 4, 5, 9)] == [True, True, False, False]
+        assert training(False, 9)
 
     def test_waveforms_whose_phases_are_searched_for_are_not(self) -> None:
         (_, synthesised) = task_of(small_specgan(), replace(SMALL, waveform_weight=0.3)).phases(3)

@@ -197,8 +197,11 @@ class InverseMappingRecipe:
     initialisation: Literal["judge", "random"] = "judge"
     """Of its blocks: those of the judge, which know speech; or random."""
     init: str | None = None
-    """Go on from the weights of this encoder: a shipped name, a folder or a hub id. Waveforms are
-    then compared from the start."""
+    """Go on from the weights of this encoder: a shipped name, a folder or a hub id. What otherwise
+    begins later begins at once."""
+    settle: bool = False
+    """In the later half, normalise by running statistics, as in use: those of a batch of real clips
+    and of a batch of synthesised ones differ. For runs of some hundred steps or more."""
     data: str = "speech_commands+fsdd"
     """Real clips: data sets of spoken digits, with + between them, or a folder of sounds."""
     preview_every: int = 200

@@ -28,6 +28,7 @@ _SHOWN = 8
 # Waveforms are compared from here on, at full weight from there on, as shares of the steps: before
 # levels are nearly right, phases lead astray.
 _PHASES_FROM, _PHASES_FULL = 0.3, 0.5
+_SETTLED = 0.5  # from here on batch norms go by their running statistics
 _DEAF_SPREAD = 0.05  # of the deviation of the prior's latents
 
 
@@ -102,6 +103,7 @@ class InverseMappingTask(Task):
         z = generator.sample_latent(64, generator=seeded(recipe.seed, 1))
         self._scale = z.std().item()
         self._bounds = latent_bounds(generator)
+        self._norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
         with torch.no_grad():
             drawn = generate(generator, z[: _SHOWN // 2])
         real = EvenOrder(sounds.labels, sounds.sources, _SHOWN // 2, recipe.seed).batch(0)
@@ -109,6 +111,9 @@ class InverseMappingTask(Task):
 
     def phases(self, step: int) -> Sequence[Phase]:
         """An update for each batch."""
+        if self._recipe.settle and self._share(step, _SETTLED, _SETTLED) > 0:
+            for norm in self._norms:
+                norm.eval()
         rate = self._recipe.learning_rate
         if self._recipe.schedule == "one-cycle":
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
@@ -138,14 +143,21 @@ class InverseMappingTask(Task):
             return weights
         if recipe.level_weight:
             weights["levels"] = recipe.level_weight
-        share = 1.0
-        if recipe.init is None:
-            share = (step / self.steps - _PHASES_FROM) / (_PHASES_FULL - _PHASES_FROM)
+        share = self._share(step, _PHASES_FROM, _PHASES_FULL)
         if recipe.waveform_weight and share > 0 and not isinstance(self._generator, SpecGAN):
-            weights["waveform"] = recipe.waveform_weight * min(share, 1.0)
+            weights["waveform"] = recipe.waveform_weight * share
         if self._perceptual is not None and step % recipe.perceptual_every == 0:
             weights["perceptual"] = recipe.perceptual_weight * recipe.perceptual_every
         return weights
+
+    def _share(self, step: int, begin: float, full: float) -> float:
+        """How much of what begins later counts: from 0 to 1 between two shares of all steps."""
+        if self._recipe.init is not None:
+            return 1.0
+        done = step / self.steps
+        if done >= full:
+            return 1.0
+        return max((done - begin) / (full - begin), 0.0) if full > begin else 0.0
 
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
         index = self.shard.take(self._order.batch(step))
