@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Threads that wait without spinning: tests must not crawl on a machine that is busy otherwise.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -19,6 +20,9 @@ import soundfile
 
 from audiate.datasets.fsdd import SPEAKERS
 from audiate.datasets.sources import DIGIT_WORDS, SOURCES, Source
+
+if TYPE_CHECKING:
+    from audiate.models import SpecGAN
 
 WORD_SPEAKERS = ("0a1b2c3d", "1b2c3d4e", "2c3d4e5f", "3d4e5f60")  # the last one for validation
 
@@ -34,30 +38,31 @@ def real_data() -> Path:
     return Path(folder)
 
 
+def small_specgan(**changes: Any) -> SpecGAN:
+    """A generator of a quarter of a second that was never trained, the same every time."""
+    import torch
+
+    from audiate.models import SpecGAN, SpecGANConfig
+
+    sizes = SpecGANConfig(
+        dim=1, size=64, num_samples=4096, frame_length=256, bands="mel", iterations=2
+    )
+    torch.manual_seed(0)
+    return SpecGAN(replace(sizes, **changes)).eval()
+
+
 @pytest.fixture(scope="session")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that were never trained: gan/, its encoder/, and a judge/ of digits."""
-    import torch
 
-    from audiate.models import DigitClassifier, InverseMapping, SpecGAN, SpecGANConfig
+    from audiate.models import DigitClassifier, InverseMapping
     from audiate.models.inverse import InverseMappingConfig, fingerprint
 
     folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    gan = SpecGAN(
-        SpecGANConfig(
-            dim=1,
-            size=64,
-            frame_length=256,
-            bands="mel",
-            iterations=2,
-            num_samples=4096,
-            latent_dim=12,
-        )
-    )
+    gan = small_specgan(latent_dim=12)
     gan.save_pretrained(folder / "gan")
     encoder = InverseMappingConfig(
-        num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan.eval())
+        num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan)
     )
     InverseMapping(encoder).save_pretrained(folder / "encoder")
     DigitClassifier().save_pretrained(folder / "judge")

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import Command, write_tone
+from conftest import Command, small_specgan, write_tone
 from PIL import Image
 
 from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.draw import picture_names
 from audiate.errors import Interrupted
-from audiate.models import SpecGAN, SpecGANConfig
+from audiate.models import SpecGAN
 
 SEVEN = CLIPS_FOLDER / "seven-rms.flac"
 
@@ -184,18 +184,8 @@ class TestDraw:
 class TestGenerate:
     @pytest.fixture
     def gan(self, tmp_path: Path) -> Path:
-        torch.manual_seed(0)
-        config = SpecGANConfig(
-            dim=1,
-            size=64,
-            num_samples=4096,
-            frame_length=256,
-            bands="mel",
-            iterations=2,
-            classes=3,
-            names=("kick", "snare drum", "hat"),
-        )
-        return SpecGAN(config).save_pretrained(tmp_path / "gan")
+        gan = small_specgan(classes=3, names=("kick", "snare drum", "hat"))
+        return gan.save_pretrained(tmp_path / "gan")
 
     def test_it_writes_what_it_says(self, audiate: Command, gan: Path, tmp_path: Path) -> None:
         done = audiate("generate", gan, "--count", "3", "--out", "new")
@@ -324,6 +314,8 @@ class TestTrainAndEvaluate:
         [
             ("tradeoff --protocol voices", "tradeoff: takes no --seeds and no --protocol"),
             ("vae-fsdd --encoder x", "--encoder: is of `audiate evaluate inversion`"),
+            ("vae-fsdd --source real", "--source: is of `audiate evaluate inversion`"),
+            ("tradeoff --max-iterations 9", "--max-iterations: is of `audiate evaluate inversion`"),
             (
                 "vae-fsdd --protocol default",
                 "--protocol default: is of `audiate evaluate inversion`",

@@ -11,7 +11,8 @@ import torch
 
 from audiate.cli import main
 from audiate.errors import InputError
-from audiate.evaluate.inversion import InversionReport, _evenly, evaluate_inversion
+from audiate.evaluate.inversion import _evenly, evaluate_inversion
+from audiate.evaluate.inversion_report import InversionReport
 from audiate.inversion import build
 from audiate.models import DigitClassifier, SpecGAN
 

@@ -24,6 +24,11 @@ def flags(small_models: Path) -> list[str]:
     return ["--generator", str(small_models / "gan"), "--encoder", str(small_models / "encoder")]
 
 
+@pytest.fixture
+def quick(flags: list[str]) -> list[str]:
+    return [*flags, "--method", "encoder", "--judge", "none"]
+
+
 def sounds(folder: Path) -> Path:
     for number, seconds in enumerate((0.2, 0.1)):
         write_tone(folder / f"tone{number}.wav", hertz=300 + 200 * number, seconds=seconds)
@@ -75,10 +80,9 @@ class TestInvert:
             assert scores["digit_after"] == entry["digit_after"]
 
     def test_a_latent_is_said_again(
-        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, flags: list[str], quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         clip, out, gan = write_tone(tmp_path / "tone.wav"), tmp_path / "out", flags[1]
-        quick = [*flags, "--method", "encoder", "--judge", "none"]
         assert main(["invert", str(clip), *quick, "--out", str(out)]) == 0
         said = ["generate", gan, "--out", str(tmp_path / "again"), "--latents"]
         assert main([*said, str(out / "tone.npy")]) == 0
@@ -94,7 +98,7 @@ class TestInvert:
 
     def test_no_clip_is_overwritten_and_none_of_its_own_inverted(
         self,
-        flags: list[str],
+        quick: list[str],
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
@@ -102,7 +106,6 @@ class TestInvert:
         monkeypatch.chdir(tmp_path)
         clip = write_tone(tmp_path / "tone.wav")
         before = clip.read_bytes()
-        quick = [*flags, "--method", "encoder", "--judge", "none"]
         for clips in ("tone.wav", "."):
             assert main(["invert", clips, *quick, "--out", "."]) == 2
             assert "--out .: tone.wav is one of the clips" in capsys.readouterr().err
@@ -111,35 +114,41 @@ class TestInvert:
             assert main(["invert", ".", *quick]) == 0
             assert json.loads(Path("out/report.json").read_text())["clips"].keys() == {"tone"}
 
-    def test_an_odd_name_stays_in_the_folder(self, flags: list[str], tmp_path: Path) -> None:
+    def test_an_odd_name_stays_in_the_folder(self, quick: list[str], tmp_path: Path) -> None:
         clip = write_tone(tmp_path / "tone.wav").rename(tmp_path / "..wav")
         report = write_tone(tmp_path / "report.wav")
-        quick = [*flags, "--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
-        assert main(["invert", str(clip), str(report), *quick]) == 0
+        out = str(tmp_path / "out")
+        assert main(["invert", str(clip), str(report), *quick, "--out", out]) == 0
         assert {p.name for p in (tmp_path / "out").glob("*.wav")} == {"clip.wav", "report.wav"}
         assert {p.name for p in tmp_path.iterdir()} == {"..wav", "report.wav", "out"}
 
+    def test_a_clip_in_a_folder_named_heard_has_a_place_of_its_own(
+        self, quick: list[str], tmp_path: Path
+    ) -> None:
+        clips, out = tmp_path / "clips", tmp_path / "out"
+        write_tone(clips / "tone.wav")
+        write_tone(clips / "heard" / "tone.wav", hertz=700)
+        assert main(["invert", str(clips), *quick, "--out", str(out)]) == 0
+        names = json.loads((out / "report.json").read_text())["clips"].keys()
+        assert len(names) == 2
+        written = set(names) | {f"heard/{name}" for name in names}
+        assert len(written) == 4
+        assert {
+            path.relative_to(out).with_suffix("").as_posix() for path in out.rglob("*.wav")
+        } == written
+
     def test_interrupted_and_gone_on(
         self,
-        flags: list[str],
+        quick: list[str],
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from audiate.cli import invert as command
+        from audiate.cli import inversions as command
 
         for number in range(3):
             write_tone(tmp_path / "clips" / f"{number}.wav")
-        given = [
-            "invert",
-            str(tmp_path / "clips"),
-            *flags,
-            "--method",
-            "encoder",
-            "--judge",
-            "none",
-        ]
-        given += ["--out", str(tmp_path / "out")]
+        given = ["invert", str(tmp_path / "clips"), *quick, "--out", str(tmp_path / "out")]
         whole, calls = command._invert_batch, 0
 
         def stopped(*arguments: Any) -> int:
@@ -149,7 +158,7 @@ class TestInvert:
                 raise KeyboardInterrupt
             return whole(*arguments)
 
-        monkeypatch.setattr(command, "_BATCH", 2)
+        monkeypatch.setattr("audiate.cli.invert.BATCH", 2)
         monkeypatch.setattr(command, "_invert_batch", stopped)
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
@@ -174,6 +183,7 @@ class TestInvert:
     def test_one_clip_that_fails_does_not_stop_the_rest(
         self,
         flags: list[str],
+        quick: list[str],
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
@@ -189,11 +199,11 @@ class TestInvert:
             return invert(self, target, init)
 
         gan = SpecGAN.from_pretrained(flags[1])
-        from audiate.cli.invert import read_clip
+        from audiate.cli.inversions import read_clip
 
         worst = read_clip(gan, clips / "tone1.wav").abs().sum()
         monkeypatch.setattr(EncoderInverter, "__call__", fussy)
-        command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
+        command = ["invert", str(clips), *quick]
         assert main([*command, "--out", str(tmp_path / "out")]) == 2
         captured = capsys.readouterr()
         assert "tone1.wav: not this one" in captured.err
@@ -204,10 +214,10 @@ class TestInvert:
         assert "no such file" in capsys.readouterr().err
 
     def test_it_goes_on_where_it_stopped(
-        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         clips, out = sounds(tmp_path / "clips"), tmp_path / "back"
-        command = ["invert", *flags, "--method", "encoder", "--out", str(out), "--judge", "none"]
+        command = ["invert", *quick, "--out", str(out)]
         assert main([*command, str(clips / "tone0.wav")]) == 0
         first = (out / "tone0.wav").stat().st_mtime_ns
         assert main([*command, str(clips / "tone0.wav"), str(clips / "tone1.wav")]) == 0
@@ -251,7 +261,7 @@ class TestInvert:
         assert entry["seconds"] < 1
 
     def test_bad_clips_are_named_and_the_others_inverted(
-        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         clips = tmp_path / "clips"
         write_tone(clips / "good.wav")
@@ -260,7 +270,7 @@ class TestInvert:
         (clips / "text.wav").write_text("no sound")
         soundfile.write(clips / "short.wav", np.ones(1), 48_000)
         out = tmp_path / "out"
-        command = ["invert", str(clips), *flags, "--method", "encoder", "--judge", "none"]
+        command = ["invert", str(clips), *quick]
         assert main([*command, "--out", str(out)]) == 2
         captured = capsys.readouterr()
         assert "silent.wav: is silent" in captured.err

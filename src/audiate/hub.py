@@ -24,6 +24,12 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED_FOLDER.glob(f"*/{CONFIG_NAME}"))
 
 
+def check_device(device: str | torch.device) -> None:
+    """Raise `InputError` for a GPU where there is none."""
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {device}: no CUDA device here; use cpu")
+
+
 def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
     """Load a model, ready for use (in eval mode).
 
@@ -36,8 +42,7 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
         InputError: Nothing by that name, or what is there is damaged or not one of our models.
 
     """
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device}: no CUDA device here; leave it out to use the CPU")
+    check_device(device)
     folder = find(source)
     model_type, _, _ = read_config(folder)
     if model_type not in MODELS:

@@ -25,7 +25,7 @@ from audiate.inversion import (
     plain_objective,
     speech_objective,
 )
-from audiate.inversion.inverters import latent_bounds
+from audiate.inversion.common import latent_bounds
 from audiate.inversion.objectives import Term
 from audiate.models.wrap import WrappedGenerator, wrap
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import write_tone
+from conftest import small_specgan, write_tone
 from torch import Tensor, nn
 
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.inversion import EncoderInverter, find_encoder, inverter
-from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN, SpecGANConfig
+from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.inverse import InverseMappingConfig
 from audiate.models.wrap import WrappedGenerator, wrap
 from audiate.training.encoders import train_encoder
@@ -36,20 +36,6 @@ def tone(z: Tensor) -> Tensor:
 
 def tones(**settings: Any) -> WrappedGenerator:
     return wrap(tone, **{"latent_dim": 2, "sample_rate": 8000, **settings})
-
-
-def small_specgan(latent_dim: int = 100) -> SpecGAN:
-    torch.manual_seed(0)
-    config = SpecGANConfig(
-        dim=1,
-        size=64,
-        num_samples=4096,
-        frame_length=256,
-        bands="mel",
-        iterations=2,
-        latent_dim=latent_dim,
-    )
-    return SpecGAN(config).eval()
 
 
 def sounds_of(generator: Generator, count: int = 16) -> SoundSet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +13,9 @@ from audiate.errors import InputError, check_range
 
 TRADEOFF = "tradeoff"
 INVERSION = "inversion"
+
+
+_OF_INVERSION = {"generator", "encoder", "source", "methods", "max_iterations"}
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,11 @@ class Evaluate:
         if self.model == TRADEOFF:
             if self.seeds > 1 or self.protocol != "paper":
                 raise InputError("tradeoff: takes no --seeds and no --protocol; leave them out")
+            self._check_no_inversion()
             return self._tradeoff(self.figure or Path("out/tradeoff.png"))
         if self.model == INVERSION:
             return self._inversion(self.figure or Path(f"out/inversion-{self.source}.png"))
-        if self.encoder is not None:
-            raise InputError("--encoder: is of `audiate evaluate inversion`; leave it out")
+        self._check_no_inversion()
         if self.protocol == "default":
             raise InputError("--protocol default: is of `audiate evaluate inversion`; leave it out")
         if self.figure is not None:
@@ -105,6 +108,12 @@ class Evaluate:
         )
         print(report.to_json() if self.json else report.to_text())
         return 0
+
+    def _check_no_inversion(self) -> None:
+        for field in fields(self):
+            if field.name in _OF_INVERSION and getattr(self, field.name) != field.default:
+                flag = field.name.replace("_", "-")
+                raise InputError(f"--{flag}: is of `audiate evaluate inversion`; leave it out")
 
     def _inversion(self, figure: Path) -> int:
         from audiate.cli.generate import load_generator

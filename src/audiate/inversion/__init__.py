@@ -7,15 +7,9 @@ from audiate.inversion.build import (
     paper_objective,
     speech_objective,
 )
-from audiate.inversion.inverters import (
-    EncoderInverter,
-    EvolutionInverter,
-    GradientInverter,
-    HybridInverter,
-    Inversion,
-    Inverter,
-    plain_objective,
-)
+from audiate.inversion.common import Inversion, Inverter
+from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.inverters import EncoderInverter, GradientInverter, HybridInverter
 from audiate.inversion.objectives import (
     LevelTerm,
     Objective,
@@ -24,6 +18,7 @@ from audiate.inversion.objectives import (
     StructureTerm,
     Term,
     WaveformTerm,
+    plain_objective,
 )
 
 __all__ = [

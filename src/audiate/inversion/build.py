@@ -12,14 +12,9 @@ from torch import Tensor
 
 from audiate.errors import InputError, check_range
 from audiate.hub import find, load_as, shipped_models
-from audiate.inversion.inverters import (
-    EncoderInverter,
-    EvolutionInverter,
-    GradientInverter,
-    HybridInverter,
-    Inversion,
-    Inverter,
-)
+from audiate.inversion.common import Inversion, Inverter
+from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.inverters import EncoderInverter, GradientInverter, HybridInverter
 from audiate.inversion.lbfgs import Box
 from audiate.inversion.objectives import (
     LevelTerm,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,11 +47,6 @@ class Minimum:
     loss: Tensor
     num_evals: Tensor
     converged: Tensor
-
-    @staticmethod
-    def joined(parts: Sequence[Minimum]) -> Minimum:
-        """Several batches, one after the other."""
-        return Minimum(*map(torch.cat, zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 class _State:

@@ -225,3 +225,8 @@ class Objective:
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Losses (batch,) of waveforms (batch, channels, samples)."""
         return self.compare(self.features(output), self.features(target))
+
+
+def plain_objective() -> Objective:
+    """The paper's: mean absolute difference of spectrograms (Keyes et al. 2020, equation 1)."""
+    return Objective({"spectrogram": (1.0, SpectrogramTerm())})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audiate.datasets.installed import data_root
 from audiate.models import Generator, InverseMapping
-from audiate.models.inverse import fingerprint
+from audiate.models.inverse import digest, fingerprint
 from audiate.training.launch import LoopOptions
 from audiate.training.recipes import InverseMappingRecipe
 from audiate.training.tasks import run_recipe
@@ -46,8 +45,7 @@ def train_encoder(
 
     """
     # So that a run is not resumed with another generator.
-    known = hashlib.sha256(repr(fingerprint(generator)).encode()).hexdigest()[:8]
-    name = f"{type(generator).__name__}-{known}"
+    name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
     recipe = replace(InverseMappingRecipe(generator=name), **settings)
     root = data_root(None if data_dir is None else Path(data_dir))
     options = LoopOptions(Path(out), resume=resume)

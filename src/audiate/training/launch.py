@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from audiate import __version__
 from audiate.errors import InputError
+from audiate.hub import check_device
 
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -34,8 +35,8 @@ class LoopOptions:
 
 def launch(device: str, precision: str) -> Fabric:
     """Start Fabric on this machine's devices, or join the processes that torchrun started."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: no CUDA device here; use --device cpu")
+    if device != "auto":
+        check_device(device)
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
     _keep_freed_memory()

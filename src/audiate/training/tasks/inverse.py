@@ -11,7 +11,7 @@ from audiate.audio import to_peak
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.hub import load_as
-from audiate.inversion.inverters import latent_bounds
+from audiate.inversion.common import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN
 from audiate.models.generator import generate
@@ -25,10 +25,9 @@ from audiate.training.seeds import generator as seeded
 from audiate.training.task import Heard, Phase, Shard, Task
 
 _SHOWN = 8
-# Waveforms are compared from here on, at full weight from there on, as shares of the steps: before
-# levels are nearly right, phases lead astray.
-_PHASES_FROM, _PHASES_FULL = 0.3, 0.5
-_SETTLED = 0.5  # from here on batch norms go by their running statistics
+# What begins late does so from here on, and fully from there on, as shares of the steps: waveforms
+# are compared, as phases lead astray before levels are nearly right, and statistics settle.
+_LATE_FROM, _LATE_FULL = 0.3, 0.5
 _DEAF_SPREAD = 0.05  # of the deviation of the prior's latents
 
 
@@ -111,7 +110,7 @@ class InverseMappingTask(Task):
 
     def phases(self, step: int) -> Sequence[Phase]:
         """An update for each batch."""
-        if self._recipe.settle and self._share(step, _SETTLED, _SETTLED) > 0:
+        if self._recipe.settle and self._share(step) == 1:
             for norm in self._norms:
                 norm.eval()
         rate = self._recipe.learning_rate
@@ -143,21 +142,19 @@ class InverseMappingTask(Task):
             return weights
         if recipe.level_weight:
             weights["levels"] = recipe.level_weight
-        share = self._share(step, _PHASES_FROM, _PHASES_FULL)
+        share = self._share(step)
         if recipe.waveform_weight and share > 0 and not isinstance(self._generator, SpecGAN):
             weights["waveform"] = recipe.waveform_weight * share
         if self._perceptual is not None and step % recipe.perceptual_every == 0:
             weights["perceptual"] = recipe.perceptual_weight * recipe.perceptual_every
         return weights
 
-    def _share(self, step: int, begin: float, full: float) -> float:
-        """How much of what begins later counts: from 0 to 1 between two shares of all steps."""
+    def _share(self, step: int) -> float:
+        """From 0 to 1: how much of what begins late counts at a step."""
         if self._recipe.init is not None:
             return 1.0
-        done = step / self.steps
-        if done >= full:
-            return 1.0
-        return max((done - begin) / (full - begin), 0.0) if full > begin else 0.0
+        share = (step / self.steps - _LATE_FROM) / (_LATE_FULL - _LATE_FROM)
+        return min(max(share, 0.0), 1.0)
 
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
         index = self.shard.take(self._order.batch(step))

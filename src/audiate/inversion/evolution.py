@@ -1,0 +1,126 @@
+"""CMA-ES, for generators that only run forward."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from cmaes import CMA
+from torch import Tensor
+
+from audiate.errors import check_range
+from audiate.inversion.common import (
+    BATCH,
+    PROBES,
+    Inversion,
+    Wanted,
+    check_target,
+    generate_all,
+    joined,
+    latent_bounds,
+    looked_at,
+)
+from audiate.inversion.objectives import Objective, plain_objective
+from audiate.models import Generator
+from audiate.models.generator import generate
+
+
+class EvolutionInverter:
+    """CMA-ES (Hansen and Ostermeier 2001), for generators that only run forward.
+
+    Each clip has its own search; the generator runs for many at once.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        objective: Objective | None = None,
+        *,
+        generations: int = 300,
+        deviation: float = 0.3,
+        batch_size: int = BATCH,
+        seed: int = 0,
+    ) -> None:
+        """Set it up.
+
+        Args:
+            generator: Any.
+            objective: What is minimised; by default the paper's.
+            generations: Rounds of some twenty evaluations, more of them the larger the latent.
+            deviation: Of the first round's latents about the start, in those of the prior.
+            batch_size: Clips whose searches go on together, and latents that the generator is
+                given at once.
+            seed: Of the search.
+
+        Raises:
+            InputError: A value is out of range.
+
+        """
+        check_range("generations", generations, 0, 10**6)
+        check_range("deviation", deviation, 1e-6, 1e3)
+        check_range("batch_size", batch_size, 1, 10**6)
+        self.generator = generator
+        self.objective = objective or plain_objective()
+        self.generations, self.batch_size, self.seed = generations, batch_size, seed
+        self.bounds = latent_bounds(generator)
+        probes = generator.sample_latent(PROBES, generator=torch.Generator().manual_seed(seed))
+        self.deviation = deviation * probes.std().item()
+
+    @torch.no_grad()
+    def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
+        """Invert, from ``init`` or from the middle of the prior."""
+        check_target(self.generator, target, init)
+        if init is None:
+            middle = torch.zeros(self.generator.latent_dim, device=target.device)
+            if self.bounds is not None:
+                middle = (self.bounds[0] + self.bounds[1]) / 2
+            init = middle.expand(len(target), -1)
+        if self.bounds is not None:
+            init = init.clamp(*self.bounds)
+        parts = torch.split(target, self.batch_size), torch.split(init, self.batch_size)
+        return joined([self._invert(*part) for part in zip(*parts, strict=True)])
+
+    def _invert(self, target: Tensor, init: Tensor) -> Inversion:
+        wanted = Wanted(self.objective, target)
+        begun = looked_at(self.generator, self.objective, target, init)
+        best, least = begun.latent.clone(), begun.loss.clone()
+        searches = [
+            CMA(
+                mean=start.double().cpu().numpy(),
+                sigma=self.deviation,
+                bounds=self._box(),
+                seed=self.seed,
+            )
+            for start in init
+        ]
+        for _ in range(self.generations):
+            asked = [[search.ask() for _ in range(search.population_size)] for search in searches]
+            points = torch.from_numpy(np.array(asked)).to(init)  # (clips, population, latent_dim)
+            losses = self._losses(points, wanted)
+            lowest = losses.argmin(1)
+            rows = torch.arange(len(target), device=target.device)
+            better = losses[rows, lowest] < least
+            best[better] = points[rows, lowest][better]
+            least = torch.minimum(least, losses[rows, lowest])
+            for search, own, found in zip(searches, asked, losses.tolist(), strict=True):
+                search.tell(list(zip(own, found, strict=True)))
+        evals = self.generations * searches[0].population_size
+        output = generate_all(self.generator, best, self.batch_size)
+        return Inversion(best, output, least, begun.num_evals + evals)
+
+    def _losses(self, points: Tensor, wanted: Wanted) -> Tensor:
+        """Of points (clips, population, latent_dim), (clips, population)."""
+        owner = torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
+        found = [
+            wanted.losses(generate(self.generator, z), own)
+            for z, own in zip(
+                torch.split(points.flatten(0, 1), self.batch_size),
+                torch.split(owner, self.batch_size),
+                strict=True,
+            )
+        ]
+        return torch.cat(found).view(points.shape[:2])
+
+    def _box(self) -> np.ndarray | None:
+        if self.bounds is None:
+            return None
+        return torch.stack(self.bounds, 1).double().cpu().numpy()
