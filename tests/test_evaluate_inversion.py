@@ -41,10 +41,12 @@ def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
 
 def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
     found = report(small_models, tmp_path)
-    clips, gradient, encoder, hybrid, ours = found.rows
+    clips, silence, gradient, encoder, hybrid, ours = found.rows
     assert [row.method for row in found.rows] == [
-        "clips", "gradient", "encoder", "hybrid", "ours",
+        "clips", "silence", "gradient", "encoder", "hybrid", "ours",
     ]  # fmt: skip
+    assert silence.inception.mean == pytest.approx(1)
+    assert silence.drawn == 0
     assert clips.accuracy == 1
     assert clips.mse is None
     assert all(0 <= row.drawn <= 1 for row in found.rows)
@@ -96,9 +98,34 @@ def test_the_command_and_what_does_not_go_together(
 
 def test_some_of_the_methods(small_models: Path, tmp_path: Path) -> None:
     found = report(small_models, tmp_path, methods=["encoder"])
-    assert [row.method for row in found.rows] == ["clips", "encoder"]
+    assert [row.method for row in found.rows] == ["clips", "silence", "encoder"]
     with pytest.raises(InputError, match=r"--methods guess: give any of gradient\+encoder"):
         report(small_models, tmp_path, methods=["guess"])
+
+
+def test_gradients_alone_need_no_encoder(
+    small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "evaluate", "inversion", "--generator", str(small_models / "gan"), "--count", "4",
+        "--judge", str(small_models / "judge"), "--max-iterations", "1", "--json",
+        "--figure", str(tmp_path / "figure.png"),
+    ]  # fmt: skip
+    assert main([*flags, "--methods", "gradient"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["methods"].keys() == {"clips", "silence", "gradient"}
+    assert found["encoder"] == "none"
+    assert main([*flags, "--methods", "gradient+encoder"]) == 2
+    assert "no encoder is shipped for this generator" in capsys.readouterr().err
+
+
+def test_an_encoder_is_scored_with_its_generator(
+    small_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = str(small_models / "encoder")
+    assert main(["evaluate", encoder]) == 2
+    wanted = f"`audiate evaluate inversion --generator gan --encoder {encoder}`"
+    assert wanted in capsys.readouterr().err
 
 
 def test_real_clips_are_balanced_and_none_is_there_twice() -> None:

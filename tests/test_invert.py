@@ -14,6 +14,7 @@ import torch
 from conftest import Command, write_tone
 
 from audiate.cli import main
+from audiate.cli.inversions import claimed
 from audiate.cli.invert import parse_duration
 from audiate.errors import InputError
 from audiate.models import InverseMapping, SpecGAN
@@ -95,6 +96,12 @@ class TestInvert:
         assert complaint in capsys.readouterr().err
         assert main([*said, str(clip)]) == 2
         assert "tone.wav: cannot be read as latents" in capsys.readouterr().err
+        np.save(tmp_path / "wrong.npy", np.zeros(12, np.complex64))
+        assert main([*said, str(tmp_path / "wrong.npy")]) == 2
+        assert "wrong.npy: cannot be read as latents (no array of real" in capsys.readouterr().err
+        np.save(tmp_path / "wrong.npy", np.full(12, 1e300))
+        assert main([*said, str(tmp_path / "wrong.npy")]) == 2
+        assert "holds NaN or infinite numbers" in capsys.readouterr().err
 
     def test_no_clip_is_overwritten_and_none_of_its_own_inverted(
         self,
@@ -130,7 +137,7 @@ class TestInvert:
         write_tone(clips / "heard" / "tone.wav", hertz=700)
         assert main(["invert", str(clips), *quick, "--out", str(out)]) == 0
         names = json.loads((out / "report.json").read_text())["clips"].keys()
-        assert len(names) == 2
+        assert names == {"tone", "heard-2/tone"}
         written = set(names) | {f"heard/{name}" for name in names}
         assert len(written) == 4
         assert {
@@ -163,7 +170,7 @@ class TestInvert:
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
         assert main(given) == 0
-        assert "1 clips inverted (2 were there already)" in capsys.readouterr().out
+        assert "1 clip inverted (2 were there already)" in capsys.readouterr().out
 
     def test_other_weights_by_the_same_name_need_another_folder(
         self, small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -213,6 +220,40 @@ class TestInvert:
         assert main([*command, "--out", str(tmp_path / "out")]) == 2
         assert "no such file" in capsys.readouterr().err
 
+    def test_nothing_that_is_not_its_own_is_overwritten(
+        self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        one, other = (write_tone(tmp_path / name / "tone.wav") for name in ("one", "other"))
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "tone.png").write_text("a picture")
+        command = ["invert", *quick, "--out", str(out)]
+        assert main([*command, str(one)]) == 2
+        assert "tone.png is there already" in capsys.readouterr().err
+        assert {path.name for path in out.iterdir()} == {"tone.png"}
+        (out / "tone.png").unlink()
+        assert main([*command, str(one)]) == 0
+        first = (out / "tone.npy").read_bytes()
+        assert (
+            main([*command, str(other), str(other), str(one)]) == 0
+        )  # of one name, from elsewhere
+        assert "1 clip inverted (1 were there already)" in capsys.readouterr().out
+        report = json.loads((out / "report.json").read_text())["clips"]
+        assert {name: entry["source"] for name, entry in report.items()} == {
+            "tone": str(one),
+            "tone-2": str(other),
+        }
+        assert (out / "tone.npy").read_bytes() == first
+
+    def test_a_folder_is_one_inversions_at_a_time(
+        self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["invert", str(write_tone(tmp_path / "tone.wav")), *quick, "--out"]
+        with claimed(tmp_path / "out"):
+            assert main([*command, str(tmp_path / "out")]) == 2
+        assert "another inversion is writing there" in capsys.readouterr().err
+        assert main([*command, str(tmp_path / "out")]) == 0
+
     def test_it_goes_on_where_it_stopped(
         self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -221,7 +262,7 @@ class TestInvert:
         assert main([*command, str(clips / "tone0.wav")]) == 0
         first = (out / "tone0.wav").stat().st_mtime_ns
         assert main([*command, str(clips / "tone0.wav"), str(clips / "tone1.wav")]) == 0
-        assert "1 clips inverted (1 were there already)" in capsys.readouterr().out
+        assert "1 clip inverted (1 were there already)" in capsys.readouterr().out
         assert (out / "tone0.wav").stat().st_mtime_ns == first
         write_tone(clips / "tone0.wav", hertz=700)  # another sound by that name
         assert main([*command, str(clips / "tone0.wav")]) == 0
@@ -252,13 +293,17 @@ class TestInvert:
         assert found[method]["loss"] < found["encoder"]["loss"]
         assert found[method]["evaluations"] > 10
 
-    def test_a_budget(self, flags: list[str], tmp_path: Path) -> None:
+    def test_a_budget(
+        self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         clip = write_tone(tmp_path / "tone.wav")
         command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "out")]
         assert main([*command, "--budget", "300ms"]) == 0
         entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["tone"]
         assert entry["evaluations"] > 1
         assert entry["seconds"] < 1
+        assert main([*command[:-1], str(tmp_path / "less"), "--budget", "1ms"]) == 0
+        assert "--budget 1ms: a clip took" in capsys.readouterr().err
 
     def test_bad_clips_are_named_and_the_others_inverted(
         self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -294,6 +339,11 @@ class TestInvert:
             (["EMPTY"], "holds no sound file"),
             (["CLIP", "--restarts", "0"], "--restarts 0"),
             (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget makes as many"),
+            (
+                ["CLIP", "--restarts", "3", "--method", "encoder"],
+                "--restarts: --method encoder",
+            ),
+            (["CLIP", "--budget", "1s", "--method", "encoder"], "--method: a budget chooses"),
             (
                 ["CLIP", "--method", "gradient", "--objective", "paper", "--judge", "none"],
                 "--objective paper: needs a judge",
@@ -355,8 +405,32 @@ class TestCompare:
         assert report["ssim"] == pytest.approx(1)
         assert report["clips"].keys() == {"a", "b"}
         assert report["unmatched"] == ["c"]
+        assert (report["padded"], report["failed"]) == ([], {})
         assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
         assert "100.0 % the same" in capsys.readouterr().out
+
+    def test_a_loud_file_is_taken_as_it_is(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        samples, rate = soundfile.read(write_tone(tmp_path / "one.wav"))
+        soundfile.write(tmp_path / "loud.wav", 3 * samples, rate, subtype="FLOAT")
+        files = [str(tmp_path / name) for name in ("one.wav", "loud.wav")]
+        assert main(["compare", *files, "--json", "--judge", "none"]) == 0
+        mse = json.loads(capsys.readouterr().out)["mse"]
+        assert mse == pytest.approx(((2 * samples) ** 2).mean(), rel=1e-3)
+
+    def test_one_pair_that_fails_does_not_stop_the_rest(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for folder, seconds in (("one", 0.4), ("two", 0.2)):
+            write_tone(tmp_path / folder / "good.wav", seconds=seconds)
+            write_tone(tmp_path / folder / "bad.wav")
+        (tmp_path / "two" / "bad.wav").write_text("no sound")
+        folders = [str(tmp_path / folder) for folder in ("one", "two")]
+        assert main(["compare", *folders, "--judge", "none"]) == 2
+        captured = capsys.readouterr()
+        assert "bad.wav: cannot be read as sound" in captured.err
+        assert "Of different lengths, so that zeros fill the shorter: 1 (good)" in captured.out
 
     @pytest.mark.parametrize(
         ("arguments", "complaint"),

@@ -62,8 +62,16 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
     )
 
 
-def load_channels(path: str | Path, channels: int, sample_rate: int) -> Tensor:
+def load_channels(
+    path: str | Path, channels: int, sample_rate: int, *, as_it_is: bool = False
+) -> Tensor:
     """Read a sound file as `load_audio` does, but of up to ten minutes, with its channels.
+
+    Args:
+        path: The file.
+        channels: How many are wanted.
+        sample_rate: In Hz.
+        as_it_is: Leave a file of floats beyond [-1, 1] as loud as it is.
 
     Returns:
         (channels, samples), float32 in [-1, 1], at ``sample_rate`` in Hz. One channel is the mean
@@ -78,7 +86,8 @@ def load_channels(path: str | Path, channels: int, sample_rate: int) -> Tensor:
         found = _to_mono(found).unsqueeze(0)
     else:
         found = found[torch.arange(channels) % len(found)]
-    found = _to_unit_range(found)
+    if not as_it_is:
+        found = _to_unit_range(found)
     return torch.stack([resample(channel, rate, sample_rate) for channel in found])
 
 

@@ -145,6 +145,17 @@ class TestGradients:
         torch.testing.assert_close(found.latent, z)
         assert (found.loss < 1e-12).all()
 
+    def test_starts_are_not_the_clips_of_that_seed(self, generator: WrappedGenerator) -> None:
+        _, target = clips(generator, 2, seed=0)
+        found = GradientInverter(generator, seed=0, max_iterations=0)(target)
+        assert (found.loss > 0.01).all()
+
+    def test_within_inference_mode(self, generator: WrappedGenerator) -> None:
+        with torch.inference_mode():
+            _, target = clips(generator, 2)
+            found = GradientInverter(generator, max_iterations=5)(target)
+        same(found, GradientInverter(generator, max_iterations=5)(clips(generator, 2)[1]))
+
     def test_the_batch_size_does_not_matter(self, generator: WrappedGenerator) -> None:
         _, target = clips(generator, 5)
         one, other = (
@@ -205,6 +216,11 @@ class TestBudgets:
 
 
 class TestBuilding:
+    def test_evolution_lasts_so_many_rounds(self, generator: WrappedGenerator) -> None:
+        _, target = clips(generator, 1)
+        one, two = (inverter(generator, "evolution", max_iterations=n)(target) for n in (1, 2))
+        assert two.num_evals[0] - 1 == 2 * (one.num_evals[0] - 1)
+
     def test_objective_and_iterations_are_ones_own(self, generator: WrappedGenerator) -> None:
         _, target = clips(generator, 2)
         invert = inverter(generator, "gradient", objective=plain_objective(), max_iterations=2)
@@ -231,6 +247,22 @@ class TestBadInput:
         target[1] = torch.nan
         with pytest.raises(InputError, match="NaN"):
             EvolutionInverter(generator)(target)
+
+    def test_what_is_no_sound(self, generator: WrappedGenerator) -> None:
+        _, target = clips(generator, 2)
+        with pytest.raises(InputError, match=r"clips of torch\.int16: give a tensor of floats"):
+            GradientInverter(generator)((32767 * target).to(torch.int16))
+        array: Any = target.numpy()
+        with pytest.raises(InputError, match="clips of ndarray"):
+            GradientInverter(generator)(array)
+
+    def test_what_is_no_generator_or_objective(self, generator: WrappedGenerator) -> None:
+        module: Any = nn.Linear(2, 3)
+        with pytest.raises(InputError, match=r"Linear: is no generator yet; give audiate\.wrap"):
+            inverter(module, "gradient")
+        word: Any = "plain"
+        with pytest.raises(InputError, match=r"objective 'plain': give one"):
+            inverter(generator, "gradient", objective=word)
 
     def test_latents_of_another_size(self, generator: WrappedGenerator) -> None:
         _, target = clips(generator, 2)

@@ -107,7 +107,10 @@ def read_latents(path: Path, model: AudioGAN) -> Tensor:
 
     try:
         stored = np.load(path, allow_pickle=False)
-        found = torch.from_numpy(np.atleast_2d(stored).astype(np.float32))
+        if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "fiu":
+            raise ValueError("no array of real numbers")
+        with np.errstate(over="ignore"):  # what is infinite then is told below
+            found = torch.from_numpy(np.atleast_2d(stored).astype(np.float32))
     except (OSError, ValueError, TypeError, EOFError) as error:
         raise InputError(
             f"{path}: cannot be read as latents ({error}); give a .npy file, as `audiate invert` "

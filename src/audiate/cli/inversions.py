@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,23 +21,24 @@ if TYPE_CHECKING:
 
 REPORT_NAME = "report.json"
 HEARD_FOLDER = "heard"
-BATCH = 32
+BATCH = 8
+"""Clips of one batch on a CPU: more are a little faster, but an interruption loses a batch."""
+GPU_BATCH = 64
 
 
-def find_clips(given: tuple[Path, ...], out: Path) -> dict[str, Path]:
-    """Sound files by the name, without a suffix, that what is written for each will have.
+def find_clips(given: tuple[Path, ...], out: Path) -> list[tuple[str, Path]]:
+    """Sound files, each once, and for each the name, without a suffix, that it would like to have.
 
     A folder's files keep their place below it; what an earlier run has left in ``out`` is passed
-    over. Where names clash, later ones are numbered.
+    over.
 
     Raises:
-        InputError: A folder holds no sounds, or a clip would be overwritten.
+        InputError: A folder holds no sounds.
 
     """
     from audiate.datasets.sounds import find_sounds
 
-    found: dict[str, Path] = {}
-    taken: set[str] = set()
+    found: dict[Path, str] = {}
     for path in given:
         inside = [path]
         if path.is_dir():
@@ -44,27 +47,12 @@ def find_clips(given: tuple[Path, ...], out: Path) -> dict[str, Path]:
                 inside = [each for each in inside if out.resolve() not in each.resolve().parents]
         for clip in inside:
             place = clip.relative_to(path).parent if path.is_dir() else Path()
-            stem = (place / (clip.stem.strip(".") or "clip")).as_posix()
-            name, number = stem, 1
-            while taken & _places(name):
-                number += 1
-                name = f"{stem}-{number}"
-            taken |= _places(name)
-            found[name] = clip
-    clips = {clip.resolve() for clip in found.values()}
-    for name in found:
-        for folder in (out, out / HEARD_FOLDER):
-            if written_at(folder, name, ".wav").resolve() in clips:
-                raise InputError(
-                    f"--out {out}: {written_at(folder, name, '.wav')} is one of the clips, and "
-                    f"would be overwritten; name another folder"
-                )
-    return found
-
-
-def _places(name: str) -> set[str]:
-    """What is taken by a clip of this name: its own place, and that of what was heard of it."""
-    return {name.casefold(), f"{HEARD_FOLDER}/{name}".casefold()}
+            if place.parts and place.parts[0].casefold() == HEARD_FOLDER:
+                # That is where what is heard goes.
+                place = Path(f"{place.parts[0]}-2", *place.parts[1:])
+            name = (place / (clip.stem.strip(".") or "clip")).as_posix()
+            found.setdefault(clip.absolute(), name)
+    return [(name, clip) for clip, name in found.items()]
 
 
 def written_at(folder: Path, name: str, end: str) -> Path:
@@ -72,9 +60,44 @@ def written_at(folder: Path, name: str, end: str) -> Path:
     return folder / f"{name}{end}"
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Make the folder ours for as long as this lasts.
+
+    Raises:
+        InputError: Another process writes there, or it cannot be written.
+
+    """
+    from filelock import FileLock, Timeout
+
+    mark = folder / ".inverting"
+    lock = FileLock(mark)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"--out {folder}: another inversion is writing there; wait for it, or name another "
+            f"folder"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"--out {folder}: cannot be written ({error.strerror or error}); name another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows lets nobody remove it now
+            mark.unlink()
+        lock.release()
+
+
 @dataclass
 class Report:
-    """`report.json`: the settings, and what came of each clip; written after every batch."""
+    """`report.json`: the settings, and what came of each clip; written after every batch.
+
+    Of a clip that is still to be inverted it tells the source alone.
+    """
 
     path: Path
     settings: dict[str, str]
@@ -108,6 +131,46 @@ class Report:
                 f"folder with --out, or delete that one"
             )
 
+    def places(self, clips: list[tuple[str, Path]]) -> dict[str, Path]:
+        """Clips by the name that what is written for each has, which is the same in every run.
+
+        Of clips that would like one name, later ones are numbered.
+
+        Raises:
+            InputError: A clip would be overwritten, or a file that no inversion has written.
+
+        """
+        known = {entry["source"]: name for name, entry in self.clips.items()}
+        taken = {name.casefold() for name in self.clips}
+        found: dict[str, Path] = {}
+        for stem, clip in clips:
+            name, number = known.get(str(clip), stem), 1
+            while str(clip) not in known and name.casefold() in taken:
+                number += 1
+                name = f"{stem}-{number}"
+            taken.add(name.casefold())
+            found[name] = clip
+        sources = {clip.resolve() for clip in found.values()}
+        for name in found:
+            for path in self._written(name):
+                if path.resolve() in sources:
+                    raise InputError(
+                        f"--out {self.path.parent}: {path} is one of the clips, and would be "
+                        f"overwritten; name another folder"
+                    )
+                if name not in self.clips and path.exists():
+                    raise InputError(
+                        f"--out {self.path.parent}: {path} is there already, and no inversion of "
+                        f"{found[name]} has written it; name another folder"
+                    )
+        return found
+
+    def _written(self, name: str) -> list[Path]:
+        """All that is written for a clip."""
+        out = self.path.parent
+        own = [written_at(out, name, end) for end in (".wav", ".npy", ".png")]
+        return [*own, written_at(out / HEARD_FOLDER, name, ".wav")]
+
     def is_done(self, name: str, source: Path) -> bool:
         """Whether this very file was inverted before, and all is still there."""
         entry = self.clips.get(name, {})
@@ -115,9 +178,7 @@ class Report:
             "error" not in entry
             and entry.get("source") == str(source)
             and entry.get("modified") == _modified(source) is not None
-            and all(
-                written_at(self.path.parent, name, end).exists() for end in (".wav", ".npy", ".png")
-            )
+            and all(path.exists() for path in self._written(name))
         )
 
     def save(self) -> None:
@@ -143,6 +204,11 @@ class Report:
         """Whether any of these could not be inverted."""
         return any("error" in self.clips.get(name, {}) for name in sources)
 
+    def seconds(self, sources: dict[str, Path]) -> float:
+        """What the slowest of these clips took."""
+        entries = [self.clips.get(name, {}) for name in sources]
+        return max((entry.get("seconds", 0.0) for entry in entries), default=0.0)
+
     def summary(self, sources: dict[str, Path], done: int) -> str:
         """A line for people about these clips."""
         entries = [self.clips.get(name, {"error": ""}) for name in sources]
@@ -155,7 +221,8 @@ class Report:
         judged = [entry for entry in good if entry["digit_before"] is not None]
         heard = [entry["digit_before"] == entry["digit_after"] for entry in judged]
         same = f", {100 * sum(heard) / len(heard):.0f} % say the same digit" if heard else ""
-        return f"{done} clips inverted{before}: SSIM {mean:.3f}{same}; see {self.path}"
+        clips = "clip" if done == 1 else "clips"
+        return f"{done} {clips} inverted{before}: SSIM {mean:.3f}{same}; see {self.path}"
 
 
 def invert_clips(
@@ -171,6 +238,9 @@ def invert_clips(
     from rich.progress import Progress
 
     todo = [name for name, source in sources.items() if not report.is_done(name, source)]
+    for name in todo:
+        report.clips[name] = {"source": str(sources[name])}
+    report.save()  # so that what is written from here on is known as ours
     done = 0
     console = Console(stderr=True)
     with Progress(console=console, disable=len(todo) < 2 or not console.is_terminal) as progress:
@@ -203,7 +273,6 @@ def _invert_batch(
 
     targets = {}
     for name in names:
-        report.clips[name] = {"source": str(sources[name])}
         try:
             targets[name] = read_clip(generator, sources[name])
             report.clips[name]["modified"] = _modified(sources[name])

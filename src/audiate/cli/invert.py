@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from audiate.cli.generate import DEFAULT_GENERATOR, load_generator
-from audiate.cli.inversions import BATCH, REPORT_NAME, Report, find_clips, invert_clips
+from audiate.cli.inversions import (
+    BATCH,
+    GPU_BATCH,
+    REPORT_NAME,
+    Report,
+    claimed,
+    find_clips,
+    invert_clips,
+)
 from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
@@ -54,7 +63,8 @@ class Invert:
     """What gradients and evolution minimise. speech: ours. paper: that of the paper's programs.
     plain: the paper's equation 1, spectrograms alone."""
     max_iterations: int | None = None
-    """Of L-BFGS. Default: 200 for hybrid, 1,000 for gradient; published: 200 and 50,000."""
+    """Of L-BFGS, or rounds of evolution. Default: 200 for hybrid, 1,000 for gradient, 300 for
+    evolution; published: 200 and 50,000 for the first two."""
     seed: int = 0
     """Of random starts."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -70,6 +80,10 @@ class Invert:
             raise InputError(
                 "--restarts: a budget makes as many starts as fit; leave one of them out"
             )
+        if self.budget is not None and self.method != "hybrid":
+            raise InputError("--method: a budget chooses its own; leave one of them out")
+        if self.method in ("encoder", "evolution") and self.restarts > 1:
+            raise InputError(f"--restarts: --method {self.method} has one start; leave it out")
         check_range("--seed", self.seed, 0, 2**63 - 1)
 
     def run(self) -> int:
@@ -81,7 +95,7 @@ class Invert:
         from audiate.models.inverse import digest, fingerprint
 
         budget = None if self.budget is None else parse_duration(self.budget)
-        sources = find_clips(self.clips, self.out)
+        clips = find_clips(self.clips, self.out)
         generator = load_generator(self.generator).to(self._device())
         judge = None if self.judge == "none" else load_listener(self.judge)
         encoder = None
@@ -111,10 +125,20 @@ class Invert:
         if encoder is not None:
             shown = self.encoder or encoder.config.generator
             settings["encoder"] = f"{shown} ({digest(encoder.network.head.weight.tolist())})"
-        report = Report(self.out / REPORT_NAME, settings)
-        batch = 1 if budget is not None else BATCH
-        done = invert_clips(generator, invert, judge, sources, report, batch)
+        batch = GPU_BATCH if self._device() == "cuda" else BATCH
+        with claimed(self.out):
+            report = Report(self.out / REPORT_NAME, settings)
+            sources = report.places(clips)
+            done = invert_clips(
+                generator, invert, judge, sources, report, 1 if budget is not None else batch
+            )
         print(report.summary(sources, done))
+        if budget is not None and (took := report.seconds(sources)) > 1.1 * budget:
+            print(
+                f"audiate: --budget {self.budget}: a clip took {took:.2f} s, as the encoder looks "
+                f"at each whatever the budget",
+                file=sys.stderr,
+            )
         return 2 if report.failed(sources) else 0
 
     def _device(self) -> str:

@@ -112,6 +112,13 @@ Trainings = (
 )
 
 
+def _next(recipe: Recipe, out: str) -> list[str]:
+    """What to do with a trained model: the command's words."""
+    if isinstance(recipe, InverseMappingRecipe):
+        return ["evaluate", "inversion", "--generator", recipe.generator, "--encoder", out]
+    return ["generate" if isinstance(recipe, AudioGANRecipe) else "evaluate", out]
+
+
 def train(name: str, recipe: Recipe, options: RunOptions) -> int:
     """Train by a recipe; the exit status, 130 after Ctrl-C."""
     from audiate.datasets.installed import data_root
@@ -127,6 +134,5 @@ def train(name: str, recipe: Recipe, options: RunOptions) -> int:
         again = shlex.join(["audiate", *flags, "--resume"])
         print(f"{stopped}, and saved. To go on: {again}", file=sys.stderr)
         return 130
-    verb = "generate" if isinstance(recipe, AudioGANRecipe) else "evaluate"
-    print(f"model written to {model}; next: {shlex.join(['audiate', verb, str(out)])}")
+    print(f"model written to {model}; next: audiate {shlex.join(_next(recipe, str(out)))}")
     return 0

@@ -25,7 +25,14 @@ from audiate.evaluate.sounds import (
 )
 from audiate.evaluate.training import trained, trained_drawer
 from audiate.hub import load, load_as
-from audiate.models import AudioGAN, DigitClassifier, Drawer, LeNet, PretrainedModel
+from audiate.models import (
+    AudioGAN,
+    DigitClassifier,
+    Drawer,
+    InverseMapping,
+    LeNet,
+    PretrainedModel,
+)
 from audiate.training.recipes import RECIPES, SPEAKERS, DigitClassifierRecipe, DrawingRecipe
 
 __all__ = [
@@ -122,7 +129,12 @@ def _evaluate_other(
     if isinstance(model, AudioGAN):
         listener = load_listener(judge)
         return evaluate_generator(name, model, judge or LISTENER, listener, root, count=count)
-    raise InputError(f"{name}: no protocol for a {type(model).__name__}")
+    if isinstance(model, InverseMapping):
+        raise InputError(
+            f"{name}: an encoder is scored with its generator: `audiate evaluate inversion "
+            f"--generator {model.config.generator} --encoder {name}`"
+        )
+    raise InputError(f"{name}: {type(model).__name__}s have no protocol")
 
 
 def load_reader(name: str | None) -> LeNet:

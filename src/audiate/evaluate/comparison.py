@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from rich.table import Table
 from torch import Tensor
 
-from audiate.audio import fit_length, load_channels, resample
+from audiate.audio import file_rate, fit_length, load_channels, resample
 from audiate.datasets.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.evaluate.reports import dump, mean_of, render
@@ -89,10 +89,20 @@ def _digits(
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """Scores of reconstructions, by the name of the clip."""
+    """Scores of reconstructions, by the name of the clip.
+
+    Attributes:
+        clips: What could be scored.
+        unmatched: Names that are in one folder only.
+        padded: Names of pairs whose lengths differ by more than a hundredth.
+        failed: What stands in the way, by name.
+
+    """
 
     clips: dict[str, ClipScores]
     unmatched: Sequence[str] = ()
+    padded: Sequence[str] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def means(self) -> dict[str, float | None]:
         """Of each score; `agreement` is the share of clips with one digit before and after."""
@@ -107,12 +117,14 @@ class ComparisonReport:
         }
 
     def to_json(self) -> str:
-        """Keys `mse`, `ssim`, `log_spectral_distance`, `agreement`, `n`, then `clips`."""
+        """Keys `mse`, `ssim`, `log_spectral_distance`, `agreement`, `n`, ..., then `clips`."""
         return dump(
             {
                 **self.means(),
                 "n": len(self.clips),
                 "unmatched": list(self.unmatched),
+                "padded": list(self.padded),
+                "failed": dict(self.failed),
                 "clips": {name: asdict(scores) for name, scores in self.clips.items()},
             }
         )
@@ -146,9 +158,13 @@ class ComparisonReport:
         notes = []
         if len(self.clips) > _SHOWN:
             notes.append(f"The first {_SHOWN} clips are shown; --json lists them all.")
-        if self.unmatched:
-            names = ", ".join(self.unmatched[:5]) + (" ..." if len(self.unmatched) > 5 else "")
-            notes.append(f"Without a counterpart: {len(self.unmatched)} ({names}).")
+        for what, names in (
+            ("Without a counterpart", self.unmatched),
+            ("Of different lengths, so that zeros fill the shorter", self.padded),
+        ):
+            if names:
+                some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+                notes.append(f"{what}: {len(names)} ({some}).")
         return render(table, *notes)
 
 
@@ -156,10 +172,10 @@ def compare(target: Path, output: Path, judge: DigitClassifier | None) -> Compar
     """Score two files, or two folders of files with the same names (whatever their suffixes).
 
     The reconstruction is brought to the rate of the original; the shorter of a pair is padded with
-    zeros at its end.
+    zeros at its end. In folders, a pair that cannot be scored does not stop the rest.
 
     Raises:
-        InputError: A file cannot be read, or nothing matches.
+        InputError: A file cannot be read, or nothing matches, or not one pair can be scored.
 
     """
     for path in (target, output):
@@ -168,15 +184,13 @@ def compare(target: Path, output: Path, judge: DigitClassifier | None) -> Compar
     if target.is_dir() != output.is_dir():
         raise InputError(f"{target}, {output}: give two files, or two folders")
     if not target.is_dir():
-        return ComparisonReport({target.name: _compare_files(target, output, judge)})
+        return _compare_pairs({target.name: (target, output)}, judge)
     theirs, ours = _by_stem(output, passing_over=target), _by_stem(target, passing_over=output)
     matched = [name for name in ours if name in theirs]
     if not matched:
         raise InputError(f"{output}: holds no file of a name that is in {target} as well")
     unmatched = sorted(ours.keys() ^ theirs.keys())
-    return ComparisonReport(
-        {name: _compare_files(ours[name], theirs[name], judge) for name in matched}, unmatched
-    )
+    return _compare_pairs({name: (ours[name], theirs[name]) for name in matched}, judge, unmatched)
 
 
 def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
@@ -196,15 +210,37 @@ def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
     return found
 
 
-def _compare_files(target: Path, output: Path, judge: DigitClassifier | None) -> ClipScores:
-    from audiate.audio import file_rate
+def _compare_pairs(
+    pairs: Mapping[str, tuple[Path, Path]],
+    judge: DigitClassifier | None,
+    unmatched: Sequence[str] = (),
+) -> ComparisonReport:
+    clips, padded, failed = {}, [], {}
+    for name, (target, output) in pairs.items():
+        try:
+            clips[name], lengths_differ = _compare_files(target, output, judge)
+        except InputError as error:
+            if len(pairs) == 1:
+                raise
+            failed[name] = f"{error}"
+            continue
+        if lengths_differ:
+            padded.append(name)
+    if not clips:
+        raise InputError(next(iter(failed.values())))
+    return ComparisonReport(clips, unmatched, padded, failed)
 
+
+def _compare_files(
+    target: Path, output: Path, judge: DigitClassifier | None
+) -> tuple[ClipScores, bool]:
+    """Scores, and whether lengths differ by more than a hundredth."""
     rate = file_rate(target)
-    pair = [load_channels(path, 1, rate)[0] for path in (output, target)]
-    longest = max(len(waveform) for waveform in pair)
+    pair = [load_channels(path, 1, rate, as_it_is=True)[0] for path in (output, target)]
+    shortest, longest = sorted(len(waveform) for waveform in pair)
     ends = [torch.nn.functional.pad(each, (0, longest - len(each))) for each in pair]
     try:
         (scores,) = score_clips(ends[0].view(1, 1, -1), ends[1].view(1, 1, -1), rate, judge)
     except InputError as error:
         raise InputError(f"{target}: {error}") from error
-    return scores
+    return scores, longest - shortest > longest / 100

@@ -49,7 +49,7 @@ from audiate.models import AudioGAN, DigitClassifier, Drawer, LeNet
 from audiate.spectra import Spectrogram
 
 METHODS = ("gradient", "encoder", "hybrid", "ours")
-"""Rows of the tables, below that of the clips themselves."""
+"""Rows of the tables, below those of the clips themselves and of silence."""
 
 _BATCH = 64
 
@@ -77,7 +77,7 @@ def evaluate_inversion(
         judge_name: For people.
         judge: Who hears, and guides our own method.
         root: Data folder.
-        encoder: Name or folder; by default the shipped one.
+        encoder: Name or folder; by default the shipped one. Gradients alone need none.
         source: ``synthesized`` by the generator itself, or ``real``.
         protocol: ``paper``: real clips are those trained on, and SSIM is the paper's. ``default``:
             real clips are those of speakers that nobody has heard, and SSIM is of levels.
@@ -96,7 +96,7 @@ def evaluate_inversion(
             f"--methods {'+'.join(methods)}: give any of {'+'.join(METHODS)}, with + between them"
         )
     check_range("--count", count, 2 * SPLITS, 10**6)
-    found = find_encoder(generator, encoder)
+    found = find_encoder(generator, encoder) if set(methods) - {"gradient"} else None
     if source == "real":
         target, spoken = _real(generator, root, protocol, count, seed)
     else:
@@ -107,15 +107,18 @@ def evaluate_inversion(
     plain = paper_objective(judge, generator.sample_rate)
     ours = speech_objective(judge, generator.sample_rate)
     few = min(max_iterations, HYBRID_ITERATIONS)
-    look = EncoderInverter(generator, found, plain)
     inverters: dict[str, Inverter] = {
-        "gradient": GradientInverter(generator, plain, max_iterations=max_iterations, seed=seed),
-        "encoder": look,
-        "hybrid": HybridInverter(look, GradientInverter(generator, plain, max_iterations=few)),
-        "ours": HybridInverter(
-            look, GradientInverter(generator, ours, box="projected", max_iterations=few)
-        ),
+        "gradient": GradientInverter(generator, plain, max_iterations=max_iterations, seed=seed)
     }
+    if found is not None:
+        look = EncoderInverter(generator, found, plain)
+        descend = GradientInverter(generator, plain, max_iterations=few)
+        ours_too = GradientInverter(generator, ours, box="projected", max_iterations=few)
+        inverters |= {
+            "encoder": look,
+            "hybrid": HybridInverter(look, descend),
+            "ours": HybridInverter(look, ours_too),
+        }
     jury = _Jury(
         judge,
         load_as(EAR, Drawer, "does not draw"),  # type: ignore[type-abstract]
@@ -125,7 +128,8 @@ def evaluate_inversion(
     )
     clips = jury.opinions(target)
     rows = [
-        MethodScores("clips", clips.inception, None, None, clips.accuracy, clips.drawn, 0.0, 0.0)
+        MethodScores("clips", clips.inception, None, None, clips.accuracy, clips.drawn, 0.0, 0.0),
+        _scored("silence", torch.zeros_like(target), target, jury, protocol),
     ]
     rows += [
         _score(name, invert, target, jury, protocol)
@@ -134,7 +138,7 @@ def evaluate_inversion(
     ]
     return InversionReport(
         generator_name,
-        encoder or f"that of {found.config.generator}",
+        "none" if found is None else encoder or f"that of {found.config.generator}",
         judge_name,
         source,
         protocol,
@@ -195,7 +199,19 @@ def _score(
         outputs.append(found.output)
         evaluations.append(found.num_evals)
     seconds = (time.monotonic() - began) / len(target)
-    output = torch.cat(outputs)
+    mean_evaluations = torch.cat(evaluations).double().mean().item()
+    return _scored(name, torch.cat(outputs), target, jury, protocol, mean_evaluations, seconds)
+
+
+def _scored(
+    name: str,
+    output: Tensor,
+    target: Tensor,
+    jury: _Jury,
+    protocol: InversionProtocol,
+    evaluations: float = 0.0,
+    seconds: float = 0.0,
+) -> MethodScores:
     opinions = jury.opinions(output)
     return MethodScores(
         name,
@@ -204,7 +220,7 @@ def _score(
         _ssim(output, target, protocol),
         opinions.accuracy,
         opinions.drawn,
-        torch.cat(evaluations).double().mean().item(),
+        evaluations,
         seconds,
     )
 
@@ -237,11 +253,13 @@ def _logits(judge: DigitClassifier, waveforms: Tensor, sample_rate: int) -> Tens
 
 
 def _evenly(labels: Tensor, count: int, seed: int) -> Tensor:
-    """Rows of some clips, none of them twice, and of every label as many as there are."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    """Rows of some clips, in any order, none twice, and of every label as many as there are."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
     one_hot = torch.nn.functional.one_hot(labels[order])
     turn = one_hot.cumsum(0).gather(1, labels[order].unsqueeze(1)).squeeze(1)
-    return order[turn.argsort(stable=True)[:count]]
+    rows = order[turn.argsort(stable=True)[:count]]
+    return rows[torch.randperm(len(rows), generator=generator)]  # rare labels come first otherwise
 
 
 def _real(

@@ -46,7 +46,7 @@ class MethodScores:
     """What came of inverting some clips by one method.
 
     Attributes:
-        method: ``clips`` for the clips themselves.
+        method: ``clips`` for the clips themselves, ``silence`` for nothing given back.
         inception: Inception Score of the sounds given back.
         mse: Mean squared difference of samples; None for the clips themselves.
         ssim: Of spectrograms.
@@ -161,7 +161,7 @@ class InversionReport:
                     row.method, (row.ssim, 100 * row.accuracy), (6, 4), textcoords="offset points"
                 )
         axes.margins(x=0.2)
-        axes.set_ylim(0, 104)
+        axes.set_ylim(0, 110)
         axes.set_xlabel("SSIM of spectrograms")
         axes.set_ylabel("digits still heard, %")
         axes.set_title(f"{self.generator}: {self.n} {self.source} clips inverted", fontsize=10)

@@ -26,7 +26,7 @@ from audiate.inversion.objectives import (
     WaveformTerm,
 )
 from audiate.models import AudioGAN, DigitClassifier, Generator, InverseMapping
-from audiate.models.generator import device_of
+from audiate.models.generator import check_generator, device_of
 from audiate.models.inverse import fingerprint
 from audiate.models.pretrained import read_config
 
@@ -37,6 +37,8 @@ HYBRID_ITERATIONS = 200
 
 GRADIENT_ITERATIONS = 1_000
 """Of gradients alone; the paper has 50,000."""
+
+EVOLUTION_ROUNDS = 300
 
 _SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
 
@@ -95,9 +97,10 @@ def find_encoder(
             model_type, config, _ = read_config(find(name))
             if model_type == InverseMapping.model_type and _same(config["fingerprint"], own):
                 return load_as(name, InverseMapping, "")
+        others = "gradient or evolution" if generator.differentiable else "evolution"
         raise InputError(
-            "no encoder is shipped for this generator; train one (`audiate train inverse-mapping "
-            "--generator ...`) and name its folder with --encoder, or use --method gradient"
+            f"no encoder is shipped for this generator; train one (`audiate train inverse-mapping "
+            f"--generator ...`) and name its folder with --encoder, or use the method {others}"
         )
     name = "the encoder"
     if not isinstance(encoder, InverseMapping):
@@ -122,7 +125,7 @@ def inverter(
     method: Method = "hybrid",
     *,
     encoder: str | Path | InverseMapping | None = None,
-    judge: DigitClassifier | None = None,
+    judge: str | Path | DigitClassifier | None = None,
     objective: Objective | None = None,
     budget: float | None = None,
     restarts: int = 1,
@@ -139,14 +142,14 @@ def inverter(
             forward, from where ``encoder`` looked if one is given.
         encoder: A folder, a hub id, or the encoder itself; by default the shipped one, but for
             evolution. It goes to the generator's device.
-        judge: Whose activations are compared, beside levels and spectrograms; by default none. It
-            goes to the generator's device.
+        judge: Whose activations are compared, beside levels and spectrograms, or its name; by
+            default none. It goes to the generator's device.
         objective: What is minimised instead: `plain_objective` and `paper_objective` are the
             paper's.
         budget: Seconds for each clip; in place of ``method`` and ``restarts``, the best that fits.
         restarts: Starts of gradients, of which the best is kept.
         max_iterations: Of L-BFGS from each start; by default 200 from where an encoder looked,
-            1,000 from elsewhere (the paper: 50,000).
+            1,000 from elsewhere (the paper: 50,000). Of evolution, its rounds; by default 300.
         seed: Of random starts.
         batch_size: Clips, or starts, that are worked at together.
 
@@ -158,10 +161,16 @@ def inverter(
         raise InputError(f"method {method!r}: give one of {', '.join(get_args(Method))}")
     if isinstance(generator, (str, Path)):
         generator = load_as(generator, AudioGAN, "generates no sound; give another --generator")  # type: ignore[type-abstract]
+    check_generator(generator)
+    check_range("seed", seed, 0, 2**63 - 1)
     device = device_of(generator)
     if objective is None:
+        if isinstance(judge, (str, Path)):
+            judge = load_as(judge, DigitClassifier, "hears no digits; give another judge")
         guide = None if judge is None else judge.to(device)
         objective = speech_objective(guide, generator.sample_rate)
+    if not isinstance(objective, Objective):
+        raise InputError(f"objective {objective!r}: give one, as plain_objective() is")
 
     def look() -> EncoderInverter:
         found = find_encoder(generator, encoder).to(device)
@@ -186,7 +195,10 @@ def inverter(
     if method == "gradient":
         return descend("clipped", GRADIENT_ITERATIONS)
     if method == "evolution":
-        search = EvolutionInverter(generator, objective, seed=seed, batch_size=batch_size)
+        rounds = EVOLUTION_ROUNDS if max_iterations is None else max_iterations
+        search = EvolutionInverter(
+            generator, objective, generations=rounds, seed=seed, batch_size=batch_size
+        )
         return search if encoder is None else HybridInverter(look(), search)
     return HybridInverter(look(), descend("projected", HYBRID_ITERATIONS))
 

@@ -89,6 +89,9 @@ def check_target(generator: Generator, target: Tensor, init: Tensor | None = Non
 
     """
     wanted = (generator.channels, generator.num_samples)
+    if not isinstance(target, Tensor) or not target.is_floating_point():
+        given = target.dtype if isinstance(target, Tensor) else type(target).__name__
+        raise InputError(f"clips of {given}: give a tensor of floats in [-1, 1]")
     if target.dim() != 3 or tuple(target.shape[1:]) != wanted or not len(target):
         raise InputError(
             f"clips {tuple(target.shape)}: the generator makes (batch, {wanted[0]}, {wanted[1]}); "

@@ -35,6 +35,9 @@ Encoder = Callable[[Tensor], Tensor]
 
 Engine = Literal["batched", "scipy"]
 
+_STARTS = 0x1A7E57
+"""Mixed into the seed of starts: clips synthesised with that seed would begin at their goal."""
+
 
 class EncoderInverter:
     """One look: latents are what an encoder says (Keyes et al. 2020, section 3.2)."""
@@ -129,6 +132,7 @@ class GradientInverter:
         self.bounds, sharp = probe_prior(generator)
         self.box: Box = box if sharp else "none"
 
+    @torch.inference_mode(mode=False)
     def __call__(
         self, target: Tensor, init: Tensor | None = None, *, deadline: float = float("inf")
     ) -> Inversion:
@@ -142,7 +146,7 @@ class GradientInverter:
         """
         check_target(self.generator, target, init)
         random = self.generator.sample_latent(
-            self.restarts, generator=torch.Generator().manual_seed(self.seed)
+            self.restarts, generator=torch.Generator().manual_seed(self.seed ^ _STARTS)
         )
         starts = random.repeat(len(target), 1, 1)  # (clips, restarts, latent_dim)
         if init is not None:

@@ -44,6 +44,20 @@ class Generator(Protocol):
         ...
 
 
+def check_generator(generator: object) -> None:
+    """Make sure that it is a `Generator`.
+
+    Raises:
+        InputError: It is something else, as a module that is not wrapped yet.
+
+    """
+    if not isinstance(generator, Generator):
+        raise InputError(
+            f"{type(generator).__name__}: is no generator yet; give audiate.wrap(it, latent_dim=..."
+            f", sample_rate=...)"
+        )
+
+
 def generate(generator: Generator, z: Tensor) -> Tensor:
     """Waveforms (batch, channels, num_samples) of latents (batch, latent_dim), checked.
 

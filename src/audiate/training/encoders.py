@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from audiate.datasets.installed import data_root
-from audiate.models import Generator, InverseMapping
+from audiate.hub import load_as
+from audiate.models import AudioGAN, Generator, InverseMapping
+from audiate.models.generator import check_generator
 from audiate.models.inverse import digest, fingerprint
 from audiate.training.launch import LoopOptions
 from audiate.training.recipes import InverseMappingRecipe
@@ -17,7 +19,7 @@ NAME = "inverse-mapping"
 
 
 def train_encoder(
-    generator: Generator,
+    generator: str | Path | Generator,
     out: str | Path,
     *,
     resume: bool = False,
@@ -30,8 +32,8 @@ def train_encoder(
     A generator that only runs forward is learnt from the latents of synthesised clips alone.
 
     Args:
-        generator: Whose latents; `audiate.wrap` makes one of a module. If it is a module itself,
-            it is put on the device, in eval mode, and its parameters are frozen.
+        generator: Whose latents, or its name; `audiate.wrap` makes one of a module. If it is a
+            module itself, it is put on the device, in eval mode, and its parameters are frozen.
         out: The run's folder, as of ``audiate train``.
         resume: Go on with the run in that folder.
         data_dir: Folder of the data sets, where ``data`` names some.
@@ -44,6 +46,9 @@ def train_encoder(
         TypeError: There is no setting of that name.
 
     """
+    if isinstance(generator, (str, Path)):
+        generator = load_as(generator, AudioGAN, "generates no sound")  # type: ignore[type-abstract]
+    check_generator(generator)
     # So that a run is not resumed with another generator.
     name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
     recipe = replace(InverseMappingRecipe(generator=name), **settings)
