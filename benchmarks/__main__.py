@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import drawing, inversion, vae_step, wavegan
+from benchmarks import drawing, folders, inversion, vae_step, wavegan
 
 vae_step.main()
 drawing.main()
+folders.main()
 wavegan.main()
 inversion.main()

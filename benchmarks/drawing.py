@@ -1,10 +1,11 @@
-"""What a user waits for: `audiate draw` of one clip, the model alone, `audiate --help`."""
+"""Time that a user waits for `audiate draw` of one clip, for the model alone, and for the help."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import tempfile
+from itertools import count
 from pathlib import Path
 
 import audiate
@@ -25,12 +26,14 @@ def main() -> None:
             whole = [sys.executable, "-m", "audiate", *map(str, arguments)]
             subprocess.run(whole, check=True, capture_output=True)
 
-        out = Path(folder)
+        fresh = (
+            Path(folder) / f"{number}" for number in count()
+        )  # what is there is not drawn again
         seconds = in_turns(
             {
                 "audiate --help, whole process": lambda: command("--help"),
                 "audiate draw of one clip, whole process": lambda: command(
-                    "draw", clip, "--out", out
+                    "draw", clip, "--out", next(fresh)
                 ),
                 "import torch, whole process": lambda: subprocess.run(
                     [sys.executable, "-c", "import torch"], check=True

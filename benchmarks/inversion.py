@@ -39,7 +39,9 @@ class _Until(Objective):
     """An objective that ends the search once its mean over clips is low enough."""
 
     def __init__(self, objective: Objective, loss: float) -> None:
-        super().__init__(objective.terms)
+        super().__init__(
+            {name: (objective.weights[name], term) for name, term in objective.terms.items()}
+        )
         self.loss, self.best = loss, torch.empty(0)
 
     def features(self, waveforms: Tensor) -> dict[str, list[Tensor]]:

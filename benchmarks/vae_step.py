@@ -65,8 +65,8 @@ def ours(images_per_recording: int) -> Callable[[], None]:
     steps = count(1)
 
     def step() -> None:
-        (phase,) = task.phases(next(steps))
-        update(fabric, task, phase)
+        (stage,) = task.stages(next(steps))
+        update(fabric, task, stage)
 
     return step
 

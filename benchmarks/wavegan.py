@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audiate.datasets.sounds import SoundSet
 from audiate.models import WaveGAN, WaveGANConfig
-from audiate.models.phases import DownConv1d, UpConv1d
+from audiate.models.polyphase import DownConv1d, UpConv1d
 from audiate.models.wavegan import phase_shuffle
 from audiate.training.launch import launch
 from audiate.training.loop import update
@@ -98,7 +98,8 @@ def our_step(recipe: WaveGANRecipe, precision: str) -> Callable[[], None]:
     clips = torch.randint(-9000, 9000, (100, 1, 16_384), generator=noise).to(torch.int16)
     labels = torch.arange(100) % 10
     sounds = SoundSet(clips, labels, torch.zeros_like(labels), tuple("0123456789"), 16_000)
-    recipe = replace(recipe, dim=DIM, batch_size=TRAINING_BATCH)
+    sizes = replace(recipe.network, dim=DIM)
+    recipe = replace(recipe, network=sizes, batch_size=TRAINING_BATCH)
     task = AudioGANTask(recipe, sounds, torch.device("cpu"), Shard())
     fabric = launch("cpu", precision)
     steps = count(0)
@@ -106,8 +107,8 @@ def our_step(recipe: WaveGANRecipe, precision: str) -> Callable[[], None]:
     def step() -> None:
         for _ in range(recipe.penalty_every):
             number = next(steps)
-            for phase in task.phases(number):
-                update(fabric, task, phase)
+            for stage in task.stages(number):
+                update(fabric, task, stage)
             task.end_step(number)
 
     return step

@@ -1,6 +1,7 @@
-"""What guidance does: accuracy and coverage of flow-digits, and accuracy on voices it never heard.
+"""Accuracy and coverage of flow-digits, and its accuracy on unheard voices, by the guidance.
 
-Prints a table in Markdown. Needs the data (AUDIATE_DATA or the user's cache); takes some minutes.
+Prints a table in Markdown. It needs the data (AUDIATE_DATA, or the user's cache) and takes some
+minutes.
 """
 
 from __future__ import annotations
@@ -8,21 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audiate.datasets.installed import data_root
-from audiate.evaluate.drawings import evaluate_drawings, evaluate_voices
-from audiate.models import LatentFlow, LeNet
+from audiate.evaluation.drawings import evaluate_drawings, read_test_pairs
+from audiate.evaluation.noise import evaluate_voices
+from audiate.models import LatentFlow
+from audiate.models.lenet import load_written_classifier
 
 
 def main() -> None:
     """Score the shipped model at several strengths of guidance."""
     model = LatentFlow.from_pretrained("flow-digits")
-    judge = LeNet.from_pretrained("lenet-mnist")
+    classifier = load_written_classifier(None)
     root = data_root()
+    pairs = read_test_pairs("flow-digits", model, root)
     print("| guidance | accuracy % | coverage | recall | Fréchet distance | new voices % |")
     print("|---|---|---|---|---|---|")
     for guidance in (1.0, 1.5, 2.0, 3.0):
         model.config = replace(model.config, guidance=guidance)
-        report = evaluate_drawings("flow-digits", model, judge, root)
-        voices = evaluate_voices("flow-digits", model, judge, root)
+        report = evaluate_drawings("flow-digits", model, classifier, pairs)
+        voices = evaluate_voices("flow-digits", model, classifier, root)
         seen = report.diversity
         print(
             f"| {guidance:g} | {100 * report.sampled.accuracy:.2f} | {seen.coverage:.3f} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 # Threads that wait without spinning: tests must not crawl on a machine that is busy otherwise.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core, hence a thread for each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 import soundfile
 
-from audiate.datasets.fsdd import SPEAKERS
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES, Source
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
 
 if TYPE_CHECKING:
     from audiate.models import SpecGAN
@@ -44,19 +46,18 @@ def small_specgan(**changes: Any) -> SpecGAN:
 
     from audiate.models import SpecGAN, SpecGANConfig
 
-    sizes = SpecGANConfig(
-        dim=1, size=64, num_samples=4096, frame_length=256, bands="mel", iterations=2
-    )
+    sizes = SpecGANConfig(dim=1, size=64, num_samples=4096, n_fft=256, bands="mel", iterations=2)
     torch.manual_seed(0)
     return SpecGAN(replace(sizes, **changes)).eval()
 
 
 @pytest.fixture(scope="session")
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models that were never trained: gan/, its encoder/, and a judge/ of digits."""
+    """Models that were never trained: gan/, its encoder/, and a classifier/ of digits."""
 
+    from audiate.configs import InverseMappingConfig
     from audiate.models import DigitClassifier, InverseMapping
-    from audiate.models.inverse import InverseMappingConfig, fingerprint
+    from audiate.models.inverse import fingerprint
 
     folder = tmp_path_factory.mktemp("models")
     gan = small_specgan(latent_dim=12)
@@ -65,7 +66,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan)
     )
     InverseMapping(encoder).save_pretrained(folder / "encoder")
-    DigitClassifier().save_pretrained(folder / "judge")
+    DigitClassifier().save_pretrained(folder / "classifier")
     return folder
 
 
@@ -107,17 +108,29 @@ def write_idx(path: Path, values: np.ndarray) -> None:
     path.write_bytes(gzip.compress(header + values.astype(np.uint8).tobytes()))
 
 
-@pytest.fixture
-def tiny_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Made-up data sets: a tone for each digit and speaker, and images of ten bars.
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `shared_data`, made once."""
+    return make_tiny_data(tmp_path_factory.mktemp("data"))
 
-    100 recordings a speaker, 400 train and 100 test images. Of Speech Commands, as of a copy of
-    some of its clips: four more speakers, of whom three to train on, and no test list.
+
+@pytest.fixture
+def shared_data(tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Made-up data sets that all tests share, so they are only to be read.
+
+    There is a tone for each digit and speaker, 100 recordings a speaker, and images of ten bars,
+    400 to train on and 100 to test on. Of Speech Commands there are some clips by four more
+    speakers, of whom three are for training, and no test list.
     """
-    root = make_tiny_data(tmp_path / "data")
     for name, source in tiny_sources().items():
         monkeypatch.setitem(SOURCES, name, source)
-    return root
+    return tiny_root
+
+
+@pytest.fixture
+def tiny_data(shared_data: Path, tmp_path: Path) -> Path:
+    """A copy of `shared_data` for a test that changes it."""
+    return shutil.copytree(shared_data, tmp_path / "data")
 
 
 def make_tiny_data(root: Path) -> Path:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import huggingface_hub
@@ -14,6 +18,7 @@ import audiate
 from audiate.errors import InputError
 from audiate.hub import shipped_models
 from audiate.models import LeNet
+from audiate.models.storage import MAX_PARAMETERS
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     assert "no config.json" in complaint(tmp_path)
     (tmp_path / "settings.json").touch()
     assert "this training is not finished" in complaint(tmp_path)
-    assert "--resume" in complaint(tmp_path)
+    assert "`resume`" in complaint(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +196,85 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot save the model there"):
         LeNet().save_pretrained(tmp_path / "file" / "model")
+
+
+class TestStrangers:
+    """Folders that ask for more time or memory than there is."""
+
+    def config(self, folder: Path, model_type: str, **fields: object) -> Path:
+        folder.mkdir(exist_ok=True)
+        config = {"model_type": model_type, "config": fields, "provenance": {}}
+        (folder / "config.json").write_text(json.dumps(config))
+        return folder
+
+    @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
+    @pytest.mark.parametrize("model_type", ["wavegan", "specgan"])
+    def test_a_giant_is_refused_before_it_is_built(self, tmp_path: Path, model_type: str) -> None:
+        folder = self.config(tmp_path / "giant", model_type, dim=1024, latent_dim=100_000)
+        code = (
+            "import audiate, pathlib, sys, time; from audiate.errors import InputError\n"
+            "import audiate.models; begun = time.process_time()\n"
+            "try: audiate.load(sys.argv[1])\n"
+            "except InputError as error: print(error)\n"
+            "status = pathlib.Path('/proc/self/status').read_text()\n"
+            "peak = int(status.split('VmHWM:')[1].split()[0])\n"
+            "print(peak / 1024, time.process_time() - begun)"
+        )
+        command = [sys.executable, "-c", code, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        message, numbers = done.stdout.splitlines()
+        assert f"over the {MAX_PARAMETERS:,} that are loaded; take a smaller model" in message
+        megabytes, seconds = map(float, numbers.split())
+        assert megabytes < 1000
+        assert seconds < 10
+
+    @pytest.mark.parametrize(
+        ("model_type", "fields"),
+        [
+            ("specgan", {"num_samples": 10_000_000, "n_fft": 2**20, "bands": "mel"}),
+            ("specgan", {"size": 64, "num_samples": 2**22, "n_fft": 2**17, "bands": "mel"}),
+            ("digit-classifier", {"num_samples": 10_000_000}),
+            ("inverse-mapping", {"num_samples": 2**23}),
+            ("inverse-mapping", {"num_samples": 2**21, "spectrogram": "real"}),
+            ("vae", {"features": {"n_fft": 2**16, "window_length": 2**16, "hop_length": 1}}),
+            ("wavegan", {"classes": 1, "names": ["\x1b[31mred"]}),
+            ("inverse-mapping", {"generator": "a\rb"}),
+        ],
+    )
+    def test_a_config_beyond_its_limits(
+        self, tmp_path: Path, model_type: str, fields: dict[str, object]
+    ) -> None:
+        begun = time.monotonic()
+        message = complaint(self.config(tmp_path / "stranger", model_type, **fields))
+        assert "does not describe a" in message
+        assert message.isprintable()
+        assert time.monotonic() - begun < 2
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+    def test_a_pipe_does_not_hang(self, saved: Path, name: str) -> None:
+        (saved / name).unlink()
+        os.mkfifo(saved / name)
+        assert "no regular file" in complaint(saved)
+
+    def test_a_type_or_recipe_that_controls_the_terminal(self, saved: Path) -> None:
+        config = json.loads((saved / "config.json").read_text())
+        for changed in ({"model_type": "\x1b[2J"}, {"provenance": {"recipe": "\x1b[2J"}}):
+            (saved / "config.json").write_text(json.dumps({**config, **changed}))
+            assert complaint(saved).isprintable()
+
+    def test_weights_with_a_giant_header(self, saved: Path) -> None:
+        (saved / "model.safetensors").write_bytes((2**26).to_bytes(8, "little") + b"{}")
+        assert "its header is too long" in complaint(saved)
+
+    def test_weights_are_copied_in_parts(
+        self, saved: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("audiate.models.storage._PART", 100)
+        for storage in ("float32", "int8"):
+            torch.manual_seed(0)
+            model = LeNet()
+            model.save_pretrained(saved, storage=storage)
+            for name, weight in audiate.load(saved).state_dict().items():
+                bound = 1e-2 if storage == "int8" else 0.0
+                torch.testing.assert_close(weight, model.state_dict()[name], atol=bound, rtol=0)

@@ -14,9 +14,10 @@ import torch
 from conftest import Command, write_tone
 
 from audiate.cli import main
-from audiate.cli.inversions import claimed
 from audiate.cli.invert import parse_duration
 from audiate.errors import InputError
+from audiate.files import alone
+from audiate.inversion import InversionRun
 from audiate.models import InverseMapping, SpecGAN
 
 
@@ -27,7 +28,7 @@ def flags(small_models: Path) -> list[str]:
 
 @pytest.fixture
 def quick(flags: list[str]) -> list[str]:
-    return [*flags, "--method", "encoder", "--judge", "none"]
+    return [*flags, "--method", "encoder", "--classifier", "none"]
 
 
 def sounds(folder: Path) -> Path:
@@ -51,12 +52,13 @@ class TestInvert:
         stems = ("tone0", "tone1", "more/tone0")
         assert written == {f"{stem}{end}" for stem in stems for end in (".wav", ".npy", ".png")} | {
             f"heard/{stem}.wav" for stem in stems
-        } | {"report.json"}
+        } | {"report.json", "latents.npz"}
         report = json.loads((tmp_path / "back" / "report.json").read_text())
         entry = report["clips"]["more/tone0"]
         assert entry.keys() == {
-            "source", "modified", "loss", "mse", "ssim", "log_spectral_distance",
-            "digit_before", "digit_after", "evaluations", "seconds",
+            "source", "modified", "files", "error", "loss", "silent_loss", "mse", "ssim",
+            "log_spectral_distance", "digit_before", "digit_after", "evaluations", "seconds",
+            "duration",
         }  # fmt: skip
         gan = SpecGAN.from_pretrained(flags[1])
         latent = torch.from_numpy(np.load(tmp_path / "back" / "more" / "tone0.npy"))
@@ -119,7 +121,9 @@ class TestInvert:
         assert clip.read_bytes() == before
         for _ in range(2):
             assert main(["invert", ".", *quick]) == 0
-            assert json.loads(Path("out/report.json").read_text())["clips"].keys() == {"tone"}
+            assert json.loads(Path("out/invert/report.json").read_text())["clips"].keys() == {
+                "tone"
+            }
 
     def test_an_odd_name_stays_in_the_folder(self, quick: list[str], tmp_path: Path) -> None:
         clip = write_tone(tmp_path / "tone.wav").rename(tmp_path / "..wav")
@@ -151,22 +155,20 @@ class TestInvert:
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from audiate.cli import inversions as command
-
         for number in range(3):
             write_tone(tmp_path / "clips" / f"{number}.wav")
         given = ["invert", str(tmp_path / "clips"), *quick, "--out", str(tmp_path / "out")]
-        whole, calls = command._invert_batch, 0
+        compute, calls = InversionRun.compute, 0
 
-        def stopped(*arguments: Any) -> int:
+        def stopped(*arguments: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls == 2:
                 raise KeyboardInterrupt
-            return whole(*arguments)
+            return compute(*arguments)
 
-        monkeypatch.setattr("audiate.cli.invert.BATCH", 2)
-        monkeypatch.setattr(command, "_invert_batch", stopped)
+        monkeypatch.setattr("audiate.inversion.folder._ENCODED", 2)
+        monkeypatch.setattr(InversionRun, "compute", stopped)
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
         assert main(given) == 0
@@ -179,13 +181,16 @@ class TestInvert:
         shutil.copytree(small_models, tmp_path / "models")
         gan, encoder = tmp_path / "models" / "gan", tmp_path / "models" / "encoder"
         command = ["invert", str(clip), "--generator", str(gan), "--encoder", str(encoder)]
-        command += ["--method", "encoder", "--judge", "none", "--out", str(tmp_path / "out")]
+        command += ["--method", "encoder", "--classifier", "none", "--out", str(tmp_path / "out")]
         assert main(command) == 0
         model = InverseMapping.from_pretrained(encoder)
         torch.manual_seed(5)
         InverseMapping(model.config).save_pretrained(encoder)
         assert main(command) == 2
-        assert "holds an inversion with another --encoder" in capsys.readouterr().err
+        assert (
+            "holds the results of `audiate invert` with another --encoder;"
+            in capsys.readouterr().err
+        )
 
     def test_one_clip_that_fails_does_not_stop_the_rest(
         self,
@@ -205,10 +210,8 @@ class TestInvert:
                 raise InputError("not this one")
             return invert(self, target, init)
 
-        gan = SpecGAN.from_pretrained(flags[1])
-        from audiate.cli.inversions import read_clip
-
-        worst = read_clip(gan, clips / "tone1.wav").abs().sum()
+        run = InversionRun(SpecGAN.from_pretrained(flags[1]), invert)  # type: ignore[arg-type]
+        worst = run.read(clips / "tone1.wav").waveform.abs().sum()
         monkeypatch.setattr(EncoderInverter, "__call__", fussy)
         command = ["invert", str(clips), *quick]
         assert main([*command, "--out", str(tmp_path / "out")]) == 2
@@ -249,9 +252,9 @@ class TestInvert:
         self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ["invert", str(write_tone(tmp_path / "tone.wav")), *quick, "--out"]
-        with claimed(tmp_path / "out"):
+        with alone(tmp_path / "out" / ".audiate.lock", ""):
             assert main([*command, str(tmp_path / "out")]) == 2
-        assert "another inversion is writing there" in capsys.readouterr().err
+        assert "another audiate command is writing there" in capsys.readouterr().err
         assert main([*command, str(tmp_path / "out")]) == 0
 
     def test_it_goes_on_where_it_stopped(
@@ -272,13 +275,24 @@ class TestInvert:
         self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         clip = write_tone(tmp_path / "tone.wav")
-        command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "back")]
+        command = [
+            "invert",
+            str(clip),
+            *flags,
+            "--classifier",
+            "none",
+            "--out",
+            str(tmp_path / "back"),
+        ]
         assert main([*command, "--method", "encoder"]) == 0
         assert main([*command, "--budget", "50ms"]) == 2
-        assert "holds an inversion with another --budget, --method" in capsys.readouterr().err
+        assert "with another --budget, --method;" in capsys.readouterr().err
         (tmp_path / "back" / "report.json").write_text("{")
         assert main([*command, "--method", "encoder"]) == 2
-        assert "report.json: damaged" in capsys.readouterr().err
+        assert "report.json: is no record of this version" in capsys.readouterr().err
+        (tmp_path / "back" / "report.json").write_text('{"settings": {}, "clips": {"tone": {}}}')
+        assert main([*command, "--method", "encoder"]) == 2
+        assert "report.json: is no record of this version" in capsys.readouterr().err
 
     @pytest.mark.parametrize("method", ["gradient", "hybrid"])
     def test_methods(
@@ -287,7 +301,7 @@ class TestInvert:
         clip = write_tone(tmp_path / "tone.wav")
         found = {}
         for name in ("encoder", method):
-            command = ["invert", str(clip), *flags, "--method", name, "--judge", "none"]
+            command = ["invert", str(clip), *flags, "--method", name, "--classifier", "none"]
             assert main([*command, "--out", str(tmp_path / name)]) == 0
             found[name] = json.loads((tmp_path / name / "report.json").read_text())["clips"]["tone"]
         assert found[method]["loss"] < found["encoder"]["loss"]
@@ -297,13 +311,21 @@ class TestInvert:
         self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         clip = write_tone(tmp_path / "tone.wav")
-        command = ["invert", str(clip), *flags, "--judge", "none", "--out", str(tmp_path / "out")]
-        assert main([*command, "--budget", "300ms"]) == 0
+        command = [
+            "invert",
+            str(clip),
+            *flags,
+            "--classifier",
+            "none",
+            "--out",
+            str(tmp_path / "out"),
+        ]
+        assert main([*command, "--budget", "2s"]) == 0
         entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["tone"]
         assert entry["evaluations"] > 1
-        assert entry["seconds"] < 1
+        assert entry["seconds"] < 4
         assert main([*command[:-1], str(tmp_path / "less"), "--budget", "1ms"]) == 0
-        assert "--budget 1ms: a clip took" in capsys.readouterr().err
+        assert "--budget 0.001 s: a clip took" in capsys.readouterr().err
 
     def test_bad_clips_are_named_and_the_others_inverted(
         self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -321,11 +343,15 @@ class TestInvert:
         assert "silent.wav: is silent" in captured.err
         assert "text.wav: cannot be read as sound" in captured.err
         assert "short.wav: " in captured.err
-        assert "long.wav: lasts 1.50 s, and the generator makes 0.26 s" in captured.err
+        assert (
+            "the generator makes 0.26 s: of 2 clips, 2 are longer (the part with the most energy "
+            "was taken) and 0 shorter"
+        ) in captured.err
         assert "2 clips inverted" in captured.out
         report = json.loads((out / "report.json").read_text())["clips"]
-        assert "error" in report["silent"]
-        assert "error" not in report["long"]
+        assert "is silent" in report["silent"]["error"]
+        assert report["silent"]["files"] == {}
+        assert report["long"]["error"] is None
 
     @pytest.mark.parametrize(
         ("arguments", "complaint"),
@@ -335,7 +361,7 @@ class TestInvert:
             (["CLIP", "--generator", "vae-fsdd"], "a VAE does not generate sound"),
             (["CLIP", "--generator", "GAN"], "no encoder is shipped for this generator"),
             (["CLIP", "--encoder", "lenet-mnist"], "is no encoder"),
-            (["CLIP", "--judge", "vae-fsdd"], "hears no digits"),
+            (["CLIP", "--classifier", "vae-fsdd"], "hears no digits"),
             (["EMPTY"], "holds no sound file"),
             (["CLIP", "--restarts", "0"], "--restarts 0"),
             (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget makes as many"),
@@ -345,10 +371,10 @@ class TestInvert:
             ),
             (["CLIP", "--budget", "1s", "--method", "encoder"], "--method: a budget chooses"),
             (
-                ["CLIP", "--method", "gradient", "--objective", "paper", "--judge", "none"],
-                "--objective paper: needs a judge",
+                ["CLIP", "--method", "gradient", "--objective", "paper", "--classifier", "none"],
+                "--objective paper: needs a classifier",
             ),
-            (["CLIP", "--max-iterations", "-1"], "--max-iterations -1"),
+            (["CLIP", "--max-iterations", "-1"], "max_iterations -1"),
         ],
     )
     def test_bad_arguments(
@@ -374,7 +400,7 @@ class TestInvert:
             0.05, 1, 120, 1.5,
         ]  # fmt: skip
         for text in ("0s", "-1s", "5", "s", ""):
-            with pytest.raises(InputError, match="--budget"):
+            with pytest.raises(InputError, match="`budget`"):
                 parse_duration(text)
 
 
@@ -383,7 +409,7 @@ class TestCompare:
         write_tone(tmp_path / "one.wav")
         samples, rate = soundfile.read(tmp_path / "one.wav")
         soundfile.write(tmp_path / "two.flac", 0.5 * samples, rate)
-        done = audiate("compare", "one.wav", "two.flac", "--json", "--judge", "none")
+        done = audiate("compare", "one.wav", "two.flac", "--json", "--classifier", "none")
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
         assert report["mse"] == pytest.approx((0.5 * samples).var(), rel=1e-3)
@@ -415,7 +441,7 @@ class TestCompare:
         samples, rate = soundfile.read(write_tone(tmp_path / "one.wav"))
         soundfile.write(tmp_path / "loud.wav", 3 * samples, rate, subtype="FLOAT")
         files = [str(tmp_path / name) for name in ("one.wav", "loud.wav")]
-        assert main(["compare", *files, "--json", "--judge", "none"]) == 0
+        assert main(["compare", *files, "--json", "--classifier", "none"]) == 0
         mse = json.loads(capsys.readouterr().out)["mse"]
         assert mse == pytest.approx(((2 * samples) ** 2).mean(), rel=1e-3)
 
@@ -427,10 +453,10 @@ class TestCompare:
             write_tone(tmp_path / folder / "bad.wav")
         (tmp_path / "two" / "bad.wav").write_text("no sound")
         folders = [str(tmp_path / folder) for folder in ("one", "two")]
-        assert main(["compare", *folders, "--judge", "none"]) == 2
+        assert main(["compare", *folders, "--classifier", "none"]) == 2
         captured = capsys.readouterr()
         assert "bad.wav: cannot be read as sound" in captured.err
-        assert "Of different lengths, so that zeros fill the shorter: 1 (good)" in captured.out
+        assert "the shorter one padded with zeros: 1 (good)" in captured.out
 
     @pytest.mark.parametrize(
         ("arguments", "complaint"),
@@ -458,6 +484,6 @@ class TestCompare:
         write_tone(Path("other/b.wav"))
         write_tone(Path("twins/a.wav"))
         write_tone(Path("twins/a.flac"))
-        status = main(["compare", *arguments, "--judge", "none"])
+        status = main(["compare", *arguments, "--classifier", "none"])
         assert status == (2 if complaint else 0)
         assert complaint in capsys.readouterr().err

@@ -1,62 +1,137 @@
-"""Imports run one way, and the quick things import nothing slow."""
+"""Imports run one way, functions are short, and the quick things import nothing slow."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import FrameType
 
 import pytest
+from conftest import write_tone
 
 import audiate
+from audiate.cli import main
 
 PACKAGE = Path(audiate.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each line may import from itself and from the lines above it.
 LAYERS = (
-    {"errors", "files"},
-    {"audio", "features", "losses", "metrics", "pictures", "spectra"},
+    {"errors", "version"},
+    {"configs", "devices", "files", "hub", "interrupts", "latents", "outputs", "progress"},
+    {"audio", "spectra"},
+    {"features", "losses", "metrics", "pictures"},
+    {"scores"},
     {"models", "datasets"},
-    {"hub"},
-    {"inversion"},
+    {"pipeline"},
+    {"drawing", "inversion"},
     {"training"},
-    {"evaluate"},
+    {"evaluation"},
     {"cli"},
     {"__init__", "__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# A class finds the hub when it is asked for a name; training.recipes are plain values.
-ALLOWED = {("models", "hub")}
+
+MOST_LINES = 60
+"""Lines of a function, its docstring included."""
 
 
-def part(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_parts(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
+def level_of(module: str) -> int:
+    parts = module.split(".")
+    return LEVEL[parts[1] if len(parts) > 1 else "__init__"]
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Modules of ours that a file imports at run time, lazily or at once."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("audiate"):
+            for name in node.names:
+                within = f"{node.module}.{name.name}"
+                yield within if within in MODULES else node.module
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        found |= {n.split(".")[1] for n in names if n.startswith("audiate.")}
-    return found
+            yield from (name.name for name in node.names if name.name.startswith("audiate."))
+        else:
+            yield from imports_of(node)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
-)
-def test_imports_run_one_way(path: Path) -> None:
-    own = part(path)
-    upward = {
-        other
-        for other in imported_parts(path)
-        if LEVEL[other] > LEVEL[own] and (own, other) not in ALLOWED
-    }
-    assert not upward, f"{own} must not import {upward}"
+MODULES = {module_of(path): path for path in FILES}
+IMPORTS = {
+    module: set(imports_of(ast.parse(path.read_text(encoding="utf-8")))) - {module}
+    for module, path in MODULES.items()
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module: str) -> None:
+    upward = {other for other in IMPORTS[module] if level_of(other) > level_of(module)}
+    assert not upward, f"{module} must not import {upward}"
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    # A package's __init__ is its face: whoever imports a module within does not mean it.
+    try:
+        TopologicalSorter(IMPORTS).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_functions_are_short(module: str) -> None:
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= MOST_LINES, f"{module}.{node.name} has {lines} lines"
+
+
+def is_declared_in(module: str, frame: FrameType) -> bool:
+    """Whether a method implements one that a base class in ``module`` declares."""
+    bases = type(frame.f_locals.get("self")).__mro__
+    name = frame.f_code.co_name
+    return any(base.__module__ == module and name in vars(base) for base in bases)
+
+
+def test_a_clip_goes_down_through_the_layers(small_models: Path, tmp_path: Path) -> None:
+    """From the command line to the result, no function of ours calls one of a higher layer.
+
+    A method that a lower layer declares may be implemented in a higher one.
+    """
+    upward = set()
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        caller = frame.f_back
+        if event != "call" or caller is None or frame.f_code.co_name.startswith("<"):
+            return
+        if caller.f_code.co_name == "without_autocast" and caller.f_back is not None:
+            caller = caller.f_back  # a decorator of `audiate.spectra` stands in between
+        into, out_of = (each.f_globals.get("__name__", "") for each in (frame, caller))
+        if not (into.startswith("audiate.") and out_of.startswith("audiate.")):
+            return
+        if level_of(into) > level_of(out_of) and not is_declared_in(out_of, frame):
+            upward.add(f"{out_of} -> {into}.{frame.f_code.co_name}")
+
+    command = [
+        "invert", str(write_tone(tmp_path / "tone.wav")), "--out", str(tmp_path / "out"),
+        "--generator", str(small_models / "gan"), "--encoder", str(small_models / "encoder"),
+        "--classifier", "none", "--method", "encoder",
+    ]  # fmt: skip
+    sys.setprofile(watch)
+    try:
+        assert main(command) == 0
+    finally:
+        sys.setprofile(None)
+    assert not upward
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,7 @@ from audiate.metrics import (
     pixel_spread,
     structural_similarity,
 )
+from audiate.scores import MAX_COMPARED, score_clips
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -331,6 +334,24 @@ class TestReconstructions:
             with pytest.raises(InputError, match="at least 11 x 11"):
                 structural_similarity(torch.zeros(shape), torch.zeros(shape))
 
+    def test_long_ones_are_worked_at_in_blocks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        generator = torch.Generator().manual_seed(0)
+        target = torch.rand(2, 60, 20, generator=generator, dtype=torch.double)
+        output = target + 0.3 * torch.rand(2, 60, 20, generator=generator)
+        waveforms = torch.rand(2, 2, 8000, generator=generator) - 0.5
+        whole = structural_similarity(output, target), log_spectral_distance(*waveforms)
+        monkeypatch.setattr("audiate.metrics._SSIM_ROWS", 7)
+        monkeypatch.setattr("audiate.metrics._FRAMES", 10)
+        torch.testing.assert_close(structural_similarity(output, target), whole[0])
+        torch.testing.assert_close(log_spectral_distance(*waveforms), whole[1])
+
+    def test_a_minute_needs_no_more_than_its_spectra(self) -> None:
+        clips = torch.rand(2, 1, 1, 960_000, generator=torch.Generator().manual_seed(0)) - 0.5
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        score_clips(clips[0], clips[1], 16_000, None)
+        # With windows as one matrix it were 450 MB for that matrix alone.
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+
     def test_a_pair_has_its_own_range(self) -> None:
         quiet = torch.rand(1, 20, 20)
         both = torch.cat([quiet, 100 * quiet])
@@ -348,3 +369,10 @@ class TestReconstructions:
         target = torch.zeros(2, 1, 10)
         output = target + torch.tensor([1.0, 2.0]).view(-1, 1, 1)
         assert mean_squared_error(output, target).tolist() == [1, 4]
+
+
+def test_clips_that_are_too_long_or_too_short_to_score() -> None:
+    for samples, complaint in ((1000, "give at least 1408"), (MAX_COMPARED + 1, "are compared")):
+        clips = torch.zeros(1).expand(1, 1, samples)
+        with pytest.raises(InputError, match=complaint):
+            score_clips(clips, clips, 16_000, None)

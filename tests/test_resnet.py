@@ -1,4 +1,4 @@
-"""The judge of spoken digits."""
+"""The classifier of spoken digits."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def test_gradients_reach_the_waveform() -> None:
 
 
 def test_unknown_spectrograms() -> None:
-    with pytest.raises(InputError, match="spectrogram 'mel': give log or real"):
+    with pytest.raises(InputError, match="`spectrogram` 'mel': give log or real"):
         DigitClassifierConfig(spectrogram="mel")  # type: ignore[arg-type]

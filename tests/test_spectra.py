@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import librosa
 import numpy as np
 import pytest
 import torch
+from conftest import small_specgan
 from scipy.signal import get_window
+from torch import Tensor
 
-from audiate.spectra import MelSpectrogram, Spectrogram, Transform
+from audiate.features import LogMel
+from audiate.inversion import LevelTerm
+from audiate.metrics import structural_similarity
+from audiate.spectra import MelSpectrogram, ShortTimeTransform, Spectrogram, full_precision
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -58,11 +65,11 @@ class TestSpectrogram:
         assert waveform.grad.abs().sum() > 0
 
 
-class TestTransform:
+class TestShortTimeTransform:
     @pytest.mark.parametrize(("frame", "hop"), [(256, 128), (1024, 256), (512, 256)])
     def test_there_and_back(self, frame: int, hop: int) -> None:
         waveforms = noise(2, 8192)
-        transform = Transform(frame, hop, 8192)
+        transform = ShortTimeTransform(frame, hop, 8192)
         spectra = transform(waveforms)
         assert spectra.shape == (2, frame // 2 + 1, 8192 // hop)
         # The last half frame is heard in one frame alone, which is left out.
@@ -78,11 +85,11 @@ class TestTransform:
         expected = librosa.stft(
             waveform[0].numpy(), n_fft=512, hop_length=128, window="hann", pad_mode="constant"
         )
-        found = Transform(512, 128, 8192)(waveform)[0]
+        found = ShortTimeTransform(512, 128, 8192)(waveform)[0]
         np.testing.assert_allclose(found.numpy(), expected[:, :-1], atol=1e-5)
 
     def test_more_iterations_bring_magnitudes_nearer(self) -> None:
-        transform = Transform(512, 128, 4096)
+        transform = ShortTimeTransform(512, 128, 4096)
         magnitudes = transform(chirp()).abs()
 
         def error(iterations: int, momentum: float = 0.99) -> float:
@@ -97,7 +104,7 @@ class TestTransform:
         assert plain == sorted(plain, reverse=True)
 
     def test_as_near_as_librosa(self) -> None:
-        transform = Transform(512, 128, 4096)
+        transform = ShortTimeTransform(512, 128, 4096)
         magnitudes = transform(chirp()).abs()
         ours = transform.griffin_lim(magnitudes, 32)
         theirs = librosa.griffinlim(
@@ -112,7 +119,7 @@ class TestTransform:
         assert ours_error < 1.3 * theirs_error
 
     def test_a_clip_does_not_depend_on_its_neighbours_or_a_seed(self) -> None:
-        transform = Transform(512, 128, 4096)
+        transform = ShortTimeTransform(512, 128, 4096)
         magnitudes = transform(noise(3, 4096)).abs()
         torch.manual_seed(1)
         together = transform.griffin_lim(magnitudes, 8)
@@ -120,12 +127,12 @@ class TestTransform:
         torch.testing.assert_close(together[1:2], alone, atol=1e-6, rtol=0)
 
     def test_gradients_are_finite_and_right(self) -> None:
-        transform = Transform(64, 32, 256).double()
+        transform = ShortTimeTransform(32, 16, 64).double()
         transform.phases = transform.phases.to(torch.complex128)
-        magnitudes = (transform(noise(1, 256).double()).abs() + 0.1).requires_grad_(True)
+        magnitudes = (transform(noise(1, 64).double()).abs() + 0.1).requires_grad_(True)
         assert torch.autograd.gradcheck(lambda m: transform.griffin_lim(m, 3), magnitudes)
         silent = torch.zeros(1, 33, 8, requires_grad=True)
-        Transform(64, 32, 256).griffin_lim((silent + 1e-20).sqrt(), 8).sum().backward()  # type: ignore[no-untyped-call]
+        ShortTimeTransform(64, 32, 256).griffin_lim((silent + 1e-20).sqrt(), 8).sum().backward()  # type: ignore[no-untyped-call]
         assert silent.grad is not None
         assert silent.grad.isfinite().all()
 
@@ -161,7 +168,7 @@ class TestMelSpectrogram:
 
 
 def test_gradients_that_leave_phases_out_change_no_value() -> None:
-    transform = Transform(256, 64, 2048)
+    transform = ShortTimeTransform(256, 64, 2048)
     magnitudes = torch.rand(2, 129, 32, generator=torch.Generator().manual_seed(0))
     found = []
     for through in (True, False):
@@ -173,3 +180,54 @@ def test_gradients_that_leave_phases_out_change_no_value() -> None:
     assert found[0][1] is not None
     assert found[1][1] is not None
     assert not torch.allclose(found[0][1], found[1][1])
+
+
+def level_distance(waveforms: Tensor) -> Tensor:
+    term = LevelTerm()
+    clips = waveforms.unsqueeze(1), noise(2, 4096).unsqueeze(1)
+    return term.distance(*map(term.features, clips))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        Spectrogram("log"),
+        Spectrogram("real"),
+        MelSpectrogram(16_000, 4096),
+        LogMel(),
+        lambda x: small_specgan().analyse(x.unsqueeze(1)),
+        lambda x: small_specgan().levels(x.unsqueeze(1)),
+        lambda x: small_specgan().render(x.view(2, 1, 64, 64).clamp(-1, 1)),
+        lambda x: structural_similarity(x.view(2, 64, 64), noise(2, 64, 64)),
+        level_distance,
+    ],
+    ids=[
+        "log", "real", "mel", "LogMel", "analyse", "levels", "render", "SSIM", "LevelTerm",
+    ],
+)  # fmt: skip
+def test_autocast_changes_nothing(function: Callable[[Tensor], Tensor]) -> None:
+    waveforms = noise(2, 4096, seed=1)
+    with torch.no_grad():
+        expected = function(waveforms)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = function(waveforms)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
+def test_full_precision_finds_the_device_of_arguments_by_name() -> None:
+    @full_precision
+    def product(*, one: Tensor, other: Tensor) -> Tensor:
+        return one @ other
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert product(one=torch.ones(2, 2), other=torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_doubles_stay_doubles_and_halves_are_computed_in_float32() -> None:
+    waveform = noise(1, 1000)
+    double = Spectrogram("log").double()(waveform.double())
+    assert double.dtype == torch.float64
+    half = Spectrogram("log").bfloat16()(waveform)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(double.float(), Spectrogram("log")(waveform))

@@ -167,9 +167,9 @@ class TestWrongCheckpoints:
 
     def test_of_something_else(self, tmp_path: Path) -> None:
         variables = read_checkpoint(original(tmp_path, 2, 1, 32_768))
-        with pytest.raises(InputError, match="6 layers; give --num-samples 32768 or 65536"):
+        with pytest.raises(InputError, match="6 layers; give `num_samples` 32768 or 65536"):
             convert_wavegan(variables, "it")
-        with pytest.raises(InputError, match="6 layers; give --num-samples 32768 or 65536"):
+        with pytest.raises(InputError, match="6 layers; give `num_samples` 32768 or 65536"):
             convert_wavegan(variables, "it", num_samples=16_384)
         with pytest.raises(InputError, match="no WaveGAN generator in it"):
             convert_wavegan({"x": np.zeros(3, np.float32)}, "it")

@@ -90,11 +90,66 @@ def test_an_onnx_file_for_batches_of_one_size(
     torch.testing.assert_close(generator(z), Drum()(z).unsqueeze(1), atol=1e-4, rtol=0)
 
 
-def test_a_module_is_put_in_eval_mode_and_keeps_its_channels() -> None:
-    generator = wrap(Stereo(), latent_dim=5, sample_rate=16_000, prior="normal")
-    z = generator.sample_latent(3)
-    assert torch.equal(generator(z), generator(z))  # no dropout
-    assert generator(z).shape == (3, 2, 300)
+class TestModulesAsTheyAre:
+    def test_channels_and_prior(self) -> None:
+        generator = wrap(Stereo().eval(), latent_dim=5, sample_rate=16_000, prior="normal")
+        z = generator.sample_latent(3)
+        assert torch.equal(generator(z), generator(z))
+        assert generator(z).shape == (3, 2, 300)
+
+    def test_the_mode_is_not_changed(self) -> None:
+        for training in (True, False):
+            module = nn.Sequential(nn.Linear(3, 90), nn.Tanh()).train(training)
+            wrap(module, latent_dim=3, sample_rate=8000)
+            assert module.training == module[0].training == training
+
+    @pytest.mark.parametrize(
+        ("layer", "name"),
+        [
+            (nn.Dropout(0.5), "Dropout"),
+            (nn.BatchNorm1d(90), "BatchNorm1d"),
+            (torch.jit.script(nn.Dropout(0.5)), "Dropout"),
+        ],
+    )
+    def test_training_mode_is_refused_where_it_matters(self, layer: Any, name: str) -> None:
+        module = nn.Sequential(nn.Linear(3, 90), layer)
+        module.train()
+        with pytest.raises(InputError, match=rf"training mode and holds {name}.*`\.eval\(\)`"):
+            wrap(module, latent_dim=3, sample_rate=8000)
+        assert module.training
+        wrap(module.eval(), latent_dim=3, sample_rate=8000)
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+    def test_latents_are_cast_to_the_modules_precision(self, dtype: torch.dtype) -> None:
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Linear(3, 90), nn.Tanh())
+        z = torch.rand(4, 3)
+        expected = module(z).unsqueeze(1)
+        generator = wrap(module.to(dtype), latent_dim=3, sample_rate=8000)
+        assert generator.differentiable
+        assert generator.sample_latent(1).dtype == torch.float32
+        found = generate(generator, z)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, atol=0.01, rtol=0)
+
+    def test_a_function_in_double_precision(self) -> None:
+        generator = wrap(lambda z: z.double().tanh(), latent_dim=3, sample_rate=8000)
+        assert generator(generator.sample_latent(2)).dtype == torch.float32
+
+    def test_the_device_is_that_of_buffers_where_there_are_no_parameters(self) -> None:
+        module = nn.Module()
+        module.register_buffer("tones", torch.zeros(3, 90))
+        module.forward = lambda z: z @ module.tones
+        generator = wrap(module, latent_dim=3, sample_rate=8000)
+        assert generator.device == torch.device("cpu")
+        assert generator.to("meta").sample_latent(2).device == torch.device("meta")
+
+    def test_nothing_random_is_used_up(self) -> None:
+        torch.manual_seed(0)
+        expected = torch.rand(1)
+        torch.manual_seed(0)
+        wrap(Drum(), latent_dim=3, sample_rate=8000)
+        assert torch.equal(torch.rand(1), expected)
 
 
 class TestPriors:
@@ -147,6 +202,32 @@ class TestGradients:
             assert generator.differentiable == flows
             assert len(generator(generator.sample_latent(4))) == 4
 
+    def test_parameters_that_need_gradients_are_no_path_to_the_latent(self) -> None:
+        class Table(nn.Module):
+            """Sounds by number, each of them learnt."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.sounds = nn.Parameter(torch.rand(4, 90))
+
+            def forward(self, z: Tensor) -> Tensor:
+                return self.sounds[z.argmax(1)]
+
+        sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000}
+        generator = wrap(Table(), **sizes)
+        assert generator(generator.sample_latent(1)).requires_grad
+        assert not generator.differentiable
+        assert not wrap(lambda z: (8 * z).round() / 8, **sizes).differentiable  # 0 everywhere
+
+    def test_a_sum_of_samples_that_never_changes(self) -> None:
+        generator = wrap(lambda z: z.softmax(1), latent_dim=3, sample_rate=8000)
+        assert generator.differentiable
+
+    def test_within_inference_mode(self) -> None:
+        module = nn.Linear(3, 90)
+        with torch.inference_mode():
+            assert wrap(module, latent_dim=3, sample_rate=8000).differentiable
+
 
 class TestBadGenerators:
     def test_a_length_that_varies(self) -> None:
@@ -170,7 +251,7 @@ class TestBadGenerators:
         with pytest.raises(
             InputError, match=r"refuses latents \(2, 4\) \(RuntimeError: .*\); check latent_dim"
         ):
-            wrap(Stereo(), latent_dim=4, sample_rate=8000)
+            wrap(Stereo().eval(), latent_dim=4, sample_rate=8000)
 
     def test_nan(self) -> None:
         with pytest.raises(InputError, match="NaN or infinite"):

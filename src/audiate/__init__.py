@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from audiate.version import __version__
 
 if TYPE_CHECKING:
     from audiate.audio import fit_length, load_audio
+    from audiate.drawing import draw_folder
     from audiate.errors import InputError
     from audiate.features import LogMel
-    from audiate.hub import load
-    from audiate.inversion import Inversion, inverter
+    from audiate.inversion import Inversion, invert_folder, inverter
     from audiate.models import (
         VAE,
         DigitClassifier,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LeNet,
         SpecGAN,
         WaveGAN,
+        load,
     )
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
     from audiate.training.encoders import train_encoder
@@ -35,9 +36,11 @@ _HOME = {
     "WaveGAN": "audiate.models",
     "Inversion": "audiate.inversion",
     "InverseMapping": "audiate.models",
+    "draw_folder": "audiate.drawing",
     "fit_length": "audiate.audio",
+    "invert_folder": "audiate.inversion",
     "inverter": "audiate.inversion",
-    "load": "audiate.hub",
+    "load": "audiate.models",
     "load_audio": "audiate.audio",
     "train_encoder": "audiate.training.encoders",
     "wrap": "audiate.models.wrap",
@@ -57,7 +60,9 @@ __all__ = [
     "SpecGAN",
     "WaveGAN",
     "__version__",
+    "draw_folder",
     "fit_length",
+    "invert_folder",
     "inverter",
     "load",
     "load_audio",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -13,23 +14,31 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiate.errors import InputError, check_range
-from audiate.files import replacing
+from audiate.configs import check_sample_rate
+from audiate.errors import InputError
+from audiate.files import writing
 
 MAX_CLIP_SECONDS = 60.0
-"""A clip longer than this is a recording session, not a clip."""
+"""Limit of a clip's length, in seconds."""
 
 MAX_FILE_SECONDS = 600.0
-"""A file that is cut into clips may be longer, but not by the hour: it must fit in memory."""
+"""Limit of the length of a file that may be cut into clips, in seconds."""
+
+MAX_SAMPLES = 2**26
+"""Limit of the samples of all channels together, of a file and of what it is resampled to: 268 MB.
+Ten minutes in stereo at 48,000 Hz are within it."""
 
 MIN_SPEECH_SECONDS = 0.05
-"""The shortest spoken digit in the data sets lasts 0.14 s."""
+"""Limit below which a clip holds no word, in seconds. The shortest spoken digit in the data sets
+lasts 0.14 s."""
 
 SILENCE = 1e-4
-"""A waveform that never strays further from its mean is silent: -80 dB of full scale."""
+"""A waveform is silent if it stays this close to its mean: -80 dB of full scale."""
 
 PEAK = 0.9
-"""What the peaks of clips are brought to for generators, and for encoders of their latents."""
+"""Peak that clips are brought to for generators, and for encoders of their latents."""
+
+_BLOCK = 2**22  # number of samples that are worked at together, where doubles are needed
 
 Waveform = Tensor | NDArray[np.floating]
 
@@ -52,10 +61,11 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
 
     Raises:
         InputError: The file is missing, unreadable, empty, truncated, longer than
-            `MAX_CLIP_SECONDS`, or holds NaN or infinite samples.
+            `MAX_CLIP_SECONDS`, larger than `MAX_SAMPLES`, has a sample rate below 100 Hz or above
+            10 MHz, or holds NaN or infinite samples.
 
     """
-    channels, rate = _read(Path(path), sample_rate)
+    channels, rate = _read(Path(path), 1, sample_rate)
     waveform = _to_unit_range(_to_mono(channels))
     return (waveform if sample_rate is None else resample(waveform, rate, sample_rate)), (
         sample_rate or rate
@@ -69,19 +79,19 @@ def load_channels(
 
     Args:
         path: The file.
-        channels: How many are wanted.
-        sample_rate: In Hz.
-        as_it_is: Leave a file of floats beyond [-1, 1] as loud as it is.
+        channels: Number of channels to return.
+        sample_rate: Sample rate to return, in Hz.
+        as_it_is: Whether a file of floats beyond [-1, 1] is left as loud as it is.
 
     Returns:
-        (channels, samples), float32 in [-1, 1], at ``sample_rate`` in Hz. One channel is the mean
-        of the file's; of more, the file's first ones, repeated where it has fewer.
+        Waveform (channels, samples), float32 in [-1, 1]. A single channel is the mean of the
+        file's. Several are the file's first ones, repeated where it has fewer.
 
     Raises:
-        InputError: As `load_audio`.
+        InputError: As for `load_audio`.
 
     """
-    found, rate = _read(Path(path), sample_rate, longest=MAX_FILE_SECONDS)
+    found, rate = _read(Path(path), channels, sample_rate, longest=MAX_FILE_SECONDS)
     if channels == 1:
         found = _to_mono(found).unsqueeze(0)
     else:
@@ -92,16 +102,23 @@ def load_channels(
 
 
 def _read(
-    path: Path, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
+    path: Path, channels: int, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
 ) -> tuple[Tensor, int]:
-    """Samples (channels, samples) as they are in the file, and its rate in Hz."""
+    """Read the samples (channels, samples) of a file as they are, and its sample rate in Hz.
+
+    ``channels`` and ``sample_rate`` say what they will be converted to, which is bounded, too.
+    """
     if sample_rate is not None:
-        check_range("sample_rate", sample_rate, 100, 10**7)
+        check_sample_rate(sample_rate)
     try:
         _check_is_file(path)
         # Opened by us: libsndfile takes no name that is not Unicode.
         with path.open("rb") as content, soundfile.SoundFile(content) as file:
+            check_sample_rate(file.samplerate, f"{path}: sample rate")
             _check_length(path, file, longest)
+            _check_size(f"{path}: ", file.frames * file.channels)
+            if sample_rate is not None:
+                _check_size(f"{path}: ", file.frames * channels * sample_rate / file.samplerate)
             samples = file.read(dtype="float32", always_2d=True)
             rate, promised = file.samplerate, file.frames
     except (soundfile.SoundFileError, OSError) as error:
@@ -118,16 +135,17 @@ def _read(
 
 
 def file_rate(path: Path) -> int:
-    """The sample rate of a sound file in Hz, without reading its samples.
+    """Read the sample rate of a sound file, in Hz, without its samples.
 
     Raises:
-        InputError: It is no sound file.
+        InputError: It is no sound file, or its rate is below 100 Hz or above 10 MHz.
 
     """
     try:
         _check_is_file(path)
         with path.open("rb") as content, soundfile.SoundFile(content) as file:
             rate: int = file.samplerate
+            check_sample_rate(rate, f"{path}: sample rate")
             return rate
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(f"{path}: cannot be read as sound; convert it to wav or flac") from error
@@ -141,31 +159,36 @@ def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
 
     """
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
-    try:
-        with replacing(path) as partial:
-            soundfile.write(partial, samples.numpy(), sample_rate, "PCM_16", format="WAV")
-    except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(
-            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); "
-            f"choose another folder with --out"
-        ) from error
+    encoded = io.BytesIO()  # a full disk is told by the operating system, not by libsndfile
+    soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
+    with writing(path) as partial:
+        partial.write_bytes(encoded.getbuffer())
 
 
 def fit_length(waveform: Tensor, num_samples: int) -> Tensor:
     """Bring a clip (..., samples) to (..., num_samples).
 
-    A shorter one is put in the middle of zeros. Of a longer one the part with the most energy is
-    kept: the word, where speech begins late.
+    A shorter clip is put in the middle of zeros. Of a longer one the part with the most energy is
+    kept, which holds the word where speech begins late.
     """
-    surplus = waveform.shape[-1] - num_samples
+    length = waveform.shape[-1]
+    surplus = length - num_samples
     if surplus <= 0:
         before = -surplus // 2
         return F.pad(waveform, (before, -surplus - before))
-    energy = waveform.double().square().reshape(-1, waveform.shape[-1]).sum(0).cumsum(0)
-    inside = energy[num_samples - 1 :].clone()
-    inside[1:] -= energy[:surplus]
-    begin = int(inside.argmax())
-    return waveform[..., begin : begin + num_samples]
+    # energy[i] is that of the first i samples. In blocks, as doubles of a long file are large.
+    energy = torch.zeros(length + 1, dtype=torch.double)
+    for begin in range(0, length, _BLOCK):
+        block = waveform[..., begin : begin + _BLOCK].double().square()
+        energy[begin + 1 : begin + 1 + _BLOCK] = block.reshape(-1, block.shape[-1]).sum(0).cpu()
+    energy.cumsum_(0)
+    best, most = 0, -1.0
+    for begin in range(0, surplus + 1, _BLOCK):
+        end = min(begin + _BLOCK, surplus + 1)
+        inside = energy[begin + num_samples : end + num_samples] - energy[begin:end]
+        if inside.max().item() > most:
+            best, most = begin + int(inside.argmax()), inside.max().item()
+    return waveform[..., best : best + num_samples]
 
 
 def _check_is_file(path: Path) -> None:
@@ -192,6 +215,15 @@ def _check_length(path: Path, file: soundfile.SoundFile, longest: float) -> None
         )
 
 
+def _check_size(name: str, samples: float) -> None:
+    """Make sure that a waveform of so many samples, in all channels together, fits in memory."""
+    if samples > MAX_SAMPLES:
+        raise InputError(
+            f"{name}{samples:,.0f} samples are over the {MAX_SAMPLES:,} that are taken; cut out "
+            f"the part you mean, or lower the sample rate"
+        )
+
+
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
@@ -199,23 +231,40 @@ def _duration(seconds: float) -> str:
 
 
 def _to_mono(channels: Tensor) -> Tensor:
-    """The mean of channels (channels, samples); the loudest, if they cancel each other."""
+    """The mean (samples,) of channels (channels, samples); the loudest, if they cancel out."""
+    if len(channels) == 1:
+        return channels[0]
     mean = channels.mean(0)
-    if mean.abs().max() < 1e-3 * channels.abs().max():  # a microphone wired the wrong way round
-        return channels[channels.square().sum(1).argmax()]
+    if _peak(mean) < 1e-3 * _peak(channels):  # a microphone wired the wrong way round
+        powers = torch.stack([channel.dot(channel) for channel in channels])
+        return channels[powers.argmax()]
     return mean
 
 
+def _peak(waveform: Tensor) -> Tensor:
+    """The largest magnitude, without a copy of the samples."""
+    low, high = torch.aminmax(waveform)
+    return torch.maximum(-low, high)
+
+
 def _to_unit_range(waveform: Tensor) -> Tensor:
+    """Scale a waveform that goes beyond [-1, 1] down to a peak of 1."""
     if not waveform.numel():  # a sample or two, at a lower rate
         return waveform
-    return waveform / waveform.abs().max().clamp_min(1.0)
+    peak = _peak(waveform)
+    return waveform / peak if peak > 1 else waveform
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """Band-limited resampling (soxr, very high quality) of a waveform (samples,); rates in Hz."""
+    """Resample a waveform (samples,) within its band (soxr, very high quality); rates in Hz.
+
+    Raises:
+        InputError: The result would have more than `MAX_SAMPLES`.
+
+    """
     if from_rate == to_rate:
         return waveform
+    _check_size(f"at {to_rate:,} Hz, ", len(waveform) * to_rate / from_rate)
     return _to_unit_range(
         torch.from_numpy(soxr.resample(waveform.numpy(), from_rate, to_rate, quality="VHQ"))
     )
@@ -224,9 +273,9 @@ def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
 def add_noise(
     waveform: Tensor, ratio_db: float, *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """White Gaussian noise added to a waveform (samples,) at a signal-to-noise ratio in dB.
+    """Add white Gaussian noise to a waveform (samples,) at a signal-to-noise ratio in dB.
 
-    The signal's power is its mean over the whole clip, pauses included.
+    The power of the signal is averaged over the whole clip, pauses included.
     """
     power = waveform.square().mean()
     noise = torch.randn(waveform.shape, generator=generator)
@@ -238,14 +287,14 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
 
     Args:
         waveform: (samples,) or (channels, samples), floating point.
-        sample_rate: In Hz.
-        to_rate: In Hz.
+        sample_rate: Sample rate of the waveform, in Hz.
+        to_rate: Sample rate to return, in Hz.
 
     Returns:
-        (samples,), float32.
+        Waveform (samples,), float32.
 
     Raises:
-        InputError: It is no waveform, is silent, too short or too long, or holds NaN.
+        InputError: It is no waveform, is silent, too short, too long or too large, or holds NaN.
 
     """
     if isinstance(waveform, np.ndarray):  # torch takes no negative strides or foreign byte order
@@ -256,9 +305,10 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
             f"waveform: expected floats (samples,) or (channels, samples), "
             f"got {given.dtype} of shape {tuple(given.shape)}"
         )
-    check_range("sample_rate", sample_rate, 100, 10**7)
+    check_sample_rate(sample_rate)
     if given.numel() == 0:
         raise InputError("the waveform is empty; give at least one channel of samples")
+    _check_size("the waveform: ", given.numel())
     mono = _to_mono(given.detach().cpu().float().reshape(-1, given.shape[-1]))
     seconds = mono.numel() / sample_rate
     if seconds < MIN_SPEECH_SECONDS:
@@ -279,11 +329,14 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
 
 
 def to_peak(waveforms: Tensor) -> Tensor:
-    """Waveforms (..., channels, samples), each brought to a peak of `PEAK`, but for silence."""
+    """Bring waveforms (..., channels, samples) to a peak of `PEAK` each, but for silent ones."""
     peaks = waveforms.abs().amax((-2, -1), keepdim=True)
     return waveforms * (PEAK / peaks.clamp_min(1e-6))
 
 
 def is_silent(waveform: Tensor) -> bool:
-    """Tell whether a waveform (samples,) stays within `SILENCE` of its mean."""
-    return bool((waveform - waveform.mean()).abs().max() < SILENCE)
+    """Tell whether a waveform (samples,) stays within `SILENCE` of its mean, or is empty."""
+    if not waveform.numel():
+        return True
+    mean, (low, high) = waveform.mean(), torch.aminmax(waveform)
+    return bool(torch.maximum(high - mean, mean - low) < SILENCE)

@@ -1,21 +1,30 @@
-"""What ends a command early without being a defect: bad input, and the user's wish."""
+"""Exceptions that end a command early without being a defect: bad input, and the user's wish."""
 
 from __future__ import annotations
+
+import re
+
+_ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)(?:=([\w.-]+))?`")
 
 
 class InputError(Exception):
     """Something the caller gave cannot be used.
 
-    The message is one line that names the file or argument and the remedy; the command line
-    prints it and exits with status 2, without a traceback.
+    The message is one line that names the file or argument and the remedy. An argument stands in
+    backticks, as Python spells it: `` `max_iterations` ``. The command line shows it as a flag,
+    ``--max-iterations``, and exits with status 2, without a traceback.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.replace("\n", "\\n"))  # file names may hold line breaks
+        super().__init__("".join(map(_shown, message)))
+
+    def with_flags(self) -> str:
+        """The message as the command line shows it."""
+        return _ARGUMENT.sub(_flag, str(self))
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
-    """A training was stopped by a signal, after its state was saved."""
+    """Work was stopped by a signal, after its state was saved."""
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -28,3 +37,18 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         limits = f"at least {low:g}" if high == float("inf") else f"{low} to {high}"
         raise InputError(f"{name} {value}: give {limits}")
+
+
+def _shown(character: str) -> str:
+    """A character, or its escape where it would break the line or control the terminal."""
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape", errors="replace").decode()
+
+
+def _flag(match: re.Match[str]) -> str:
+    """A flag for an argument in backticks, with its value where one stands there."""
+    name, value = match[1].replace("_", "-"), match[2]
+    if value == "False":
+        return f"--no-{name}"
+    return f"--{name}" if value in (None, "True") else f"--{name} {value}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; on success it takes ``path``'s place.
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
 
-    The folder is made where it is missing. On failure the old file stays and the temporary one
-    goes.
+    The folder is made where it is missing. On failure the old file stays and the temporary one is
+    removed.
+
+    Args:
+        path: The file to be written or replaced.
+        durable: Wait until the content is on the disk, so that a power failure cannot leave an
+            empty file. Leave it out for the many small files of one command.
+
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -29,15 +35,71 @@ def replacing(path: Path) -> Iterator[Path]:
         usual_permissions = partial.stat().st_mode
         yield partial
         partial.chmod(usual_permissions)  # some writers make their files private
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: Path, *, durable: bool = False, argument: str = "out") -> Iterator[Path]:
+    """Write a file as `replacing` does, and name it where that fails.
+
+    Args:
+        path: The file to be written or replaced.
+        durable: As of `replacing`.
+        argument: The argument with which the caller names another place.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    try:
+        with replacing(path, durable=durable) as partial:
+            yield partial
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); name another with `{argument}`"
+        ) from error
+
+
+@contextmanager
+def alone(lock_file: Path, taken: str) -> Iterator[None]:
+    """Keep other processes out of a folder for as long as the block lasts.
+
+    Args:
+        lock_file: The file that is locked. It is made, and removed at the end.
+        taken: The message of the error where another process holds the lock.
+
+    Raises:
+        InputError: Another process holds the lock, or the file cannot be written.
+
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file)
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(taken) from error
+    except OSError as error:
+        raise InputError(
+            f"{lock_file.parent}: cannot be written ({error.strerror or error}); name another "
+            f"folder with `out`"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows lets nobody remove it now
+            lock_file.unlink()
+        lock.release()
+
+
 def replace_text(path: Path, text: str) -> None:
-    """Write a small UTF-8 file whole or not at all."""
+    """Write a small UTF-8 file, whole or not at all; errors are those of the system."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -46,16 +108,10 @@ def save_array(array: NDArray[np.float32], path: Path) -> None:
     """Write numbers as a .npy file, whole or not at all.
 
     Raises:
-        InputError: It cannot be written there.
+        InputError: The file cannot be written.
 
     """
     import numpy as np
 
-    try:
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another folder "
-            f"with --out"
-        ) from error
+    with writing(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)

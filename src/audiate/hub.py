@@ -1,20 +1,30 @@
-"""From a name, a folder or a hub id to a model with its weights."""
+"""Finds the folder that holds a model: shipped, on disk, or downloaded from the hub.
+
+Nothing here imports torch.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TypeVar
-
-import torch
 
 from audiate.errors import InputError
-from audiate.models import MODELS, PretrainedModel
-from audiate.models.pretrained import CONFIG_NAME, FILES, WEIGHTS_NAME, build, read_config
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 
-M = TypeVar("M", bound=PretrainedModel)
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "README.md"
+MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME)
+
+DEFAULT_DRAWER = "flow-digits"
+"""The shipped model that draws spoken digits, which also gives a second opinion on what is said."""
+DEFAULT_GENERATOR = "specgan-digits"
+"""The shipped generator of spoken digits."""
+SPOKEN_CLASSIFIER = "digits-resnet18"
+"""The shipped classifier of spoken digits."""
+WRITTEN_CLASSIFIER = "lenet-mnist"
+"""The shipped classifier of written digits."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -24,76 +34,28 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED_FOLDER.glob(f"*/{CONFIG_NAME}"))
 
 
-def check_device(device: str | torch.device) -> None:
-    """Raise `InputError` for a GPU where there is none."""
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device}: no CUDA device here; use cpu")
-
-
-def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
-    """Load a model, ready for use (in eval mode).
+def find(source: str | Path) -> Path:
+    """Find the folder that holds the model called ``source``.
 
     Args:
         source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
-            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``.
-        device: Where to put it.
+            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``, which is downloaded.
 
     Raises:
-        InputError: Nothing by that name, or what is there is damaged or not one of our models.
+        InputError: There is no such model.
 
     """
-    check_device(device)
-    folder = find(source)
-    model_type, _, _ = read_config(folder)
-    if model_type not in MODELS:
-        raise InputError(
-            f"{folder / CONFIG_NAME}: unknown model type {model_type!r}; "
-            f"this version of audiate knows {', '.join(sorted(MODELS))}"
-        )
-    return build(MODELS[model_type], folder).to(device)
-
-
-def load_as(source: str | Path, kind: type[M], otherwise: str) -> M:
-    """Load a model of a certain kind.
-
-    Args:
-        source: As of `load`.
-        kind: Its class, or one it derives from.
-        otherwise: What is said of a model of another class, after "a VAE", say.
-
-    Raises:
-        InputError: As `load`, or it is of another class.
-
-    """
-    model = load(source)
-    if not isinstance(model, kind):
-        raise InputError(f"{source}: a {type(model).__name__} {otherwise}")
-    return model
-
-
-def find(source: str | Path) -> Path:
-    """The folder that holds the model called ``source``; downloads it if it is a hub id."""
     name = str(source)
     if name in shipped_models():
         return SHIPPED_FOLDER / name
     folder = Path(source)
     if folder.is_dir():
-        # A run of `audiate train` keeps its model in a folder of its own.
-        exported = folder / "model"
-        if (exported / CONFIG_NAME).is_file():
-            return exported
-        if (folder / "settings.json").is_file() and not (folder / CONFIG_NAME).is_file():
-            good = folder / "last-good"
-            meanwhile = f"; or take its last good state, {good}" if good.is_dir() else ""
-            raise InputError(
-                f"{folder}: this training is not finished; go on with it: `audiate train` as "
-                f"before, with --resume{meanwhile}"
-            )
-        return folder
+        return _model_in(folder)
     if folder.is_file():
         raise InputError(
-            f"{name}: is a file; name a folder, or make a generator of it in Python with "
-            f"audiate.wrap_onnx or audiate.wrap_torchscript"
+            f"{name}: is a file, and models lie in folders; a generator in a file (.onnx or "
+            f"TorchScript) is named with `generator`, `latent_dim` and `generator_rate`, or opened "
+            f"in Python with audiate.wrap_onnx or audiate.wrap_torchscript"
         )
     if _HUB_ID.fullmatch(name) and not folder.parent.is_dir():
         return _download(name)
@@ -103,11 +65,26 @@ def find(source: str | Path) -> Path:
     )
 
 
+def _model_in(folder: Path) -> Path:
+    """Return the folder itself, or the finished model of the run that it holds."""
+    finished = folder / "model"
+    if (finished / CONFIG_NAME).is_file():
+        return finished
+    if (folder / "settings.json").is_file() and not (folder / CONFIG_NAME).is_file():
+        good = folder / "last-good"
+        meanwhile = f"; or take its last good state, {good}" if good.is_dir() else ""
+        raise InputError(
+            f"{folder}: this training is not finished; go on with it: `audiate train` as before, "
+            f"with `resume`{meanwhile}"
+        )
+    return folder
+
+
 def _download(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=list(FILES)))
+        folder = Path(snapshot_download(hub_id, allow_patterns=list(MODEL_FILES)))
     except Exception as error:  # its many error classes share no base but Exception
         reason = str(error).strip().split("\n")[0]
         raise InputError(

@@ -24,7 +24,7 @@ def bernoulli_nll(logits: Tensor, images: Tensor) -> Tensor:
 
 
 def non_saturating_loss(drawn: Tensor) -> Tensor:
-    """What a generator minimises to be taken for real: -log D(G(z)), in nats.
+    """The generator's loss, -log D(G(z)), in nats.
 
     Goodfellow et al. 2014, section 3. ``drawn``: the discriminator's logits (batch,) → (batch,).
     """
@@ -32,7 +32,9 @@ def non_saturating_loss(drawn: Tensor) -> Tensor:
 
 
 def discriminator_loss(real: Tensor, drawn: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))), in nats (Goodfellow et al. 2014, eq. 1).
+    """The discriminator's loss, -log D(x) - log(1 - D(G(z))), in nats.
+
+    Goodfellow et al. 2014, equation 1.
 
     ``real`` and ``drawn``: logits (batch,) → (batch,).
     """

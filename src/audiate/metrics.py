@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
+from audiate.spectra import decibels, full_precision, power_spectrum
 
-_ROWS = 200  # of a distance matrix at a time: 16 MB for 10,000 columns
+_ROWS = 200  # rows of a distance matrix at a time: 16 MB for 10,000 columns
+_SSIM_ROWS = 512  # rows of SSIM's map at a time, as its windows are a matrix of rows times rows
+_FRAMES = 2**15  # frames of short-time spectra at a time: 67 MB for 257 bins
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> float:
@@ -35,12 +39,12 @@ def bootstrap_interval(
     Args:
         correct: (count,), any numbers.
         groups: (count,), int64: the group of each item.
-        level: Coverage of the interval.
-        draws: Bootstrap samples.
-        seed: Of the resampling.
+        level: Coverage of the interval, in (0, 1).
+        draws: Number of bootstrap samples.
+        seed: Seed of the resampling.
 
     Returns:
-        Lower and upper bound.
+        The lower and the upper bound.
 
     """
     _, index = torch.unique(groups, return_inverse=True)
@@ -98,13 +102,14 @@ class InceptionScore(NamedTuple):
 def inception_score(logits: Tensor, *, splits: int = 10) -> InceptionScore:
     """exp(E KL(p(y|x) || p(y))), Salimans et al. 2016, section 4, on each of some splits.
 
-    p(y) is the mean over a split. Between 1, where all samples are read alike or as anything at
-    all, and the number of classes, where each is read as one, and all as often. Splits are
-    consecutive and of equal size, but for one item. Few samples in a split bias it downwards.
+    p(y) is the mean over a split. The score is 1 where all samples get the same probabilities, and
+    at most the number of classes, where each sample is of one class for certain and all classes
+    are as frequent. Splits are consecutive and of equal size, but for one item. Few samples in a
+    split bias the score downwards.
 
     Args:
-        logits: (count, classes), a judge's.
-        splits: At least 1.
+        logits: Logits (count, classes) of a classifier.
+        splits: Number of splits, at least 1.
 
     Raises:
         InputError: Fewer samples than splits, or logits that are not finite.
@@ -125,14 +130,14 @@ def inception_score(logits: Tensor, *, splits: int = 10) -> InceptionScore:
 
 
 class Fidelity(NamedTuple):
-    """How two sets of feature vectors lie among each other; see `neighbourhoods`.
+    """Precision, recall, density and coverage of a set of features; see `neighbourhoods`.
 
     Attributes:
-        precision: Share of the fakes within the neighbourhood of any real one, in [0, 1].
-        recall: Share of the real ones within the neighbourhood of any fake, in [0, 1].
-        density: In how many neighbourhoods of real ones a fake lies, over ``neighbours``, on
-            average: at least 0, expected 1 where both sets have one distribution.
-        coverage: Share of the real ones with a fake in their neighbourhood, in [0, 1].
+        precision: Share of the fake items within the neighbourhood of any real one, in [0, 1].
+        recall: Share of the real items within the neighbourhood of any fake one, in [0, 1].
+        density: Mean number of neighbourhoods of real items that a fake one lies in, divided by
+            ``neighbours``: at least 0, expected 1 where both sets have one distribution.
+        coverage: Share of the real items with a fake one in their neighbourhood, in [0, 1].
 
     """
 
@@ -208,7 +213,7 @@ def pixel_spread(images: Tensor, labels: Tensor) -> float:
 
 
 def spread_of(items: Tensor) -> Tensor:
-    """The mean, over pixels or the like, of their standard deviation among items (count, ...).
+    """The mean, over all entries, of their standard deviation among items (count, ...).
 
     A scalar; 0 where all items are the same.
     """
@@ -253,18 +258,19 @@ def mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().flatten(1).mean(1)
 
 
+@full_precision
 def structural_similarity(output: Tensor, target: Tensor, span: float | None = None) -> Tensor:
-    """SSIM (batch,) of spectrograms (batch, height, width); at most 1, for equal ones.
+    """SSIM (batch,) of spectrograms (batch, height, width): at most 1, which equal ones have.
 
     Wang et al. 2004, with their Gaussian window of 11 x 11 (deviation 1.5), K1 = 0.01, K2 = 0.03,
-    over all places where the window fits. Differentiable.
+    over all places where the window fits. It is differentiable.
 
     Args:
-        output: Spectrograms. Doubles are worked with as such; with single precision, the fifth
-            decimal is uncertain.
+        output: Spectrograms, in float64 or else computed in float32, where the fifth decimal is
+            uncertain.
         target: Spectrograms.
         span: The range of values; by default that of each pair by itself, from the least to the
-            greatest value of both, as Keyes et al. 2020 have it. Of a pair without any range, 1.
+            greatest value of both, as Keyes et al. 2020 have it. A pair of constants has SSIM 1.
 
     Raises:
         InputError: Shapes differ, or are smaller than the window.
@@ -276,11 +282,22 @@ def structural_similarity(output: Tensor, target: Tensor, span: float | None = N
             f"(batch, height, width), at least 11 x 11"
         )
     pair = torch.stack([output, target])
+    pair = pair.to(torch.promote_types(pair.dtype, torch.float32))
     spans = pair.amax((0, 2, 3)) - pair.amin((0, 2, 3))
     if span is not None:
         spans = torch.full_like(spans, span)
     first, second = pair / spans.clamp_min(1e-12).view(-1, 1, 1)
-    down, across = (_gaussian_window(size).to(pair) for size in pair.shape[2:])
+    sums: Tensor = torch.zeros_like(spans)
+    for begin in range(0, first.shape[1] - 10, _SSIM_ROWS):
+        rows = slice(begin, begin + _SSIM_ROWS + 10)
+        sums = sums + _similarity_map(first[:, rows], second[:, rows]).sum((1, 2))
+    similarity: Tensor = sums / ((first.shape[1] - 10) * (first.shape[2] - 10))
+    return similarity
+
+
+def _similarity_map(first: Tensor, second: Tensor) -> Tensor:
+    """Local similarities (batch, height - 10, width - 10) of images (batch, height, width)."""
+    down, across = (_gaussian_window(size).to(first) for size in first.shape[1:])
 
     def blurred(images: Tensor) -> Tensor:
         return down @ images @ across.T
@@ -292,7 +309,7 @@ def structural_similarity(output: Tensor, target: Tensor, span: float | None = N
     small, smaller = 0.01**2, 0.03**2
     luminance = (2 * means[0] * means[1] + small) / (means[0].square() + means[1].square() + small)
     contrast = (2 * covariance + smaller) / (variance + other_variance + smaller)
-    return (luminance * contrast).mean((1, 2))
+    return luminance * contrast
 
 
 def _gaussian_window(size: int) -> Tensor:
@@ -308,16 +325,31 @@ def _gaussian_window(size: int) -> Tensor:
 def log_spectral_distance(output: Tensor, target: Tensor) -> Tensor:
     """Root mean square, over bins, of the difference of levels in dB, averaged over frames.
 
-    Gray and Markel 1976, equation 2. ``output`` and ``target``: waveforms (batch, samples), of
-    which frames of 512 samples are taken, 128 apart (Hann window). Power more than 100 dB below
-    that of a sine of full scale counts as that. 0 for equal ones; (batch,).
+    Gray and Markel 1976, equation 2. Frames have 512 samples and are 128 apart, under a Hann
+    window. Power more than 100 dB below that of a sine of full scale counts as that.
+
+    Args:
+        output: Waveforms (batch, samples).
+        target: Waveforms (batch, samples).
+
+    Returns:
+        Distances (batch,), in dB; 0 for equal waveforms.
+
     """
-    window = torch.hann_window(512, device=output.device)
-    levels = []
-    for waveforms in (output, target):
-        spectra = torch.stft(
-            waveforms, 512, 128, window=window, pad_mode="constant", return_complex=True
-        )
-        power = (spectra.abs() / 128).square()  # 1 for a sine of full scale
-        levels.append(10 * power.clamp_min(1e-10).log10())
-    return (levels[0] - levels[1]).square().mean(1).sqrt().mean(1)
+    pairs = zip(_levels(output), _levels(target), strict=True)
+    each = [(first - second).square().mean(1).sqrt() for first, second in pairs]
+    return torch.cat(each, 1).mean(1)
+
+
+def _levels(waveforms: Tensor) -> Iterator[Tensor]:
+    """Levels in dB (batch, bins, frames) of centred frames, `_FRAMES` at a time in all clips."""
+    n_fft, hop_length = 512, 128
+    window = torch.hann_window(n_fft, device=waveforms.device)
+    padded = F.pad(waveforms, (n_fft // 2, n_fft // 2))
+    frames, block = waveforms.shape[1] // hop_length + 1, max(_FRAMES // len(waveforms), 1)
+    for begin in range(0, frames, block):
+        last = min(begin + block, frames) - 1
+        part = padded[:, begin * hop_length : last * hop_length + n_fft]
+        power = power_spectrum(part, window, hop_length, centred=False)
+        # The peak of a sine of full scale is a quarter of the frame's length under this window.
+        yield decibels(power / (n_fft // 4) ** 2, 1e-10)

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.datasets.clips import Clip
-from audiate.datasets.fsdd import SPEAKERS, load_fsdd, split_at_random, split_by_speaker
+from audiate.datasets.fsdd import load_fsdd, split_at_random, split_by_speaker
 from audiate.datasets.installed import State, inspect
 from audiate.datasets.mnist import load_mnist
 from audiate.datasets.pairs import PairedDigits, Pairs, draw_same_label, load_pairs
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS
 from audiate.errors import InputError
 
 

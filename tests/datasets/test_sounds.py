@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.audio import fit_length, load_channels, save_wav
-from audiate.datasets.sounds import digit_clips, find_sounds, load_digits, load_folder
+from audiate.datasets.sounds import SoundSet, digit_clips, find_sounds, list_sounds
+from audiate.datasets.sources import DIGIT_SETS
 from audiate.errors import InputError
 from audiate.training.batches import EvenOrder
 
@@ -60,8 +61,10 @@ class TestChannels:
 
 class TestDigits:
     def test_a_mixture(self, tiny_data: Path) -> None:
-        parts = digit_clips(tiny_data, "speech_commands+fsdd")
-        sounds = load_digits(parts, sample_rate=16_000, num_samples=4096)
+        listed = list_sounds(DIGIT_SETS, tiny_data)
+        assert listed.digest.startswith("430 recordings ")
+        sounds = listed.read(num_samples=4096)
+        assert sounds.sample_rate == 16_000
         assert sounds.samples.shape == (430, 1, 4096)
         assert sounds.samples.dtype == torch.int16
         assert torch.bincount(sounds.sources).tolist() == [30, 400]
@@ -73,12 +76,26 @@ class TestDigits:
         assert waveforms[..., :1000].abs().max() == 0
 
     def test_without_a_speaker(self, tiny_data: Path) -> None:
-        (clips,) = digit_clips(tiny_data, "fsdd", "theo")
+        (clips,) = digit_clips(tiny_data, ("fsdd",), "theo")
         assert {clip.speaker for clip in clips} == {"jackson", "nicolas", "yweweler"}
 
     def test_unknown_names(self, tiny_data: Path) -> None:
-        with pytest.raises(InputError, match=r"--data fsdd\+birds: birds is none of speech_com"):
-            digit_clips(tiny_data, "fsdd+birds")
+        with pytest.raises(InputError, match="`data` birds: is none of speech_com"):
+            digit_clips(tiny_data, ("fsdd", "birds"))
+        with pytest.raises(InputError, match="`data` fsdd birds: give one folder, or one or more"):
+            list_sounds(("fsdd", "birds"), tiny_data)
+
+    def test_the_digest_tells_copies_apart(self, tiny_data: Path) -> None:
+        whole = list_sounds(DIGIT_SETS, tiny_data).digest
+        assert list_sounds(DIGIT_SETS[::-1], tiny_data).digest == whole
+        assert list_sounds(DIGIT_SETS, tiny_data, "theo").digest != whole
+        next((tiny_data / "speech_commands" / "six").glob("0a*")).unlink()
+        assert list_sounds(DIGIT_SETS, tiny_data).digest.startswith("429 recordings ")
+
+
+def read(folder: Path, num_samples: int, sample_rate: int | None = None) -> SoundSet:
+    listed = list_sounds((str(folder),), folder)
+    return listed.read(num_samples=num_samples, sample_rate=sample_rate)
 
 
 class TestFolder:
@@ -87,37 +104,37 @@ class TestFolder:
             write_tone(tmp_path / name, hertz=100 * (number + 1), seconds=0.1)
         write_tone(tmp_path / "kick" / ".hidden.wav")
         (tmp_path / "notes.txt").write_text("no sound")
-        sounds = load_folder(tmp_path, num_samples=1024)
+        sounds = read(tmp_path, num_samples=1024)
         assert sounds.names == ("kick", "snare")
         assert sounds.labels.tolist() == [0, 0, 1]
         assert sounds.sample_rate == 8000
 
     def test_without_sub_folders_there_is_one_label(self, tmp_path: Path) -> None:
         write_tone(tmp_path / "a.wav")
-        assert load_folder(tmp_path, num_samples=1024).names == (tmp_path.name,)
+        assert read(tmp_path, num_samples=1024).names == (tmp_path.name,)
 
     def test_sounds_beside_sub_folders_are_a_label_of_that_name(self, tmp_path: Path) -> None:
         write_tone(tmp_path / "birds" / "a.wav")
         write_tone(tmp_path / "birds" / "owl" / "b.wav")
-        assert load_folder(tmp_path / "birds", num_samples=1024).names == ("birds", "owl")
+        assert read(tmp_path / "birds", num_samples=1024).names == ("birds", "owl")
 
     def test_a_sub_folder_of_silence_is_no_label(self, tmp_path: Path) -> None:
         write_tone(tmp_path / "kick" / "a.wav")
         save_wav(tmp_path / "hush" / "b.wav", torch.zeros(1000), 8000)
         with pytest.raises(InputError, match=r"hush: all of its sound files are silent; take it"):
-            load_folder(tmp_path, num_samples=1024)
+            read(tmp_path, num_samples=1024)
 
     def test_a_file_of_one_sample_is_no_sound(self, tmp_path: Path) -> None:
         write_tone(tmp_path / "a.wav", rate=16_000)
         save_wav(tmp_path / "b.wav", torch.ones(1), 48_000)
-        sounds = load_folder(tmp_path, num_samples=1024, sample_rate=16_000)
+        sounds = read(tmp_path, num_samples=1024, sample_rate=16_000)
         assert len(sounds.labels) == 6  # a.wav in pieces
 
     def test_a_long_file_is_cut(self, tmp_path: Path) -> None:
         waveform = 0.1 * torch.randn(8000)
         waveform[2000:4000] = 0
         save_wav(tmp_path / "long.wav", waveform, 8000)
-        sounds = load_folder(tmp_path, num_samples=2000)
+        sounds = read(tmp_path, num_samples=2000)
         assert len(sounds.labels) == 3  # of four, one is silent
         for part, begin in zip(sounds.waveforms(torch.arange(3)), (0, 4000, 6000), strict=True):
             torch.testing.assert_close(part[0], waveform[begin : begin + 2000], atol=1e-4, rtol=0)
@@ -126,8 +143,8 @@ class TestFolder:
         write_tone(tmp_path / "a.wav", rate=8000)
         write_tone(tmp_path / "b.wav", rate=11_025)
         with pytest.raises(InputError, match=r"b\.wav: 11,025 Hz, but .*a\.wav has 8,000 Hz; give"):
-            load_folder(tmp_path, num_samples=1024)
-        assert load_folder(tmp_path, num_samples=1024, sample_rate=8000).sample_rate == 8000
+            read(tmp_path, num_samples=1024)
+        assert read(tmp_path, num_samples=1024, sample_rate=8000).sample_rate == 8000
 
     def test_no_sound(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds no sound file"):
@@ -136,10 +153,10 @@ class TestFolder:
             find_sounds(tmp_path / "nowhere")
         save_wav(tmp_path / "quiet.wav", torch.zeros(1000), 8000)
         with pytest.raises(InputError, match="all of its sound files are silent"):
-            load_folder(tmp_path, num_samples=1024)
+            read(tmp_path, num_samples=1024)
         (tmp_path / "broken.wav").write_bytes(b"no wav")
         with pytest.raises(InputError, match=r"broken\.wav: cannot be read as sound"):
-            load_folder(tmp_path, num_samples=1024)
+            read(tmp_path, num_samples=1024)
 
 
 class TestEvenOrder:

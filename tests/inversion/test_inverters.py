@@ -181,9 +181,11 @@ class TestTheOthers:
 
     def test_a_hybrid_is_never_worse(self, generator: WrappedGenerator) -> None:
         z, target = clips(generator, 4)
-        look = EncoderInverter(generator, lambda _: z + 0.2, SMOOTH)
-        found = HybridInverter(look, GradientInverter(generator, SMOOTH, max_iterations=30))(target)
-        assert (found.loss < 0.01 * look(target).loss).all()
+        encode = EncoderInverter(generator, lambda _: z + 0.2, SMOOTH)
+        found = HybridInverter(encode, GradientInverter(generator, SMOOTH, max_iterations=30))(
+            target
+        )
+        assert (found.loss < 0.01 * encode(target).loss).all()
         assert (found.num_evals > 1).all()
 
     def test_evolution_needs_no_gradients(self, generator: WrappedGenerator) -> None:
@@ -231,7 +233,7 @@ class TestBuilding:
 class TestBadInput:
     def test_no_gradients(self, generator: WrappedGenerator) -> None:
         generator.differentiable = False
-        with pytest.raises(InputError, match=r"only runs forward.*--method"):
+        with pytest.raises(InputError, match=r"only runs forward.*`method=encoder`"):
             GradientInverter(generator)
 
     @pytest.mark.parametrize("shape", [(2, 2048), (2, 1, 2049), (2, 2, 2048), (0, 1, 2048)])
@@ -272,6 +274,19 @@ class TestBadInput:
     def test_no_encoder(self, generator: WrappedGenerator) -> None:
         with pytest.raises(InputError, match=r"no encoder is shipped for this generator.*train"):
             inverter(generator)
+
+    def test_clips_on_another_device(self, generator: WrappedGenerator) -> None:
+        _, target = clips(generator, 2)
+        for invert in (
+            EncoderInverter(generator, lambda _: torch.zeros(2, 6)),
+            GradientInverter(generator),
+            EvolutionInverter(generator),
+        ):
+            elsewhere = r"on the device meta, the generator on cpu: .*\.to\('cpu'\)"
+            with pytest.raises(InputError, match=f"clips {elsewhere}"):
+                invert(target.to("meta"))
+            with pytest.raises(InputError, match=f"latents {elsewhere}"):
+                invert(target, torch.zeros(2, 6, device="meta"))
 
     def test_no_such_method(self, generator: WrappedGenerator) -> None:
         method: Any = "guess"
@@ -340,7 +355,7 @@ class TestStereo:
         for objective in (None, speech_objective(None, 8000)):
             makers: dict[str, Inverter] = {
                 "encoder": EncoderInverter(generator, lambda _: 0.9 * z, objective),
-                "gradient": GradientInverter(generator, objective, max_iterations=60),
+                "gradient": GradientInverter(generator, objective, max_iterations=15),
                 "evolution": EvolutionInverter(generator, objective, generations=3),
             }
             found = makers[method](target, 0.7 * z)
@@ -348,4 +363,4 @@ class TestStereo:
             assert found.output.shape == target.shape
             if method == "gradient":
                 begun = EncoderInverter(generator, lambda _: 0.7 * z, objective)(target)
-                assert (found.loss < 0.3 * begun.loss).all()
+                assert (found.loss < 0.6 * begun.loss).all()

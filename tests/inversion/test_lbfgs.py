@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.inversion.lbfgs import Box, Minimum, minimise
+from audiate.inversion.scipy_engine import minimise_by_scipy
 
 
 def box(dim: int, edge: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -76,11 +77,11 @@ class TestAgainstSciPy:
 class TestIndependence:
     @pytest.mark.parametrize("kind", ["none", "projected", "clipped"])
     def test_neighbours_do_not_matter(self, kind: Box) -> None:
-        begin = starts(9, 4)
-        together = minimise(rosenbrock, begin, max_iterations=60, box=kind, bounds=box(4))
-        for row in range(9):
+        begin = starts(4, 4)
+        together = minimise(rosenbrock, begin, max_iterations=40, box=kind, bounds=box(4))
+        for row in range(4):
             alone = minimise(
-                rosenbrock, begin[row : row + 1], max_iterations=60, box=kind, bounds=box(4)
+                rosenbrock, begin[row : row + 1], max_iterations=40, box=kind, bounds=box(4)
             )
             equal(alone, together, row)
 
@@ -120,7 +121,7 @@ class TestIndependence:
 
 class TestPromises:
     @given(seed=st.integers(0, 200), kinks=st.booleans())
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=10, deadline=None)
     def test_it_never_ends_above_the_start(self, seed: int, kinks: bool) -> None:
         slopes = starts(3, 6, seed)
 
@@ -199,3 +200,25 @@ class TestPromises:
             minimise(lambda x, _: x.sum(1) * torch.nan, torch.zeros(1, 2), max_iterations=3)
         with pytest.raises(InputError, match="max_iterations -1"):
             minimise(rosenbrock, torch.zeros(1, 2), max_iterations=-1)
+
+
+class TestSciPysEngine:
+    @pytest.mark.parametrize("kind", ["none", "projected", "clipped"])
+    def test_a_limit_is_no_convergence(self, kind: Box) -> None:
+        begin = 0.1 * starts(2, 4)
+        settings = {"tolerance": 1e-9, "box": kind, "bounds": box(4, 2)}
+        short = minimise_by_scipy(rosenbrock, begin, max_iterations=3, **settings)  # type: ignore[arg-type]
+        assert not short.converged.any()
+        whole = minimise_by_scipy(rosenbrock, begin, max_iterations=300, **settings)  # type: ignore[arg-type]
+        assert whole.converged.all()
+        torch.testing.assert_close(whole.point, torch.ones(2, 4).double(), atol=1e-3, rtol=0)
+        assert (whole.loss < short.loss).all()
+
+    def test_without_iterations_the_start_is_evaluated(self) -> None:
+        begin = starts(2, 4)
+        found = minimise_by_scipy(
+            rosenbrock, begin, max_iterations=0, tolerance=0, box="none", bounds=box(4)
+        )
+        assert torch.equal(found.point, begin)
+        assert found.num_evals.tolist() == [1, 1]
+        assert not found.converged.any()

@@ -28,25 +28,27 @@ def noise(count: int = 3, seed: int = 0, samples: int = 4096, channels: int = 1)
 
 
 @pytest.fixture(scope="module")
-def judge() -> DigitClassifier:
+def classifier() -> DigitClassifier:
     torch.manual_seed(0)
     return DigitClassifier().eval().requires_grad_(False)
 
 
-def terms(judge: DigitClassifier) -> list[Term]:
+def terms(classifier: DigitClassifier) -> list[Term]:
     return [
         WaveformTerm(),
         SpectrogramTerm(),
         LevelTerm(),
         StructureTerm("real"),
         StructureTerm("log"),
-        PerceptualTerm(judge, 16_000, ["stem"]),
+        PerceptualTerm(classifier, 16_000, ["stem"]),
     ]
 
 
-def test_nothing_is_lost_on_equal_clips_and_something_on_others(judge: DigitClassifier) -> None:
+def test_nothing_is_lost_on_equal_clips_and_something_on_others(
+    classifier: DigitClassifier,
+) -> None:
     target = noise()
-    for term in terms(judge):
+    for term in terms(classifier):
         same = term.distance(term.features(target), term.features(target))
         torch.testing.assert_close(same, torch.zeros(3), atol=1e-5, rtol=0)
         other = term.distance(term.features(noise(seed=1)), term.features(target))
@@ -54,9 +56,9 @@ def test_nothing_is_lost_on_equal_clips_and_something_on_others(judge: DigitClas
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_each_clip_has_its_own_loss(judge: DigitClassifier, channels: int) -> None:
+def test_each_clip_has_its_own_loss(classifier: DigitClassifier, channels: int) -> None:
     output, target = noise(channels=channels), noise(seed=1, channels=channels)
-    for term in terms(judge):
+    for term in terms(classifier):
         together = term.distance(term.features(output), term.features(target))
         alone = term.distance(term.features(output[1:2]), term.features(target[1:2]))
         torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-6)
@@ -82,27 +84,27 @@ def test_levels_are_decibels_whatever_the_phase() -> None:
     assert (turned < 1e-6).all()
 
 
-def test_blocks_are_chosen_by_name(judge: DigitClassifier) -> None:
-    assert PerceptualTerm(judge, 16_000, ["block3", "stem"]).blocks == ("stem", "block3")
+def test_blocks_are_chosen_by_name(classifier: DigitClassifier) -> None:
+    assert PerceptualTerm(classifier, 16_000, ["block3", "stem"]).blocks == ("stem", "block3")
     target = noise()
     one, other = (
-        PerceptualTerm(judge, 16_000, ["block1"]),
-        PerceptualTerm(judge, 16_000, ["block2"]),
+        PerceptualTerm(classifier, 16_000, ["block1"]),
+        PerceptualTerm(classifier, 16_000, ["block2"]),
     )
-    both = PerceptualTerm(judge, 16_000, ["block1", "block2"])
+    both = PerceptualTerm(classifier, 16_000, ["block1", "block2"])
     a, b, mean = (
         term.distance(term.features(noise(seed=1)), term.features(target))
         for term in (one, other, both)
     )
     torch.testing.assert_close(mean, (a + b) / 2)
     with pytest.raises(InputError, match="blocks block9: give any of stem, block1"):
-        PerceptualTerm(judge, 16_000, ["block9"])
+        PerceptualTerm(classifier, 16_000, ["block9"])
     with pytest.raises(InputError, match="blocks none"):
-        PerceptualTerm(judge, 16_000, [])
+        PerceptualTerm(classifier, 16_000, [])
 
 
-def test_gradients_reach_the_waveform(judge: DigitClassifier) -> None:
-    for term in terms(judge):
+def test_gradients_reach_the_waveform(classifier: DigitClassifier) -> None:
+    for term in terms(classifier):
         output = noise().requires_grad_(True)
         loss = term.distance(term.features(output), term.features(noise(seed=1))).sum()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -111,20 +113,22 @@ def test_gradients_reach_the_waveform(judge: DigitClassifier) -> None:
         assert output.grad.abs().sum() > 0
 
 
-def test_a_judge_hears_its_own_rate_and_length(judge: DigitClassifier) -> None:
-    with pytest.raises(InputError, match=r"hears 16,000 Hz, and the clips have 8,000 Hz.*none"):
-        PerceptualTerm(judge, 8_000)
+def test_a_classifier_has_its_own_rate_and_length(classifier: DigitClassifier) -> None:
+    with pytest.raises(InputError, match=r"takes 16,000 Hz, and the clips have 8,000 Hz.*none"):
+        PerceptualTerm(classifier, 8_000)
     short = noise(samples=4096)
     padded = torch.nn.functional.pad(short, (6144, 6144))
-    term = PerceptualTerm(judge, 16_000, ["block1"])
+    term = PerceptualTerm(classifier, 16_000, ["block1"])
     torch.testing.assert_close(term.features(short), term.features(padded))
 
 
 def test_the_papers_perceptual_distance_is_not_brought_to_one_scale(
-    judge: DigitClassifier,
+    classifier: DigitClassifier,
 ) -> None:
     output, target = noise(), noise(seed=1)
-    both = [PerceptualTerm(judge, 16_000, ["block2"], normalised=flag) for flag in (True, False)]
+    both = [
+        PerceptualTerm(classifier, 16_000, ["block2"], normalised=flag) for flag in (True, False)
+    ]
     ours, papers = (t.distance(t.features(output), t.features(target)) for t in both)
     (wanted,) = both[0].features(target)
     torch.testing.assert_close(ours * wanted.square().mean((1, 2, 3)), papers)

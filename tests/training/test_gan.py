@@ -1,4 +1,4 @@
-"""Training audio GANs, and the judge that hears them."""
+"""Training audio GANs, and the classifier that hears them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Command, write_tone
+from conftest import make_tiny_data, tiny_sources, write_tone
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import audiate as package
 from audiate.audio import load_channels
+from audiate.cli import main
+from audiate.configs import WAVEGAN_STRIDES, SpecGANSizes, WaveGANSizes
 from audiate.datasets.sounds import SoundSet
-from audiate.datasets.sources import DIGIT_WORDS
+from audiate.datasets.sources import DIGIT_WORDS, SOURCES
 from audiate.errors import InputError, Interrupted
 from audiate.losses import gradient_penalty, r1_penalty
 from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANConfig
-from audiate.training.launch import LoopOptions, launch
-from audiate.training.loop import update
+from audiate.training.launch import launch
+from audiate.training.loop import train_step
+from audiate.training.options import RunOptions
 from audiate.training.perturb import masked, perturbed
 from audiate.training.recipes import (
     RECIPES,
     SPECGAN_PAPER,
-    WAVEGAN_LENGTHS,
     WAVEGAN_PAPER,
     AudioGANRecipe,
     DigitClassifierRecipe,
@@ -37,16 +39,15 @@ from audiate.training.recipes import (
     WaveGANRecipe,
 )
 from audiate.training.task import Shard
-from audiate.training.tasks import run_recipe
+from audiate.training.tasks.classifier import DigitClassifierTask
 from audiate.training.tasks.gan import AudioGANTask
 from audiate.training.tasks.gan_networks import adopt, initialise
-from audiate.training.tasks.judge import DigitClassifierTask
+from audiate.training.train import run_recipe
 
 CPU = torch.device("cpu")
-SMALL = SpecGANRecipe(
-    steps=3, dim=2, num_samples=4096, frame_length=256, batch_size=8, iterations=2
-)
-SMALL_WAVE = WaveGANRecipe(steps=3, dim=1, batch_size=4)
+SIZES = replace(SpecGANRecipe().network, dim=2, num_samples=4096, n_fft=256, iterations=2)
+SMALL = SpecGANRecipe(steps=3, batch_size=8, network=SIZES)
+SMALL_WAVE = WaveGANRecipe(steps=3, batch_size=4, network=WaveGANSizes(dim=1, batch_norm=True))
 HEALTHY = {"told_apart": 0.7}
 
 
@@ -66,19 +67,19 @@ def tones(num_samples: int = 4096, count: int = 20) -> SoundSet:
 
 
 def task_of(recipe: AudioGANRecipe, sounds: SoundSet | None = None) -> AudioGANTask:
-    sounds = sounds or tones(recipe.num_samples)
+    sounds = sounds or tones(recipe.network.num_samples)
     return AudioGANTask(recipe, sounds, CPU, Shard())
+
+
+def wide(recipe: AudioGANRecipe) -> AudioGANRecipe:
+    return replace(recipe, network=replace(recipe.network, dim=8))
 
 
 def run(task: AudioGANTask) -> list[dict[str, Tensor]]:
     fabric = launch("cpu", "float32")
-    losses = []
+    losses: list[dict[str, Tensor]] = []
     for step in range(task.steps):
-        torch.manual_seed(step)
-        for module in task.modules.values():
-            module.train()
-        losses += [update(fabric, task, phase) for phase in task.phases(step)]
-        task.end_step(step)
+        losses += train_step(fabric, task, step)
     for module in task.modules.values():
         module.eval()
     return losses
@@ -122,13 +123,17 @@ class TestRecipes:
     def test_the_papers(self) -> None:
         # Donahue et al. 2019, table 6
         for recipe in (WAVEGAN_PAPER, SPECGAN_PAPER):
-            assert (recipe.objective, recipe.penalty, recipe.critic_updates) == ("wgan-gp", 10, 5)
+            assert (recipe.loss, recipe.penalty, recipe.critic_updates) == ("wgan-gp", 10, 5)
             assert (recipe.learning_rate, recipe.adam_beta1, recipe.adam_beta2) == (1e-4, 0.5, 0.9)
-            assert (recipe.batch_size, recipe.dim, recipe.latent_dim) == (64, 64, 100)
+            assert (recipe.batch_size, recipe.network.dim, recipe.network.latent_dim) == (
+                64,
+                64,
+                100,
+            )
             assert not recipe.use_labels
-            assert not recipe.batch_norm
+            assert not recipe.network.batch_norm
             assert recipe.average_halflife == 0
-        assert SPECGAN_PAPER.size == 128
+        assert SPECGAN_PAPER.network.size == 128
 
     @pytest.mark.parametrize("name", ["wavegan-paper", "specgan-paper"])
     def test_their_networks_have_the_papers_size(self, name: str) -> None:
@@ -139,17 +144,17 @@ class TestRecipes:
         assert sum(p.numel() for p in model.discriminator.parameters()) == 17_427_969
 
     def test_wavegan_lengths_are_those_of_its_networks(self) -> None:
-        for length in WAVEGAN_LENGTHS:
+        for length in WAVEGAN_STRIDES:
             assert WaveGANConfig(dim=1, num_samples=length).num_samples == length
         with pytest.raises(InputError):
-            WaveGANConfig(num_samples=WAVEGAN_LENGTHS[-1] * 2)
+            WaveGANConfig(num_samples=2 * max(WAVEGAN_STRIDES))
 
-    def test_phases(self) -> None:
-        paper = task_of(replace(SMALL, objective="wgan-gp", penalty=10.0, critic_updates=5))
-        names = [phase.optimizer for phase in paper.phases(0)]
+    def test_stages(self) -> None:
+        paper = task_of(replace(SMALL, loss="wgan-gp", penalty=10.0, critic_updates=5))
+        names = [stage.optimizer for stage in paper.stages(0)]
         assert names == ["generator"] + ["discriminator"] * 5
         lazy = task_of(replace(SMALL, penalty=2.0, penalty_every=4))
-        weights = [lazy.phases(step)[1].weights.get("penalty") for step in range(5)]
+        weights = [lazy.stages(step)[1].weights.get("penalty") for step in range(5)]
         assert weights == [8.0, None, None, None, 8.0]
 
     @pytest.mark.parametrize(
@@ -157,8 +162,8 @@ class TestRecipes:
         [
             SMALL,
             SMALL_WAVE,
-            replace(SMALL, objective="wgan-gp", critic_updates=2, penalty_every=1),
-            replace(SMALL_WAVE, objective="wgan-gp", batch_norm=False, average_halflife=0.0),
+            replace(SMALL, loss="wgan-gp", critic_updates=2, penalty_every=1),
+            replace(SMALL_WAVE, loss="wgan-gp", network=WaveGANSizes(dim=1), average_halflife=0.0),
             replace(SMALL, use_labels=False, initialisation="published", normalise=False),
         ],
     )
@@ -182,7 +187,7 @@ class TestRecipes:
 
 class TestLearning:
     def test_a_specgan_learns_which_band_a_label_is_in(self) -> None:
-        recipe = replace(SMALL, steps=120, dim=8, batch_size=16, learning_rate=1e-3)
+        recipe = replace(wide(SMALL), steps=120, batch_size=16, learning_rate=1e-3)
         task = task_of(recipe)
         run(task)
         labels = torch.arange(16) % 2
@@ -197,7 +202,7 @@ class TestLearning:
         "model",
         [
             WaveGAN(WaveGANConfig(dim=8)),
-            SpecGAN(SpecGANConfig(dim=8, size=64, frame_length=1024, bands="mel", kernel=4)),
+            SpecGAN(SpecGANConfig(dim=8, size=64, n_fft=1024, bands="mel", kernel=4)),
         ],
         ids=["wavegan", "specgan"],
     )
@@ -236,11 +241,9 @@ class TestAverage:
         for own, now in zip(live.parameters(), task.model.generator.parameters(), strict=True):
             torch.testing.assert_close(now, own)
 
-    def test_it_is_what_is_saved(self, tiny_data: Path, tmp_path: Path) -> None:
-        folder = tmp_path / "run"
-        train(tiny_data, folder)
-        state = load_file(folder / "checkpoint.safetensors")
-        saved = package.load(folder).state_dict()
+    def test_it_is_what_is_saved(self, finished: Path) -> None:
+        state = load_file(finished / "checkpoint.safetensors")
+        saved = package.load(finished).state_dict()
         name = "generator.project.weight"
         assert torch.equal(saved[name], state[f"module/model/{name}"])
         assert not torch.equal(saved[name], state["module/generator/project.weight"])
@@ -257,10 +260,22 @@ class TestAverage:
 def train(
     root: Path, out: Path, recipe: AudioGANRecipe = SMALL, *, resume: bool = False
 ) -> AudioGAN:
-    options = LoopOptions(out, resume, "cpu", "float32")
+    options = RunOptions(out, resume, "cpu", "float32")
     model = package.load(run_recipe("specgan", recipe, root, options, quiet=True))
     assert isinstance(model, AudioGAN)
     return model
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of SMALL that came to its end."""
+    root = make_tiny_data(tmp_path_factory.mktemp("data"))
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, source in tiny_sources().items():
+            patch.setitem(SOURCES, name, source)
+        train(root, folder)
+    return folder
 
 
 class TestAlarms:
@@ -308,7 +323,7 @@ class TestAlarms:
                 "it tells 100.0 % of clips apart",
             ),
             (
-                replace(SMALL, steps=150, learning_rate=5e-4, objective="wgan-gp", penalty=10.0),
+                replace(SMALL, steps=150, learning_rate=5e-4, loss="wgan-gp", penalty=10.0),
                 "it puts real and drawn clips",
             ),
         ],
@@ -316,17 +331,19 @@ class TestAlarms:
     )
     def test_a_discriminator_that_has_won(self, recipe: AudioGANRecipe, how: str) -> None:
         # Against a generator that does not learn it wins in earnest.
-        task = task_of(replace(recipe, dim=8, batch_size=16, penalty_every=1))
-        phases = task.phases
-        task.phases = lambda step: phases(step)[1:]  # type: ignore[method-assign]
-        task._drawn, task._meant = (part.detach() for part in task._draw())
+        task = task_of(replace(wide(recipe), batch_size=16, penalty_every=1))
+        stages = task.stages
+        drawn, meant = task._draw()
+        fixed = drawn.detach(), meant
+        task.stages = lambda step: stages(step)[1:]  # type: ignore[method-assign]
+        task.begin_step = lambda step: setattr(task, "_drawn", fixed)  # type: ignore[method-assign]
         alarm = task.diagnose({"told_apart": told_apart(run(task))})
         assert alarm is not None
         assert alarm.startswith(f"the discriminator has won: {how}")
 
     def test_a_critic_has_not_won_against_a_generator_that_learns(self) -> None:
-        recipe = replace(SMALL, steps=150, learning_rate=5e-4, objective="wgan-gp", penalty=10.0)
-        task = task_of(replace(recipe, dim=8, batch_size=16, penalty_every=1))
+        recipe = replace(SMALL, steps=150, learning_rate=5e-4, loss="wgan-gp", penalty=10.0)
+        task = task_of(replace(wide(recipe), batch_size=16, penalty_every=1))
         alarm = task.diagnose({"told_apart": told_apart(run(task))})
         assert "won" not in (alarm or "")
 
@@ -357,9 +374,12 @@ class TestRuns:
         assert heard.shape == (1, 16 * 4096)
 
     def test_interrupted_and_resumed_is_the_same_bit_for_bit(
-        self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        finished: Path,
+        tiny_data: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        train(tiny_data, tmp_path / "whole")
         stop = AudioGANTask.end_step
 
         def interrupted(task: AudioGANTask, step: int) -> None:
@@ -373,43 +393,48 @@ class TestRuns:
                 train(tiny_data, tmp_path / "parts")
         train(tiny_data, tmp_path / "parts", resume=True)
         whole, parts = (
-            load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "parts")
+            load_file(folder / "checkpoint.safetensors")
+            for folder in (finished, tmp_path / "parts")
         )
         assert whole.keys() == parts.keys()
         assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
-    def test_a_folder_of_drums_by_the_command(self, audiate: Command, tmp_path: Path) -> None:
+    def test_a_folder_of_drums_by_the_command(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
         for number in range(6):
             write_tone(
                 tmp_path / "drums" / ("kick", "snare")[number % 2] / f"{number}.wav",
                 hertz=100 * (1 + number),
                 seconds=0.3,
             )
-        flags = "--steps 2 --dim 2 --batch-size 4 --num-samples 4096 --frame-length 256"
-        done = audiate("train", "specgan", "--data", "drums", *flags.split(), "--out", "run")
-        assert done.returncode == 0, done.stderr
-        done = audiate("generate", "run", "--count", "2", "--label", "1", "--out", "sounds")
-        assert done.returncode == 0, done.stderr
+        flags = "--steps 2 --dim 2 --batch-size 4 --num-samples 4096 --n-fft 256"
+        assert main(["train", "specgan", "--data", "drums", *flags.split(), "--out", "run"]) == 0
+        assert "model written to run/model; next: audiate generate run" in capsys.readouterr().out
+        assert main(["generate", "run", "--count", "2", "--label", "1", "--out", "sounds"]) == 0
         model = package.load(tmp_path / "run")
         assert isinstance(model, SpecGAN)
         assert (model.sample_rate, model.classes) == (8000, 2)
         assert load_channels(tmp_path / "sounds" / "001.wav", 1, 8000).shape == (1, 4096)
 
-    def test_labels_keep_their_names(self, tiny_data: Path, tmp_path: Path) -> None:
-        assert train(tiny_data, tmp_path / "run").names == DIGIT_WORDS
+    def test_labels_keep_their_names(self, finished: Path) -> None:
+        model = package.load(finished)
+        assert isinstance(model, SpecGAN)
+        assert model.names == DIGIT_WORDS
 
     def test_an_init_of_another_size(self, tiny_data: Path, tmp_path: Path) -> None:
         model = task_of(SMALL).model
         assert isinstance(model, SpecGAN)
         SpecGAN(replace(model.config, dim=3, kernel=5)).save_pretrained(tmp_path / "other")
         complaint = (
-            r"--init .*other: --dim is 3 there and 2 here, --kernel is 5 there and 4 here; give"
+            r"`init` .*other: `dim` is 3 there and 2 here, `kernel` is 5 there and 4 here; give"
         )
         with pytest.raises(InputError, match=complaint):
             adopt(model, str(tmp_path / "other"))
-        with pytest.raises(InputError, match="--init vae-fsdd: is a VAE, not a SpecGAN"):
+        with pytest.raises(InputError, match="`init` vae-fsdd: is a VAE, not a SpecGAN"):
             adopt(model, "vae-fsdd")
-        with pytest.raises(InputError, match="--init nothing: no such model"):
+        with pytest.raises(InputError, match="`init` nothing: no such model"):
             adopt(model, "nothing")
 
     @pytest.mark.parametrize("kind", [SMALL, SMALL_WAVE])
@@ -418,7 +443,9 @@ class TestRuns:
     ) -> None:
         before = task_of(replace(kind, seed=1)).model  # two labels
         before.save_pretrained(tmp_path / "before")
-        other = replace(tones(kind.num_samples), names=("low", "high", "none"), sample_rate=8000)
+        other = replace(
+            tones(kind.network.num_samples), names=("low", "high", "none"), sample_rate=8000
+        )
         after = task_of(replace(kind, init=str(tmp_path / "before")), other).model
         assert (after.classes, after.sample_rate) == (3, 8000)
         old, new = before.state_dict(), after.state_dict()
@@ -431,34 +458,58 @@ class TestRuns:
                 torch.testing.assert_close(new[name], tensor, msg=name)
 
     def test_a_batch_that_processes_share_unevenly(self) -> None:
-        for objective in ("r1", "wgan-gp"):
-            recipe = replace(SMALL, objective=objective, batch_size=5, critic_updates=2)
+        for loss in ("r1", "wgan-gp"):
+            recipe = replace(SMALL, loss=loss, batch_size=5, critic_updates=2)
             run(AudioGANTask(recipe, tones(), CPU, Shard(1, 2)))
-        with pytest.raises(InputError, match="--batch-size 1: too few for 2 processes"):
+        with pytest.raises(InputError, match="`batch_size` 1: too few for 2 processes"):
             AudioGANTask(replace(SMALL, batch_size=1), tones(), CPU, Shard(1, 2))
 
     @pytest.mark.parametrize(
         ("settings", "complaint"),
         [
-            ({"channels": 0}, "--channels 0"),
-            ({"num_samples": 5}, "--num-samples 5"),
-            ({"sample_rate": 0}, "--sample-rate 0"),
-            ({"data": ""}, "--data: is empty"),
-            ({"latent_dim": 0}, "--latent-dim 0"),
+            ({"sample_rate": 0}, "`sample_rate` 0"),
+            ({"data": ()}, "`data`: is empty"),
+            ({"data": ("",)}, "`data`: is empty"),
+            ({"data": "fsdd"}, r"`data` fsdd: give a tuple of names, as in \('fsdd',\)"),
+            (
+                {"data": ("speech_commands+fsdd",)},
+                r"`data` speech_commands\+fsdd: put spaces between names, as in speech_comm",
+            ),
         ],
     )
     def test_settings_out_of_range(self, settings: dict[str, Any], complaint: str) -> None:
         for recipe in (SMALL, SMALL_WAVE):
             with pytest.raises(InputError, match=complaint):
                 replace(recipe, **settings)
-        with pytest.raises(InputError, match="--num-samples 5000: WaveGAN makes one of 16384"):
-            replace(SMALL_WAVE, num_samples=5000)
-        with pytest.raises(InputError, match="--held-out-speaker theo: speaks in fsdd, which"):
-            DigitClassifierRecipe(data="speech_commands", held_out_speaker="theo")
+        with pytest.raises(InputError, match="`held_out_speaker` theo: speaks in fsdd, which"):
+            DigitClassifierRecipe(data=("speech_commands",), held_out_speaker="theo")
+
+    @pytest.mark.parametrize(
+        ("settings", "complaint"),
+        [
+            ({"channels": 0}, "`channels` 0"),
+            ({"num_samples": 5}, "`num_samples` 5"),
+            ({"latent_dim": 0}, "`latent_dim` 0"),
+        ],
+    )
+    def test_sizes_out_of_range(self, settings: dict[str, Any], complaint: str) -> None:
+        for sizes in (SpecGANSizes, WaveGANSizes):
+            with pytest.raises(InputError, match=complaint):
+                sizes(**settings)
+        with pytest.raises(InputError, match="`num_samples` 5,000: WaveGAN makes one of 16,384"):
+            WaveGANSizes(num_samples=5000)
+
+    def test_a_specgan_that_does_not_fit_itself_is_refused_before_data_are_read(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["train", "specgan", "--data", "nowhere", "--n-fft", "4097"]) == 2
+        assert capsys.readouterr().err == "audiate: error: --n-fft 4097: give 512 to 4096\n"
+        assert main(["train", "specgan", "--data", "speech_commands+fsdd"]) == 2
+        assert "put spaces between names, as in speech_commands fsdd" in capsys.readouterr().err
 
     def test_data_that_is_nowhere(self, tiny_data: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="--data fdss: no such folder, and none of speech_co"):
-            train(tiny_data, tmp_path / "run", replace(SMALL, data="fdss"))
+        with pytest.raises(InputError, match="`data` fdss: no such folder, and none of speech_co"):
+            train(tiny_data, tmp_path / "run", replace(SMALL, data=("fdss",)))
 
 
 class TestPerturbation:
@@ -494,7 +545,5 @@ class TestDigitClassifier:
         fabric = launch("cpu", "float32")
         losses = []
         for step in range(task.steps):
-            torch.manual_seed(step)
-            task.model.train()
-            losses += [float(update(fabric, task, p)["cross_entropy"]) for p in task.phases(step)]
+            losses += [float(each["cross_entropy"]) for each in train_step(fabric, task, step)]
         assert sum(losses[-3:]) < 0.5 * sum(losses[:3])

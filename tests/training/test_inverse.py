@@ -11,15 +11,15 @@ import torch
 from conftest import small_specgan, write_tone
 from torch import Tensor, nn
 
+from audiate.configs import InverseMappingConfig
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.inversion import EncoderInverter, find_encoder, inverter
 from audiate.models import DigitClassifier, Generator, InverseMapping
-from audiate.models.inverse import InverseMappingConfig
 from audiate.models.wrap import WrappedGenerator, wrap
 from audiate.training.encoders import train_encoder
 from audiate.training.launch import launch
-from audiate.training.loop import update
+from audiate.training.loop import train_step
 from audiate.training.recipes import INVERSE_MAPPING_PAPER, InverseMappingRecipe
 from audiate.training.task import Shard
 from audiate.training.tasks.inverse import InverseMappingTask
@@ -52,20 +52,18 @@ SMALL = InverseMappingRecipe(
 
 
 def task_of(
-    generator: Generator, recipe: InverseMappingRecipe, judge: DigitClassifier | None = None
+    generator: Generator, recipe: InverseMappingRecipe, classifier: DigitClassifier | None = None
 ) -> InverseMappingTask:
-    return InverseMappingTask(recipe, generator, judge, sounds_of(generator), CPU, Shard())
+    return InverseMappingTask(recipe, generator, classifier, sounds_of(generator), CPU, Shard())
 
 
 def run(task: InverseMappingTask) -> list[dict[str, Tensor]]:
     fabric = launch("cpu", "float32")
     losses: list[dict[str, Tensor]] = []
     for step in range(task.steps):
-        torch.manual_seed(step)
-        task.model.train()
         losses.append({})
-        for phase in task.phases(step):
-            losses[-1] |= update(fabric, task, phase)
+        for each in train_step(fabric, task, step):
+            losses[-1] |= each
     task.model.eval()
     return losses
 
@@ -74,14 +72,14 @@ class TestTheTask:
     def test_the_papers_recipe(self) -> None:
         recipe = INVERSE_MAPPING_PAPER
         assert (recipe.learning_rate, recipe.schedule, recipe.batch_size) == (1e-3, "constant", 64)
-        assert recipe.blocks == "+".join(f"block{number}" for number in range(1, 9))
+        assert recipe.blocks == tuple(f"block{number}" for number in range(1, 9))
         assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
         assert (recipe.waveform_weight, recipe.initialisation) == (0, "random")
         assert not recipe.settle
-        judge = DigitClassifier().eval()
+        classifier = DigitClassifier().eval()
         real, synthesised = task_of(
-            small_specgan(), replace(recipe, batch_size=4, steps=1, preview_every=1), judge
-        ).phases(0)
+            small_specgan(), replace(recipe, batch_size=4, steps=1, preview_every=1), classifier
+        ).stages(0)
         assert real.weights == {"real_perceptual": 1.0}
         assert synthesised.weights == {"latent": 1.0, "perceptual": 1.0}
 
@@ -89,13 +87,13 @@ class TestTheTask:
         assert InverseMapping().num_parameters() == 11_221_540
 
     def test_a_step_is_a_batch_of_real_clips_then_one_of_synthesised(self) -> None:
-        judge = DigitClassifier().eval()
+        classifier = DigitClassifier().eval()
         recipe = replace(SMALL, perceptual_weight=2.0, perceptual_every=3, level_weight=0.5)
-        task = task_of(small_specgan(), recipe, judge)
-        real, synthesised = task.phases(0)
+        task = task_of(small_specgan(), recipe, classifier)
+        real, synthesised = task.stages(0)
         assert real.weights == {"real_levels": 0.5, "real_perceptual": 6.0, "real_outside": 10.0}
         assert synthesised.weights == {"latent": 1.0, "levels": 0.5, "perceptual": 6.0}
-        real, synthesised = task.phases(1)
+        real, synthesised = task.stages(1)
         assert real.weights == {"real_levels": 0.5, "real_outside": 10.0}
         losses = run(replace_steps(task, 2))
         assert losses[0].keys() == {
@@ -105,15 +103,15 @@ class TestTheTask:
 
     def test_waveforms_of_synthesised_clips_alone_are_compared_and_late(self) -> None:
         task = task_of(tones(), replace(SMALL, waveform_weight=0.3, steps=10))
-        weights = [task.phases(step)[1].weights.get("waveform", 0.0) for step in range(10)]
+        weights = [task.stages(step)[1].weights.get("waveform", 0.0) for step in range(10)]
         assert weights == pytest.approx([0, 0, 0, 0, 0.15, 0.3, 0.3, 0.3, 0.3, 0.3])
-        assert not any("real_waveform" in task.phases(step)[0].weights for step in range(10))
+        assert not any("real_waveform" in task.stages(step)[0].weights for step in range(10))
         with torch.no_grad():
             task.model.network.head.weight.zero_()
             task.model.network.head.bias.zero_()
         task.model.eval()
         torch.manual_seed(0)
-        loss = task.phases(9)[1].losses()["waveform"]
+        loss = task.stages(9)[1].losses()["waveform"]
         torch.manual_seed(0)
         target = tone(task._generator.sample_latent(4))
         power = target.square().mean(1)
@@ -124,7 +122,7 @@ class TestTheTask:
         def training(settle: bool, step: int) -> bool:
             task = task_of(tones(), replace(SMALL, steps=10, settle=settle))
             task.model.train()
-            task.phases(step)
+            task.begin_step(step)
             modes = {m.training for m in task.model.modules() if isinstance(m, nn.BatchNorm2d)}
             assert len(modes) == 1
             return modes.pop()
@@ -133,18 +131,18 @@ class TestTheTask:
         assert training(False, 9)
 
     def test_waveforms_whose_phases_are_searched_for_are_not(self) -> None:
-        (_, synthesised) = task_of(small_specgan(), replace(SMALL, waveform_weight=0.3)).phases(3)
+        (_, synthesised) = task_of(small_specgan(), replace(SMALL, waveform_weight=0.3)).stages(3)
         assert "waveform" not in synthesised.weights
 
-    def test_it_begins_as_the_judge(self) -> None:
-        judge = DigitClassifier().eval()
+    def test_it_begins_as_the_classifier(self) -> None:
+        classifier = DigitClassifier().eval()
         recipe = replace(SMALL, perceptual_weight=1.0)
-        own = task_of(small_specgan(), recipe, judge).model.network.state_dict()
-        for name, value in judge.network.state_dict().items():
+        own = task_of(small_specgan(), recipe, classifier).model.network.state_dict()
+        for name, value in classifier.network.state_dict().items():
             same = own[name].shape == value.shape and torch.equal(own[name], value)
             assert same != name.startswith("head."), name
         random = replace(recipe, initialisation="random")
-        other = task_of(small_specgan(), random, judge).model.network
+        other = task_of(small_specgan(), random, classifier).model.network
         assert not torch.equal(other.state_dict()["stem.0.weight"], own["stem.0.weight"])
 
     def test_it_goes_on_from_another_encoder(self, tmp_path: Path) -> None:
@@ -155,15 +153,15 @@ class TestTheTask:
         task = task_of(generator, recipe)
         for one, other in zip(before.parameters(), task.model.parameters(), strict=True):
             assert torch.equal(one, other)
-        assert task.phases(0)[1].weights["waveform"] == 0.5
-        with pytest.raises(InputError, match="latent_dim is 2 there and 12 here"):
+        assert task.stages(0)[1].weights["waveform"] == 0.5
+        with pytest.raises(InputError, match="`latent_dim` is 2 there and 12 here"):
             task_of(small_specgan(latent_dim=12), replace(recipe, spectrogram="mel"))
 
-    def test_generator_and_judge_stay_as_they_are(self) -> None:
-        generator, judge = small_specgan(), DigitClassifier().eval()
-        before = [p.clone() for p in (*generator.parameters(), *judge.parameters())]
-        run(task_of(generator, replace(SMALL, perceptual_weight=1.0), judge))
-        after = [*generator.parameters(), *judge.parameters()]
+    def test_generator_and_classifier_stay_as_they_are(self) -> None:
+        generator, classifier = small_specgan(), DigitClassifier().eval()
+        before = [p.clone() for p in (*generator.parameters(), *classifier.parameters())]
+        run(task_of(generator, replace(SMALL, perceptual_weight=1.0), classifier))
+        after = [*generator.parameters(), *classifier.parameters()]
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
         assert not any(p.requires_grad for p in after)
 
@@ -171,13 +169,13 @@ class TestTheTask:
         generator = tones()
         generator.differentiable = False
         task = task_of(generator, SMALL)
-        (phase,) = task.phases(0)
-        assert phase.weights == {"latent": 1.0}
+        (stage,) = task.stages(0)
+        assert stage.weights == {"latent": 1.0}
 
     def test_it_shows_and_sounds(self) -> None:
         task = task_of(small_specgan(), SMALL)
         task.model.eval()
-        picture, heard = task.preview(), task.listen()
+        picture, heard = task.preview(), task.preview_sound()
         assert picture.shape == (2 * 129, 8 * 32)
         assert heard.waveform.shape == (1, 16 * 4096)
 
@@ -202,7 +200,7 @@ class TestAnyGenerator:
             write_tone(tmp_path / "real" / f"{number}.wav", hertz=400 + 100 * number, seconds=0.25)
         generator = tones()
         settings: dict[str, Any] = {
-            "data": str(tmp_path / "real"),
+            "data": (str(tmp_path / "real"),),
             "steps": 50,
             "batch_size": 12,
             "perceptual_weight": 0.0,
@@ -235,9 +233,9 @@ class TestAnyGenerator:
             find_encoder(generator, "vae-fsdd")
 
     def test_bad_settings(self) -> None:
-        with pytest.raises(InputError, match="--level-weight"):
+        with pytest.raises(InputError, match="`level_weight`"):
             InverseMappingRecipe(level_weight=-1)
-        with pytest.raises(InputError, match="--data: is empty"):
-            InverseMappingRecipe(data="")
+        with pytest.raises(InputError, match="`data`: is empty"):
+            InverseMappingRecipe(data=())
         with pytest.raises(InputError, match="blocks block12"):
-            task_of(small_specgan(), replace(SMALL, blocks="block12"), DigitClassifier())
+            task_of(small_specgan(), replace(SMALL, blocks=("block12",)), DigitClassifier())

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
 import torch
@@ -18,23 +19,34 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import audiate
+from audiate.configs import WaveGANSizes
+from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError, Interrupted
 from audiate.models import LeNet
 from audiate.training.batches import EpochOrder
-from audiate.training.launch import LoopOptions
 from audiate.training.loop import fit
+from audiate.training.options import RunOptions
+from audiate.training.progress import Pace
+from audiate.training.recipes import Prepared, Recipe, WaveGANRecipe
 from audiate.training.run import Run
 from audiate.training.schedules import linear_warmup, one_cycle
-from audiate.training.task import Phase, Shard, Task, objective
+from audiate.training.task import Shard, Stage, Task, weighted_sum
+from audiate.training.tasks.gan import AudioGANTask
 
 
 @dataclass(frozen=True)
-class ToyRecipe:
+class ToyRecipe(Recipe):
+    bf16_pays: ClassVar[bool] = False
+
     steps: int = 60
     learning_rate: float = 0.01
     seed: int = 0
     noise: float = 1.0
     adam: bool = True
+    steps_per_epoch: int = 20
+
+    def prepare(self, root: Path) -> Prepared:
+        return Prepared("", lambda device, shard: ToyTask(self, device, shard))
 
 
 class ToyTask(Task):
@@ -42,36 +54,38 @@ class ToyTask(Task):
 
     def __init__(self, recipe: ToyRecipe, device: torch.device, shard: Shard) -> None:
         torch.manual_seed(recipe.seed)
-        judge = LeNet().to(device)  # stands for the model that the run is for
-        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        classifier = LeNet().to(device)  # stands for the model that the run is for
+        classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
         generator = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Linear(16, 28 * 28))
         self.recipe = recipe
         self.data = torch.rand(64, 28, 28)
         self.order = EpochOrder(64, 16, recipe.seed)
         self.at_step: dict[int, object] = {}
         self.collapsed = False
+        self.means: dict[str, float] = {}
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
-            steps_per_epoch=20,
-            model=judge,
-            modules={"critic": judge, "generator": generator},
+            steps_per_epoch=recipe.steps_per_epoch,
+            batch_size=16,
+            model=classifier,
+            modules={"critic": classifier, "generator": generator},
             optimizers={
                 name: torch.optim.Adam(module.parameters(), fused=True)
                 if recipe.adam
                 else torch.optim.SGD(module.parameters())
-                for name, module in (("critic", judge), ("generator", generator))
+                for name, module in (("critic", classifier), ("generator", generator))
             },
             shard=shard,
         )
 
-    def phases(self, step: int) -> Sequence[Phase]:
+    def stages(self, step: int) -> Sequence[Stage]:
         action = self.at_step.get(step)
         if callable(action):
             action()
         rate = self.recipe.learning_rate
-        critic = Phase("critic", lambda: self.critic(step), {"real": 1.0, "fake": 1.0}, rate)
-        return [critic, critic, Phase("generator", self.generator, {"fool": 1.0}, rate)]
+        critic = Stage("critic", lambda: self.critic(step), {"real": 1.0, "fake": 1.0}, rate)
+        return [critic, critic, Stage("generator", self.generator, {"fool": 1.0}, rate)]
 
     def images(self) -> Tensor:
         noise = self.recipe.noise * torch.randn(16 // self.shard.world_size, 4)
@@ -97,6 +111,7 @@ class ToyTask(Task):
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         assert means["only_logged"] == 7
+        self.means = dict(means)
         return "it has collapsed; do this" if self.collapsed else None
 
 
@@ -120,8 +135,8 @@ def train(
         made.append(task)
         return task
 
-    options = LoopOptions(folder, resume, "cpu", "float32", save_every)
-    fit("toy", recipe, make_task, options, bf16_pays=False, quiet=quiet)
+    options = RunOptions(folder, resume, "cpu", "float32", save_every)
+    fit("toy", recipe, Prepared("", make_task), options, quiet=quiet)
     return made[0]
 
 
@@ -187,7 +202,7 @@ class TestResuming:
 
     def test_a_run_is_not_overwritten(self, tmp_path: Path) -> None:
         train(tmp_path, ToyRecipe(steps=20))
-        with pytest.raises(InputError, match="holds a run already; add --resume"):
+        with pytest.raises(InputError, match="holds a run already; add `resume`"):
             train(tmp_path, ToyRecipe(steps=20))
 
     def test_other_settings_cannot_be_resumed(self, tmp_path: Path) -> None:
@@ -205,9 +220,10 @@ class TestResuming:
 
     def test_another_precision_cannot_be_resumed(self, tmp_path: Path) -> None:
         train(tmp_path, ToyRecipe(steps=20))
-        options = LoopOptions(tmp_path, True, "cpu", "bf16")
-        with pytest.raises(InputError, match=r"--precision bf16: the run in .* began with float32"):
-            fit("toy", ToyRecipe(steps=20), ToyTask, options, bf16_pays=True)  # type: ignore[arg-type]
+        options = RunOptions(tmp_path, True, "cpu", "bf16")
+        recipe = ToyRecipe(steps=20)
+        with pytest.raises(InputError, match="`precision` bf16: the run began with float32"):
+            fit("toy", recipe, recipe.prepare(tmp_path), options)
 
     def test_another_number_of_threads_is_said(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -237,6 +253,7 @@ class TestWhatIsWritten:
         assert settings["recipe"] == "toy"
         assert settings["settings"] == {
             "steps": 60, "learning_rate": 0.01, "seed": 0, "noise": 1.0, "adam": True,
+            "steps_per_epoch": 20,
         }  # fmt: skip
         assert settings["environment"]["torch"] == torch.__version__
         assert sorted(p.name for p in (tmp_path / "previews").iterdir()) == [
@@ -279,11 +296,11 @@ class TestWhatIsWritten:
             current.append(task)
             return task
 
-        options = LoopOptions(tmp_path, True, "cpu", "float32", 0.0)
+        options = RunOptions(tmp_path, True, "cpu", "float32", 0.0)
         with pytest.raises(
-            InputError, match=r"diverged, (real|fake) is nan .* there is sound; lower --learning"
+            InputError, match=r"diverged, (real|fake) is nan .* there is sound; lower `learning_ra"
         ):
-            fit("toy", recipe, make_task, options, bf16_pays=False, quiet=True)
+            fit("toy", recipe, Prepared("", make_task), options, quiet=True)
         saved = state(tmp_path)
         assert all(tensor.isfinite().all() for tensor in saved.values())
         assert saved.keys() == good.keys()
@@ -301,18 +318,18 @@ class TestWhatIsWritten:
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(InputError, match="cannot write the run there"):
+        with pytest.raises(InputError, match=r"settings.json: cannot be written .* with `out`"):
             train(tmp_path / "file" / "run")
 
 
 class TestObjective:
     def test_it_is_the_weighted_sum(self) -> None:
         losses = {"a": torch.tensor(2.0), "b": torch.tensor(3.0), "logged": torch.tensor(9.0)}
-        assert objective(losses, {"a": 10.0, "b": 1.0}).item() == 23
+        assert weighted_sum(losses, {"a": 10.0, "b": 1.0}).item() == 23
 
     def test_a_weight_for_no_loss_is_an_error(self) -> None:
-        with pytest.raises(ValueError, match=r"unknown losses \['c'\]; this phase has \['a'\]"):
-            objective({"a": torch.tensor(1.0)}, {"a": 1.0, "c": 1.0})
+        with pytest.raises(ValueError, match=r"unknown losses \['c'\]; this stage has \['a'\]"):
+            weighted_sum({"a": torch.tensor(1.0)}, {"a": 1.0, "c": 1.0})
 
 
 class TestSchedules:
@@ -345,33 +362,130 @@ class TestBatches:
         assert not torch.equal(other.batch(0), batches[0])
 
 
+class TestEpochs:
+    def test_a_resumed_run_knows_the_losses_of_its_epoch(self, tmp_path: Path) -> None:
+        def means_of(folder: Path) -> dict[str, float]:
+            (last,) = [task.means for task in tasks[folder.name]]
+            return last
+
+        tasks: dict[str, list[ToyTask]] = {"whole": [], "parts": []}
+        recipe = ToyRecipe(steps=40, steps_per_epoch=40)
+        tasks["whole"].append(train(tmp_path / "whole", recipe))
+        with pytest.raises(Interrupted):
+            train(tmp_path / "parts", recipe, at_step={24: interrupt})
+        tasks["parts"].append(train(tmp_path / "parts", recipe, resume=True))
+        whole, parts = (means_of(tmp_path / name) for name in tasks)
+        assert whole.keys() == parts.keys() == {"real", "fake", "fool", "only_logged"}
+        assert parts == pytest.approx(whole, rel=1e-5)
+        log = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").open()]
+        assert [entry["step"] for entry in log] == [20, 25, 40]
+        assert parts["fool"] != pytest.approx(log[-1]["fool"], rel=1e-3)
+
+
+class TestPace:
+    def test_the_first_steps_do_not_count(self) -> None:
+        now = 0.0
+        pace = Pace(total=103, done=0, clock=lambda: now)
+        for step in range(13):
+            now += 60.0 if step < 3 else 0.5
+            pace.advance(step + 1)
+            assert (pace.seconds is None) == (step < 3)
+        assert pace.seconds == pytest.approx(0.5)
+        assert str(pace) == "500 ms a step, 0.8 min left"
+
+    def test_a_resumed_run_sets_up_again(self) -> None:
+        now = 0.0
+        pace = Pace(total=100, done=50, clock=lambda: now)
+        for done, seconds in ((51, 60.0), (52, 9.0), (53, 9.0), (54, 2.0)):
+            assert pace.seconds is None
+            now += seconds
+            pace.advance(done)
+        assert pace.seconds == 2
+
+
 _TWO = """
 import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path
-from training.test_loop import ToyRecipe, train
-train(Path({folder!r}), ToyRecipe(steps=20, noise=0.0, adam=False, learning_rate=0.1))
+from training.test_loop import toy, wavegans
+if __name__ == "__main__":
+    toy(Path({folder!r}))
+    wavegans(Path({folder!r}))
 """
 
 
-def test_two_processes_do_the_work_of_one(tmp_path: Path) -> None:
-    """Without noise, shares of a batch make the same gradient as the whole, up to rounding."""
-    tests = str(Path(__file__).parent.parent)
-    script = tmp_path / "two.py"
-    script.write_text(_TWO.format(tests=tests, folder=str(tmp_path / "two")))
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", "2", script),
-        ],
-        check=True,
-        timeout=120,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    train(tmp_path / "one", ToyRecipe(steps=20, noise=0.0, adam=False, learning_rate=0.1))
-    one, two = state(tmp_path / "one"), state(tmp_path / "two")
-    assert one.keys() == two.keys()
-    for name in one:
-        torch.testing.assert_close(two[name], one[name], atol=1e-5, rtol=1e-4, msg=name)
-    settings = json.loads((tmp_path / "two" / "settings.json").read_text())
-    assert settings["environment"]["processes"] == "2"
+def toy(folder: Path) -> None:
+    """A batch of 16 without noise."""
+    train(folder / "toy", ToyRecipe(steps=20, noise=0.0, adam=False, learning_rate=0.1))
+
+
+def wavegans(folder: Path) -> None:
+    """A few steps of WaveGAN by either loss, with a batch that two processes share unevenly."""
+    time = torch.arange(16_384) / 16_000
+    labels = torch.arange(20) % 2
+    hertz = 500 + 2500 * labels + 10 * torch.arange(20)
+    clips = 20_000 * torch.sin(2 * torch.pi * hertz.unsqueeze(1) * time)
+    samples = clips.to(torch.int16).unsqueeze(1)
+    sounds = SoundSet(samples, labels, torch.zeros_like(labels), ("low", "high"), 16_000)
+    losses: tuple[Literal["r1", "wgan-gp"], ...] = ("r1", "wgan-gp")
+    for loss in losses:
+        recipe = WaveGANRecipe(
+            steps=4,
+            batch_size=5,
+            critic_updates=2,
+            penalty_every=2,
+            preview_every=4,
+            loss=loss,
+            network=WaveGANSizes(dim=1),
+        )
+        prepared = Prepared("", lambda *where, recipe=recipe: AudioGANTask(recipe, sounds, *where))
+        options = RunOptions(folder / loss, device="cpu", precision="float32")
+        fit("wavegan", recipe, prepared, options, quiet=True)
+
+
+class TestTwoProcesses:
+    """Under torchrun, against a single one."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def two(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("two")
+        script = folder / "two.py"
+        script.write_text(_TWO.format(tests=str(Path(__file__).parent.parent), folder=str(folder)))
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+                *("--nproc-per-node", "2", script),
+            ],
+            check=True,
+            timeout=240,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        return folder
+
+    def test_they_do_the_work_of_one(self, two: Path, tmp_path: Path) -> None:
+        """Without noise, parts of a batch make the same gradient as the whole, up to rounding."""
+        toy(tmp_path)
+        one, both = state(tmp_path / "toy"), state(two / "toy")
+        assert one.keys() == both.keys()
+        for name in one:
+            torch.testing.assert_close(both[name], one[name], atol=1e-5, rtol=1e-4, msg=name)
+        settings = json.loads((two / "toy" / "settings.json").read_text())
+        assert settings["environment"]["processes"] == "2"
+
+    def test_uneven_parts_of_a_batch_count_by_their_clips(self, two: Path, tmp_path: Path) -> None:
+        wavegans(tmp_path)
+        for loss in ("r1", "wgan-gp"):
+            logs = [
+                [json.loads(line) for line in (folder / loss / "log.jsonl").open()]
+                for folder in (tmp_path, two)
+            ]
+            one, both = (log[0] for log in logs)
+            assert one.keys() >= {"generator", "discriminator", "told_apart", "penalty"}
+            assert both == pytest.approx(one, abs=1e-5)
+            alone, together = state(tmp_path / loss), state(two / loss)
+            assert alone.keys() == together.keys()
+            for name in alone:
+                # Adam makes steps of 2e-4 of gradients that are little more than rounding.
+                if name.startswith("module"):
+                    difference = (alone[name] - together[name]).float()
+                    assert difference.square().mean().sqrt() < 1e-5, name

@@ -23,8 +23,9 @@ from audiate.errors import InputError
 from audiate.features import LogMel
 from audiate.models import VAE
 from audiate.training.augment import augmented
-from audiate.training.launch import LoopOptions, launch
-from audiate.training.loop import update
+from audiate.training.launch import launch
+from audiate.training.loop import train_step, update
+from audiate.training.options import RunOptions
 from audiate.training.recipes import (
     VAE_PAPER,
     VAEGAN_PAPER,
@@ -34,14 +35,19 @@ from audiate.training.recipes import (
     VAERecipe,
 )
 from audiate.training.run import Run
-from audiate.training.seeds import seed_step
 from audiate.training.task import Shard, Task
-from audiate.training.tasks import run_recipe
 from audiate.training.tasks.flow import LatentFlowTask
-from audiate.training.tasks.inputs import Change, ImagesOfRecordings, Sounds, mean_image, to_unit
+from audiate.training.tasks.inputs import (
+    Change,
+    ImagesOfRecordings,
+    MelRecordings,
+    mean_image,
+    to_unit,
+)
 from audiate.training.tasks.lenet import LeNetTask, distort
 from audiate.training.tasks.vae import VAETask, initialise
 from audiate.training.tasks.vaegan import VAEGANTask
+from audiate.training.train import run_recipe
 
 CPU = torch.device("cpu")
 
@@ -60,9 +66,9 @@ def train(task: Task) -> None:
     """All steps of a task, by the loop's own update."""
     fabric = launch("cpu", "float32")
     for step in range(task.steps):
-        torch.manual_seed(step)
-        for phase in task.phases(step):
-            update(fabric, task, phase)
+        train_step(fabric, task, step)
+    for module in task.modules.values():
+        module.eval()
 
 
 class TestImagesOfRecordings:
@@ -101,7 +107,7 @@ class TestAugmentation:
     @pytest.mark.parametrize("changed", ["mildly", "in noise"])
     def test_it_changes_words_within_range(self, changed: Change) -> None:
         features = LogMel()
-        sounds = Sounds(features, noise_pairs().recordings)
+        sounds = MelRecordings(features, noise_pairs().recordings)
         index = torch.arange(12)
         torch.manual_seed(0)
         plain = sounds.spectrograms(index)
@@ -169,10 +175,10 @@ class TestTasks:
     @pytest.mark.parametrize(
         ("wrong", "complaint"),
         [
-            ({"epochs": 0}, "--epochs 0: give at least 1"),
-            ({"batch_size": -1}, "--batch-size -1: give"),
-            ({"learning_rate": float("nan")}, "--learning-rate nan"),
-            ({"seed": -1}, "--seed -1"),
+            ({"epochs": 0}, "`epochs` 0: give at least 1"),
+            ({"batch_size": -1}, "`batch_size` -1: give"),
+            ({"learning_rate": float("nan")}, "`learning_rate` nan"),
+            ({"seed": -1}, "`seed` -1"),
         ],
     )
     def test_settings_out_of_range(self, wrong: dict[str, float], complaint: str) -> None:
@@ -183,7 +189,7 @@ class TestTasks:
     def test_lenet_learns_bars(self, tiny_data: Path, tmp_path: Path) -> None:
         recipe = LeNetRecipe(epochs=12, batch_size=40)
         out = tmp_path / "run"
-        folder = run_recipe("lenet", recipe, tiny_data, LoopOptions(out, device="cpu"), quiet=True)
+        folder = run_recipe("lenet", recipe, tiny_data, RunOptions(out, device="cpu"), quiet=True)
         model = audiate.load(folder)
         images, labels = load_mnist(tiny_data, "test")
         assert (model(images.float() / 255).argmax(1) == labels).float().mean() > 0.95
@@ -205,7 +211,7 @@ class TestTasks:
         alarm = task.diagnose({"kl": 0.002, "reconstruction": 206.0})
         assert alarm is not None
         assert "posterior collapse" in alarm
-        assert "--kl-warmup-epochs" in alarm
+        assert "`kl_warmup_epochs`" in alarm
         assert task.diagnose({"kl": 5.0, "reconstruction": 180.0}) is None
 
     def test_vaegan_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
@@ -228,13 +234,13 @@ class TestTasks:
         said = torch.tensor([clip.label for clip in pairs.test_clips])
         assert ((rows - (2 * said + 4.5)).abs() <= 1).float().mean() > 0.8
 
-    def test_each_of_the_vaegans_phases_trains_its_own(self) -> None:
+    def test_each_of_the_vaegans_stages_trains_its_own(self) -> None:
         task = VAEGANTask(VAEGANRecipe(batch_size=8), noise_pairs(), CPU, Shard())
         fabric = launch("cpu", "float32")
-        generator, discriminator = task.phases(0)
-        for phase, moves in ((generator, False), (discriminator, True)):
+        generator, discriminator = task.stages(0)
+        for stage, moves in ((generator, False), (discriminator, True)):
             before = {name: p.clone() for name, p in task.model.named_parameters()}
-            update(fabric, task, phase)
+            update(fabric, task, stage)
             for name, parameter in task.model.named_parameters():
                 changed = not torch.equal(parameter, before[name])
                 # Before a batch norm a bias has no effect, so its gradient is rounding or zero.
@@ -247,22 +253,23 @@ class TestTasks:
         )
         task = VAEGANTask(recipe, noise_pairs(), CPU, Shard())
         epoch = task.steps_per_epoch
-        betas = [task.phases(step)[0].weights["kl"] for step in (0, epoch, 2 * epoch, 3 * epoch)]
+        betas = [task.stages(step)[0].weights["kl"] for step in (0, epoch, 2 * epoch, 3 * epoch)]
         assert betas == pytest.approx([0, 0.35, 0.7, 0.7])
-        generator, discriminator = task.phases(2 * epoch)
+        generator, discriminator = task.stages(2 * epoch)
         assert generator.weights == {"adversarial": 2.0, "reconstruction": 0.3, "kl": 0.7}
         assert discriminator.weights == {"discriminator": 1.0}
         assert len(task._batches.pairs(0)) * recipe.images_per_recording == 8
         losses = generator.losses()
         assert losses["reconstruction"] > 100  # nats, summed over 784 pixels
-        assert task._drawn.shape == task._real.shape == (8, 28, 28)
+        assert task._seen is not None
+        assert [part.shape for part in task._seen] == [(8, 28, 28), (8, 28, 28)]
 
     def test_without_alpha_and_beta_a_plain_gan_draws_from_the_prior(self) -> None:
         recipe = VAEGANRecipe(batch_size=8, alpha=0.0, beta=0.0)
         task = VAEGANTask(recipe, noise_pairs(), CPU, Shard())
         before = {name: p.clone() for name, p in task.model.named_parameters()}
-        for phase in task.phases(0):
-            update(launch("cpu", "float32"), task, phase)
+        for stage in task.stages(0):
+            update(launch("cpu", "float32"), task, stage)
         for name, parameter in task.model.named_parameters():
             if name.startswith(("encoder", "mu", "logvar")):
                 assert torch.equal(parameter, before[name]), name
@@ -290,7 +297,7 @@ class TestTasks:
     def test_flow_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
         recipe = LatentFlowRecipe(
-            epochs=60, batch_size=80, images_per_recording=4, listening_share=0.5, augment=False
+            epochs=60, batch_size=80, images_per_recording=4, condition_share=0.5, augment=False
         )
         task = LatentFlowTask(recipe, pairs.train, CPU, Shard())
         train(task)
@@ -304,22 +311,22 @@ class TestTasks:
 
     def test_flow_comes_after_what_it_flows_between(self) -> None:
         recipe = LatentFlowRecipe(
-            epochs=10, batch_size=20, images_per_recording=4, listening_share=0.4
+            epochs=10, batch_size=20, images_per_recording=4, condition_share=0.4
         )
         task = LatentFlowTask(recipe, noise_pairs(), CPU, Shard())
         assert task.steps == 30
-        names = [tuple(phase.optimizer for phase in task.phases(step)) for step in range(30)]
-        assert names == 12 * [("listener", "autoencoder")] + 18 * [("flow",)]
+        names = [tuple(stage.optimizer for stage in task.stages(step)) for step in range(30)]
+        assert names == 12 * [("condition", "autoencoder")] + 18 * [("flow",)]
         # What the flow is trained between must not move: not even running statistics.
         task.model.train()
         before = {name: t.clone() for name, t in task.model.state_dict().items()}
-        (phase,) = task.phases(12)
-        update(launch("cpu", "float32"), task, phase)
+        (stage,) = task.stages(12)
+        update(launch("cpu", "float32"), task, stage)
         moved = {n for n, t in task.model.state_dict().items() if not torch.equal(t, before[n])}
         assert moved
         assert all(name.startswith(("velocity", "unheard")) for name in moved)
 
-    def test_a_deaf_listener_is_noticed(self) -> None:
+    def test_a_deaf_condition_network_is_noticed(self) -> None:
         task = LatentFlowTask(LatentFlowRecipe(batch_size=40), noise_pairs(), CPU, Shard())
         alarm = task.diagnose({"mean_image": 200.0, "spread": 0.01})
         assert alarm is not None
@@ -335,7 +342,7 @@ class TestTasks:
             ),
             lambda: LatentFlowTask(
                 LatentFlowRecipe(
-                    epochs=1, batch_size=8, images_per_recording=4, listening_share=0.5
+                    epochs=1, batch_size=8, images_per_recording=4, condition_share=0.5
                 ),
                 noise_pairs(),
                 CPU,
@@ -351,11 +358,7 @@ class TestTasks:
 
         def steps(task: Task, begin: int, end: int) -> None:
             for step in range(begin, end):
-                seed_step(task.seed, step, 0)
-                for module in task.modules.values():
-                    module.train()
-                for phase in task.phases(step):
-                    update(fabric, task, phase)
+                train_step(fabric, task, step)
 
         whole = make()
         steps(whole, 0, whole.steps)
@@ -371,28 +374,28 @@ class TestTasks:
     def test_a_run_is_not_resumed_on_other_data(self, tiny_data: Path, tmp_path: Path) -> None:
         recipe = VAERecipe(epochs=1, batch_size=200, images_per_recording=1, speech_commands=True)
         out = tmp_path / "run"
-        run_recipe("vae", recipe, tiny_data, LoopOptions(out, device="cpu"), quiet=True)
+        run_recipe("vae", recipe, tiny_data, RunOptions(out, device="cpu"), quiet=True)
         model = audiate.load(out)
         assert model.provenance.environment["data"].startswith("430 recordings ")
         next((tiny_data / "speech_commands" / "six").glob("0a*")).unlink()
         with pytest.raises(InputError, match=r"begun with other data .*now 429 recordings"):
-            run_recipe("vae", recipe, tiny_data, LoopOptions(out, resume=True, device="cpu"))
+            run_recipe("vae", recipe, tiny_data, RunOptions(out, resume=True, device="cpu"))
 
     def test_more_images_than_a_batch_holds(self) -> None:
-        with pytest.raises(InputError, match=r"--images-per-recording 300: a batch of 512"):
+        with pytest.raises(InputError, match=r"`images_per_recording` 300: a batch of 512"):
             LatentFlowRecipe(images_per_recording=300)
 
     def test_without_speech_commands_it_says_how_to_go_on(
         self, tiny_data: Path, tmp_path: Path
     ) -> None:
         shutil.rmtree(tiny_data / "speech_commands")
-        with pytest.raises(InputError, match=r"data fetch speech_commands.*--no-speech-commands"):
-            run_recipe("latent-flow", LatentFlowRecipe(), tiny_data, LoopOptions(tmp_path / "run"))
+        with pytest.raises(InputError, match=r"fetch speech_commands.*`speech_commands=False`"):
+            run_recipe("latent-flow", LatentFlowRecipe(), tiny_data, RunOptions(tmp_path / "run"))
 
     def test_batches_too_small_are_refused(self) -> None:
-        with pytest.raises(InputError, match="--images-per-recording 16: a batch of 16"):
+        with pytest.raises(InputError, match="`images_per_recording` 16: a batch of 16"):
             LatentFlowRecipe(batch_size=16)
-        with pytest.raises(InputError, match="--images-per-recording 4: a batch of 2"):
+        with pytest.raises(InputError, match="`images_per_recording` 4: a batch of 2"):
             VAEGANRecipe(batch_size=2)
         with pytest.raises(InputError, match="too few for 4 processes"):
             VAEGANTask(VAEGANRecipe(batch_size=8), noise_pairs(), CPU, Shard(0, 4))
@@ -424,8 +427,8 @@ class TestAsAUserTrains:
     def command(self, tiny_data: Path, tmp_path: Path) -> list[str]:
         script = tmp_path / "tiny.py"
         script.write_text(_TINY.format(tests=str(Path(__file__).parent.parent)))
-        return [str(script), "train", "vae", "--data-dir", str(tiny_data), "--epochs", "2",
-                "--batch-size", "20", "--precision", "bf16", "--save-every", "0.5"]  # fmt: skip
+        return [str(script), "train", "lenet", "--data-dir", str(tiny_data), "--epochs", "6",
+                "--batch-size", "20", "--precision", "float32", "--save-every", "0"]  # fmt: skip
 
     def run(
         self, command: list[str], out: Path, *more: str, processes: int = 1
@@ -463,7 +466,7 @@ class TestAsAUserTrains:
             _, error = process.communicate(timeout=60)
             if signum == signal.SIGINT and process.returncode != 0:
                 assert process.returncode == 130
-                assert "and saved. To go on: audiate train vae" in error
+                assert "and saved. To go on: audiate train lenet" in error
                 assert "--resume" in error
         last = self.run(command, hit, "--resume")
         _, error = last.communicate(timeout=240)

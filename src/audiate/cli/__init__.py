@@ -11,17 +11,19 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
-from audiate import __version__
+from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
 from audiate.cli.data import FetchCommand, ListCommand
 from audiate.cli.demo import Demo
 from audiate.cli.draw import Draw
-from audiate.cli.evaluate import Evaluate
+from audiate.cli.evaluate import Evaluate, with_subcommand
 from audiate.cli.generate import Generate
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.invert import Invert
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
+from audiate.interrupts import terminated_like_interrupted
+from audiate.version import __version__
 
 _ABOUT = """Turn recorded sound into latent vectors, and those into images or sound.
 
@@ -38,7 +40,7 @@ class Data:
     )
 
     def run(self) -> int:
-        """Do it; the exit status."""
+        """Run the command that was chosen, and return its exit status."""
         return self.action.run()
 
 
@@ -49,7 +51,7 @@ class Train:
     recipe: Trainings
 
     def run(self) -> int:
-        """Do it; the exit status."""
+        """Run the command that was chosen, and return its exit status."""
         return self.recipe.run()
 
 
@@ -67,23 +69,21 @@ Commands = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 where all is done, 1 where nobody reads the output any more, 2 for bad
+        input, 130 after Ctrl-C or SIGTERM.
+
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(f"audiate {__version__}")
         return 0
     try:
-        command: Any = tyro.cli(
-            Commands,
-            prog="audiate",
-            description=_ABOUT,
-            args=arguments,
-            config=(OmitArgPrefixes, OmitSubcommandPrefixes),
-        )
-        status: int = command.run()
-        sys.stdout.flush()  # here, so that a closed pipe is noticed here
+        return _run(arguments)
     except InputError as error:
-        print(f"audiate: error: {error}", file=sys.stderr)
+        print_error(error)
         return 2
     except Interrupted as stopped:
         print(f"{stopped}, and saved. To go on, run the same command again", file=sys.stderr)
@@ -94,4 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    with terminated_like_interrupted():
+        command: Any = tyro.cli(
+            Commands,
+            prog="audiate",
+            description=_ABOUT,
+            args=with_subcommand(arguments),
+            config=(OmitArgPrefixes, OmitSubcommandPrefixes),
+        )
+        status: int = command.run()
+        sys.stdout.flush()  # here, so that a closed pipe is noticed here
+        return status

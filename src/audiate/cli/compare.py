@@ -9,34 +9,37 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from audiate.hub import SPOKEN_CLASSIFIER
+
 
 @dataclass(frozen=True)
 class Compare:
-    """Score reconstructions against their originals.
+    """Score reconstructions against their targets.
 
-    Two sound files, or two folders whose files are matched by name, whatever their suffixes; they
-    are taken as they are, and begin together. Prints per clip, and in the mean: MSE of the samples;
-    SSIM of the spectrograms' real parts, with the range of each pair (Keyes et al. 2020); the
-    log-spectral distance in dB; and the digit that the judge hears, before and after. In folders, a
-    pair that cannot be scored is named on standard error, and the exit status is 2.
+    Give two sound files, or two folders whose files are matched by name, whatever their suffixes.
+    The files are taken as they are, and each pair is compared from the beginning. For each clip,
+    and as a mean, the command prints the MSE of the samples, the SSIM of the spectrograms' real
+    parts with the range of each pair (Keyes et al. 2020), the log-spectral distance in dB, and the
+    digits that the classifier hears in the target and in the output. In folders, a pair that cannot
+    be scored is named on standard error, and the exit status is 2.
     """
 
     target: Positional[Annotated[Path, arg(metavar="TARGET")]]
-    """The original, or a folder of originals."""
+    """The target, or a folder of targets."""
     output: Positional[Annotated[Path, arg(metavar="OUTPUT")]]
-    """The reconstruction, or a folder of them."""
+    """The reconstruction, or a folder of reconstructions."""
     json: bool = False
-    """Print JSON in place of a table."""
-    judge: str = "digits-resnet18"
-    """The judge of spoken digits; none: do without."""
+    """Print JSON instead of a table."""
+    classifier: str = SPOKEN_CLASSIFIER
+    """Name or folder of the classifier of spoken digits. none: no digits are compared."""
 
     def run(self) -> int:
-        """Compare and print; the exit status."""
-        from audiate.evaluate import load_listener
-        from audiate.evaluate.comparison import compare
+        """Compare and print; return the exit status."""
+        from audiate.evaluation import compare
+        from audiate.models.resnet import load_spoken_classifier
 
-        judge = None if self.judge == "none" else load_listener(self.judge)
-        report = compare(self.target, self.output, judge)
+        classifier = None if self.classifier == "none" else load_spoken_classifier(self.classifier)
+        report = compare(self.target, self.output, classifier)
         for problem in report.failed.values():
             print(f"audiate: error: {problem}", file=sys.stderr)
         print(report.to_json() if self.json else report.to_text())

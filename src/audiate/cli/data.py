@@ -1,4 +1,4 @@
-"""``audiate data``: download the data sets, and list what is there."""
+"""`audiate data`: download the data sets, and list how much of each is there."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ else:
 
 @dataclass(frozen=True)
 class FetchCommand:
-    """Download data sets; go on with a download that was cut."""
+    """Download data sets, and resume downloads that were interrupted."""
 
     names: tyro.conf.Positional[tuple[Name, ...]]
-    """The data sets to download, one or more."""
+    """Data sets to download, one or more."""
     data_dir: Path | None = None
-    """Folder for all data sets. By default AUDIATE_DATA, or else the user's cache folder."""
+    """Folder for all data sets. Default: AUDIATE_DATA, else the user's cache folder."""
 
     def run(self) -> int:
         """Download, and return the exit status: 0, or 130 after Ctrl-C.
 
         Raises:
-            InputError: No or an unknown name, or `audiate.datasets.fetch.fetch` failed.
+            InputError: No data set is named, or a download failed.
 
         """
         if not self.names:
@@ -61,13 +61,13 @@ class FetchCommand:
 
 @dataclass(frozen=True)
 class ListCommand:
-    """List the data sets, and how much of each is there."""
+    """List the data sets, and show how much of each is there."""
 
     data_dir: Path | None = None
-    """Folder of all data sets. By default AUDIATE_DATA, or else the user's cache folder."""
+    """Folder of all data sets. Default: AUDIATE_DATA, else the user's cache folder."""
 
     def run(self) -> int:
-        """Print the table and return the exit status, 0.
+        """Print the table, and return the exit status, 0.
 
         Raises:
             InputError: The data folder is a file or cannot be read.
@@ -94,7 +94,10 @@ class ListCommand:
 
 @contextmanager
 def _display() -> Iterator[Report]:
-    """Show downloads on stderr: a bar in a terminal, else a line for each quarter of a file."""
+    """Yield a function that shows downloads on standard error.
+
+    On a terminal, it shows a bar; elsewhere, it prints a line for each quarter of a file.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -125,7 +128,7 @@ def _display() -> Iterator[Report]:
             if step.note:
                 console.print(step.note, markup=False, highlight=False)
             if step.filename not in tasks:
-                # Bytes of an earlier run are where the bar starts: they say nothing of the speed.
+                # Bytes of an earlier run do not count for the speed, so the bar starts behind them.
                 tasks[step.filename] = bars.add_task(step.filename, completed=step.done)
             bars.update(tasks[step.filename], completed=step.done, total=step.total)
 
@@ -133,7 +136,7 @@ def _display() -> Iterator[Report]:
 
 
 class _Lines:
-    """Show downloads as plain lines."""
+    """Prints downloads as plain lines."""
 
     def __init__(self) -> None:
         self._shown: tuple[str, int] | None = None  # file, quarters of it

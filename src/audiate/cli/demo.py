@@ -6,12 +6,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.cli.draw import DEFAULT_MODEL, Draw, draw_clips, load_drawer
+from audiate.cli.common import print_error
 from audiate.cli.invert import Invert
 from audiate.datasets.sources import DIGIT_WORDS
+from audiate.hub import DEFAULT_DRAWER, WRITTEN_CLASSIFIER
 
-_INVERTED = 7  # of the ten
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
+_SAMPLES = 8
+_INVERTED = 7  # the digit whose latent is recovered
 
 
 @dataclass(frozen=True)
@@ -22,32 +24,35 @@ class Demo:
     """
 
     out: Path = Path("out/demo")
-    """Folder for the pictures."""
+    """Folder for the pictures. It is made where it is missing."""
 
     def run(self) -> int:
-        """Draw them and say where to look; the exit status."""
+        """Draw and invert the clips, say where to look, and return the exit status."""
+        from audiate.audio import load_audio
+        from audiate.drawing import SHEET_NAME, as_drawer, draw_folder
         from audiate.models import LeNet
 
-        clips = tuple(sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit))
+        clips = sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit)
+        drawer, classifier = as_drawer(DEFAULT_DRAWER), LeNet.from_pretrained(WRITTEN_CLASSIFIER)
         begun = time.perf_counter()
-        drawn = draw_clips(
-            load_drawer(DEFAULT_MODEL), Draw(clips, out=self.out, samples=8, scale=4)
+        report = draw_folder(
+            clips, self.out, model=drawer, samples=_SAMPLES, scale=4, notify=print_error
         )
         seconds = time.perf_counter() - begun
-        judge = LeNet.from_pretrained("lenet-mnist")
-        for row in drawn.rows:
-            said, voice = Path(row.title).stem.split("-", 1)
-            read = " ".join(map(str, judge(row.drawings).argmax(1).tolist()))
-            print(f"{said:<6} (voice {voice:<12}) drawn {len(row.drawings)} times, read as {read}")
-        if drawn.sheet:
-            print(f"{drawn.count} clips in {seconds:.1f} s; look at {drawn.sheet}")
-            print("your own recordings: audiate draw CLIP...")
+        for clip in clips:
+            waveform, rate = load_audio(clip)
+            drawings = drawer.draw(waveform, sample_rate=rate, samples=_SAMPLES)
+            said, voice = clip.stem.split("-", 1)
+            read = " ".join(map(str, classifier(drawings).argmax(1).tolist()))
+            print(f"{said:<6} (voice {voice:<12}) drawn {_SAMPLES} times, read as {read}")
+        print(f"{report.counted('drawn')} in {seconds:.1f} s; look at {self.out / SHEET_NAME}")
+        print("your own recordings: audiate draw CLIP...")
         clip = clips[_INVERTED]
         again = Invert((clip,), budget="3s", out=self.out / "inverted")
         print(f"\nthe latent of {clip.stem}, and that said again by {again.generator}:")
         failed = again.run()
         print(f"look at {again.out / clip.stem}.png; your own recordings: audiate invert CLIP...")
-        return 2 if drawn.errors or failed else 0
+        return 2 if report.errors or failed else 0
 
 
 def _digit(clip: Path) -> int:

@@ -2,154 +2,225 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, arg, subcommand
 
-from audiate.cli.generate import DEFAULT_GENERATOR
 from audiate.errors import InputError, check_range
+from audiate.hub import DEFAULT_GENERATOR
 
-TRADEOFF = "tradeoff"
-INVERSION = "inversion"
+if TYPE_CHECKING:
+    from audiate.evaluation import FigureReport
+
+SUBCOMMANDS = ("model", "inversion", "tradeoff")
 
 
-_OF_INVERSION = {"generator", "encoder", "source", "methods", "max_iterations"}
+@dataclass(frozen=True, kw_only=True)
+class _Common:
+    """Settings of every evaluation."""
+
+    json: bool = False
+    """Print JSON instead of tables."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device that everything is computed on. auto: a CUDA GPU if there is one, else the CPU."""
+    data_dir: Path | None = None
+    """Folder with the data sets. Default: AUDIATE_DATA, else the cache that `audiate data`
+    fills."""
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """Score a model as the papers do.
+class EvaluateModel(_Common):
+    """Score a model by the protocol of the paper that it comes from.
 
-    A drawing model: LeNet-5's accuracy on images drawn from the 10,000 test pairs, for the model's
-    one best image and for samples, per digit; and how varied the samples are beside the MNIST test
-    images. LeNet-5 itself: its accuracy on those.
+    A drawing model is scored by the accuracy of LeNet-5 on the images that it draws for the 10,000
+    test pairs, and by how varied these images are beside the MNIST test images. LeNet-5 itself is
+    scored by its accuracy on the MNIST test images.
 
-    A generator of spoken digits: Inception Score and Fréchet distance by the judge of spoken
-    digits, beside those of real clips. That judge itself: its accuracy on the validation clips of
-    Speech Commands; with --protocol speakers, on each FSDD speaker that it was trained without.
-
-    `audiate evaluate inversion`: tables 1 and 2 of the paper on latent recovery: clips, synthesized
-    by --generator or real ones, inverted by gradients, by the encoder, by both, and by our own
-    method; Inception Score, MSE, SSIM, accuracy and time, beside the paper's.
-
-    `audiate evaluate tradeoff`: accuracy against coverage (the share of test images with a drawing
-    near them) of VAE-GANs with more and less weight on reconstruction, beside the shipped models,
-    as a table and a figure. VAE-GANs that are not there are trained first: all five take about 70
-    minutes on one core.
+    A generator of spoken digits is scored by the Inception Score and the Fréchet distance of its
+    clips in the classifier of spoken digits, beside those of real clips. That classifier itself is
+    scored by its accuracy on the Speech Commands validation clips.
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL|inversion|tradeoff")]]
-    """A shipped model's name, a run's or a model's folder, a Hugging Face hub id, or
-    inversion or tradeoff."""
-    protocol: Literal["paper", "default", "speakers", "voices"] = "paper"
-    """paper: recordings split 90/10 at random. speakers: the model's recipe is trained anew
-    without each speaker in turn, and tested on that speaker, with added noise as well; finished
-    trainings are reused. voices: the Speech Commands validation clips, clean and noisy. default,
-    for inversion: real clips of speakers that nobody has heard, and SSIM of levels."""
+    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    """Name of a shipped model, folder of a run or a model, or Hugging Face hub id."""
+    protocol: Literal["paper", "speakers", "voices"] = "paper"
+    """How the model is tested. paper: on the recordings that its training left out, a tenth of
+    all, chosen at random. speakers: the model's recipe is trained again without each speaker in
+    turn, and tested on that speaker, drawing models also with noise; finished trainings are reused.
+    voices: on the Speech Commands validation clips, clean and with noise. The classifier of spoken
+    digits knows paper and speakers; models that are no drawing models know paper alone."""
     seeds: int = 1
-    """With the paper protocol: also train the recipe with the next SEEDS - 1 seeds, each with its
-    own split and pairing, and report the mean."""
-    json: bool = False
-    """Print JSON in place of tables."""
-    judge: str | None = None
-    """Who reads the drawings, or hears the generated speech. Default: lenet-mnist, a LeNet-5, or
-    digits-resnet18, a ResNet-18."""
+    """Number of trainings of a drawing model, with the protocol paper. The recipe is trained again
+    with each of the next SEEDS - 1 seeds, each with its own split and pairing, and the mean is
+    reported."""
+    classifier: str | None = None
+    """Name or folder of the classifier that reads the drawings (default: lenet-mnist), or that
+    hears the generated clips (default: digits-resnet18)."""
     count: int | None = None
-    """Clips that a generator is to make (default: 5,000), or that are inverted (500)."""
-    generator: str = DEFAULT_GENERATOR
-    """Whose latents inversion recovers: a shipped model's name, a folder, or a hub id."""
-    encoder: str | None = None
-    """Of that generator: a run's folder, or a hub id. Default: the shipped one."""
-    source: Literal["synthesized", "real"] = "synthesized"
-    """The clips that inversion is tried on."""
-    methods: str = "gradient+encoder+hybrid+ours"
-    """Of inversion, with + between them."""
-    max_iterations: int = 1_000
-    """Of inversion by gradients alone (published: 50,000), and of hybrids where it is less than
-    their 200."""
+    """Number of clips that a generator makes. Default: 5,000."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
-    figure: Path | None = None
-    """Where tradeoff or inversion draws its figure. Default: out/tradeoff.png, or
-    out/inversion-SOURCE.png."""
-    data_dir: Path | None = None
-    """Folder with the data sets. Default: AUDIATE_DATA, else the cache `audiate data` fills."""
+
+    def __post_init__(self) -> None:
+        check_range("`seeds`", self.seeds, 1, 100)
 
     def run(self) -> int:
-        """Evaluate and print; the exit status."""
-        check_range("--seeds", self.seeds, 1, 100)
-        if self.seeds > 1 and self.protocol != "paper":
-            raise InputError(f"--seeds: not with --protocol {self.protocol}; leave one of them out")
-        if self.model == TRADEOFF:
-            if self.seeds > 1 or self.protocol != "paper":
-                raise InputError("tradeoff: takes no --seeds and no --protocol; leave them out")
-            self._check_no_inversion()
-            return self._tradeoff(self.figure or Path("out/tradeoff.png"))
-        if self.model == INVERSION:
-            return self._inversion(self.figure or Path(f"out/inversion-{self.source}.png"))
-        self._check_no_inversion()
-        if self.protocol == "default":
-            raise InputError("--protocol default: is of `audiate evaluate inversion`; leave it out")
-        if self.figure is not None:
-            raise InputError("--figure: tradeoff and inversion draw one; leave it out")
+        """Evaluate and print; return the exit status."""
+        if self.model in SUBCOMMANDS and not Path(self.model).is_dir():
+            raise InputError(
+                f"{self.model}: no such model; the subcommand goes before all flags, as in "
+                f"`audiate evaluate {self.model} --json`"
+            )
         from audiate.datasets.installed import data_root
-        from audiate.evaluate import evaluate
+        from audiate.evaluation import evaluate_model
 
-        report = evaluate(
+        report = evaluate_model(
             self.model,
             root=data_root(self.data_dir),
             protocol=self.protocol,
             seeds=self.seeds,
-            judge=self.judge,
-            count=5000 if self.count is None else self.count,
+            classifier=self.classifier,
+            count=self.count,
             runs=self.runs,
+            device=self.device,
         )
         print(report.to_json() if self.json else report.to_text())
         return 0
 
-    def _check_no_inversion(self) -> None:
-        for field in fields(self):
-            if field.name in _OF_INVERSION and getattr(self, field.name) != field.default:
-                flag = field.name.replace("_", "-")
-                raise InputError(f"--{flag}: is of `audiate evaluate inversion`; leave it out")
 
-    def _inversion(self, figure: Path) -> int:
-        from audiate.cli.generate import load_generator
+@dataclass(frozen=True)
+class EvaluateInversion(_Common):
+    """Score how well the latents of clips are recovered (tables 1 and 2 of Keyes et al. 2020).
+
+    Clips are inverted by each method, and the outputs are scored by Inception Score, MSE, SSIM,
+    accuracy and time. The published values stand in the same table.
+    """
+
+    generator: str = DEFAULT_GENERATOR
+    """Generator whose latents are recovered: name of a shipped model, folder, or hub id."""
+    encoder: str | None = None
+    """Encoder of that generator: folder of a run, or hub id. Default: the shipped one."""
+    classifier: str | None = None
+    """Name or folder of the classifier of spoken digits, which also guides the method ours.
+    Default: digits-resnet18."""
+    source: Literal["synthesized", "real"] = "synthesized"
+    """Clips that are inverted. synthesized: the generator's own clips. real: recordings."""
+    protocol: Literal["paper", "default"] = "paper"
+    """How inversion is tested. paper: real clips are those that the generator was trained on, and
+    SSIM compares the real parts of spectrograms. default: real clips are those of speakers that no
+    training has heard, and SSIM compares levels."""
+    methods: Annotated[tuple[str, ...], arg(metavar="METHOD ...")] = (
+        "gradient",
+        "encoder",
+        "hybrid",
+        "ours",
+    )
+    """Methods that are scored, any of gradient, encoder, hybrid and ours."""
+    count: int = 500
+    """Number of clips."""
+    max_iterations: int = 1_000
+    """Largest number of iterations of the method gradient (published: 50,000). It also bounds
+    hybrid and ours where it is less than their 200."""
+    figure: Path | None = None
+    """PNG file for the figure. Default: out/inversion-SOURCE.png."""
+
+    def run(self) -> int:
+        """Evaluate, print, and draw the figure; return the exit status."""
         from audiate.datasets.installed import data_root
-        from audiate.evaluate import LISTENER, load_listener
-        from audiate.evaluate.figures import check_figure
-        from audiate.evaluate.inversion import evaluate_inversion
+        from audiate.devices import resolve_device
+        from audiate.evaluation import InversionSettings, evaluate_inversion
+        from audiate.evaluation.report import check_figure
+        from audiate.hub import SPOKEN_CLASSIFIER
+        from audiate.models import AudioGAN
+        from audiate.models.pretrained import load_as
+        from audiate.models.resnet import load_spoken_classifier
 
-        if self.protocol not in ("paper", "default") or self.seeds > 1:
-            raise InputError("inversion: takes --protocol paper or default, and no --seeds")
+        figure = self.figure or Path(f"out/inversion-{self.source}.png")
         check_figure(figure)
-        report = evaluate_inversion(
-            self.generator,
-            load_generator(self.generator),
-            self.judge or LISTENER,
-            load_listener(self.judge),
-            data_root(self.data_dir),
+        settings = InversionSettings(
             encoder=self.encoder,
             source=self.source,
             protocol=self.protocol,
-            count=500 if self.count is None else self.count,
-            methods=self.methods.split("+"),
+            methods=self.methods,
+            count=self.count,
             max_iterations=self.max_iterations,
         )
-        report.save_figure(figure)
-        print(report.to_json() if self.json else f"{report.to_text()}\nfigure: {figure}")
-        return 0
+        generator = load_as(
+            self.generator,
+            AudioGAN,  # type: ignore[type-abstract]
+            f"does not generate sound; {DEFAULT_GENERATOR} does",
+            device=resolve_device(self.device),
+        )
+        report = evaluate_inversion(
+            self.generator,
+            generator,
+            self.classifier or SPOKEN_CLASSIFIER,
+            load_spoken_classifier(self.classifier),
+            data_root(self.data_dir),
+            settings,
+        )
+        return _show(report, figure, as_json=self.json)
 
-    def _tradeoff(self, figure: Path) -> int:
+
+@dataclass(frozen=True)
+class EvaluateTradeoff(_Common):
+    """Score VAE-GANs with more and less weight on reconstruction, by accuracy against coverage.
+
+    Coverage is the share of the MNIST test images with a drawing near them. The shipped models are
+    scored as well. The result is a table and a figure. VAE-GANs that do not exist yet are trained
+    first; all five take about 70 minutes on one core.
+    """
+
+    classifier: str | None = None
+    """Name or folder of the classifier that reads the drawings. Default: lenet-mnist."""
+    runs: Path = Path("runs/evaluate")
+    """Folder for the VAE-GANs. Finished trainings are reused."""
+    figure: Path = Path("out/tradeoff.png")
+    """PNG file for the figure."""
+
+    def run(self) -> int:
+        """Train what is missing, evaluate, print, and draw the figure; return the exit status."""
         from audiate.datasets.installed import data_root
-        from audiate.evaluate import load_reader
-        from audiate.evaluate.figures import check_figure
-        from audiate.evaluate.tradeoff import tradeoff
+        from audiate.evaluation import TrainingPlace, evaluate_tradeoff
+        from audiate.evaluation.report import check_figure
+        from audiate.models.lenet import load_written_classifier
 
-        check_figure(figure)
-        report = tradeoff(load_reader(self.judge), data_root(self.data_dir), self.runs)
-        report.save_figure(figure)
-        print(report.to_json() if self.json else f"{report.to_text()}\nfigure: {figure}")
-        return 0
+        check_figure(self.figure)
+        place = TrainingPlace(data_root(self.data_dir), self.runs, self.device)
+        report = evaluate_tradeoff(load_written_classifier(self.classifier), place)
+        return _show(report, self.figure, as_json=self.json)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a model, the inversion of a generator, or the VAE-GAN's trade-off, as the papers do.
+
+    `audiate evaluate NAME` is short for `audiate evaluate model NAME`.
+    """
+
+    subject: (
+        Annotated[EvaluateModel, subcommand("model")]
+        | Annotated[EvaluateInversion, subcommand("inversion")]
+        | Annotated[EvaluateTradeoff, subcommand("tradeoff")]
+    )
+
+    def run(self) -> int:
+        """Evaluate and print; return the exit status."""
+        return self.subject.run()
+
+
+def with_subcommand(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``model`` after ``evaluate``, where no subcommand is named."""
+    first, rest = arguments[:1], list(arguments[1:])
+    if list(first) == ["evaluate"] and rest and rest[0] not in (*SUBCOMMANDS, "-h", "--help"):
+        rest.insert(0, "model")
+    return [*first, *rest]
+
+
+def _show(report: FigureReport, figure: Path, *, as_json: bool) -> int:
+    report.save_figure(figure)
+    print(report.to_json() if as_json else f"{report.to_text()}\nfigure: {figure}")
+    return 0

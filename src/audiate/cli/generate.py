@@ -1,194 +1,184 @@
-"""`audiate generate`: new sounds out of random latents."""
+"""`audiate generate`: new sounds out of random latents, or sounds of given ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from audiate.cli.common import Device, tell
+from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError, check_range
+from audiate.hub import DEFAULT_GENERATOR
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from audiate.models import AudioGAN
+    from audiate.models import Generator
 
-DEFAULT_GENERATOR = "specgan-digits"
 SHEET_NAME = "sheet.png"
 LATENTS_NAME = "latents.npy"
 _BATCH = 32
 _SHEET_CLIPS = 64
+_MARGIN = 0.1  # of the prior's width: latents beyond its bounds by more are worth a warning
 
 
 @dataclass(frozen=True)
 class Generate:
     """Generate sounds from random latents.
 
-    Writes OUT/000.wav, OUT/001.wav and so on, OUT/latents.npy with their latents (count, numbers),
-    and OUT/sheet.png with their spectrograms (the first 64), numbered, and labelled where the model
-    has labels. The same model and seed give the same sounds, and when COUNT grows the first ones
-    stay the same, but for rounding. The sounds of an earlier run in OUT make way.
+    Writes OUT/000.wav, OUT/001.wav and so on; OUT/latents.npy with their latents (count, numbers);
+    OUT/sheet.png with their spectrograms (the first 64), numbered, and labelled where the model has
+    labels; and OUT/report.json, the record of these files. The same model and seed give the same
+    sounds, and when COUNT grows the first ones stay the same, but for rounding. The sounds of an
+    earlier run in OUT make way once the new ones are complete. Files that this command has not
+    written are never replaced.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]] = DEFAULT_GENERATOR
-    """A shipped model's name, a run's or a model's folder, or a Hugging Face hub id."""
+    """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
+    generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     count: int = 16
-    """Sounds to write."""
+    """Number of sounds."""
     seed: int = 0
-    """Of the latents."""
+    """Seed of the latents."""
     interpolate: bool = False
     """Walk in COUNT steps from the seed's first latent to its second, in place of new ones."""
     latents: Path | None = None
-    """Sounds of the latents in this .npy file, (count, numbers) or one of them, as `audiate
-    invert` and this command write them; in place of random ones."""
+    """Generate the sounds of the latents in this file, in place of random ones: an .npy file
+    (count, numbers), or an .npz file, as `audiate invert` and this command write them."""
     label: str | None = None
     """Only sounds of this label, by name or number, where the model knows any: seven, or 7."""
-    out: Path = Path("out")
-    """Folder for the sounds; made where it is missing."""
+    device: Device = "auto"
+    out: Path = Path("out/generate")
+    """Folder for the sounds. It is made where it is missing."""
+    own: OwnGenerator = field(default_factory=OwnGenerator)
 
     def __post_init__(self) -> None:
-        check_range("--count", self.count, 1, 100_000)
-        check_range("--seed", self.seed, 0, 2**63 - 1)
+        check_range("`count`", self.count, 1, 100_000)
+        check_range("`seed`", self.seed, 0, 2**63 - 1)
         if self.latents is not None and (self.interpolate or self.label is not None):
-            raise InputError("--latents: without --interpolate and --label; leave those out")
+            raise InputError("`latents`: without `interpolate` and `label`; leave those out")
         if self.interpolate and self.count < 2:
-            raise InputError("--interpolate: a walk has two ends; give --count 2 or more")
+            raise InputError("`interpolate`: a walk has two ends; give `count` 2 or more")
 
     def run(self) -> int:
-        """Generate and write; the exit status."""
-        from audiate.files import save_array
+        """Generate and write, and return the exit status."""
+        from audiate.outputs import open_outputs
 
-        model = load_generator(self.model)
-        z = self._latents(model) if self.latents is None else read_latents(self.latents, model)
-        _clear(self.out)
-        shown = write_sounds(model, z, self.out)
-        save_array(z.numpy(), self.out / LATENTS_NAME)
+        settings = {
+            "model": self.model,
+            "latents": f"seed {self.seed}" if self.latents is None else str(self.latents),
+        }
+        with open_outputs(
+            self.out, "generate", settings, type(None), same_settings=False
+        ) as outputs:
+            model = self.own.open(self.model, device=self.device)
+            z = self._given_latents(model) if self.latents else self._random_latents(model)
+            files = {name: [f"{name}.wav"] for name in sound_names(len(z))}
+            with outputs.staged(files, (LATENTS_NAME, SHEET_NAME)) as stage:
+                write_sounds(model, z, stage)
         some = f" (the first {_SHEET_CLIPS})" if len(z) > _SHEET_CLIPS else ""
-        print(f"{len(z)} sounds into {self.out}: see {shown}{some}")
+        print(f"{len(z)} sounds into {self.out}: see {self.out / SHEET_NAME}{some}")
         return 0
 
-    def _latents(self, model: AudioGAN) -> Tensor:
+    def _given_latents(self, model: Generator) -> Tensor:
+        """Latents (count, latent_dim) of the file; there is a warning if they are far out."""
+        import torch
+
+        from audiate.inversion.common import probe_prior
+        from audiate.latents import read_latents
+
+        assert self.latents is not None
+        z = torch.from_numpy(read_latents(self.latents, model.latent_dim))
+        (low, high), _ = probe_prior(model)
+        margin = _MARGIN * (high - low)
+        outside = (z < (low - margin).cpu()) | (z > (high + margin).cpu())
+        if far := int(outside.any(1).sum()):
+            tell(
+                f"{self.latents}: {far} of {len(z)} latents lie far outside of the prior, whose "
+                f"numbers are within {low.min():.1f} to {high.max():.1f}; these go up to "
+                f"{z.abs().max():.1f}, so expect noise"
+            )
+        return z
+
+    def _random_latents(self, model: Generator) -> Tensor:
+        """Draw latents (count, latent_dim) one by one, so that the first ones stay the same."""
         import torch
 
         count = 2 if self.interpolate else self.count
         source = torch.Generator().manual_seed(self.seed)
-        labels = None if self.label is None else torch.tensor([self._label(model)])
-        # One by one: so the first latents do not depend on how many follow.
-        z = torch.cat(
-            [model.sample_latent(1, generator=source, labels=labels) for _ in range(count)]
-        )
+        label = {} if self.label is None else {"labels": torch.tensor([_label(model, self.label)])}
+        z = torch.cat([model.sample_latent(1, generator=source, **label) for _ in range(count)])
         if self.interpolate:
-            share = torch.linspace(0, 1, self.count).unsqueeze(1)
+            share = torch.linspace(0, 1, self.count, device=z.device).unsqueeze(1)
             z = z[:1] + share * (z[1:] - z[:1])
         return z.cpu()
 
-    def _label(self, model: AudioGAN) -> int:
-        assert self.label is not None
-        if self.label in model.names:
-            return model.names.index(self.label)
-        if self.label.isdecimal() and int(self.label) < model.classes:
-            return int(self.label)
-        names = f" ({', '.join(model.names)})" if model.names else ""
-        known = f"labels 0 to {model.classes - 1}{names}" if model.classes else "no labels"
-        raise InputError(f"--label {self.label}: {self.model} knows {known}")
+
+def _label(model: Generator, label: str) -> int:
+    """The number of a label, which may be given by name."""
+    classes, names = _labels_of(model)
+    if label in names:
+        return names.index(label)
+    if label.isdecimal() and int(label) < classes:
+        return int(label)
+    listed = f" ({', '.join(names)})" if names else ""
+    known = f"labels 0 to {classes - 1}{listed}" if classes else "no labels"
+    raise InputError(f"`label` {label}: this model knows {known}")
 
 
-def read_latents(path: Path, model: AudioGAN) -> Tensor:
-    """Latents (count, latent_dim) of a .npy file.
-
-    Raises:
-        InputError: It is no such file, or its latents are not of the model's size.
-
-    """
-    import numpy as np
-    import torch
-
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if not isinstance(stored, np.ndarray) or stored.dtype.kind not in "fiu":
-            raise ValueError("no array of real numbers")
-        with np.errstate(over="ignore"):  # what is infinite then is told below
-            found = torch.from_numpy(np.atleast_2d(stored).astype(np.float32))
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise InputError(
-            f"{path}: cannot be read as latents ({error}); give a .npy file, as `audiate invert` "
-            f"writes it"
-        ) from error
-    if found.dim() != 2 or found.shape[1] != model.latent_dim or not len(found):
-        raise InputError(
-            f"{path}: holds {tuple(stored.shape)} numbers, and this model's latents are "
-            f"(count, {model.latent_dim}); give --latents of this model"
-        )
-    if not found.isfinite().all():
-        raise InputError(f"{path}: holds NaN or infinite numbers; invert the clip again")
-    return found
-
-
-def _clear(out: Path) -> None:
-    """Take away the sounds that an earlier run left, so that latents belong to what is there."""
-    import numpy as np
-
-    try:
-        count = len(np.load(out / LATENTS_NAME, mmap_mode="r"))
-    except (OSError, ValueError, TypeError):  # none, or not ours
-        return
-    for number in range(count):
-        (out / sound_name(number, count)).unlink(missing_ok=True)
-    (out / LATENTS_NAME).unlink()
-
-
-def sound_name(number: int, count: int) -> str:
-    """File name of one of so many sounds."""
-    return f"{number:0{max(len(str(count - 1)), 3)}}.wav"
-
-
-def write_sounds(model: AudioGAN, z: Tensor, out: Path) -> Path:
-    """Write a wav for each latent (count, latent_dim) and the sheet; the sheet's path."""
-    import torch
-    from rich.console import Console
-    from rich.progress import track
-
-    from audiate.audio import save_wav
-    from audiate.models.generator import generate
-    from audiate.pictures import save_tiles
-    from audiate.spectra import Spectrogram
-
-    console = Console(stderr=True)
-    spectrograms: list[Tensor] = []
-    batches = torch.split(z, _BATCH)
-    with torch.inference_mode():
-        for number, part in enumerate(
-            track(batches, "generating", console=console, disable=not console.is_terminal)
-        ):
-            waveforms = generate(model, part.to(model.device)).cpu()
-            for index, waveform in enumerate(waveforms):
-                name = sound_name(number * _BATCH + index, len(z))
-                save_wav(out / name, waveform, model.sample_rate)
-            if len(spectrograms) * _BATCH < _SHEET_CLIPS:
-                spectrograms.append(Spectrogram()(waveforms.mean(1)).transpose(1, 2))
-    shown = range(min(len(z), _SHEET_CLIPS))
-    titles = [Path(sound_name(index, len(z))).stem for index in shown]
-    if model.names:
-        meant = model.labels_of(z).tolist()
-        titles = [
-            f"{title} {model.names[label]}"
-            for title, label in zip(titles, meant[: len(titles)], strict=True)
-        ]
-    save_tiles(torch.cat(spectrograms)[:_SHEET_CLIPS], titles, out / SHEET_NAME)
-    return out / SHEET_NAME
-
-
-def load_generator(name: str) -> AudioGAN:
-    """A model that generates sound.
-
-    Raises:
-        InputError: There is none of that name, or it does something else.
-
-    """
-    from audiate.hub import load_as
+def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
+    """The number of labels that a model knows, and their names; 0 for a model that is not ours."""
     from audiate.models import AudioGAN
 
-    otherwise = f"does not generate sound; {DEFAULT_GENERATOR} does"
-    return load_as(name, AudioGAN, otherwise)  # type: ignore[type-abstract]
+    return (model.classes, model.names) if isinstance(model, AudioGAN) else (0, ())
+
+
+def sound_names(count: int) -> list[str]:
+    """Names of so many sounds: 000, 001 and so on."""
+    digits = max(len(str(count - 1)), 3)
+    return [f"{number:0{digits}}" for number in range(count)]
+
+
+def write_sounds(model: Generator, z: Tensor, folder: Path) -> None:
+    """Write a wav for each latent (count, latent_dim), the latents, and the sheet.
+
+    Raises:
+        InputError: The folder cannot be written.
+
+    """
+    import torch
+
+    from audiate.audio import save_wav
+    from audiate.files import save_array
+    from audiate.models.generator import device_of, generate
+    from audiate.pictures import save_tiles
+    from audiate.progress import tracked
+    from audiate.spectra import Spectrogram
+
+    save_array(z.numpy(), folder / LATENTS_NAME)
+    names = sound_names(len(z))
+    see, where = Spectrogram(), device_of(model)
+    shown: list[Tensor] = []
+    batches = list(zip(torch.split(z, _BATCH), _split(names, _BATCH), strict=True))
+    sizes = [len(own) for _, own in batches]
+    with torch.inference_mode():
+        for part, own in tracked(batches, "generating", weights=sizes):
+            waveforms = generate(model, part.to(where)).cpu()
+            for name, waveform in zip(own, waveforms, strict=True):
+                save_wav(folder / f"{name}.wav", waveform, model.sample_rate)
+            if sum(map(len, shown)) < _SHEET_CLIPS:
+                shown.append(see(waveforms.mean(1)).transpose(1, 2))
+    titles = names[:_SHEET_CLIPS]
+    if labels := _labels_of(model)[1]:
+        meant = z[:_SHEET_CLIPS, : len(labels)].argmax(1).tolist()
+        titles = [f"{title} {labels[label]}" for title, label in zip(titles, meant, strict=True)]
+    save_tiles(torch.cat(shown)[:_SHEET_CLIPS], titles, folder / SHEET_NAME)
+
+
+def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [names[begin : begin + size] for begin in range(0, len(names), size)]

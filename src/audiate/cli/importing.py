@@ -26,13 +26,13 @@ class ImportWaveGAN:
     out: Positional[Annotated[Path, arg(metavar="OUT")]]
     """Folder for config.json and model.safetensors."""
     num_samples: int | None = None
-    """Samples of a clip: 32768 or 65536. Where it is 16384, the checkpoint says so."""
+    """Number of samples of a clip: 32768 or 65536. Checkpoints for 16384 samples do not need it."""
     sample_rate: int = 16_000
-    """Of the sounds it was trained on, in Hz."""
+    """Sample rate of the sounds that the checkpoint was trained on, in Hz."""
 
     def run(self) -> int:
         """Import; the exit status."""
-        from audiate.models.pretrained import CONFIG_NAME
+        from audiate.hub import CONFIG_NAME
         from audiate.models.tensorflow import convert_wavegan, read_checkpoint
 
         check_range("--sample-rate", self.sample_rate, 100, 10**7)

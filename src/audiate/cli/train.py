@@ -5,134 +5,54 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Suppress, subcommand
 
-from audiate.errors import Interrupted, check_range
-from audiate.training.recipes import (
-    RECIPES,
-    AudioGANRecipe,
-    DigitClassifierRecipe,
-    InverseMappingRecipe,
-    LatentFlowRecipe,
-    LeNetRecipe,
-    Recipe,
-    SpecGANRecipe,
-    VAEGANRecipe,
-    VAERecipe,
-    WaveGANRecipe,
-)
+from audiate.errors import Interrupted
+from audiate.training.options import RunOptions
+from audiate.training.recipes import ENTRIES, Entry, Recipe
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Where and how to train."""
-
-    out: Path | None = None
-    """The run's folder: checkpoint, logs, pictures, and at the end model/. Default: runs/RECIPE."""
-    resume: bool = False
-    """Go on with the run in that folder after an interruption."""
-    data_dir: Path | None = None
-    """Folder with the data sets. Default: AUDIATE_DATA, else the cache `audiate data` fills."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute. For several processes, start with torchrun: see docs/training.md."""
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    """auto takes bf16 where it is faster."""
-    save_every: float = 60.0
-    """Seconds between checkpoints."""
-
-    def __post_init__(self) -> None:
-        check_range("--save-every", self.save_every, 0, 10**9)
-
-
-_R = TypeVar("_R", bound=Recipe)
-
-
-@dataclass(frozen=True)
-class Training(Generic[_R]):
+class Training:
     """One recipe with its settings."""
 
-    recipe: OmitArgPrefixes[_R]
+    recipe: OmitArgPrefixes[Recipe]
     run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
+    data_dir: Path | None = None
+    """Folder of the data sets. Default: AUDIATE_DATA, else the cache that `audiate data` fills."""
     name: Suppress[str] = ""
 
     def run(self) -> int:
-        """Train; the exit status."""
-        return train(self.name, self.recipe, self.run_options)
+        """Train, and return the exit status, which is 130 after Ctrl-C."""
+        from audiate.datasets.installed import data_root
+        from audiate.training.train import run_recipe
+
+        root = data_root(self.data_dir)
+        try:
+            model = run_recipe(self.name, self.recipe, root, self.run_options)
+        except Interrupted as stopped:
+            flags = [argument for argument in sys.argv[1:] if argument != "--resume"]
+            again = shlex.join(["audiate", *flags, "--resume"])
+            print(f"{stopped}, and saved. To go on: {again}", file=sys.stderr)
+            return 130
+        words = self.recipe.next_command(str(self.run_options.folder(self.name)))
+        print(f"model written to {model}; next: audiate {shlex.join(words)}")
+        return 0
 
 
-def _named(name: str, description: str) -> Any:
-    """The subcommand of a recipe."""
-    return subcommand(name, default=Training(RECIPES[name], name=name), description=description)
+def _command(name: str, entry: Entry) -> Any:
+    """The subcommand that trains by a recipe."""
+    training = Training(entry.recipe, name=name)
+    return Annotated[Training, subcommand(name, default=training, description=entry.description)]
 
 
-_BY_THE_PAPER = "with the paper's own settings, as far as it states them."
-_DIGITS = "on spoken and written digits, paired."
-_SOUNDS = "on spoken digits or a folder of your own."
-
-Trainings = (
-    Annotated[Training[LeNetRecipe], _named("lenet", "LeNet-5 on MNIST: the judge of drawings.")]
-    | Annotated[Training[VAERecipe], _named("vae", f"The audio-to-image VAE {_DIGITS}")]
-    | Annotated[Training[VAERecipe], _named("vae-paper", f"The VAE {_BY_THE_PAPER}")]
-    | Annotated[Training[VAEGANRecipe], _named("vaegan", f"The audio-to-image VAE-GAN {_DIGITS}")]
-    | Annotated[Training[VAEGANRecipe], _named("vaegan-paper", f"The VAE-GAN {_BY_THE_PAPER}")]
-    | Annotated[
-        Training[LatentFlowRecipe],
-        _named("latent-flow", "The latent flow: images of many hands, drawn at a spoken digit."),
-    ]
-    | Annotated[
-        Training[DigitClassifierRecipe],
-        _named("digit-classifier", "ResNet-18 on spoken digits: the judge of generated speech."),
-    ]
-    | Annotated[
-        Training[WaveGANRecipe], _named("wavegan", f"WaveGAN: latents to waveforms, {_SOUNDS}")
-    ]
-    | Annotated[
-        Training[WaveGANRecipe],
-        _named("wavegan-paper", f"WaveGAN {_BY_THE_PAPER}"),
-    ]
-    | Annotated[
-        Training[SpecGANRecipe],
-        _named("specgan", f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}"),
-    ]
-    | Annotated[
-        Training[SpecGANRecipe],
-        _named("specgan-paper", f"SpecGAN {_BY_THE_PAPER}"),
-    ]
-    | Annotated[
-        Training[InverseMappingRecipe],
-        _named("inverse-mapping", "An encoder from sound to the latent of a generator."),
-    ]
-    | Annotated[
-        Training[InverseMappingRecipe],
-        _named("inverse-mapping-paper", f"Such an encoder {_BY_THE_PAPER}"),
-    ]
-)
-
-
-def _next(recipe: Recipe, out: str) -> list[str]:
-    """What to do with a trained model: the command's words."""
-    if isinstance(recipe, InverseMappingRecipe):
-        return ["evaluate", "inversion", "--generator", recipe.generator, "--encoder", out]
-    return ["generate" if isinstance(recipe, AudioGANRecipe) else "evaluate", out]
-
-
-def train(name: str, recipe: Recipe, options: RunOptions) -> int:
-    """Train by a recipe; the exit status, 130 after Ctrl-C."""
-    from audiate.datasets.installed import data_root
-    from audiate.training.launch import LoopOptions
-    from audiate.training.tasks import run_recipe
-
-    out = options.out or Path("runs") / name
-    loop = LoopOptions(out, options.resume, options.device, options.precision, options.save_every)
-    try:
-        model = run_recipe(name, recipe, data_root(options.data_dir), loop)
-    except Interrupted as stopped:
-        flags = [argument for argument in sys.argv[1:] if argument != "--resume"]
-        again = shlex.join(["audiate", *flags, "--resume"])
-        print(f"{stopped}, and saved. To go on: {again}", file=sys.stderr)
-        return 130
-    print(f"model written to {model}; next: audiate {shlex.join(_next(recipe, str(out)))}")
-    return 0
+if TYPE_CHECKING:
+    Trainings = Training
+else:
+    Trainings = reduce(or_, (_command(name, entry) for name, entry in ENTRIES.items()))
+    """One subcommand for each line in the table of recipes."""

@@ -1,8 +1,9 @@
-"""What the data sets of recorded speech have in common."""
+"""Clips and recordings, which all data sets of recorded speech have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,14 @@ from audiate.errors import InputError
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: where it is, what is said (0 to 9), and by whom."""
+    """One recording.
+
+    Attributes:
+        path: Its sound file.
+        label: The digit that is spoken, 0 to 9.
+        speaker: The name or number of the speaker.
+
+    """
 
     path: Path
     label: int
@@ -31,7 +39,7 @@ class LabelledRecordings(NamedTuple):
 
 
 def read_clips(clips: Sequence[Clip], sample_rate: int) -> LabelledRecordings:
-    """Read ``clips`` at ``sample_rate``, in Hz, without the silent ones: no word is in those.
+    """Read ``clips`` at ``sample_rate``, in Hz, and leave out silent ones, which hold no word.
 
     Raises:
         InputError: A clip cannot be read, or all are silent.
@@ -48,3 +56,18 @@ def read_clips(clips: Sequence[Clip], sample_rate: int) -> LabelledRecordings:
             f"{clips[0].path}: silent, as are all clips beside it; fetch a fresh copy of the data"
         )
     return LabelledRecordings(recordings, torch.tensor(labels, dtype=torch.int64))
+
+
+def digest_of_clips(clips: Iterable[Clip]) -> str:
+    """A few words that tell these clips from others, whatever their order and their folder."""
+    return digest_of_names(sorted(f"{clip.label} {clip.path.stem}" for clip in clips))
+
+
+def digest_of_names(names: Sequence[str]) -> str:
+    """The number of recordings and a hash of their names, since copies of a data set differ.
+
+    >>> digest_of_names(["7 seven"])
+    '1 recordings 8d860eca29f5'
+    """
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return f"{len(names)} recordings {digest[:12]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from audiate.datasets.installed import (
 )
 from audiate.datasets.sources import Remote, Source, find_source
 from audiate.errors import InputError
+from audiate.files import alone
 
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and seconds without a single byte
 BACKOFF = (0.5, 1.0, 2.0)  # seconds before each new try after a cut connection
@@ -73,7 +73,7 @@ def fetch(name: str, root: Path, progress: Report = lambda _: None) -> Path:
     stage = folder / _STAGE
     try:
         stage.mkdir(parents=True, exist_ok=True)
-        with _alone(stage):
+        with _staging(stage):
             for remote in source.remotes:
                 target = folder / remote.filename
                 if source.members is not None:
@@ -89,34 +89,24 @@ def fetch(name: str, root: Path, progress: Report = lambda _: None) -> Path:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror or error}); "
             "make it writable, with room to spare, "
-            "or name another folder with --data-dir or AUDIATE_DATA"
+            "or name another folder with `data_dir` or AUDIATE_DATA"
         ) from error
     return require(name, root)
 
 
 @contextmanager
-def _alone(stage: Path) -> Iterator[None]:
+def _staging(stage: Path) -> Iterator[None]:
     """Keep a second process out of ``stage``, and tidy it up unless a part is kept there."""
-    lock = stage / "lock"
-    with lock.open("w") as file:
-        if sys.platform != "win32":  # Windows itself refuses to replace a file in use
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{stage.parent}: another process is fetching into this folder; "
-                    "wait for it to end, then run this again"
-                ) from error
-            except OSError:
-                pass  # a file system without locks, as on some clusters: the checksums still hold
-        try:
+    taken = (
+        f"{stage.parent}: another process is fetching into this folder; "
+        "wait for it to end, then run this again"
+    )
+    try:
+        with alone(stage / "lock", taken):
             yield
-        finally:
-            with suppress(OSError):  # a part is kept there
-                lock.unlink()
-                stage.rmdir()
+    finally:
+        with suppress(OSError):  # a part is kept there, or another process is in there
+            stage.rmdir()
 
 
 class _TransferError(Exception):

@@ -9,19 +9,17 @@ import torch
 
 from audiate.datasets.clips import Clip
 from audiate.datasets.installed import require
+from audiate.datasets.sources import SPEAKERS
 from audiate.errors import InputError
-
-SPEAKERS = ("jackson", "nicolas", "theo", "yweweler")
-"""The four speakers that had been recorded when the paper was written."""
 
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_\d+\.wav")
 
 
 def load_fsdd(root: Path) -> list[Clip]:
-    """The 2,000 recordings of the paper's four speakers, sorted by file name.
+    """List the 2,000 recordings of the paper's four speakers, sorted by file name.
 
     Raises:
-        InputError: They are not all there.
+        InputError: Some of them are missing or damaged.
 
     """
     folder = require("fsdd", root)
@@ -34,7 +32,7 @@ def load_fsdd(root: Path) -> list[Clip]:
 
 
 def split_at_random(clips: list[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
-    """The paper's split: nine tenths to train on, one tenth to test on, whoever speaks."""
+    """Split clips as the paper does: nine tenths to train on, one tenth to test on, at random."""
     order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed)).tolist()
     tests = set(order[: len(clips) // 10])
     return (
@@ -44,10 +42,10 @@ def split_at_random(clips: list[Clip], seed: int) -> tuple[list[Clip], list[Clip
 
 
 def split_by_speaker(clips: list[Clip], speaker: str) -> tuple[list[Clip], list[Clip]]:
-    """Train on all other speakers, test on ``speaker``.
+    """Split clips into those of all other speakers, to train on, and those of ``speaker``.
 
     Raises:
-        InputError: Nobody of that name was recorded.
+        InputError: There is no speaker of that name.
 
     """
     names = sorted({clip.speaker for clip in clips})

@@ -1,4 +1,4 @@
-"""Where the data sets are kept here, and whether a copy is whole.
+"""The data sets on this machine: their folder, and whether a copy is whole.
 
 Everything lies below one data folder (`data_root`), laid out as the publishers lay it out. Loaders
 call `require`, the command line calls `inspect`.
@@ -23,7 +23,7 @@ from audiate.errors import InputError
 
 
 class State(StrEnum):
-    """How much of a data set is there."""
+    """The part of a data set that is there."""
 
     ABSENT = "absent"
     INCOMPLETE = "incomplete"
@@ -34,7 +34,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """What `inspect` found: the state, a short line such as "4 of 4 files", and the folder."""
+    """The finding of `inspect`: the state, a short line such as "4 of 4 files", and the folder."""
 
     state: State
     detail: str
@@ -69,7 +69,7 @@ def data_root(data_dir: Path | str | None = None) -> Path:
     if problem:
         raise InputError(
             f"{root}: the data folder ({reason}) {problem}; "
-            "name another folder with --data-dir or AUDIATE_DATA"
+            "name another folder with `data_dir` or AUDIATE_DATA"
         )
     return root
 

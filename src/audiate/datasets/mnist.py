@@ -25,10 +25,10 @@ class LabelledImages(NamedTuple):
 
 
 def load_mnist(root: Path, split: Literal["train", "test"]) -> LabelledImages:
-    """The 60,000 train or 10,000 test images.
+    """Read the 60,000 train or 10,000 test images.
 
     Raises:
-        InputError: The files are not there, or damaged.
+        InputError: The files are missing or damaged.
 
     """
     folder = require("mnist", root)

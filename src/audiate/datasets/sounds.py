@@ -1,23 +1,27 @@
-"""Clips of one length to train a judge or a generator on: spoken digits, or a user's own folder."""
+"""Clips of one length to train a classifier or a generator on: spoken digits, or a user's folder.
+
+`list_sounds` finds the clips, and tells with a digest which ones they are; `read` then reads them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from audiate.audio import file_rate, fit_length, is_silent, load_channels
-from audiate.datasets.clips import Clip
+from audiate.datasets.clips import Clip, digest_of_clips, digest_of_names
 from audiate.datasets.fsdd import load_fsdd, split_by_speaker
-from audiate.datasets.sources import DIGIT_WORDS
+from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.datasets.speech_commands import load_speech_commands
 from audiate.errors import InputError
 
-DIGIT_SETS = ("speech_commands", "fsdd")
-"""The data sets of spoken digits; "+" between two of them is a mixture."""
+DIGIT_RATE = 16_000
+"""Sample rate to which spoken digits are brought by default, in Hz."""
 
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
 _FULL_SCALE = 32767
@@ -25,13 +29,13 @@ _FULL_SCALE = 32767
 
 @dataclass(frozen=True)
 class SoundSet:
-    """Clips of one length, what is heard in them, and where they come from.
+    """Clips of one length with their labels and sources.
 
     Attributes:
         samples: (count, channels, num_samples), int16: a large data set still fits in memory.
         labels: (count,), int64.
-        sources: (count,), int64: which data set of a mixture.
-        names: What each label means; a single one where clips are not labelled.
+        sources: (count,), int64: the number of the data set that each clip comes from.
+        names: The meaning of each label; a single name where clips are not labelled.
         sample_rate: In Hz.
 
     """
@@ -47,15 +51,158 @@ class SoundSet:
         return self.samples[index].float() / _FULL_SCALE
 
 
-def digit_clips(root: Path, data: str, held_out_speaker: str | None = None) -> list[list[Clip]]:
-    """The train clips of each data set that ``data`` names, with "+" between them.
+class ListedSounds(Protocol):
+    """Clips that were found but not yet read."""
+
+    @property
+    def digest(self) -> str:
+        """A few words that tell these clips from others."""
+        ...
+
+    def read(
+        self, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
+    ) -> SoundSet:
+        """Read the clips, and leave out silent ones.
+
+        Args:
+            num_samples: Number of samples of a clip.
+            sample_rate: In Hz. The default is `DIGIT_RATE` for spoken digits, and for a folder the
+                rate that all its files have.
+            channels: 1 or 2.
+
+        Raises:
+            InputError: A clip cannot be read, or all are silent.
+
+        """
+        ...
+
+
+def list_sounds(
+    data: Sequence[str], root: Path, held_out_speaker: str | None = None
+) -> ListedSounds:
+    """Find the clips that ``data`` names.
+
+    Args:
+        data: Names of data sets of spoken digits, or a single folder of sound files.
+        root: The data folder, in which the data sets are.
+        held_out_speaker: Leave out this speaker of FSDD.
 
     Raises:
-        InputError: One is unknown or not there.
+        InputError: A data set is missing, or there is no such folder.
+
+    """
+    if set(data) <= set(DIGIT_SETS):
+        return DigitClips(digit_clips(root, data, held_out_speaker))
+    names = " ".join(data)
+    if len(data) > 1:
+        raise InputError(
+            f"`data` {names}: give one folder, or one or more of {', '.join(DIGIT_SETS)}"
+        )
+    folder = Path(names)
+    if not folder.exists():
+        raise InputError(
+            f"`data` {names}: no such folder, and none of {', '.join(DIGIT_SETS)} either"
+        )
+    return FolderClips(folder, tuple(find_sounds(folder)))
+
+
+@dataclass(frozen=True)
+class DigitClips:
+    """Spoken digits that were found but not yet read.
+
+    Attributes:
+        parts: The clips of each data set.
+
+    """
+
+    parts: Sequence[Sequence[Clip]]
+
+    @property
+    def digest(self) -> str:
+        """A few words that tell these clips from others."""
+        return digest_of_clips(clip for part in self.parts for clip in part)
+
+    def read(
+        self, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
+    ) -> SoundSet:
+        """Read the clips, each labelled with its digit; see `ListedSounds.read`."""
+        rate = sample_rate or DIGIT_RATE
+        samples, labels, sources = [], [], []
+        for source, clips in enumerate(self.parts):
+            for clip in clips:
+                waveform = load_channels(clip.path, channels, rate)
+                if not is_silent(waveform.flatten()):
+                    samples.append(_stored(fit_length(waveform, num_samples)))
+                    labels.append(clip.label)
+                    sources.append(source)
+        if not samples:
+            raise InputError(
+                f"{self.parts[0][0].path}: silent, as are all clips beside it; fetch a fresh copy"
+            )
+        return SoundSet(
+            torch.stack(samples), torch.tensor(labels), torch.tensor(sources), DIGIT_WORDS, rate
+        )
+
+
+@dataclass(frozen=True)
+class FolderClips:
+    """The sound files of a user's folder, found but not yet read.
+
+    Attributes:
+        folder: The folder.
+        paths: The sound files in it and below it.
+
+    """
+
+    folder: Path
+    paths: Sequence[Path]
+
+    @property
+    def digest(self) -> str:
+        """A few words that tell these files from others."""
+        return digest_of_names([path.relative_to(self.folder).as_posix() for path in self.paths])
+
+    def read(
+        self, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
+    ) -> SoundSet:
+        """Read the files, labelled by the sub-folder they are in, if there are any.
+
+        A file that is longer than a clip is cut into several. A file that lies in the folder itself
+        is labelled with the folder's name. See `ListedSounds.read`; besides, files of different
+        sample rates are refused if ``sample_rate`` is not given.
+        """
+        folder, rate = self.folder, sample_rate or _common_rate(self.paths)
+        groups = [
+            path.relative_to(folder).parts[0] if path.parent != folder else folder.resolve().name
+            for path in self.paths
+        ]
+        names = tuple(sorted(set(groups)))
+        samples, labels = [], []
+        for path, group in zip(self.paths, groups, strict=True):
+            for clip in _cut(load_channels(path, channels, rate), num_samples):
+                samples.append(_stored(clip))
+                labels.append(names.index(group))
+        silent = set(range(len(names))) - set(labels)
+        if silent:
+            where = folder if len(names) == 1 else folder / names[min(silent)]
+            raise InputError(
+                f"{where}: all of its sound files are silent; take it away, or fill it"
+            )
+        labelled = torch.tensor(labels)
+        return SoundSet(torch.stack(samples), labelled, torch.zeros_like(labelled), names, rate)
+
+
+def digit_clips(
+    root: Path, data: Sequence[str], held_out_speaker: str | None = None
+) -> list[list[Clip]]:
+    """List the train clips of each data set of spoken digits that ``data`` names.
+
+    Raises:
+        InputError: A data set is unknown or missing.
 
     """
     parts = []
-    for name in data.split("+"):
+    for name in data:
         match name:
             case "speech_commands":
                 parts.append(load_speech_commands(root, "train"))
@@ -65,41 +212,15 @@ def digit_clips(root: Path, data: str, held_out_speaker: str | None = None) -> l
                     clips, _ = split_by_speaker(clips, held_out_speaker)
                 parts.append(clips)
             case _:
-                raise InputError(f"--data {data}: {name} is none of {', '.join(DIGIT_SETS)}")
+                raise InputError(f"`data` {name}: is none of {', '.join(DIGIT_SETS)}")
     return parts
 
 
-def load_digits(
-    parts: Sequence[Sequence[Clip]], *, sample_rate: int, num_samples: int, channels: int = 1
-) -> SoundSet:
-    """Read spoken digits, each data set's clips apart; silent ones are left out.
-
-    Raises:
-        InputError: A clip cannot be read, or all are silent.
-
-    """
-    samples, labels, sources = [], [], []
-    for source, clips in enumerate(parts):
-        for clip in clips:
-            waveform = load_channels(clip.path, channels, sample_rate)
-            if not is_silent(waveform.flatten()):
-                samples.append(_stored(fit_length(waveform, num_samples)))
-                labels.append(clip.label)
-                sources.append(source)
-    if not samples:
-        raise InputError(
-            f"{parts[0][0].path}: silent, as are all clips beside it; fetch a fresh copy"
-        )
-    return SoundSet(
-        torch.stack(samples), torch.tensor(labels), torch.tensor(sources), DIGIT_WORDS, sample_rate
-    )
-
-
 def find_sounds(folder: Path) -> list[Path]:
-    """The sound files below a folder, sorted; hidden ones left out.
+    """List the sound files below a folder, sorted; hidden ones are left out.
 
     Raises:
-        InputError: It is no folder, or there is none in it.
+        InputError: It is no folder, or there is no sound file in it.
 
     """
     if not folder.is_dir():
@@ -119,59 +240,20 @@ def find_sounds(folder: Path) -> list[Path]:
     return found
 
 
-def load_folder(
-    folder: Path, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
-) -> SoundSet:
-    """Read a user's own folder of sounds, labelled by its sub-folders, if it has any.
-
-    A file that is longer than a clip is cut into several; silent clips are left out.
-
-    Args:
-        folder: Searched with its sub-folders; each of these is a label, and so is the folder itself
-            where sounds lie there as well.
-        num_samples: Of a clip.
-        sample_rate: In Hz; what all files have by default.
-        channels: 1 or 2.
-
-    Raises:
-        InputError: No sounds there, or silent ones only; one cannot be read; or they have
-            different sample rates and ``sample_rate`` was not given.
-
-    """
-    paths = find_sounds(folder)
-    rate = sample_rate or _common_rate(paths)
-    groups = [
-        path.relative_to(folder).parts[0] if path.parent != folder else folder.resolve().name
-        for path in paths
-    ]
-    names = tuple(sorted(set(groups)))
-    samples, labels = [], []
-    for path, group in zip(paths, groups, strict=True):
-        for clip in _cut(load_channels(path, channels, rate), num_samples):
-            samples.append(_stored(clip))
-            labels.append(names.index(group))
-    silent = set(range(len(names))) - set(labels)
-    if silent:
-        where = folder if len(names) == 1 else folder / names[min(silent)]
-        raise InputError(f"{where}: all of its sound files are silent; take it away, or fill it")
-    labelled = torch.tensor(labels)
-    return SoundSet(torch.stack(samples), labelled, torch.zeros_like(labelled), names, rate)
-
-
 def _common_rate(paths: Sequence[Path]) -> int:
     first = file_rate(paths[0])
     for path in paths:
         rate = file_rate(path)
         if rate != first:
             raise InputError(
-                f"{path}: {rate:,} Hz, but {paths[0]} has {first:,} Hz; give --sample-rate to "
+                f"{path}: {rate:,} Hz, but {paths[0]} has {first:,} Hz; give `sample_rate` to "
                 f"bring all clips to one rate"
             )
     return first
 
 
 def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
-    """A file's clips (channels, num_samples): the last is kept if it is half full."""
+    """A file's clips (channels, num_samples); the last is kept if it is at least half full."""
     if waveform.shape[1] < 1.5 * num_samples:
         parts = [fit_length(waveform, num_samples)]
     else:

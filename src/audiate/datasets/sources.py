@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from audiate.errors import InputError
 
 DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 """The digits as the folders of Speech Commands are named, in their order."""
+
+DIGIT_SETS = ("speech_commands", "fsdd")
+"""The data sets of spoken digits."""
+
+Speaker = Literal["jackson", "nicolas", "theo", "yweweler"]
+
+SPEAKERS: tuple[Speaker, ...] = get_args(Speaker)
+"""The four speakers of FSDD who had been recorded when the paper was written."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ SOURCES: dict[str, Source] = {
             ),
         ),
         # The four speakers of the paper; the release has two more, which may be there as well.
-        required=r"[0-9]_(jackson|nicolas|theo|yweweler)_[1-4]?[0-9]\.wav",
+        required=rf"[0-9]_({'|'.join(SPEAKERS)})_[1-4]?[0-9]\.wav",
         count=2000,
         noun="recordings",
         members=r"[^/]+/recordings/(?P<path>[0-9]_[a-z]+_[0-9]+\.wav)",

@@ -1,7 +1,7 @@
-"""Google Speech Commands v0.02, its ten digits (SC09): clips of a second by many speakers, 16 kHz.
+"""The ten digits of Google Speech Commands v0.02 (SC09): clips of a second, 16 kHz.
 
 Warden 2018, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition". A copy of any
-part of it will do, as wav or as flac, if the validation list is there.
+part of it will do, as wav or as flac, if it has the validation list.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LISTED = re.compile(r"(?P<clip>[a-z]+/(?P<speaker>[0-9a-f]+)_nohash_[0-9]+)\.(w
 
 
 def load_speech_commands(root: Path, split: Literal["train", "validation", "test"]) -> list[Clip]:
-    """The clips of one split, sorted by path; of a clip that is there twice, the flac.
+    """List the clips of one split, sorted by path; if a clip is there twice, the flac is taken.
 
     The publishers' lists, which name wavs, say what is a validation and what a test clip. Train
     clips are those in neither list, of speakers in neither list: the publishers mean to have each
@@ -28,7 +28,7 @@ def load_speech_commands(root: Path, split: Literal["train", "validation", "test
     do without the test list; then no clip is known for a test clip, and those count as train clips.
 
     Raises:
-        InputError: No usable copy is there, a list is damaged, or the split has no clip.
+        InputError: There is no usable copy, a list is damaged, or the split has no clip.
 
     """
     folder = require("speech_commands", root)
@@ -50,23 +50,23 @@ def load_speech_commands(root: Path, split: Literal["train", "validation", "test
     if not clips:
         raise InputError(
             f"{folder}: holds no {split} clip, by its lists; run "
-            f"`{fetch_command('speech_commands', root)}`, or name another folder with --data-dir"
+            f"`{fetch_command('speech_commands', root)}`, or name another folder with `data_dir`"
         )
     return sorted(clips.values(), key=lambda clip: clip.path)
 
 
 def load_validation_words(root: Path, sample_rate: int) -> LabelledRecordings:
-    """The validation clips at ``sample_rate``, in Hz: digits by speakers no training has heard.
+    """Read the validation clips at ``sample_rate``, in Hz; no training uses their speakers.
 
     Raises:
-        InputError: As `load_speech_commands`, or a clip cannot be read.
+        InputError: As for `load_speech_commands`, or a clip cannot be read.
 
     """
     return read_clips(load_speech_commands(root, "validation"), sample_rate)
 
 
 def _read_list(path: Path, root: Path) -> dict[str, str]:
-    """Speakers by the clips that a list names, word/name without suffix; none without a list."""
+    """Speakers by the clips (word/name without suffix) that a list names; empty without a list."""
     if not path.exists():
         return {}
     remedy = f"delete it and run `{fetch_command('speech_commands', root)}`"

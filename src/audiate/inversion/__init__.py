@@ -2,6 +2,7 @@
 
 from audiate.inversion.build import (
     BudgetInverter,
+    as_classifier,
     find_encoder,
     inverter,
     paper_objective,
@@ -9,6 +10,7 @@ from audiate.inversion.build import (
 )
 from audiate.inversion.common import Inversion, Inverter
 from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.folder import ClipResult, InversionReport, InversionRun, invert_folder
 from audiate.inversion.inverters import EncoderInverter, GradientInverter, HybridInverter
 from audiate.inversion.objectives import (
     LevelTerm,
@@ -23,11 +25,14 @@ from audiate.inversion.objectives import (
 
 __all__ = [
     "BudgetInverter",
+    "ClipResult",
     "EncoderInverter",
     "EvolutionInverter",
     "GradientInverter",
     "HybridInverter",
     "Inversion",
+    "InversionReport",
+    "InversionRun",
     "Inverter",
     "LevelTerm",
     "Objective",
@@ -36,7 +41,9 @@ __all__ = [
     "StructureTerm",
     "Term",
     "WaveformTerm",
+    "as_classifier",
     "find_encoder",
+    "invert_folder",
     "inverter",
     "paper_objective",
     "plain_objective",

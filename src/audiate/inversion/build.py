@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
-from audiate.hub import find, load_as, shipped_models
+from audiate.hub import find, shipped_models
 from audiate.inversion.common import Inversion, Inverter
 from audiate.inversion.evolution import EvolutionInverter
 from audiate.inversion.inverters import EncoderInverter, GradientInverter, HybridInverter
@@ -25,50 +26,53 @@ from audiate.inversion.objectives import (
     Term,
     WaveformTerm,
 )
-from audiate.models import AudioGAN, DigitClassifier, Generator, InverseMapping
-from audiate.models.generator import check_generator, device_of
-from audiate.models.inverse import fingerprint
-from audiate.models.pretrained import read_config
+from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.models.generator import as_generator, device_of
+from audiate.models.inverse import Fingerprint
+from audiate.models.inverse import fingerprint as fingerprint_of
+from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.storage import read_config
 
 Method = Literal["encoder", "gradient", "hybrid", "evolution"]
 
 HYBRID_ITERATIONS = 200
-"""Of the hybrid's gradient part at most (Keyes et al. 2020, section 4.4)."""
+"""Largest number of iterations of the hybrid's gradient part (Keyes et al. 2020, section 4.4)."""
 
 GRADIENT_ITERATIONS = 1_000
-"""Of gradients alone; the paper has 50,000."""
+"""Largest number of iterations of gradients alone; the paper has 50,000."""
 
 EVOLUTION_ROUNDS = 300
+"""Number of rounds of CMA-ES."""
 
 _SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
 
 
-def paper_objective(judge: DigitClassifier, sample_rate: int) -> Objective:
-    """That of the paper's programs: spectrogram, waveform, and 0.002 of what the judge hears.
+def paper_objective(classifier: DigitClassifier, sample_rate: int) -> Objective:
+    """The objective of the paper's programs: spectrogram, waveform, 0.002 of the perceptual term.
 
     Args:
-        judge: Of spoken digits.
-        sample_rate: Of the clips, in Hz; the judge's.
+        classifier: A classifier of spoken digits, whose activations are compared.
+        sample_rate: Sample rate of the clips in Hz, which is also the classifier's.
 
     """
     return Objective(
         {
             "spectrogram": (1.0, SpectrogramTerm()),
             "waveform": (1.0, WaveformTerm()),
-            "perceptual": (0.002, PerceptualTerm(judge, sample_rate, normalised=False)),
+            "perceptual": (0.002, PerceptualTerm(classifier, sample_rate, normalised=False)),
         }
     )
 
 
-def speech_objective(judge: DigitClassifier | None, sample_rate: int) -> Objective:
-    """Ours: also hears what is said, so that words survive.
+def speech_objective(classifier: DigitClassifier | None, sample_rate: int) -> Objective:
+    """Our objective, which also compares what is said, so that words survive.
 
-    Spectrograms alone, which hear phases, are best matched by something quiet that says nothing.
-    Beside them: levels, how both are structured, and what a judge of speech hears.
+    Spectrograms alone depend on phases, and are best matched by something quiet that says nothing.
+    Therefore levels, the structure of both, and activations of a classifier are compared as well.
 
     Args:
-        judge: Of spoken digits. None: levels alone stand for what is heard.
-        sample_rate: Of the clips, in Hz; the judge's.
+        classifier: A classifier of spoken digits; None to compare levels and structure alone.
+        sample_rate: Sample rate of the clips in Hz, which is also the classifier's.
 
     """
     terms: dict[str, tuple[float, Term]] = {
@@ -77,39 +81,64 @@ def speech_objective(judge: DigitClassifier | None, sample_rate: int) -> Objecti
         "structure": (5.0, StructureTerm("real")),
         "level_structure": (1.0, StructureTerm("log")),
     }
-    if judge is not None:
-        terms["perceptual"] = (0.3, PerceptualTerm(judge, sample_rate))
+    if classifier is not None:
+        terms["perceptual"] = (0.3, PerceptualTerm(classifier, sample_rate))
     return Objective(terms)
 
 
+def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
+    """A classifier of spoken digits as it is, or the one of that name.
+
+    Raises:
+        InputError: There is none of that name, or it is something else.
+
+    """
+    if isinstance(classifier, DigitClassifier):
+        return classifier
+    return load_as(classifier, DigitClassifier, "hears no digits; give another `classifier`")
+
+
 def find_encoder(
-    generator: Generator, encoder: str | Path | InverseMapping | None
+    generator: Generator,
+    encoder: str | Path | InverseMapping | None,
+    *,
+    fingerprint: Fingerprint | None = None,
 ) -> InverseMapping:
-    """The encoder of a generator: the named one, or the shipped one that knows it.
+    """Find the encoder of a generator.
+
+    Args:
+        generator: The generator.
+        encoder: The encoder, its folder or hub id; None for the shipped one.
+        fingerprint: The generator's, where it is known already.
 
     Raises:
         InputError: There is none, or it is another generator's.
 
     """
-    own = fingerprint(generator)
+    own = fingerprint_of(generator) if fingerprint is None else fingerprint
+    how = (
+        "`audiate train inverse-mapping --generator ...`"
+        if isinstance(generator, PretrainedModel)
+        else "audiate.train_encoder(generator, folder) in Python"
+    )
     if encoder is None:
         for name in shipped_models():
             model_type, config, _ = read_config(find(name))
             if model_type == InverseMapping.model_type and _same(config["fingerprint"], own):
                 return load_as(name, InverseMapping, "")
-        others = "gradient or evolution" if generator.differentiable else "evolution"
+        gradient = "`method=gradient` or " if generator.differentiable else ""
         raise InputError(
-            f"no encoder is shipped for this generator; train one (`audiate train inverse-mapping "
-            f"--generator ...`) and name its folder with --encoder, or use the method {others}"
+            f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
+            f"`encoder`, or do without: {gradient}`method=evolution`"
         )
     name = "the encoder"
     if not isinstance(encoder, InverseMapping):
         name = str(encoder)
-        encoder = load_as(encoder, InverseMapping, "is no encoder; give another --encoder")
+        encoder = load_as(encoder, InverseMapping, "is no encoder; give another `encoder`")
     if not _same(encoder.config.fingerprint, own):
         raise InputError(
             f"{name}: was trained for another generator ({encoder.config.generator or 'unnamed'}); "
-            f"train one for this: `audiate train inverse-mapping --generator ...`"
+            f"train one for this: {how}"
         )
     return encoder
 
@@ -125,33 +154,38 @@ def inverter(
     method: Method = "hybrid",
     *,
     encoder: str | Path | InverseMapping | None = None,
-    judge: str | Path | DigitClassifier | None = None,
+    classifier: str | Path | DigitClassifier | None = None,
     objective: Objective | None = None,
     budget: float | None = None,
     restarts: int = 1,
     max_iterations: int | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    fingerprint: Fingerprint | None = None,
 ) -> Inverter:
     """Make an inverter: a callable from waveforms to an `Inversion`.
 
     Args:
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: ``encoder``: one look. ``gradient``: L-BFGS from random latents. ``hybrid``: L-BFGS
-            from where the encoder looked. ``evolution``: CMA-ES, for generators that only run
-            forward, from where ``encoder`` looked if one is given.
-        encoder: A folder, a hub id, or the encoder itself; by default the shipped one, but for
-            evolution. It goes to the generator's device.
-        judge: Whose activations are compared, beside levels and spectrograms, or its name; by
-            default none. It goes to the generator's device.
-        objective: What is minimised instead: `plain_objective` and `paper_objective` are the
-            paper's.
-        budget: Seconds for each clip; in place of ``method`` and ``restarts``, the best that fits.
-        restarts: Starts of gradients, of which the best is kept.
-        max_iterations: Of L-BFGS from each start; by default 200 from where an encoder looked,
-            1,000 from elsewhere (the paper: 50,000). Of evolution, its rounds; by default 300.
-        seed: Of random starts.
-        batch_size: Clips, or starts, that are worked at together.
+        method: ``encoder``: the latent that an encoder gives. ``gradient``: L-BFGS from random
+            latents. ``hybrid``: L-BFGS from the encoder's latent. ``evolution``: CMA-ES, for
+            generators that only run forward; it begins at the latent of ``encoder``, if one is
+            given.
+        encoder: The encoder, its folder or hub id; by default the shipped one, and none for
+            evolution. It is moved to the generator's device.
+        classifier: A classifier of spoken digits or its name, whose activations are compared beside
+            levels and spectrograms; by default none. It is moved to the generator's device.
+        objective: The objective that is minimised instead: `plain_objective` and `paper_objective`
+            are the paper's.
+        budget: Seconds for each clip. The best that fits is found, in place of ``method`` and
+            ``restarts``.
+        restarts: Number of starts of gradients, of which the best is kept.
+        max_iterations: Largest number of iterations of L-BFGS from each start; by default 200 from
+            an encoder's latent, 1,000 from elsewhere (the paper: 50,000). For evolution, the number
+            of rounds; by default 300.
+        seed: Seed of random starts.
+        batch_size: Number of clips, or of starts, that are worked at together.
+        fingerprint: The generator's, where it is known already.
 
     Raises:
         InputError: There is no such thing, or it does not fit the generator.
@@ -159,77 +193,103 @@ def inverter(
     """
     if method not in get_args(Method):
         raise InputError(f"method {method!r}: give one of {', '.join(get_args(Method))}")
-    if isinstance(generator, (str, Path)):
-        generator = load_as(generator, AudioGAN, "generates no sound; give another --generator")  # type: ignore[type-abstract]
-    check_generator(generator)
     check_range("seed", seed, 0, 2**63 - 1)
+    generator = as_generator(generator)
     device = device_of(generator)
     if objective is None:
-        if isinstance(judge, (str, Path)):
-            judge = load_as(judge, DigitClassifier, "hears no digits; give another judge")
-        guide = None if judge is None else judge.to(device)
+        guide = None if classifier is None else as_classifier(classifier)
         objective = speech_objective(guide, generator.sample_rate)
     if not isinstance(objective, Objective):
         raise InputError(f"objective {objective!r}: give one, as plain_objective() is")
+    search = _Search(
+        generator, objective.to(device), restarts, max_iterations, seed=seed, batch_size=batch_size
+    )
+    encode = None
+    if method in ("encoder", "hybrid") or budget is not None or encoder is not None:
+        found = find_encoder(generator, encoder, fingerprint=fingerprint).to(device)
+        encode = EncoderInverter(generator, found, search.objective, batch_size=batch_size)
+    return search.inverter(method, encode, budget)
 
-    def look() -> EncoderInverter:
-        found = find_encoder(generator, encoder).to(device)
-        return EncoderInverter(generator, found, objective, batch_size=batch_size)
 
-    def descend(box: Box, most: int) -> GradientInverter:
+@dataclass(frozen=True)
+class _Search:
+    """The settings of a search, and the inverters that are made of them."""
+
+    generator: Generator
+    objective: Objective
+    restarts: int
+    max_iterations: int | None
+    seed: int
+    batch_size: int
+
+    def inverter(
+        self, method: Method, encode: EncoderInverter | None, budget: float | None
+    ) -> Inverter:
+        """The inverter of a method, which begins with ``encode`` where it needs that."""
+        if budget is not None and encode is not None:
+            check_range("budget", budget, 0.001, 10**6)
+            return BudgetInverter(encode, budget, seed=self.seed)
+        if method == "gradient":
+            return self.gradient("clipped", GRADIENT_ITERATIONS)
+        if method == "evolution":
+            return self.evolution() if encode is None else HybridInverter(encode, self.evolution())
+        assert encode is not None
+        if method == "encoder":
+            return encode
+        return HybridInverter(encode, self.gradient("projected", HYBRID_ITERATIONS))
+
+    def gradient(self, box: Box, max_iterations: int) -> GradientInverter:
+        """L-BFGS, for as many iterations as were asked for, or else ``max_iterations``."""
         return GradientInverter(
-            generator,
-            objective,
+            self.generator,
+            self.objective,
             box=box,
-            restarts=restarts,
-            max_iterations=most if max_iterations is None else max_iterations,
-            seed=seed,
-            batch_size=batch_size,
+            restarts=self.restarts,
+            max_iterations=max_iterations if self.max_iterations is None else self.max_iterations,
+            seed=self.seed,
+            batch_size=self.batch_size,
         )
 
-    if budget is not None:
-        check_range("budget", budget, 0.001, 10**6)
-        return BudgetInverter(look(), budget, seed=seed)
-    if method == "encoder":
-        return look()
-    if method == "gradient":
-        return descend("clipped", GRADIENT_ITERATIONS)
-    if method == "evolution":
-        rounds = EVOLUTION_ROUNDS if max_iterations is None else max_iterations
-        search = EvolutionInverter(
-            generator, objective, generations=rounds, seed=seed, batch_size=batch_size
+    def evolution(self) -> EvolutionInverter:
+        """CMA-ES."""
+        rounds = EVOLUTION_ROUNDS if self.max_iterations is None else self.max_iterations
+        return EvolutionInverter(
+            self.generator,
+            self.objective,
+            generations=rounds,
+            seed=self.seed,
+            batch_size=self.batch_size,
         )
-        return search if encoder is None else HybridInverter(look(), search)
-    return HybridInverter(look(), descend("projected", HYBRID_ITERATIONS))
 
 
 class BudgetInverter:
-    """The best inversion that fits in so many seconds a clip.
+    """Finds the best inversion that fits in so many seconds a clip.
 
-    First the encoder's look; then, as long as time remains, L-BFGS from there, and from random
-    latents. What had the lowest loss is kept, so more time never gives a worse one.
+    It begins with the encoder's latent. As long as time remains, L-BFGS goes on from there, and
+    then from random latents. The latent with the lowest loss is kept, so more time never gives a
+    worse one.
     """
 
-    def __init__(self, look: EncoderInverter, seconds: float, *, seed: int = 0) -> None:
-        """Spend ``seconds`` on each clip, beginning with ``look``."""
-        self.look, self.seconds, self.seed = look, seconds, seed
+    def __init__(self, encode: EncoderInverter, seconds: float, *, seed: int = 0) -> None:
+        """Spend ``seconds`` on each clip, beginning with ``encode``."""
+        self.encode, self.seconds, self.seed = encode, seconds, seed
 
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert within ``seconds`` times the number of clips; ``init`` plays no part."""
         began = time.monotonic()
         deadline = began + self.seconds * len(target)
-        best = self.look(target, init)
+        best = self.encode(target, init)
         took = time.monotonic() - began
-        generator, round_ = self.look.generator, 0
-        # What is the least that a descent does lasts about as long as three looks.
+        generator, round_ = self.encode.generator, 0
+        # The least that a descent does lasts about three times as long as encoding.
         while generator.differentiable and time.monotonic() + 3 * took < deadline:
             descend = GradientInverter(
                 generator,
-                self.look.objective,
+                self.encode.objective,
                 max_iterations=HYBRID_ITERATIONS,
                 box="projected",
                 seed=self.seed + round_,
-                batch_size=self.look.batch_size,
+                batch_size=self.encode.batch_size,
             )
             found = descend(target, None if round_ else best.latent, deadline=deadline - took)
             best = _better(best, found)
@@ -238,7 +298,7 @@ class BudgetInverter:
 
 
 def _better(one: Inversion, other: Inversion) -> Inversion:
-    """Of each clip, the one with the lower loss; evaluations of both."""
+    """For each clip, the inversion with the lower loss; evaluations are those of both."""
     wins = other.loss < one.loss
     latent = torch.where(wins.unsqueeze(1), other.latent, one.latent)
     output = torch.where(wins.view(-1, 1, 1), other.output, one.output)

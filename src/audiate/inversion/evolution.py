@@ -1,10 +1,9 @@
-"""CMA-ES, for generators that only run forward."""
+"""Evolution (CMA-ES), which inverts generators that only run forward."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from cmaes import CMA
 from torch import Tensor
 
 from audiate.errors import check_range
@@ -12,12 +11,12 @@ from audiate.inversion.common import (
     BATCH,
     PROBES,
     Inversion,
-    Wanted,
+    Targets,
     check_target,
+    evaluate_latents,
     generate_all,
     joined,
     latent_bounds,
-    looked_at,
 )
 from audiate.inversion.objectives import Objective, plain_objective
 from audiate.models import Generator
@@ -27,7 +26,7 @@ from audiate.models.generator import generate
 class EvolutionInverter:
     """CMA-ES (Hansen and Ostermeier 2001), for generators that only run forward.
 
-    Each clip has its own search; the generator runs for many at once.
+    Each clip has its own search; the generator runs for many searches at once.
     """
 
     def __init__(
@@ -40,16 +39,18 @@ class EvolutionInverter:
         batch_size: int = BATCH,
         seed: int = 0,
     ) -> None:
-        """Set it up.
+        """Set up the inverter.
 
         Args:
-            generator: Any.
-            objective: What is minimised; by default the paper's.
-            generations: Rounds of some twenty evaluations, more of them the larger the latent.
-            deviation: Of the first round's latents about the start, in those of the prior.
-            batch_size: Clips whose searches go on together, and latents that the generator is
-                given at once.
-            seed: Of the search.
+            generator: Any generator.
+            objective: What is minimised; by default `plain_objective`.
+            generations: Number of rounds. A round has some twenty evaluations, more of them the
+                larger the latent is.
+            deviation: Standard deviation of the first round's latents about the start, as a share
+                of the prior's.
+            batch_size: Number of clips that are searched for together, and of latents that the
+                generator is given at once.
+            seed: Seed of the search.
 
         Raises:
             InputError: A value is out of range.
@@ -67,7 +68,13 @@ class EvolutionInverter:
 
     @torch.no_grad()
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
-        """Invert, from ``init`` or from the middle of the prior."""
+        """Invert waveforms (batch, channels, num_samples).
+
+        Args:
+            target: The clips.
+            init: Latents (batch, latent_dim) to begin with; by default the middle of the prior.
+
+        """
         check_target(self.generator, target, init)
         if init is None:
             middle = torch.zeros(self.generator.latent_dim, device=target.device)
@@ -80,8 +87,11 @@ class EvolutionInverter:
         return joined([self._invert(*part) for part in zip(*parts, strict=True)])
 
     def _invert(self, target: Tensor, init: Tensor) -> Inversion:
-        wanted = Wanted(self.objective, target)
-        begun = looked_at(self.generator, self.objective, target, init)
+        """Invert the clips of one batch together."""
+        from cmaes import CMA  # it imports SciPy's statistics, which takes more than a second
+
+        targets = Targets(self.objective, target)
+        begun = evaluate_latents(self.generator, self.objective, target, init)
         best, least = begun.latent.clone(), begun.loss.clone()
         searches = [
             CMA(
@@ -95,7 +105,7 @@ class EvolutionInverter:
         for _ in range(self.generations):
             asked = [[search.ask() for _ in range(search.population_size)] for search in searches]
             points = torch.from_numpy(np.array(asked)).to(init)  # (clips, population, latent_dim)
-            losses = self._losses(points, wanted)
+            losses = self._losses(points, targets)
             lowest = losses.argmin(1)
             rows = torch.arange(len(target), device=target.device)
             better = losses[rows, lowest] < least
@@ -107,11 +117,11 @@ class EvolutionInverter:
         output = generate_all(self.generator, best, self.batch_size)
         return Inversion(best, output, least, begun.num_evals + evals)
 
-    def _losses(self, points: Tensor, wanted: Wanted) -> Tensor:
-        """Of points (clips, population, latent_dim), (clips, population)."""
+    def _losses(self, points: Tensor, targets: Targets) -> Tensor:
+        """Losses (clips, population) of points (clips, population, latent_dim)."""
         owner = torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
         found = [
-            wanted.losses(generate(self.generator, z), own)
+            targets.losses(generate(self.generator, z), own)
             for z, own in zip(
                 torch.split(points.flatten(0, 1), self.batch_size),
                 torch.split(owner, self.batch_size),

@@ -13,33 +13,34 @@ from torch import Tensor
 from audiate.errors import InputError, check_range
 
 Box = Literal["none", "projected", "clipped"]
-"""How the box of the prior is kept: not at all; by projection; or by stochastic clipping, which
-replaces what leaves the box by random numbers within (Lipton and Tripathi 2017)."""
+"""Ways to keep points in the prior's box. ``none``: not at all. ``projected``: by projection.
+``clipped``: by stochastic clipping, which replaces entries that leave the box by random numbers
+within (Lipton and Tripathi 2017)."""
 
 Bounds = tuple[Tensor, Tensor]
-"""The lowest and the highest of each number, (dim,) each."""
+"""The lowest and the highest value of each entry, (dim,) each."""
 
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""Losses (n,) of points (n, dim), given the numbers (n,) of the problems they belong to. The loss
-of a problem must not depend on others."""
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""Maps points (n, dim), and the numbers (n,) of the problems they belong to, to losses (n,). The
+loss of a problem must not depend on other problems."""
 
 _ARMIJO = 1e-4
 _CURVATURE = 0.9
 _FAR = 1.0  # how far beyond the box a trial may go, in widths of the box
 _HISTORY = 10
-_NOISE = 997  # sets of random numbers for stochastic clipping, taken in turn
-_TRIALS = 25  # of step sizes, before a line search gives up
+_NOISE = 997  # number of sets of random numbers for stochastic clipping, taken in turn
+_TRIALS = 25  # number of step sizes that are tried before a line search gives up
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """What a batch of minimisations came to.
+    """The results of a batch of minimisations.
 
     Attributes:
-        point: (batch, dim), the best that was met.
-        loss: (batch,), there.
-        num_evals: (batch,), int64: evaluations of loss and gradient.
-        converged: (batch,), whether the tolerance was met, rather than a limit.
+        point: The best points (batch, dim) that were met.
+        loss: Losses (batch,) at these points.
+        num_evals: Number of evaluations of loss and gradient, (batch,), int64.
+        converged: Whether the tolerance was met, rather than a limit, (batch,), bool.
 
     """
 
@@ -50,7 +51,7 @@ class Minimum:
 
 
 class _State:
-    """All that belongs to the problems still at work, one row each."""
+    """The state of the problems that have not ended, one row each."""
 
     def __init__(self, start: Tensor) -> None:
         batch, dim = start.shape
@@ -60,15 +61,15 @@ class _State:
         self.slope = torch.zeros_like(start)  # the gradient at `point`
         self.direction = torch.zeros_like(start)
         self.step = start.new_ones(batch)
-        self.low = start.new_zeros(batch)  # of the step sizes still possible
+        self.low = start.new_zeros(batch)  # bounds of the step sizes still possible
         self.high = start.new_full((batch,), torch.inf)
         self.most = start.new_full((batch,), torch.inf)  # the largest step size that is tried
         self.trials = torch.zeros(batch, dtype=torch.int64, device=start.device)
         self.iterations = torch.zeros_like(self.trials)
         self.evals = torch.zeros_like(self.trials)
-        self.clips = torch.zeros_like(self.trials)  # how often something had left the box
+        self.clips = torch.zeros_like(self.trials)  # number of times that a point left the box
         self.moves = start.new_zeros(batch, _HISTORY, dim)  # newest last
-        self.turns = start.new_zeros(batch, _HISTORY, dim)  # of the gradient
+        self.turns = start.new_zeros(batch, _HISTORY, dim)  # changes of the gradient
         self.weights = start.new_zeros(batch, _HISTORY)  # 1 / (move · turn), 0 where there is none
 
     def keep(self, rows: Tensor) -> None:
@@ -77,8 +78,27 @@ class _State:
             setattr(self, name, value[rows])
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """The arguments of `minimise` that every step needs.
+
+    Attributes:
+        inside: The bounds that points have to keep; None without a box to keep.
+        noise: Random numbers (`_NOISE`, dim) in [0, 1] for stochastic clipping.
+
+    """
+
+    objective: LossFunction
+    max_iterations: int
+    tolerance: float
+    box: Box
+    bounds: Bounds | None
+    inside: Bounds | None
+    noise: Tensor
+
+
 def minimise(
-    objective: Objective,
+    objective: LossFunction,
     start: Tensor,
     *,
     max_iterations: int,
@@ -90,26 +110,26 @@ def minimise(
 ) -> Minimum:
     """Minimise a batch of independent functions by L-BFGS (Liu and Nocedal 1989).
 
-    Each has its own history of ten steps and its own line search (weak Wolfe conditions by
-    bisection, Lewis and Overton 2013, which also suits losses with kinks); what has ended leaves
-    the batch. So the result for one does not depend on the others, but for rounding.
+    Each problem has its own history of ten steps and its own line search (weak Wolfe conditions by
+    bisection, Lewis and Overton 2013, which also suits losses with kinks); a problem that has ended
+    leaves the batch. So the result for one does not depend on the others, but for rounding.
 
     Args:
-        objective: Losses, differentiable.
-        start: (batch, dim).
-        max_iterations: Accepted steps of each problem at most.
-        tolerance: A problem ends when a step lowers its loss by less than this share of it, or its
-            gradient is smaller than this everywhere.
-        box: How the box is kept.
-        bounds: The box. Without one to keep, trials still stay within its width of it, so that
-            no function is asked for points that mean nothing.
-        seed: Of stochastic clipping, the same for each problem.
-        deadline: When `time.monotonic` shows this, or would before another evaluation has ended,
-            all end; the first evaluation is always done.
+        objective: Gives the losses, which have to be differentiable.
+        start: Points (batch, dim) to begin at.
+        max_iterations: Limit of accepted steps of each problem.
+        tolerance: A problem ends when a step lowers its loss by less than this share of it, or
+            when all entries of its gradient are smaller than this.
+        box: How points are kept in the box.
+        bounds: The box. Where it is not to be kept, trials still stay within its width of it, so
+            that no function is evaluated at points that mean nothing.
+        seed: Seed of stochastic clipping, the same for each problem.
+        deadline: Value of `time.monotonic` at which all problems end, or before, where another
+            evaluation would last longer. The first evaluation is always done.
 
     Raises:
-        InputError: Values out of range, a loss at the start that is not finite, or a box to keep
-            without bounds.
+        InputError: A value is out of range, a loss at the start is not finite, or there are no
+            bounds for a box that is to be kept.
 
     """
     if bounds is None and box != "none":
@@ -117,55 +137,70 @@ def minimise(
     check_range("max_iterations", max_iterations, 0, 10**9)
     check_range("tolerance", tolerance, 0, 1)
     inside = bounds if box != "none" else None
-    state = _State(start if inside is None else start.clamp(*inside))
     noise = torch.rand(
         _NOISE, start.shape[1], generator=torch.Generator().manual_seed(seed), dtype=start.dtype
     ).to(start.device)
+    settings = _Settings(objective, max_iterations, tolerance, box, bounds, inside, noise)
+    now = time.monotonic()
+    state, best = _begin(settings, start)
+    began, lasted = time.monotonic(), time.monotonic() - now
+    while len(state.number) and began + lasted < deadline:
+        _advance(settings, state, best)
+        now = time.monotonic()
+        began, lasted = now, now - began
+    return best
+
+
+def _begin(settings: _Settings, start: Tensor) -> tuple[_State, Minimum]:
+    """Evaluate the starts; return the problems that have not ended there, and the best points."""
+    inside = settings.inside
+    state = _State(start if inside is None else start.clamp(*inside))
     best = Minimum(
         state.point.clone(),
         torch.full_like(state.loss, torch.inf),
         torch.zeros_like(state.evals),
         torch.zeros_like(state.evals, dtype=torch.bool),
     )
-    now = time.monotonic()
-    state.loss, state.slope = _evaluate(objective, state.point, state.number)
+    state.loss, state.slope = _evaluate(settings.objective, state.point, state.number)
     state.evals += 1
-    began, lasted = time.monotonic(), time.monotonic() - now
     if not state.loss.isfinite().all():
         raise InputError("the loss at the start is not finite; check the target and the generator")
     _remember(best, state, state.point, state.loss, inside)
-    ended = state.slope.abs().amax(1) <= tolerance
+    ended = state.slope.abs().amax(1) <= settings.tolerance
     best.converged[state.number[ended]] = True
-    state.keep((~ended & (state.iterations < max_iterations)).nonzero().squeeze(1))
-    _set_out(state, torch.ones_like(state.trials, dtype=torch.bool), box, bounds)
-    while len(state.number) and began + lasted < deadline:
-        trial = state.point + state.step.unsqueeze(1) * state.direction
-        if box == "projected" and inside is not None:
-            trial = trial.clamp(*inside)
-        loss, slope = _evaluate(objective, trial, state.number)
-        state.evals += 1
-        _remember(best, state, trial, loss, inside)
-        accepted, low_enough = _judge(state, trial, loss, slope)
-        given_up = state.trials >= _TRIALS
-        accepted |= given_up & low_enough
-        drop = state.loss - loss
-        small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
-        flat = slope.abs().amax(1) <= tolerance
-        _accept(state, accepted, trial, loss, slope)
-        converged = accepted & (small | flat)
-        if box == "clipped" and inside is not None:
-            converged &= ~_clip(objective, best, state, accepted, inside, noise)
-        best.converged[state.number[converged]] = True
-        stopped = converged | (given_up & ~accepted) | (state.iterations >= max_iterations)
-        going, renewed = ~stopped, accepted[~stopped]
-        state.keep(going.nonzero().squeeze(1))
-        _set_out(state, renewed, box, bounds)
-        now = time.monotonic()
-        began, lasted = now, now - began
-    return best
+    state.keep((~ended & (state.iterations < settings.max_iterations)).nonzero().squeeze(1))
+    _set_out(state, torch.ones_like(state.trials, dtype=torch.bool), settings.box, settings.bounds)
+    return state, best
 
 
-def _evaluate(objective: Objective, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+def _advance(settings: _Settings, state: _State, best: Minimum) -> None:
+    """Try one step size of each problem, and drop the problems that end with it."""
+    inside, tolerance = settings.inside, settings.tolerance
+    trial = state.point + state.step.unsqueeze(1) * state.direction
+    if settings.box == "projected" and inside is not None:
+        trial = trial.clamp(*inside)
+    loss, slope = _evaluate(settings.objective, trial, state.number)
+    state.evals += 1
+    _remember(best, state, trial, loss, inside)
+    accepted, low_enough = _assess(state, trial, loss, slope)
+    given_up = state.trials >= _TRIALS
+    accepted |= given_up & low_enough
+    drop = state.loss - loss
+    small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
+    flat = slope.abs().amax(1) <= tolerance
+    _accept(state, accepted, trial, loss, slope)
+    converged = accepted & (small | flat)
+    if settings.box == "clipped":
+        converged &= ~_clip(settings, best, state, accepted)
+    best.converged[state.number[converged]] = True
+    stopped = converged | (given_up & ~accepted) | (state.iterations >= settings.max_iterations)
+    going, renewed = ~stopped, accepted[~stopped]
+    state.keep(going.nonzero().squeeze(1))
+    _set_out(state, renewed, settings.box, settings.bounds)
+
+
+def _evaluate(objective: LossFunction, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses (n,) and gradients (n, dim) at points (n, dim)."""
     with torch.enable_grad():
         points = points.detach().requires_grad_(True)
         losses = objective(points, number)
@@ -176,7 +211,7 @@ def _evaluate(objective: Objective, points: Tensor, number: Tensor) -> tuple[Ten
 def _remember(
     best: Minimum, state: _State, points: Tensor, losses: Tensor, inside: Bounds | None
 ) -> None:
-    """Keep the best point that was met within the box, and count."""
+    """Keep the best points that were met within the box, and count the evaluations."""
     rows = state.number
     better = losses < best.loss[rows]
     if inside is not None:
@@ -187,11 +222,15 @@ def _remember(
 
 
 def _outside(points: Tensor, bounds: Bounds) -> Tensor:
+    """Which entries of points (n, dim) lie outside the box."""
     return (points < bounds[0]) | (points > bounds[1])
 
 
-def _judge(state: _State, trial: Tensor, loss: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-    """Which steps are to be taken; narrows the range of step sizes of the others."""
+def _assess(state: _State, trial: Tensor, loss: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Decide which steps are accepted, and narrow the range of step sizes of the others.
+
+    Returns which are accepted and which lower the loss enough, (n,) each.
+    """
     move = trial - state.point  # along the direction, but for what the box holds back
     expected = (state.slope * move).sum(1)  # less than 0
     low_enough = loss <= state.loss + _ARMIJO * expected
@@ -209,10 +248,10 @@ def _judge(state: _State, trial: Tensor, loss: Tensor, slope: Tensor) -> tuple[T
 
 
 def _accept(state: _State, accepted: Tensor, trial: Tensor, loss: Tensor, slope: Tensor) -> None:
-    """Go there, and note what was learnt of the curvature."""
+    """Move to the accepted trials, and add the curvature along the step to the history."""
     move, turn = trial - state.point, slope - state.slope
     product = (move * turn).sum(1)
-    # Without curvature along the step there is nothing to note.
+    # Without curvature along the step there is nothing to add.
     curved = accepted & (product > 1e-10 * turn.square().sum(1).clamp_min(1e-30))
     for history, newest in (
         (state.moves, move),
@@ -226,39 +265,34 @@ def _accept(state: _State, accepted: Tensor, trial: Tensor, loss: Tensor, slope:
     state.iterations += accepted.long()
 
 
-def _clip(
-    objective: Objective,
-    best: Minimum,
-    state: _State,
-    accepted: Tensor,
-    inside: Bounds,
-    noise: Tensor,
-) -> Tensor:
-    """Replace what has left the box by random numbers; which problems this befell, (batch,)."""
-    outside = _outside(state.point, inside) & accepted.unsqueeze(1)
-    befallen = outside.any(1)
-    rows = befallen.nonzero().squeeze(1)
+def _clip(settings: _Settings, best: Minimum, state: _State, accepted: Tensor) -> Tensor:
+    """Replace entries that have left the box by random numbers; return in which problems, (n,)."""
+    assert settings.inside is not None
+    low, high = settings.inside
+    outside = _outside(state.point, settings.inside) & accepted.unsqueeze(1)
+    clipped = outside.any(1)
+    rows = clipped.nonzero().squeeze(1)
     if not len(rows):
-        return befallen
-    low, high = inside
-    random = low + (high - low) * noise[state.clips[rows] % _NOISE]
+        return clipped
+    random = low + (high - low) * settings.noise[state.clips[rows] % _NOISE]
     points = torch.where(outside[rows], random, state.point[rows])
     state.point[rows] = points
-    state.loss[rows], state.slope[rows] = _evaluate(objective, points, state.number[rows])
+    found = _evaluate(settings.objective, points, state.number[rows])
+    state.loss[rows], state.slope[rows] = found
     state.clips[rows] += 1
     state.evals[rows] += 1
-    state.weights[rows] = 0  # what was learnt of the curvature was learnt elsewhere
-    _remember(best, state, state.point, state.loss, inside)
-    return befallen
+    state.weights[rows] = 0  # the curvature was learnt elsewhere
+    _remember(best, state, state.point, state.loss, settings.inside)
+    return clipped
 
 
 def _set_out(state: _State, renewed: Tensor, box: Box, bounds: Bounds | None) -> None:
-    """Choose the direction and the first step size of those that begin a line search."""
+    """Choose the direction and the first step size of problems that begin a line search."""
     if not renewed.any():
         return
     free = torch.ones_like(state.point, dtype=torch.bool)
     if box == "projected" and bounds is not None:
-        # What lies at the edge and would leave stays there.
+        # Entries at the edge that would leave the box stay there.
         held = (state.point <= bounds[0]) & (state.slope > 0)
         held |= (state.point >= bounds[1]) & (state.slope < 0)
         free = ~held
@@ -282,7 +316,7 @@ def _set_out(state: _State, renewed: Tensor, box: Box, bounds: Bounds | None) ->
 
 
 def _farthest(point: Tensor, direction: Tensor, bounds: Bounds) -> Tensor:
-    """The step size at which the first number is `_FAR` widths of the box beyond it."""
+    """Step sizes (n,) at which the first entry is `_FAR` widths of the box beyond it."""
     width = _FAR * (bounds[1] - bounds[0])
     room = torch.where(direction > 0, bounds[1] + width - point, point - bounds[0] + width)
     steps = room.clamp_min(0) / direction.abs().clamp_min(1e-30)
@@ -292,7 +326,7 @@ def _farthest(point: Tensor, direction: Tensor, bounds: Bounds) -> Tensor:
 def _direction(state: _State, steepest: Tensor, free: Tensor) -> Tensor:
     """The two-loop recursion (Nocedal and Wright 2006, algorithm 7.4), a row for each problem.
 
-    Among the ``free`` numbers alone: of what was learnt, the part that concerns them.
+    Only the part of the history that concerns ``free`` entries is used.
     """
     moves, turns = state.moves * free.unsqueeze(1), state.turns * free.unsqueeze(1)
     product = (moves * turns).sum(2)

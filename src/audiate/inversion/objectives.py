@@ -1,232 +1,243 @@
-"""What an inversion minimises: how far what was given back is from what was given."""
+"""Objectives of an inversion: the distance of the generator's output from the target."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from audiate.configs import SpectrogramKind
 from audiate.errors import InputError, check_range
 from audiate.metrics import structural_similarity
 from audiate.models import DigitClassifier
 from audiate.models.resnet import BLOCKS
-from audiate.spectra import Spectrogram, SpectrogramKind
+from audiate.spectra import Spectrogram, decibels, hann_window, power_spectrum
 
 RESIDUAL_BLOCKS = BLOCKS[1:]
 
 _FLOOR_DB = 80.0
 
 
-class Term(ABC):
-    """A distance between clips, by features that are computed of each clip by itself.
+class Term(nn.Module):
+    """A distance between clips by features that are computed of each clip alone.
 
-    So those of a target are computed once, however often it is compared.
+    So the features of a target are computed once, however often it is compared. Windows and
+    networks move with ``.to(device)``.
     """
 
     @abstractmethod
     def features(self, waveforms: Tensor) -> list[Tensor]:
-        """What is compared of waveforms (batch, channels, samples); tensors (batch, ...)."""
+        """Compute the features of waveforms (batch, channels, samples): tensors (batch, ...)."""
 
     @abstractmethod
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """Distances (batch,) of what `features` gave, at least 0."""
+        """Distances (batch,), at least 0, between features of two batches of clips."""
 
 
 class WaveformTerm(Term):
     """Mean absolute difference of samples."""
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
-        """The samples."""
+        """The samples themselves."""
         return [waveforms.float()]
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """(batch,)."""
+        """Distances (batch,); arguments as of `Term.distance`."""
         return (output[0] - target[0]).abs().flatten(1).mean(1)
 
 
 class SpectrogramTerm(Term):
-    """Mean absolute difference of the real parts of spectrograms.
+    """Mean absolute difference of the real parts of spectrograms (Keyes et al. 2020, equation 1).
 
-    Keyes et al. 2020, equation 1; the real part alone, as in their programs.
+    Only the real part is compared, as in that paper's programs.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectrogram = Spectrogram("real")
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
         """The spectrograms, (batch, channels, frames, bins)."""
-        see = Spectrogram("real").to(waveforms.device)
-        return [see(waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2])]
+        return [self.spectrogram(waveforms.flatten(0, 1)).unflatten(0, waveforms.shape[:2])]
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """(batch,)."""
+        """Distances (batch,); arguments as of `Term.distance`."""
         return (output[0] - target[0]).abs().mean((1, 2, 3))
 
 
 class LevelTerm(Term):
     """Mean absolute difference of levels in decibels, at several resolutions, over 80 dB.
 
-    Levels are of frames of 256, 512, 1,024 and 2,048 samples, a quarter of a frame apart; what is
-    more than 80 dB below the loudest of the target's clip counts as silent. It hears what is said
-    however faint, and no phases.
+    Frames have 256, 512, 1,024 and 2,048 samples and are a quarter of a frame apart. Power more
+    than 80 dB below the peak of the target counts as silence. Faint parts of a word count as much
+    as loud ones, and phases have no effect.
     """
 
-    frame_lengths = (256, 512, 1024, 2048)
+    n_ffts = (256, 512, 1024, 2048)
+
+    def __init__(self) -> None:
+        super().__init__()
+        for n_fft in self.n_ffts:
+            self.register_buffer(f"window{n_fft}", hann_window(n_fft), persistent=False)
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
         """Power at each resolution, (batch, channels · bins, frames)."""
-        sound = waveforms.float()
         found = []
-        for length in self.frame_lengths:
-            window = torch.hann_window(length, device=sound.device)
-            spectra = torch.stft(
-                sound.flatten(0, 1),
-                length,
-                length // 4,
-                window=window,
-                pad_mode="constant",
-                return_complex=True,
-            )
-            power = spectra.real.square() + spectra.imag.square()
-            found.append(power.reshape(len(sound), -1, power.shape[-1]))
+        for n_fft in self.n_ffts:
+            window = self.get_buffer(f"window{n_fft}")
+            power = power_spectrum(waveforms.flatten(0, 1), window, n_fft // 4)
+            found.append(power.reshape(len(waveforms), -1, power.shape[-1]))
         return found
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """(batch,)."""
+        """Distances (batch,); arguments as of `Term.distance`."""
         distances = []
-        for own, wanted in zip(output, target, strict=True):
-            floor = wanted.amax((1, 2), keepdim=True) * 10 ** (-_FLOOR_DB / 10) + 1e-12
-            levels = [10 * (power + floor).log10() for power in (own, wanted)]
+        for own, other in zip(output, target, strict=True):
+            floor = other.amax((1, 2), keepdim=True) * 10 ** (-_FLOOR_DB / 10) + 1e-12
+            levels = [decibels(power + floor) for power in (own, other)]
             distances.append((levels[0] - levels[1]).abs().mean((1, 2)) / _FLOOR_DB)
         return torch.stack(distances).mean(0)
 
 
 class StructureTerm(Term):
-    """How far spectrograms are from being structured alike: 1 - SSIM (Wang et al. 2004)."""
+    """Structural difference of spectrograms: 1 - SSIM (Wang et al. 2004)."""
 
     def __init__(self, kind: SpectrogramKind = "log") -> None:
-        """Compare spectrograms of a kind.
+        """Set up the term.
 
         Args:
-            kind: ``log``: levels from -80 to 0 dB below the peak. ``real``: the real part, over
-                the range of each pair, as Keyes et al. 2020 have it.
+            kind: Kind of spectrogram. ``log``: levels from -80 to 0 dB below the peak. ``real``:
+                the real part, over the range of each pair, as Keyes et al. 2020 have it.
 
         """
-        self.kind = kind
+        super().__init__()
+        self.spectrogram = Spectrogram(kind)
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
         """The spectrograms of the mean over channels, (batch, frames, bins)."""
-        return [Spectrogram(self.kind).to(waveforms.device)(waveforms.mean(1))]
+        return [self.spectrogram(waveforms.mean(1))]
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """(batch,)."""
-        span = 1.0 if self.kind == "log" else None
+        """Distances (batch,); arguments as of `Term.distance`."""
+        span = 1.0 if self.spectrogram.kind == "log" else None
         return 1 - structural_similarity(output[0], target[0], span)
 
 
 class PerceptualTerm(Term):
-    """Mean squared difference of a judge's activations, averaged over blocks.
+    """Mean squared difference of a classifier's activations, averaged over blocks.
 
-    Keyes et al. 2020, section 3.2.1. Here, unless it is not ``normalised``, that of each block is
-    divided by the mean square of the target's, as blocks are of different scales.
+    Keyes et al. 2020, section 3.2.1. Unless ``normalised`` is False, the difference of each block
+    is divided by the mean square of the target's activations, as blocks have different scales.
     """
 
     def __init__(
         self,
-        judge: DigitClassifier,
+        classifier: DigitClassifier,
         sample_rate: int,
         blocks: Collection[str] = RESIDUAL_BLOCKS,
         *,
         normalised: bool = True,
     ) -> None:
-        """Compare what ``judge`` hears.
+        """Set up the term.
 
         Args:
-            judge: Clips shorter than its own are put in the middle of zeros; of several channels
-                it hears the mean.
-            sample_rate: Of the clips, in Hz.
-            blocks: Names, of `audiate.models.resnet.BLOCKS`.
-            normalised: See above; False is the paper's.
+            classifier: Classifier of spoken digits. Clips shorter than its own are put in the
+                middle of zeros, and channels are averaged.
+            sample_rate: Sample rate of the clips, in Hz.
+            blocks: Names of the blocks to compare, out of `audiate.models.resnet.BLOCKS`.
+            normalised: Whether blocks are brought to one scale; False is the paper's way.
 
         Raises:
-            InputError: The judge hears another rate, or no blocks, or one of no such name.
+            InputError: The classifier takes another sample rate, ``blocks`` is empty, or there is
+                no block of a name.
 
         """
-        if sample_rate != judge.sample_rate:
+        super().__init__()
+        if sample_rate != classifier.sample_rate:
             raise InputError(
-                f"the judge hears {judge.sample_rate:,} Hz, and the clips have {sample_rate:,} "
-                f"Hz: do without it (--judge none; when training, --perceptual-weight 0)"
+                f"the classifier takes {classifier.sample_rate:,} Hz, and the clips have "
+                f"{sample_rate:,} Hz: do without it (`classifier=none`; when training, "
+                f"`perceptual_weight=0`)"
             )
         unknown = sorted(set(blocks) - set(BLOCKS))
         if unknown or not blocks:
             raise InputError(
                 f"blocks {', '.join(unknown) or 'none'}: give any of {', '.join(BLOCKS)}"
             )
-        self.judge = judge
+        self.classifier = classifier
         self.blocks = tuple(name for name in BLOCKS if name in set(blocks))
         self.normalised = normalised
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
-        """Activations of each block."""
-        missing = max(self.judge.num_samples - waveforms.shape[-1], 0)
-        heard = F.pad(waveforms, (missing // 2, missing - missing // 2))
-        return list(self.judge.activations(heard, self.blocks).values())
+        """Activations (batch, channels, height, width) of each block."""
+        missing = max(self.classifier.num_samples - waveforms.shape[-1], 0)
+        padded = F.pad(waveforms, (missing // 2, missing - missing // 2))
+        return list(self.classifier.activations(padded, self.blocks).values())
 
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """(batch,)."""
+        """Distances (batch,); arguments as of `Term.distance`."""
         distances = []
-        for own, wanted in zip(output, target, strict=True):
-            distance = (own.float() - wanted.float()).square().flatten(1).mean(1)
+        for own, other in zip(output, target, strict=True):
+            distance = (own.float() - other.float()).square().flatten(1).mean(1)
             if self.normalised:
-                distance = distance / wanted.float().square().flatten(1).mean(1).clamp_min(1e-8)
+                distance = distance / other.float().square().flatten(1).mean(1).clamp_min(1e-8)
             distances.append(distance)
         return torch.stack(distances).mean(0)
 
 
-class Objective:
-    """A weighted sum of terms: a loss (batch,) of what was given back and what was given."""
+class Objective(nn.Module):
+    """A weighted sum of terms, as a loss (batch,) of waveforms against their targets."""
 
     def __init__(self, terms: Mapping[str, tuple[float, Term]]) -> None:
-        """Take terms by name, each with its weight.
+        """Set up the sum of ``terms``, each a weight and a `Term` by the term's name.
 
         Raises:
-            InputError: None, or a weight that is negative.
+            InputError: There is no term, or a weight is negative.
 
         """
+        super().__init__()
         if not terms:
             raise InputError("an objective needs a term")
         for name, (weight, _) in terms.items():
             check_range(f"weight of {name}", weight, 0, 1e9)
-        self.terms = dict(terms)
+        self.weights = {name: weight for name, (weight, _) in terms.items()}
+        self._terms = nn.ModuleDict({name: term for name, (_, term) in terms.items()})
+
+    @property
+    def terms(self) -> dict[str, Term]:
+        """The terms by name."""
+        return dict(self._terms.items())  # type: ignore[arg-type]
 
     def features(self, waveforms: Tensor) -> dict[str, list[Tensor]]:
-        """What is compared of waveforms (batch, channels, samples), by the name of the term."""
-        return {name: term.features(waveforms) for name, (_, term) in self.terms.items()}
+        """Compute the features of waveforms (batch, channels, samples), by the term's name."""
+        return {name: term.features(waveforms) for name, term in self.terms.items()}
 
     def distances(
         self, output: Mapping[str, Sequence[Tensor]], target: Mapping[str, Sequence[Tensor]]
     ) -> dict[str, Tensor]:
-        """Each term (batch,), unweighted."""
+        """Distances (batch,) of each term, unweighted, by its name."""
         return {
-            name: term.distance(output[name], target[name])
-            for name, (_, term) in self.terms.items()
+            name: term.distance(output[name], target[name]) for name, term in self.terms.items()
         }
 
     def compare(
         self, output: Mapping[str, Sequence[Tensor]], target: Mapping[str, Sequence[Tensor]]
     ) -> Tensor:
-        """Losses (batch,) of `features`."""
+        """Losses (batch,) between features of two batches of clips."""
         distances = self.distances(output, target)
         return sum(
-            (weight * distances[name] for name, (weight, _) in self.terms.items()),
+            (weight * distances[name] for name, weight in self.weights.items()),
             start=torch.zeros(()),
         )
 
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        """Losses (batch,) of waveforms (batch, channels, samples)."""
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Losses (batch,) of waveforms against targets, (batch, channels, samples) each."""
         return self.compare(self.features(output), self.features(target))
 
 
 def plain_objective() -> Objective:
-    """The paper's: mean absolute difference of spectrograms (Keyes et al. 2020, equation 1)."""
+    """The paper's objective, a `SpectrogramTerm` alone (Keyes et al. 2020, equation 1)."""
     return Objective({"spectrogram": (1.0, SpectrogramTerm())})

@@ -1,30 +1,17 @@
-"""What every model that draws what was said has in common."""
+"""The base class of all models that draw what is said in a clip."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from audiate.audio import Waveform, prepare_speech
 from audiate.errors import check_range
-from audiate.features import LogMel, LogMelConfig
+from audiate.features import LogMel
 from audiate.models.pretrained import PretrainedModel
-
-SPECTROGRAM_SIZE = 48
-"""Mel bands, and frames, of the spectrograms that our drawing models see, as in the paper."""
-
-
-def check_spectrogram_size(features: LogMelConfig) -> None:
-    """A front end must make spectrograms of 48x48.
-
-    Raises:
-        InputError: It does not.
-
-    """
-    check_range("n_mels", features.n_mels, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
-    check_range("frames", features.frames, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
 
 
 def standardise(spectrogram: Tensor) -> Tensor:
@@ -39,25 +26,38 @@ def standardise(spectrogram: Tensor) -> Tensor:
 class Drawer(PretrainedModel):
     """A network that turns the log-mel spectrogram of a spoken word into images.
 
-    A subclass sets `features`, its own front end, and says how images are sampled from it.
+    A subclass sets `features`, its own front end, and says how noise becomes images.
+
+    Attributes:
+        features: Makes spectrograms of waveforms.
+        image_size: Height and width of an image, in pixels.
+        latent_dim: Number of values of noise that one image is drawn from.
+
     """
 
     features: LogMel
     image_size: int = 28
+    latent_dim: ClassVar[int]
 
     @abstractmethod
-    def sample_images(
-        self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draw from p(image | sound).
+    def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
+        """Turn noise into images of sounds.
 
         Args:
             spectrogram: (batch, n_mels, frames), as `features` makes it.
-            samples: Images for each spectrogram.
-            generator: Source of all randomness; the global one by default.
+            noise: (batch, samples, latent_dim), standard normal.
 
         Returns:
             (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
+
+    @abstractmethod
+    def latents(self, spectrogram: Tensor) -> Tensor:
+        """The vector (batch, numbers) that stands for each sound, before any noise.
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
 
         """
 
@@ -73,6 +73,23 @@ class Drawer(PretrainedModel):
 
         """
 
+    def sample_images(
+        self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw from p(image | sound).
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
+            samples: Number of images for each spectrogram.
+            generator: Source of all randomness; torch's global one by default.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
+        noise = torch.randn(len(spectrogram), samples, self.latent_dim, generator=generator)
+        return self.images_from(spectrogram, noise.to(self.device))
+
     @torch.inference_mode()
     def draw(
         self, waveform: Waveform, *, sample_rate: int, samples: int = 8, seed: int = 0
@@ -82,7 +99,7 @@ class Drawer(PretrainedModel):
         Args:
             waveform: (samples,) or (channels, samples), floating point.
             sample_rate: In Hz; any.
-            samples: How many images.
+            samples: Number of images.
             seed: The same clip and seed give the same images, whatever was drawn before.
 
         Returns:
@@ -93,12 +110,31 @@ class Drawer(PretrainedModel):
                 is out of range.
 
         """
+        spectrogram = self.hear(waveform, sample_rate=sample_rate)
+        return self.draw_heard(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
+
+    @torch.inference_mode()
+    def draw_heard(self, spectrograms: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:
+        """Images of several clips at once; each is drawn as `draw` draws it by itself.
+
+        Args:
+            spectrograms: (batch, n_mels, frames), as `hear` gives them.
+            samples: Number of images for each clip.
+            seed: Seed of the noise, which is the same for every clip.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], on the CPU.
+
+        Raises:
+            InputError: An argument is out of range.
+
+        """
         check_range("samples", samples, 1, 10_000)
         check_range("seed", seed, 0, 2**63 - 1)
-        spectrogram = self.hear(waveform, sample_rate=sample_rate).unsqueeze(0)
         generator = torch.Generator().manual_seed(seed)
-        images = self.sample_images(spectrogram.to(self.device), samples, generator=generator)
-        return images[0].cpu()
+        noise = torch.randn(1, samples, self.latent_dim, generator=generator)
+        noise = noise.expand(len(spectrograms), -1, -1).to(self.device)
+        return self.images_from(spectrograms.to(self.device), noise).cpu()
 
     @torch.inference_mode()
     def hear(self, waveform: Waveform, *, sample_rate: int) -> Tensor:

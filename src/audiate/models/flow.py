@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import log
 from typing import ClassVar
 
@@ -11,38 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.errors import check_range
-from audiate.features import LogMel, LogMelConfig
-from audiate.models.drawer import Drawer, check_spectrogram_size, standardise
+from audiate.configs import LatentFlowConfig
+from audiate.features import LogMel
+from audiate.models.drawer import Drawer, standardise
 from audiate.models.latent import Posterior
 
-_WIDTH = 32  # channels of the listener's first layer
+_WIDTH = 32  # channels of the condition network's first layer
 _FREQUENCIES = 32  # of the sines and cosines that stand for a time
 _HIDDEN = 384  # width of the velocity network
 _BLOCKS = 4
-
-
-@dataclass(frozen=True)
-class LatentFlowConfig:
-    """What can be chosen about a trained latent flow.
-
-    Raises `InputError` where a value is out of range.
-
-    Attributes:
-        features: The front end.
-        steps: Euler steps from noise to drawing.
-        guidance: How far to go beyond p(image | sound), away from p(image): 1 is not at all, more
-            is easier to read and less varied (Ho & Salimans 2022, where it is called 1 + w).
-
-    """
-
-    features: LogMelConfig = field(default_factory=LogMelConfig)
-    steps: int = 10
-    guidance: float = 1.5
-
-    def __post_init__(self) -> None:
-        check_range("steps", self.steps, 1, 1000)
-        check_range("guidance", self.guidance, 0, 100)
 
 
 class LatentFlow(Drawer):
@@ -50,8 +26,8 @@ class LatentFlow(Drawer):
 
     Three parts, none of which ever sees a label:
 
-    - A *listener* (audio encoder) turns a spectrogram into a condition. It learns by drawing the
-      mean of the images that were heard with a sound, its `mean_images`.
+    - A *condition network* (audio encoder) turns a spectrogram into a condition. It learns by
+      drawing the mean of the images that were heard with a sound, its `mean_images`.
     - An *autoencoder* of images, a VAE with a light prior, makes 32 numbers of an image. Rombach et
       al. 2022 call this perceptual compression.
     - A *flow* carries normal noise to latents of images, given the condition: a velocity field,
@@ -69,9 +45,8 @@ class LatentFlow(Drawer):
     def __init__(self, config: LatentFlowConfig | None = None) -> None:
         config = config or LatentFlowConfig()
         super().__init__(config)
-        check_spectrogram_size(config.features)
         self.features = LogMel(config.features)
-        self.listener = _Listener(self.condition_dim)
+        self.condition_network = _ConditionNetwork(self.condition_dim)
         self.archetype = nn.Sequential(
             nn.ReLU(),
             nn.Linear(self.condition_dim, 512),
@@ -106,9 +81,9 @@ class LatentFlow(Drawer):
         self.velocity = _Velocity(self.latent_dim, self.condition_dim)
         self.unheard = nn.Parameter(torch.zeros(self.condition_dim))
 
-    def listen(self, spectrogram: Tensor) -> Tensor:
+    def condition(self, spectrogram: Tensor) -> Tensor:
         """The condition (batch, condition_dim) for spectrograms (batch, 48, 48)."""
-        condition: Tensor = self.listener(spectrogram)
+        condition: Tensor = self.condition_network(spectrogram)
         return condition
 
     def mean_logits(self, condition: Tensor) -> Tensor:
@@ -117,8 +92,8 @@ class LatentFlow(Drawer):
         return logits
 
     def mean_images(self, spectrogram: Tensor) -> Tensor:
-        """What is drawn at such a sound on average: (batch, 28, 28) in [0, 1]."""
-        return self.mean_logits(self.listen(spectrogram)).sigmoid()
+        """The mean (batch, 28, 28) of the images that belong to such a sound, in [0, 1]."""
+        return self.mean_logits(self.condition(spectrogram)).sigmoid()
 
     def encode_images(self, images: Tensor) -> Posterior:
         """q(latent | image) of images (batch, 28, 28) in [0, 1]."""
@@ -133,19 +108,20 @@ class LatentFlow(Drawer):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of ``latents`` at ``times`` (batch,), 0 noise to 1 image.
 
-        ``condition``: (batch, condition_dim) from `listen`, or `unheard` for no sound at all.
+        ``condition``: (batch, condition_dim) from `condition`, or `unheard` for no sound at all.
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity
 
-    def sample_images(
-        self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Follow the flow from ``samples`` draws of noise: (batch, samples, 28, 28) in [0, 1]."""
-        condition = self.listen(spectrogram).repeat_interleave(samples, 0)
-        batch = len(spectrogram)
-        noise = torch.randn(batch, samples, self.latent_dim, generator=generator)
-        latents = noise.flatten(0, 1).to(self.device)
+    def latents(self, spectrogram: Tensor) -> Tensor:
+        """The condition (batch, condition_dim), which is all that the flow knows of the sound."""
+        return self.condition(spectrogram)
+
+    def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
+        """Follow the flow from noise: (batch, samples, 28, 28) in [0, 1]."""
+        batch, samples, _ = noise.shape
+        condition = self.condition(spectrogram).repeat_interleave(samples, 0)
+        latents = noise.flatten(0, 1)
         steps, guidance = self.config.steps, self.config.guidance
         for step in range(steps):
             times = torch.full((len(latents),), step / steps, device=self.device)
@@ -158,7 +134,7 @@ class LatentFlow(Drawer):
         return images.view(batch, samples, self.image_size, self.image_size)
 
 
-class _Listener(nn.Module):
+class _ConditionNetwork(nn.Module):
     """A small residual network (He et al. 2016) that keeps three moments of the word apart."""
 
     def __init__(self, outputs: int) -> None:

@@ -1,18 +1,20 @@
-"""What turns a latent into sound: the protocol, and what our own networks have in common."""
+"""Generators, which turn a latent into sound: the protocol, and the base of our own networks."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from audiate.configs import AudioGANConfig
 from audiate.errors import InputError, check_range
-from audiate.models.pretrained import PretrainedModel
+from audiate.models.pretrained import PretrainedModel, load_as
 
-_SHARPNESS = 20.0  # of the softmax that tells the generator which of the first entries is largest
+# How sharp the softmax is that tells the generator which of the first entries of z is largest.
+_SHARPNESS = 20.0
 
 
 @runtime_checkable
@@ -20,12 +22,12 @@ class Generator(Protocol):
     """Anything that turns latents into sound.
 
     Attributes:
-        latent_dim: Numbers in a latent.
-        sample_rate: Of the sound, in Hz.
-        num_samples: Of a clip.
-        channels: 1 for mono, 2 for stereo.
-        differentiable: Whether gradients flow from the sound back to the latent; one that only
-            runs forward is inverted without them.
+        latent_dim: Number of entries of a latent.
+        sample_rate: Sample rate of the sound, in Hz.
+        num_samples: Number of samples of a clip.
+        channels: Number of channels: 1 for mono, 2 for stereo.
+        differentiable: Whether gradients flow from the sound back to the latent. A generator that
+            only runs forward is inverted without them.
 
     """
 
@@ -36,7 +38,7 @@ class Generator(Protocol):
     differentiable: bool
 
     def sample_latent(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """Latents (n, latent_dim) drawn from the prior."""
+        """Draw latents (n, latent_dim) from the prior."""
         ...
 
     def __call__(self, z: Tensor, /) -> Tensor:
@@ -44,11 +46,41 @@ class Generator(Protocol):
         ...
 
 
+@runtime_checkable
+class DraftingGenerator(Generator, Protocol):
+    """A generator that makes a draft of the sound first, and waveforms of the draft.
+
+    A training can then compare drafts, where that is cheaper than to compare sounds. Every
+    `AudioGAN` is one; a generator of your own may be one, too.
+
+    """
+
+    @property
+    def phases_matter(self) -> bool:
+        """Whether waveforms may be compared sample by sample.
+
+        False where phases are searched for, as those of the original cannot be found again.
+        """
+        ...
+
+    def draft(self, z: Tensor) -> Tensor:
+        """The network's output (batch, ...) for latents (batch, latent_dim)."""
+        ...
+
+    def level_distance(self, draft: Tensor, target: Tensor) -> Tensor | None:
+        """Distances (batch,) of levels between drafts and waveforms; None: compare the sound."""
+        ...
+
+    def render(self, draft: Tensor, *, through_phases: bool = True) -> Tensor:
+        """Waveforms (batch, channels, num_samples) in [-1, 1] of a draft."""
+        ...
+
+
 def check_generator(generator: object) -> None:
-    """Make sure that it is a `Generator`.
+    """Make sure that an object is a `Generator`.
 
     Raises:
-        InputError: It is something else, as a module that is not wrapped yet.
+        InputError: It is something else, such as a module that is not wrapped yet.
 
     """
     if not isinstance(generator, Generator):
@@ -59,11 +91,18 @@ def check_generator(generator: object) -> None:
 
 
 def generate(generator: Generator, z: Tensor) -> Tensor:
-    """Waveforms (batch, channels, num_samples) of latents (batch, latent_dim), checked.
+    """Run a generator and check what it gives.
+
+    Args:
+        generator: Any generator.
+        z: Latents (batch, latent_dim), on the generator's device.
+
+    Returns:
+        Waveforms (batch, channels, num_samples).
 
     Raises:
-        InputError: Latents are of another shape, or what the generator gave is, or it holds NaN
-            or is no tensor of floats.
+        InputError: The latents or the waveforms have another shape, or the waveforms hold NaN or
+            are no tensor of floats.
 
     """
     if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] != generator.latent_dim:
@@ -73,11 +112,11 @@ def generate(generator: Generator, z: Tensor) -> Tensor:
     if not isinstance(waveforms, Tensor) or not waveforms.is_floating_point():
         given = waveforms.dtype if isinstance(waveforms, Tensor) else type(waveforms).__name__
         raise InputError(f"the generator gave {given}; have it give a tensor of floats in [-1, 1]")
-    wanted = (len(z), generator.channels, generator.num_samples)
-    if tuple(waveforms.shape) != wanted:
+    expected = (len(z), generator.channels, generator.num_samples)
+    if tuple(waveforms.shape) != expected:
         raise InputError(
             f"the generator gave {tuple(waveforms.shape)} for latents {tuple(z.shape)}, but "
-            f"(batch, channels, num_samples) is to be {wanted}; wrap it with the sizes it has"
+            f"(batch, channels, num_samples) is to be {expected}; wrap it with the sizes it has"
         )
     if not waveforms.isfinite().all():
         broken = int((~waveforms.isfinite()).flatten(1).any(1).sum())
@@ -89,51 +128,15 @@ def generate(generator: Generator, z: Tensor) -> Tensor:
 
 
 def device_of(generator: Generator) -> torch.device:
-    """Where it takes its latents: where it draws them."""
+    """The device on which a generator takes its latents: the one on which it draws them."""
     return generator.sample_latent(1, generator=torch.Generator().manual_seed(0)).device
-
-
-@dataclass(frozen=True)
-class AudioGANConfig:
-    """What WaveGAN and SpecGAN have in common.
-
-    Raises `InputError` where a value is out of range.
-
-    Attributes:
-        dim: Width: channels of the discriminator's first layer. Published: 64.
-        latent_dim: Numbers in a latent.
-        num_samples: Samples of a clip.
-        channels: 1 for mono, 2 for stereo.
-        sample_rate: In Hz.
-        batch_norm: Normalise the generator's hidden layers (Ioffe and Szegedy 2015). Published: no.
-        classes: Labels that sounds have; see `AudioGAN`. Published: 0.
-        names: What the labels mean, as many as there are classes, or none.
-
-    """
-
-    dim: int = 64
-    latent_dim: int = 100
-    num_samples: int = 16_384
-    channels: int = 1
-    sample_rate: int = 16_000
-    batch_norm: bool = False
-    classes: int = 0
-    names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if len(self.names) not in (0, self.classes):
-            raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
-        check_range("dim", self.dim, 1, 1024)
-        check_range("latent_dim", self.latent_dim, 1, 100_000)
-        check_range("channels", self.channels, 1, 2)
-        check_range("sample_rate", self.sample_rate, 100, 10**7)
-        check_range("classes", self.classes, 0, self.latent_dim)
 
 
 class AudioGAN(PretrainedModel):
     """A `Generator` and the discriminator that it was trained against; z is uniform in [-1, 1].
 
-    Both networks work on what `analyse` makes of waveforms, and `synthesise` is the way back.
+    Both networks work on what `analyse` makes of waveforms. The generator puts out a draft of that
+    kind, and `render` makes waveforms of it.
 
     Where `config.classes` is not 0, sounds have labels: the largest of the first ``classes``
     entries of z says which sound is meant, and the discriminator is told which one it is to be.
@@ -148,6 +151,8 @@ class AudioGAN(PretrainedModel):
     classes: int
     names: tuple[str, ...]
     differentiable = True
+    phases_matter: ClassVar[bool] = True
+    """Whether waveforms may be compared sample by sample; see `DraftingGenerator`."""
 
     def __init__(self, config: AudioGANConfig) -> None:
         super().__init__(config)
@@ -165,17 +170,17 @@ class AudioGAN(PretrainedModel):
         generator: torch.Generator | None = None,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """Latents (n, latent_dim), uniform in [-1, 1], on the model's device.
+        """Draw latents (n, latent_dim), uniform in [-1, 1], and move them to the model's device.
 
-        They are drawn on the CPU: the same for a seed, wherever the model is.
+        They are drawn on the CPU, so that a seed gives the same ones wherever the model is.
 
         Args:
-            n: How many.
+            n: Number of latents.
             generator: Source of randomness; torch's global one by default.
             labels: (n,), int64: draw from the prior given these labels.
 
         Raises:
-            InputError: Labels for a model that knows none, or out of range.
+            InputError: The model knows no labels, or a label is out of range.
 
         """
         check_range("n", n, 0, 10**9)
@@ -188,37 +193,80 @@ class AudioGAN(PretrainedModel):
                 raise InputError(
                     f"labels {sorted(set(labels.tolist()))}: this generator knows {self.classes}"
                 )
-            # All entries have one distribution, so the largest may change places with the wanted.
+            # All entries have one distribution, so the largest may change places with another one.
             rows, largest = torch.arange(n), self.labels_of(z)
             z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
         return z.to(self.device)
 
     def labels_of(self, z: Tensor) -> Tensor:
-        """Which sound latents (batch, latent_dim) mean, (batch,), int64; 0 where none is told."""
+        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes."""
         return z[:, : max(self.classes, 1)].argmax(1)
 
     @abstractmethod
     def analyse(self, waveforms: Tensor) -> Tensor:
-        """What the discriminator sees of waveforms (batch, channels, num_samples)."""
+        """The discriminator's input for waveforms (batch, channels, num_samples)."""
+
+    def draft(self, z: Tensor) -> Tensor:
+        """The network's output (batch, ...) for latents (batch, latent_dim)."""
+        draft: Tensor = self.generator(z)
+        return draft
 
     @abstractmethod
-    def synthesise(self, seen: Tensor) -> Tensor:
-        """Waveforms (batch, channels, num_samples) in [-1, 1] of what the generator puts out."""
+    def render(self, draft: Tensor, *, through_phases: bool = True) -> Tensor:
+        """Make waveforms (batch, channels, num_samples) in [-1, 1] of a draft.
+
+        Args:
+            draft: What `draft` or `analyse` gives, (batch, ...).
+            through_phases: Whether gradients take into account that phases depend on the draft.
+                It makes no difference where no phases are searched for.
+
+        """
+
+    def level_distance(self, draft: Tensor, target: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Distances (batch,) of levels between drafts and waveforms, without rendering.
+
+        Args:
+            draft: What `draft` gives, (batch, ...).
+            target: Waveforms (batch, channels, num_samples).
+
+        Returns:
+            Distances, at least 0; or None where a draft has no levels, so that sounds are to be
+            compared.
+
+        """
+        return None
 
     def forward(self, z: Tensor) -> Tensor:
         """Waveforms (batch, channels, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
-        return self.synthesise(self.generator(z))
+        return self.render(self.draft(z))
+
+
+def as_generator(
+    generator: str | Path | Generator, *, device: str | torch.device = "cpu"
+) -> Generator:
+    """Return a generator as it is, or load the one of that name onto a device.
+
+    Raises:
+        InputError: As for `audiate.load`; or the model generates no sound; or the object is a
+            module that is not wrapped yet.
+
+    """
+    if isinstance(generator, (str, Path)):
+        otherwise = "does not generate sound"
+        return load_as(generator, AudioGAN, otherwise, device=device)  # type: ignore[type-abstract]
+    check_generator(generator)
+    return generator
 
 
 class Projection(nn.Linear):
-    """The generator's first layer: z, and where there are classes a soft choice among them."""
+    """The generator's first layer, which takes z and, with classes, a soft choice among them."""
 
     def __init__(self, latent_dim: int, outputs: int, classes: int) -> None:
         super().__init__(latent_dim + classes, outputs)
         self._classes = classes
 
     def forward(self, input: Tensor) -> Tensor:
-        """(batch, latent_dim) to (batch, outputs)."""
+        """Outputs (batch, outputs) of latents (batch, latent_dim)."""
         if self._classes:
             choice = (_SHARPNESS * input[:, : self._classes].float()).softmax(1)
             input = torch.cat([input, choice.to(input.dtype)], 1)
@@ -236,7 +284,7 @@ class Score(nn.Linear):
         self._classes = classes
 
     def forward(self, input: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Scores (batch,) of (batch, inputs) as sounds of ``labels`` (batch,)."""
+        """Scores (batch,) of hidden values (batch, inputs), given ``labels`` (batch,), int64."""
         scores = super().forward(input)
         if not self._classes:
             return scores[:, 0]

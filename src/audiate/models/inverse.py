@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from audiate.errors import InputError, check_range
+from audiate.configs import InverseMappingConfig
 from audiate.models.generator import Generator, generate
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier, ResNet18
 from audiate.spectra import MelSpectrogram, Spectrogram
 
-
-@dataclass(frozen=True)
-class InverseMappingConfig:
-    """What the encoder hears, and whose latents it tells.
-
-    Raises `InputError` where a value is out of range.
-
-    Attributes:
-        latent_dim: Numbers in a latent.
-        sample_rate: In Hz.
-        num_samples: Samples of a clip.
-        channels: 1 for mono, 2 for stereo, of which it hears the mean.
-        spectrogram: ``mel``: 64 frames of 64 mel bands. ``real``: the paper's real part, 128
-            frames of 129 bins for a clip of 16,384 samples. ``log``: the levels of those.
-        generator: The name of the generator that it inverts, for people.
-        fingerprint: Power of a few of that generator's clips, to know it by.
-
-    """
-
-    latent_dim: int = 100
-    sample_rate: int = 16_000
-    num_samples: int = 16_384
-    channels: int = 1
-    spectrogram: Literal["mel", "log", "real"] = "mel"
-    generator: str = ""
-    fingerprint: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_range("latent_dim", self.latent_dim, 1, 10**6)
-        check_range("sample_rate", self.sample_rate, 100, 10**7)
-        check_range("num_samples", self.num_samples, 256, 10**7)
-        check_range("channels", self.channels, 1, 10**3)
-        if self.spectrogram not in ("mel", "log", "real"):
-            raise InputError(f"spectrogram {self.spectrogram!r}: give mel, log or real")
+Fingerprint = tuple[float, ...]
 
 
 class InverseMapping(PretrainedModel):
@@ -74,9 +40,9 @@ class InverseMapping(PretrainedModel):
         with torch.no_grad():
             self.network.head.weight *= 0.1  # begins near the middle of the prior
 
-    def begin_as(self, judge: DigitClassifier) -> None:
-        """Take the residual blocks of a judge, all but its head: they know speech."""
-        blocks = judge.network.state_dict()
+    def start_from(self, classifier: DigitClassifier) -> None:
+        """Take the residual blocks of a classifier, all but its head: they know speech."""
+        blocks = classifier.network.state_dict()
         head = {name for name in blocks if name.startswith("head.")}
         own = self.network.state_dict()
         self.network.load_state_dict(
@@ -89,8 +55,8 @@ class InverseMapping(PretrainedModel):
         return latents
 
 
-def fingerprint(generator: Generator) -> tuple[float, ...]:
-    """Mean power of four clips of the generator, to know it again by."""
+def fingerprint(generator: Generator) -> Fingerprint:
+    """The mean power of four clips of a generator, by which it is recognised."""
     z = generator.sample_latent(4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         powers = generate(generator, z).square().mean((1, 2))
@@ -98,5 +64,5 @@ def fingerprint(generator: Generator) -> tuple[float, ...]:
 
 
 def digest(numbers: object) -> str:
-    """Eight characters to know numbers again by."""
+    """Eight characters by which numbers are recognised."""
     return hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]

@@ -1,11 +1,10 @@
-"""What the VAE and the VAE-GAN share: sound → q(z|x) → image."""
+"""The part that the VAE and the VAE-GAN share: sound → q(z|x) → image."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from audiate.models.drawer import Drawer
@@ -48,13 +47,12 @@ class LatentDrawer(Drawer):
         """Images (batch, 28, 28) in [0, 1] at the mean of q(z|x)."""
         return self.decode(self.encode(spectrogram).mu)
 
-    def sample_images(
-        self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Decode ``samples`` draws from q(z|x): (batch, samples, 28, 28) in [0, 1]."""
-        posterior = self.encode(spectrogram)
-        batch = len(spectrogram)
-        noise = torch.randn(batch, samples, self.latent_dim, generator=generator).to(self.device)
-        spread = Posterior(*(part.unsqueeze(1) for part in posterior))
+    def latents(self, spectrogram: Tensor) -> Tensor:
+        """The mean of q(z|x), (batch, latent_dim)."""
+        return self.encode(spectrogram).mu
+
+    def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
+        """Decode samples of q(z|x): (batch, samples, 28, 28) in [0, 1]."""
+        spread = Posterior(*(part.unsqueeze(1) for part in self.encode(spectrogram)))
         images = self.decode(spread.sample(noise).flatten(0, 1))
-        return images.view(batch, samples, self.image_size, self.image_size)
+        return images.view(*noise.shape[:2], self.image_size, self.image_size)

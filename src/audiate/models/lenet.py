@@ -1,19 +1,15 @@
-"""LeNet-5, the judge of drawn digits."""
+"""LeNet-5, the classifier of drawn digits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.models.pretrained import PretrainedModel
-
-
-@dataclass(frozen=True)
-class LeNetConfig:
-    """LeNet-5 has nothing to choose."""
+from audiate.configs import LeNetConfig
+from audiate.hub import WRITTEN_CLASSIFIER
+from audiate.models.pretrained import PretrainedModel, load_as
 
 
 class LeNet(PretrainedModel):
@@ -54,3 +50,17 @@ class LeNet(PretrainedModel):
         """Logits (batch, 10) of images (batch, 28, 28) in [0, 1], white on black."""
         logits: Tensor = self.classifier(self.embed(images))
         return logits
+
+
+def load_written_classifier(name: str | None) -> LeNet:
+    """Load the classifier of written digits; by default, the shipped one.
+
+    Args:
+        name: Name, folder or hub id of a LeNet-5, or None.
+
+    Raises:
+        InputError: There is no such model, or it is of another kind.
+
+    """
+    otherwise = "reads no drawings; leave out `classifier`"
+    return load_as(name or WRITTEN_CLASSIFIER, LeNet, otherwise)

@@ -1,59 +1,52 @@
-"""How a model is kept on disk: `config.json`, `model.safetensors` and a model card.
-
-Weights are stored as float32, float16, or as 8-bit integers with one float32 scale per channel
-(symmetric, rounded to nearest), and are always restored to float32. Nothing is ever pickled.
-"""
+"""The base of our networks, which are saved to a folder and loaded by a name."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
+from audiate.configs import from_plain
+from audiate.devices import resolve_device
 from audiate.errors import InputError
 from audiate.files import replace_text, replacing
+from audiate.hub import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, find
+from audiate.models.storage import (
+    Provenance,
+    Storage,
+    check_fits,
+    load_weights,
+    one_line,
+    pack,
+    read_config,
+)
 
-CONFIG_NAME = "config.json"
-WEIGHTS_NAME = "model.safetensors"
-CARD_NAME = "README.md"
-FILES = (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME)
-
-Storage = Literal["float32", "float16", "int8"]
-
-_SCALE_SUFFIX = "/scale"  # "/" never occurs in the name of a parameter of ours
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a model's weights come from: enough to train it again and to know its test clips.
-
-    Attributes:
-        recipe: Name of the recipe, as in ``audiate train NAME``; empty if it was never trained.
-        settings: Every hyperparameter of that recipe, the seed included, as plain JSON values.
-        environment: Versions and precision the training ran with.
-
-    """
-
-    recipe: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
+M = TypeVar("M", bound="PretrainedModel")
 
 
 class PretrainedModel(nn.Module):
     """A network that can be saved to a folder and loaded from one (or from the hub).
 
     A subclass names its `model_type` (unique; written to `config.json`) and its frozen
-    `config_class`, and takes one such config as its only argument.
+    `config_class`, and takes one such config as its only argument. Naming a `model_type` makes the
+    class known to `audiate.load`.
     """
 
     model_type: ClassVar[str]
     config_class: ClassVar[type]
+    known: ClassVar[dict[str, type[PretrainedModel]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Register a class that names its `model_type`."""
+        super().__init_subclass__(**kwargs)
+        if "model_type" in cls.__dict__:
+            PretrainedModel.known[cls.model_type] = cls
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -62,11 +55,11 @@ class PretrainedModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next(self.parameters()).device
 
     def num_parameters(self) -> int:
-        """Count of the scalars in all parameters."""
+        """Number of entries of all parameters."""
         return sum(p.numel() for p in self.parameters())
 
     def save_pretrained(
@@ -106,173 +99,64 @@ class PretrainedModel(nn.Module):
             InputError: Nothing is there, or it holds another kind of model.
 
         """
-        from audiate.hub import load  # the hub knows every class; a class knows only itself
-
         model = load(source, device=device)
         if not isinstance(model, cls):
             raise InputError(f"{source}: holds a {type(model).__name__}, not a {cls.__name__}")
         return model
 
 
-def read_config(folder: Path) -> tuple[str, dict[str, Any], Provenance]:
-    """Model type, its config's fields, and the provenance stored in ``folder``.
+def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
+    """Load a model, ready for use (in eval mode).
+
+    Args:
+        source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
+            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``.
+        device: Device to put it on.
 
     Raises:
-        InputError: `config.json` is missing, unreadable or not one of ours.
+        InputError: There is nothing by that name, or it is damaged or not one of our models.
 
     """
-    path = folder / CONFIG_NAME
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        model_type, fields = stored["model_type"], stored["config"]
-        if not isinstance(model_type, str) or not isinstance(fields, dict):
-            raise TypeError("model_type is to be a string and config an object")
-        return model_type, fields, Provenance(**stored["provenance"])
-    except FileNotFoundError:
+    where = resolve_device(device)
+    folder = find(source)
+    stored = read_config(folder)
+    if stored.model_type not in PretrainedModel.known:
         raise InputError(
-            f"{folder}: no {CONFIG_NAME} there; give a folder that save_pretrained or "
-            f"`audiate train` wrote"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not a model configuration of audiate ({_one_line(error)}); "
-            f"save the model again or fetch a fresh copy"
-        ) from error
-
-
-def build(cls: type[PretrainedModel], folder: Path) -> PretrainedModel:
-    """Make the model that ``folder`` describes and fill in its weights.
-
-    Raises:
-        InputError: The configuration or the weights do not fit the class, or are damaged.
-
-    """
-    _, fields, provenance = read_config(folder)
+            f"{folder / CONFIG_NAME}: unknown model type {stored.model_type!r}; "
+            f"this version of audiate knows {', '.join(sorted(PretrainedModel.known))}"
+        )
+    cls = PretrainedModel.known[stored.model_type]
     try:
-        model = cls(_dataclass_from(cls.config_class, fields))
+        config: Any = from_plain(cls.config_class, stored.fields)
     except (TypeError, InputError) as error:
         raise InputError(
-            f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({_one_line(error)}); "
+            f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({one_line(error)}); "
             f"fetch or save the model anew"
         ) from error
+    with torch.device("meta"):
+        check_fits(cls(config), folder / WEIGHTS_NAME)
+    model = cls(config)
     load_weights(model, folder / WEIGHTS_NAME)
-    model.provenance = provenance
-    return model.eval()
+    model.provenance = stored.provenance
+    return model.eval().to(where)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Copy the weights in a safetensors file into ``model``, whatever they are stored as.
+def load_as(
+    source: str | Path, kind: type[M], otherwise: str, *, device: str | torch.device = "cpu"
+) -> M:
+    """Load a model of a certain kind.
 
-    Raises:
-        InputError: The file is missing, damaged, or belongs to another network.
-
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such weights file; fetch or save the model again") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a safetensors file, or damaged ({_one_line(error)}); fetch a fresh copy"
-        ) from error
-    weights = unpack(stored)
-    expected = model.state_dict()
-    foreign = sorted(weights.keys() - expected.keys())
-    missing = sorted(expected.keys() - weights.keys())
-    unlike = sorted(
-        name
-        for name in weights.keys() & expected.keys()
-        if weights[name].shape != expected[name].shape
-        or weights[name].is_floating_point() != expected[name].is_floating_point()
-    )
-    if foreign or missing or unlike:
-        trouble = "; ".join(
-            f"{len(names)} {what}, such as {names[0]!r}"
-            for what, names in (
-                ("tensors unknown", foreign),
-                ("missing", missing),
-                ("of another shape or type", unlike),
-            )
-            if names
-        )
-        raise InputError(
-            f"{path}: weights of another network than {CONFIG_NAME} beside it describes "
-            f"({trouble}); fetch or save both anew"
-        )
-    unhealthy = sorted(name for name, w in weights.items() if not w.isfinite().all())
-    if unhealthy:
-        raise InputError(f"{path}: {unhealthy[0]!r} holds NaN or infinity; fetch a fresh copy")
-    model.load_state_dict(weights)
-
-
-def pack(state: dict[str, Tensor], storage: Storage) -> dict[str, Tensor]:
-    """Tensors as they are stored.
-
-    With ``int8``, every floating tensor of two or more dimensions becomes 8-bit integers and a
-    scale for each index of its first dimension, ``max |w| / 127``; vectors stay float32.
-    """
-    if storage not in get_args(Storage):
-        raise InputError(f"storage {storage!r}: give one of {', '.join(get_args(Storage))}")
-    packed: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        value = tensor.detach().cpu().contiguous()
-        if not value.is_floating_point() or storage == "float32":
-            packed[name] = value
-        elif storage == "float16":
-            packed[name] = value.half()
-        elif value.ndim < 2:
-            packed[name] = value.float()
-        else:
-            scale = value.float().abs().flatten(1).amax(1).clamp_min(1e-12) / 127
-            steps = value.float() / _along_first(scale, value.ndim)
-            packed[name] = steps.round().to(torch.int8).contiguous()
-            packed[name + _SCALE_SUFFIX] = scale
-    return packed
-
-
-def unpack(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `pack`, up to its rounding: every floating tensor as float32."""
-    state: dict[str, Tensor] = {}
-    for name, value in stored.items():
-        if name.endswith(_SCALE_SUFFIX):
-            continue
-        scale = stored.get(name + _SCALE_SUFFIX)
-        if value.dtype == torch.int8 and scale is not None and scale.shape == value.shape[:1]:
-            state[name] = value.float() * _along_first(scale, value.ndim)
-        else:
-            state[name] = value.float() if value.is_floating_point() else value
-    return state
-
-
-def _along_first(scale: Tensor, ndim: int) -> Tensor:
-    return scale.view(-1, *[1] * (ndim - 1))
-
-
-def _dataclass_from(cls: type, fields: dict[str, Any]) -> Any:
-    """Build a frozen config, nested ones included, from plain JSON values.
+    Args:
+        source: As for `load`.
+        kind: Its class, or one it derives from.
+        otherwise: End of the error message for a model of another class, after "a VAE".
+        device: Device to put it on.
 
     Raises:
-        TypeError: A field is unknown, or of another type than its default.
+        InputError: As for `load`, or it is of another class.
 
     """
-    defaults = cls()
-    values: dict[str, Any] = {}
-    for name, value in fields.items():
-        default = getattr(defaults, name, None)
-        if is_dataclass(default) and isinstance(value, dict):
-            values[name] = _dataclass_from(type(default), value)
-        elif type(value) is type(default) or (type(default), type(value)) == (float, int):
-            values[name] = value
-        elif isinstance(default, tuple) and isinstance(value, list):  # JSON knows lists alone
-            kind = get_args(get_type_hints(cls)[name])[0]
-            if not all(type(item) is kind for item in value):
-                raise TypeError(f"{name} cannot be {value!r}")
-            values[name] = tuple(value)
-        else:
-            raise TypeError(f"{name} cannot be {value!r}")
-    return cls(**values)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    model = load(source, device=device)
+    if not isinstance(model, kind):
+        raise InputError(f"{source}: a {type(model).__name__} {otherwise}")
+    return model

@@ -1,44 +1,21 @@
-"""ResNet-18 on spectrograms: the judge of spoken digits."""
+"""ResNet-18 on spectrograms: the classifier of spoken digits."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from audiate.errors import InputError, check_range
-from audiate.models.pretrained import PretrainedModel
-from audiate.spectra import Spectrogram, SpectrogramKind
+from audiate.configs import DigitClassifierConfig
+from audiate.errors import InputError
+from audiate.hub import SPOKEN_CLASSIFIER
+from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.spectra import Spectrogram
 
 BLOCKS = ("stem", *(f"block{number}" for number in range(1, 9)))
-"""Where activations can be read, from the input on: the stem, then each residual block."""
-
-
-@dataclass(frozen=True)
-class DigitClassifierConfig:
-    """What the judge hears.
-
-    Raises `InputError` where a value is out of range.
-
-    Attributes:
-        spectrogram: ``log`` for levels in decibels, ``real`` for the paper's real part.
-        sample_rate: In Hz.
-        num_samples: Samples of a clip; others are cut or padded by who reads them.
-
-    """
-
-    spectrogram: SpectrogramKind = "log"
-    sample_rate: int = 16_000
-    num_samples: int = 16_384
-
-    def __post_init__(self) -> None:
-        if self.spectrogram not in ("log", "real"):
-            raise InputError(f"spectrogram {self.spectrogram!r}: give log or real")
-        check_range("sample_rate", self.sample_rate, 100, 10**7)
-        check_range("num_samples", self.num_samples, 256, 10**7)
+"""Names of the parts whose activations can be read, from the input on: stem and residual blocks."""
 
 
 class BasicBlock(nn.Module):
@@ -57,7 +34,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height / stride, width / stride)."""
+        """Map (batch, inputs, n, m) to (batch, outputs, n / stride, m / stride)."""
         inner = self.first_norm(self.first(hidden)).relu()
         joined: Tensor = self.second_norm(self.second(inner)) + self.shortcut(hidden)
         return joined.relu()
@@ -66,8 +43,8 @@ class BasicBlock(nn.Module):
 class ResNet18(nn.Module):
     """He et al. 2016, table 1, 18 layers, for one input channel and without a last activation.
 
-    (batch, height, width) to (batch, outputs); 11,175,370 parameters with ten outputs. Layers are
-    the attributes named in `BLOCKS`, then the global average pool and ``head``.
+    It maps (batch, height, width) to (batch, outputs), and has 11,175,370 parameters with ten
+    outputs. Its layers are the attributes named in `BLOCKS`, the global average pool, and ``head``.
     """
 
     def __init__(self, outputs: int) -> None:
@@ -89,7 +66,7 @@ class ResNet18(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     def activations(self, spectrograms: Tensor) -> dict[str, Tensor]:
-        """What each of `BLOCKS` puts out, (batch, channels, height, width), in their order."""
+        """Activations (batch, channels, height, width) of each of `BLOCKS`, by its name."""
         hidden = spectrograms.unsqueeze(1).contiguous(memory_format=torch.channels_last)
         found = {}
         for name in BLOCKS:
@@ -108,10 +85,10 @@ class ResNet18(nn.Module):
 
 
 class DigitClassifier(PretrainedModel):
-    """Which digit is spoken: ResNet-18 on the 128x129 spectrogram (Keyes et al. 2020, section 4).
+    """Classifier of spoken digits: ResNet-18 on spectrograms (Keyes et al. 2020, section 4).
 
-    Judge of generated and recovered speech: logits for accuracy and Inception Score, `embed` for
-    the Fréchet distance, `activations` for the perceptual loss.
+    Logits give accuracy and the Inception Score, `embed` the features of the Fréchet distance, and
+    `activations` those of the perceptual loss.
     """
 
     model_type: ClassVar[str] = "digit-classifier"
@@ -127,15 +104,15 @@ class DigitClassifier(PretrainedModel):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Logits (batch, 10) of waveforms (batch, samples) or (batch, channels, samples)."""
-        logits: Tensor = self.network(self._seen(waveforms))
+        logits: Tensor = self.network(self._spectrograms(waveforms))
         return logits
 
     def embed(self, waveforms: Tensor) -> Tensor:
-        """Features (batch, 512), at least 0, before the last layer; arguments as of `forward`."""
-        return self.network.embed(self._seen(waveforms))
+        """Features (batch, 512), at least 0, before the last layer; waveforms as for `forward`."""
+        return self.network.embed(self._spectrograms(waveforms))
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits (batch, 10) of what `embed` gave, (batch, 512)."""
+        """Logits (batch, 10) of features (batch, 512), as `embed` gives them."""
         logits: Tensor = self.network.head(features)
         return logits
 
@@ -143,8 +120,8 @@ class DigitClassifier(PretrainedModel):
         """Activations (batch, channels, height, width) by the name of the block, in their order.
 
         Args:
-            waveforms: As of `forward`.
-            names: Any of `BLOCKS`.
+            waveforms: As for `forward`.
+            names: Names of blocks, out of `BLOCKS`.
 
         Raises:
             InputError: There is no block of that name.
@@ -153,10 +130,24 @@ class DigitClassifier(PretrainedModel):
         unknown = sorted(set(names) - set(BLOCKS))
         if unknown:
             raise InputError(f"{unknown[0]}: no such block; there are {', '.join(BLOCKS)}")
-        found = self.network.activations(self._seen(waveforms))
+        found = self.network.activations(self._spectrograms(waveforms))
         return {name: found[name] for name in BLOCKS if name in names}
 
-    def _seen(self, waveforms: Tensor) -> Tensor:
+    def _spectrograms(self, waveforms: Tensor) -> Tensor:
         mono = waveforms.mean(1) if waveforms.dim() == 3 else waveforms
         spectrograms: Tensor = self.spectrogram(mono)
         return spectrograms
+
+
+def load_spoken_classifier(name: str | None) -> DigitClassifier:
+    """Load the classifier of spoken digits; by default, the shipped one.
+
+    Args:
+        name: Name, folder or hub id of a `DigitClassifier`, or None.
+
+    Raises:
+        InputError: There is no such model, or it is of another kind.
+
+    """
+    otherwise = "hears no digits; leave out `classifier`"
+    return load_as(name or SPOKEN_CLASSIFIER, DigitClassifier, otherwise)

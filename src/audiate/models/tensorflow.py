@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiate.configs import WaveGANConfig
 from audiate.errors import InputError
-from audiate.models.pretrained import Provenance
-from audiate.models.wavegan import WaveGAN, WaveGANConfig
+from audiate.models.storage import Provenance
+from audiate.models.wavegan import WaveGAN
 
 Variables = Mapping[str, NDArray[np.float32]]
 
@@ -28,7 +29,7 @@ _SUFFIX = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
-    """The variables of WaveGAN's networks in a checkpoint, by name.
+    """Read the variables of WaveGAN's networks in a checkpoint, by name.
 
     Args:
         checkpoint: The checkpoint's prefix (``model.ckpt-1000``), one of its files, or the folder
@@ -78,7 +79,7 @@ def _check_is_there(prefix: str) -> None:
 
 @contextmanager
 def _no_messages() -> Iterator[None]:
-    """Keep what TensorFlow's native parts say of themselves off standard error."""
+    """Keep messages of TensorFlow's native parts off standard error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
@@ -99,43 +100,24 @@ def convert_wavegan(
     num_samples: int | None = None,
     sample_rate: int = 16_000,
 ) -> WaveGAN:
-    """A WaveGAN with the weights of the published program's variables.
+    """Make a WaveGAN with the weights of the published program's variables.
 
     Width, latent size, channels and length are read off the variables' shapes. Where there are no
     weights of the discriminator, it keeps initial ones.
 
     Args:
         variables: As `read_checkpoint` gives them.
-        name: Of the checkpoint, for messages.
-        num_samples: Of a clip; needed where there are six layers, which make 32,768 or 65,536.
-        sample_rate: In Hz; the checkpoint does not know it.
+        name: Name of the checkpoint, for messages.
+        num_samples: Number of samples of a clip. Networks of six layers, which make 32,768 or
+            65,536, need it.
+        sample_rate: Sample rate of the sound, in Hz, which the checkpoint does not tell.
 
     Raises:
         InputError: They are no WaveGAN's, or of a variant with other layers.
 
     """
-    other = sorted(key for key in variables if not _KNOWN.fullmatch(key))
-    if other and any(key.startswith("G/z_project") for key in variables):
-        raise InputError(
-            f"{name}: has {other[0]}; only the published default is known, without batch norm and "
-            f"filters, and with transposed convolutions"
-        )
-    layers = sum(
-        re.fullmatch(r"G/upconv_\d/conv2d_transpose/kernel", key) is not None for key in variables
-    )
-    if layers not in (5, 6) or "G/z_project/dense/kernel" not in variables:
-        raise InputError(
-            f"{name}: no WaveGAN generator in it (G/z_project and five or six G/upconv_*); it "
-            f"holds {', '.join(sorted(variables)[:3]) or 'none of its variables'}"
-        )
-    lengths = (16_384,) if layers == 5 else (32_768, 65_536)
-    length = lengths[0] if num_samples is None and layers == 5 else num_samples
-    if length is None or length not in lengths:
-        known = " or ".join(map(str, lengths))
-        raise InputError(f"{name}: has {layers} layers; give --num-samples {known}")
-    broken = sorted(key for key, value in variables.items() if not np.isfinite(value).all())
-    if broken:
-        raise InputError(f"{name}: {broken[0]} holds NaN or infinity; take an earlier checkpoint")
+    layers = _count_layers(variables, name)
+    length = _length_of(layers, name, num_samples)
     try:
         latent_dim, width = variables["G/z_project/dense/kernel"].shape
         channels = variables[f"G/upconv_{layers - 1}/conv2d_transpose/kernel"].shape[2]
@@ -157,6 +139,45 @@ def convert_wavegan(
             f"{name}: its layers are not those of the published WaveGAN ({error}); only these are "
             f"known"
         ) from error
+    _fill(model, weights, name)
+    model.provenance = Provenance("import-wavegan", {"checkpoint": name})
+    return model.eval()
+
+
+def _count_layers(variables: Variables, name: str) -> int:
+    """Count the generator's layers, and make sure that the variables are a published WaveGAN's."""
+    other = sorted(key for key in variables if not _KNOWN.fullmatch(key))
+    if other and any(key.startswith("G/z_project") for key in variables):
+        raise InputError(
+            f"{name}: has {other[0]}; only the published default is known, without batch norm and "
+            f"filters, and with transposed convolutions"
+        )
+    layers = sum(
+        re.fullmatch(r"G/upconv_\d/conv2d_transpose/kernel", key) is not None for key in variables
+    )
+    if layers not in (5, 6) or "G/z_project/dense/kernel" not in variables:
+        raise InputError(
+            f"{name}: no WaveGAN generator in it (G/z_project and five or six G/upconv_*); it "
+            f"holds {', '.join(sorted(variables)[:3]) or 'none of its variables'}"
+        )
+    broken = sorted(key for key, value in variables.items() if not np.isfinite(value).all())
+    if broken:
+        raise InputError(f"{name}: {broken[0]} holds NaN or infinity; take an earlier checkpoint")
+    return layers
+
+
+def _length_of(layers: int, name: str, num_samples: int | None) -> int:
+    """Number of samples that a generator of so many layers makes."""
+    lengths = (16_384,) if layers == 5 else (32_768, 65_536)
+    length = lengths[0] if num_samples is None and layers == 5 else num_samples
+    if length is None or length not in lengths:
+        known = " or ".join(map(str, lengths))
+        raise InputError(f"{name}: has {layers} layers; give `num_samples` {known}")
+    return length
+
+
+def _fill(model: WaveGAN, weights: dict[str, Tensor], name: str) -> None:
+    """Copy weights into a network, after their names and shapes have been compared."""
     expected = model.state_dict()
     if not any(key.startswith("discriminator.") for key in weights):
         weights |= {k: v for k, v in expected.items() if k.startswith("discriminator.")}
@@ -168,12 +189,10 @@ def convert_wavegan(
                 f"published layers are known"
             )
     model.load_state_dict({key: weights[key] for key in expected})
-    model.provenance = Provenance("import-wavegan", {"checkpoint": name})
-    return model.eval()
 
 
 def _ours(name: str, value: NDArray[np.float32]) -> tuple[str, str, Tensor]:
-    """Part, name and layout here of one of TensorFlow's variables."""
+    """Translate a variable of TensorFlow to its network, name and layout here."""
     tensor = torch.from_numpy(np.ascontiguousarray(value, np.float32))
     scope, layer, _, kind = name.split("/")
     part = {"G": "generator", "D": "discriminator"}[scope]

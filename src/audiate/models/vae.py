@@ -1,26 +1,19 @@
-"""The audio-to-image VAE: hear a spoken digit, draw it."""
+"""The audio-to-image VAE, which draws a spoken digit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from audiate.features import LogMel, LogMelConfig
-from audiate.models.drawer import check_spectrogram_size, standardise
+from audiate.configs import VAEConfig
+from audiate.features import LogMel
+from audiate.models.drawer import standardise
 from audiate.models.latent import LatentDrawer, Posterior
 
 
-@dataclass(frozen=True)
-class VAEConfig:
-    """The network is fixed by the paper; the front end is not."""
-
-    features: LogMelConfig = field(default_factory=LogMelConfig)
-
-
 class VAE(LatentDrawer):
-    """Encoder of a 48x48 spectrogram, decoder of a 28x28 image: 20,950,529 parameters.
+    """An encoder of 48x48 spectrograms and a decoder of 28x28 images: 20,950,529 parameters.
 
     Source: Żelaszczyk 2020, table "Audio Encoder / Image Decoder". The table puts a ReLU behind
     the two heads; a mean that cannot be negative or a variance that cannot be below one has no
@@ -35,7 +28,6 @@ class VAE(LatentDrawer):
     def __init__(self, config: VAEConfig | None = None) -> None:
         config = config or VAEConfig()
         super().__init__(config)
-        check_spectrogram_size(config.features)
         self.features = LogMel(config.features)
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 64, 4, stride=2),  # 48 → 23

@@ -1,28 +1,21 @@
-"""The audio-to-image VAE-GAN: convolutions alone, and a discriminator beside them."""
+"""The audio-to-image VAE-GAN, made of convolutions alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.features import LogMel, LogMelConfig
-from audiate.models.drawer import check_spectrogram_size, standardise
+from audiate.configs import VAEGANConfig
+from audiate.features import LogMel
+from audiate.models.drawer import standardise
 from audiate.models.latent import LatentDrawer, Posterior
 
 
-@dataclass(frozen=True)
-class VAEGANConfig:
-    """The networks are fixed by the paper; the front end is not."""
-
-    features: LogMelConfig = field(default_factory=LogMelConfig)
-
-
 class VAEGAN(LatentDrawer):
-    """Encoder, decoder and discriminator without a fully connected layer: 7,909,382 parameters.
+    """An encoder, decoder and discriminator without fully connected layers: 7,909,382 parameters.
 
     Source: Żelaszczyk 2020, table "Audio Encoder / Image Decoder / Discriminator". The count
     settles what the table leaves open: the encoder's convolutions have no biases, the others do,
@@ -37,7 +30,6 @@ class VAEGAN(LatentDrawer):
     def __init__(self, config: VAEGANConfig | None = None) -> None:
         config = config or VAEGANConfig()
         super().__init__(config)
-        check_spectrogram_size(config.features)
         self.features = LogMel(config.features)
         self.encoder = nn.Sequential(
             *_down(1, 128, bias=False),  # 48 → 23
@@ -74,8 +66,8 @@ class VAEGAN(LatentDrawer):
     def discriminate(self, images: Tensor) -> Tensor:
         """Logits (batch,) that images (batch, 28, 28) in [0, 1] are real.
 
-        In training mode, give real and drawn images in one batch: the last batch norm takes away
-        what a batch of only one kind has in common.
+        In training mode, give real and drawn images in one batch: the last batch norm removes
+        what the images of a batch have in common.
         """
         centred = 2 * images.unsqueeze(1) - 1
         logits: Tensor = self.discriminator(centred.contiguous(memory_format=torch.channels_last))
@@ -85,7 +77,7 @@ class VAEGAN(LatentDrawer):
 class _Conv2d(nn.Conv2d):
     """A convolution that is a matrix product where its kernel fits into the input only once.
 
-    The same numbers up to rounding; oneDNN takes ten times as long for it on a CPU.
+    Results are the same up to rounding; oneDNN takes ten times as long on a CPU.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -99,7 +91,7 @@ class _Conv2d(nn.Conv2d):
 class _ConvTranspose2d(nn.ConvTranspose2d):
     """A transposed convolution as a matrix product, whose columns are then added up in place.
 
-    The same numbers up to rounding, in a third of the time that oneDNN takes on a CPU.
+    Results are the same up to rounding, in a third of the time that oneDNN takes on a CPU.
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:

@@ -1,50 +1,26 @@
-"""WaveGAN: latents to waveforms, and the critic that taught it, by one-dimensional convolutions."""
+"""WaveGAN: latents to waveforms by one-dimensional convolutions, and its discriminator."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.errors import InputError, check_range
-from audiate.models.generator import AudioGAN, AudioGANConfig, Projection, Score
-from audiate.models.phases import DownConv1d, UpConv1d
+from audiate.configs import WAVEGAN_STRIDES, WaveGANConfig
+from audiate.models.generator import AudioGAN, Projection, Score
+from audiate.models.polyphase import DownConv1d, UpConv1d
 
-_AT_A_TIME = 16
-_SHUFFLED = 4  # layers, from the first
-_STRIDES = {16_384: (4, 4, 4, 4, 4), 32_768: (4, 4, 4, 4, 4, 2), 65_536: (4, 4, 4, 4, 4, 4)}
-
-
-@dataclass(frozen=True)
-class WaveGANConfig(AudioGANConfig):
-    """Size of the networks and of what they make: 16,384, 32,768 or 65,536 samples.
-
-    Raises `InputError` where a value is out of range.
-
-    Attributes:
-        phase_shuffle: The discriminator's activations are shifted by up to this many samples.
-
-    """
-
-    phase_shuffle: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("phase_shuffle", self.phase_shuffle, 0, 60)
-        if self.num_samples not in _STRIDES:
-            known = ", ".join(f"{length:,}" for length in _STRIDES)
-            raise InputError(f"num_samples {self.num_samples:,}: give one of {known}")
+_SHUFFLED = 4  # number of layers, from the first, whose outputs are shuffled
 
 
 class WaveGANGenerator(nn.Module):
-    """z (batch, latent_dim) to waveforms (batch, channels, num_samples) in [-1, 1]."""
+    """Maps z (batch, latent_dim) to waveforms (batch, channels, num_samples) in [-1, 1]."""
 
     def __init__(self, config: WaveGANConfig) -> None:
         super().__init__()
-        strides = _STRIDES[config.num_samples]
+        strides = WAVEGAN_STRIDES[config.num_samples]
         widths = [config.dim << power for power in reversed(range(len(strides)))]
         self.project = Projection(config.latent_dim, 16 * widths[0], config.classes)
         self.upsample = nn.ModuleList(
@@ -58,32 +34,21 @@ class WaveGANGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """Waveforms of latents."""
+        """Waveforms (batch, channels, num_samples) of latents (batch, latent_dim)."""
         # The published code makes (time, channels) of the first layer's outputs.
         hidden: Tensor = self.project(z).view(len(z), 16, -1)
-        if z.device.type == "cpu" and not (self.training or torch.is_grad_enabled()):
-            # A few clips at a time: what one layer gives the next then stays in the cache.
-            return torch.cat([self._generate(part) for part in torch.split(hidden, _AT_A_TIME)])
         hidden = hidden.transpose(1, 2)
         for norm, layer in zip(self.norms, self.upsample, strict=True):
             hidden = layer(norm(hidden).relu())
         return hidden.tanh()
 
-    def _generate(self, hidden: Tensor) -> Tensor:
-        """The same, faster, with channels last throughout and without gradients."""
-        for norm, layer in zip(self.norms, self.upsample, strict=True):
-            assert isinstance(layer, UpConv1d)
-            normed = norm(hidden.flatten(0, 1)).view(hidden.shape)
-            hidden = layer.generate(normed.relu_())
-        return hidden.transpose(1, 2).tanh()
-
 
 class WaveGANDiscriminator(nn.Module):
-    """Waveforms (batch, channels, num_samples) to a score (batch,), higher for real ones."""
+    """Maps waveforms (batch, channels, num_samples) to scores (batch,), higher for real ones."""
 
     def __init__(self, config: WaveGANConfig) -> None:
         super().__init__()
-        strides = _STRIDES[config.num_samples]
+        strides = WAVEGAN_STRIDES[config.num_samples]
         widths = [config.dim << power for power in range(len(strides))]
         self.downsample = nn.ModuleList(
             DownConv1d(inputs, outputs, stride)
@@ -131,12 +96,12 @@ class WaveGAN(AudioGAN):
                 nn.init.xavier_uniform_(parameter)
 
     def analyse(self, waveforms: Tensor) -> Tensor:
-        """The waveforms themselves."""
+        """The waveforms themselves, which the discriminator takes as they are."""
         return waveforms
 
-    def synthesise(self, seen: Tensor) -> Tensor:
-        """The waveforms themselves."""
-        return seen
+    def render(self, draft: Tensor, *, through_phases: bool = True) -> Tensor:  # noqa: ARG002
+        """The draft itself, which consists of waveforms already."""
+        return draft
 
 
 def phase_shuffle(hidden: Tensor, most: int) -> Tensor:

@@ -1,1 +1,1 @@
-"""Training: one loop (`loop`), one task for each thing we train, and the recipes."""
+"""Training: recipes (settings), tasks (networks and losses), and the one loop that runs them."""

@@ -1,6 +1,6 @@
-"""Random changes to spoken words, made on their mel power: cheap enough for every batch.
+"""Random changes to spoken words, made on their mel power, which is cheap enough for every batch.
 
-A change leaves the word what it is and makes another voice, room or microphone of it.
+A change keeps the word, and imitates another voice, room or microphone.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.features import LogMel, at_times
+from audiate.spectra import unit_decibels
 
-_ENDS = 0.12  # of half the word's length: it begins and ends earlier or later
-_WARP = 0.10  # of half the word's length: its middle comes earlier or later
-_TILT_DB = 6.0  # at either end of the spectrum
-_BUMPS_DB = 3.0  # six random gains across the spectrum
-_NOISE_DB = (15.0, 60.0)  # below the loudest point, in half of the clips
-_MEL_STRETCH = 0.08  # of half the mel axis: longer or shorter vocal tracts
-_MASK = 10  # bands, and frames, at most
+_ENDS = 0.12  # largest shift of a word's begin and end, as a share of half its length
+_WARP = 0.10  # largest shift of a word's middle, as a share of half its length
+_TILT_DB = 6.0  # largest gain at either end of the spectrum
+_BUMPS_DB = 3.0  # largest of six random gains across the spectrum
+_NOISE_DB = (15.0, 60.0)  # level of noise below the loudest point, in half of the clips
+_MEL_STRETCH = 0.08  # largest stretch, as a share of half the mel axis: other vocal tracts
+_MASK = 10  # largest number of hidden bands, and of hidden frames
 
-# The same and more, where words are to be found in noise:
-_NOISY = 0.7  # of the clips
+# Where words are to be found in noise:
+_NOISY = 0.7  # share of clips with noise
 _SIGNAL_TO_NOISE_DB = (0.0, 40.0)
-_WIDE_STRETCH = 0.25  # of half the mel axis
-_FLOOR = 0.4  # of the range of levels, at most, is hidden from below
+_WIDE_STRETCH = 0.25  # largest stretch, as a share of half the mel axis
+_FLOOR = 0.4  # largest share of the range of levels that is hidden from below
 
 
 def augmented(features: LogMel, power: Tensor, words: Tensor) -> Tensor:
-    """Spectrograms (batch, n_mels, frames) in [0, 1] of randomly changed words.
+    """Spectrograms (batch, n_mels, frames) in [0, 1] of words that are changed at random.
 
     Args:
         features: The front end.
@@ -40,14 +41,16 @@ def augmented(features: LogMel, power: Tensor, words: Tensor) -> Tensor:
     seen = at_times(power, features.word_times(words, _random_positions(features, len(power))))
     seen = seen / seen.amax((1, 2), keepdim=True).clamp_min(1e-12)
     seen = (seen + _noise(seen)) * _equaliser(seen)
-    return _mask(_stretch_mel(features.to_unit_decibels(seen), _MEL_STRETCH, _MEL_STRETCH))
+    return _mask(
+        _stretch_mel(unit_decibels(seen, features.config.floor_db), _MEL_STRETCH, _MEL_STRETCH)
+    )
 
 
 def augmented_in_noise(features: LogMel, power: Tensor) -> Tensor:
-    """Spectrograms (batch, n_mels, frames) in [0, 1] of randomly changed words in random noise.
+    """Spectrograms (batch, n_mels, frames) in [0, 1] of words that are changed, in random noise.
 
-    Harder than `augmented`: steady noise up to the level of the speech, in which the word must
-    first be found; voices further apart; and a floor that hides what is faint.
+    This is harder than `augmented`: steady noise reaches the level of the speech, and the word must
+    first be found in it; voices are further apart; and a floor hides faint sounds.
 
     Args:
         features: The front end.
@@ -58,7 +61,7 @@ def augmented_in_noise(features: LogMel, power: Tensor) -> Tensor:
     words = features.find_words(noisy)
     seen = at_times(noisy, features.word_times(words, _random_positions(features, len(power))))
     seen = seen / seen.amax((1, 2), keepdim=True).clamp_min(1e-12) * _equaliser(seen)
-    heard = features.to_unit_decibels(seen)
+    heard = unit_decibels(seen, features.config.floor_db)
     floor = _FLOOR * torch.rand(len(power), 1, 1)
     above = ((heard - floor) / (1 - floor)).clamp_min(0)
     return _mask(_stretch_mel(above, _WIDE_STRETCH, _WIDE_STRETCH / 2))
@@ -86,7 +89,7 @@ def _uniform(batch: int, limit: float) -> Tensor:
 
 
 def _random_positions(features: LogMel, batch: int) -> Tensor:
-    """Where to look in each word, (batch, frames): about -1 to 1, unevenly."""
+    """Random positions (batch, frames) in each word, unevenly from about -1 to 1."""
     steps = torch.linspace(0, 1, features.config.frames)
     begin, end = -1 + _uniform(batch, _ENDS), 1 + _uniform(batch, _ENDS)
     at = begin + (end - begin) * steps
@@ -118,7 +121,7 @@ def _equaliser(power: Tensor) -> Tensor:
 
 
 def _stretch_mel(spectrogram: Tensor, stretch: float, shift: float) -> Tensor:
-    """Scale and shift the mel axis at random; what comes in from outside repeats the edge."""
+    """Scale and shift the mel axis at random; beyond its ends, the edge is repeated."""
     batch, bands, _ = spectrogram.shape
     rows = torch.linspace(-1, 1, bands) * (1 + _uniform(batch, stretch))
     index = ((rows + _uniform(batch, shift) + 1) / 2 * (bands - 1)).clamp(0, bands - 1)

@@ -1,4 +1,4 @@
-"""Which items make up which batch."""
+"""The items of each batch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from audiate.training.seeds import generator
 
 
 class EpochOrder:
-    """A fresh shuffle of ``count`` items each epoch, cut into full batches.
+    """Shuffles ``count`` items anew in each epoch, and cuts them into full batches.
 
-    Depends on (seed, step) alone. Items left over at an epoch's end wait for the next shuffle.
+    The batches depend on (seed, step) alone. Items that are left over at the end of an epoch are
+    not used in it.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
@@ -30,10 +31,11 @@ class EpochOrder:
 
 
 class EvenOrder:
-    """Batches that hold every label as often, whatever the clips of each.
+    """Draws batches in which every label is equally frequent, however many clips it has.
 
-    Within a label, every source is drawn as often (or a small data set would drown beside a large
-    one), and within that every item. With replacement; depends on (seed, step) alone.
+    Within a label, every source is equally frequent (or a small data set would drown beside a large
+    one), and within a source, every item. Items are drawn with replacement. The batches depend on
+    (seed, step) alone.
     """
 
     def __init__(self, labels: Tensor, sources: Tensor, batch_size: int, seed: int) -> None:

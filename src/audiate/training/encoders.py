@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from audiate.datasets.installed import data_root
-from audiate.hub import load_as
-from audiate.models import AudioGAN, Generator, InverseMapping
-from audiate.models.generator import check_generator
+from audiate.models import Generator, InverseMapping
+from audiate.models.generator import as_generator
 from audiate.models.inverse import digest, fingerprint
-from audiate.training.launch import LoopOptions
+from audiate.training.options import RunOptions
 from audiate.training.recipes import InverseMappingRecipe
-from audiate.training.tasks import run_recipe
+from audiate.training.train import run_recipe
 
 NAME = "inverse-mapping"
 
@@ -29,30 +28,34 @@ def train_encoder(
 ) -> InverseMapping:
     """Train an encoder for any generator, as ``audiate train inverse-mapping`` does for ours.
 
-    A generator that only runs forward is learnt from the latents of synthesised clips alone.
+    For a generator that only runs forward, the latents of generated clips are learnt, and nothing
+    else is compared.
 
     Args:
-        generator: Whose latents, or its name; `audiate.wrap` makes one of a module. If it is a
-            module itself, it is put on the device, in eval mode, and its parameters are frozen.
-        out: The run's folder, as of ``audiate train``.
+        generator: The generator to be inverted, or its name; `audiate.wrap` makes one of a module.
+            If it is a module itself, it is put on the device, in eval mode, and its parameters are
+            frozen.
+        out: The run's folder, as for ``audiate train``.
         resume: Go on with the run in that folder.
-        data_dir: Folder of the data sets, where ``data`` names some.
-        quiet: Without a progress bar.
-        **settings: Of `audiate.training.recipes.InverseMappingRecipe`: ``data="drums"`` is a folder
-            of real sounds, ``perceptual_weight=0`` does without the judge of spoken digits.
+        data_dir: Folder of the data sets, if ``data`` names some.
+        quiet: Show no progress.
+        **settings: Settings of `audiate.training.recipes.InverseMappingRecipe`. For instance,
+            ``data=("drums",)`` names a folder of real sounds, and ``perceptual_weight=0`` does
+            without the classifier of spoken digits.
+
+    Returns:
+        The trained encoder.
 
     Raises:
-        InputError: As of `audiate.training.tasks.run_recipe`.
+        InputError: As for `audiate.training.train.run_recipe`.
         TypeError: There is no setting of that name.
 
     """
-    if isinstance(generator, (str, Path)):
-        generator = load_as(generator, AudioGAN, "generates no sound")  # type: ignore[type-abstract]
-    check_generator(generator)
-    # So that a run is not resumed with another generator.
+    generator = as_generator(generator)
+    # The fingerprint keeps a run from being resumed with another generator.
     name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
     recipe = replace(InverseMappingRecipe(generator=name), **settings)
     root = data_root(None if data_dir is None else Path(data_dir))
-    options = LoopOptions(Path(out), resume=resume)
+    options = RunOptions(Path(out), resume=resume)
     folder = run_recipe(NAME, recipe, root, options, quiet=quiet, generator=generator)
     return InverseMapping.from_pretrained(folder)

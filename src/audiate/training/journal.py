@@ -1,10 +1,9 @@
-"""What a training says while it goes: to the bar, the JSON lines, TensorBoard, and in pictures."""
+"""The records of a training: progress bar, log, TensorBoard, and previews."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from statistics import fmean
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -21,21 +20,36 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Collects losses; the process that `writes` puts their means on the bar and in the logs."""
+    """Collects losses, and puts their means on the progress bar and into the logs.
 
-    def __init__(self, run: Run, progress: Progress, done: int, *, writes: bool) -> None:
+    Args:
+        run: The run's folder.
+        progress: The progress bar.
+        done: Number of steps that are done already.
+        steps_per_epoch: Number of steps in an epoch.
+        writes: Whether this process writes; of several processes, one does.
+
+    """
+
+    def __init__(
+        self, run: Run, progress: Progress, done: int, steps_per_epoch: int, *, writes: bool
+    ) -> None:
         self.progress = progress
         self._run = run
         self._since_write: list[dict[str, Tensor]] = []
-        self._epoch: list[dict[str, float]] = []
+        self._written = done - done % steps_per_epoch  # the last step whose losses are written
+        self._epoch: list[tuple[int, dict[str, float]]] = []  # numbers of steps, mean losses
         self._board = _board(run, done) if writes else None
+        if writes:  # a resumed run goes on with the losses of the epoch that it was in
+            for step, means in run.logged_losses(self._written):
+                self._add_to_epoch(step, means)
 
     def add(self, losses: dict[str, Tensor]) -> None:
-        """Take in the losses of one update."""
+        """Collect the losses of one update."""
         self._since_write.append(losses)
 
     def write(self, step: int) -> None:
-        """Log the means since the last call.
+        """Log the mean losses since the last call.
 
         Raises:
             InputError: One of them is not finite.
@@ -50,19 +64,16 @@ class Journal:
             kept = "the last checkpoint there is sound; " if self._run.checkpoint.exists() else ""
             raise InputError(
                 f"{self._run.folder}: training diverged, {broken[0]} is {means[broken[0]]} at "
-                f"step {step}; {kept}lower --learning-rate or use --precision float32, in a new "
+                f"step {step}; {kept}lower `learning_rate` or use `precision=float32`, in a new "
                 f"folder"
             )
-        self._epoch.append(means)
+        self._add_to_epoch(step, means)
         self._record(step, means)
         self.progress.note(step, means)
 
     def end_epoch(self, step: int, task: Task) -> None:
-        """Keep pictures and sounds; where something has gone wrong, say so, else keep the model."""
-        losses = {
-            name: fmean(means[name] for means in self._epoch if name in means)
-            for name in sorted({name for means in self._epoch for name in means})
-        }
+        """Write previews; then raise an alarm if something has gone wrong, else keep the model."""
+        losses = _mean_losses(self._epoch)
         self._epoch.clear()
         if self._board is None:
             return
@@ -70,11 +81,11 @@ class Journal:
         if picture is not None:
             self._run.save_preview(step, picture)
             self._board.add_image("preview", picture, step, dataformats="HW")
-        heard = task.listen()
-        if heard is not None:
-            self._run.save_sound(step, heard)
-            mono = heard.waveform.mean(0)
-            self._board.add_audio("preview", mono, step, sample_rate=heard.sample_rate)
+        sound = task.preview_sound()
+        if sound is not None:
+            self._run.save_sound(step, sound)
+            mono = sound.waveform.mean(0)
+            self._board.add_audio("preview", mono, step, sample_rate=sound.sample_rate)
         alarm = task.diagnose(losses)
         if alarm is None:
             task.model.save_pretrained(self._run.last_good)
@@ -89,17 +100,21 @@ class Journal:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
+    def _add_to_epoch(self, step: int, means: dict[str, float]) -> None:
+        self._epoch.append((step - self._written, means))
+        self._written = step
+
     def close(self) -> None:
-        """Write out what is still held back."""
+        """Write out what TensorBoard's writer still holds."""
         if self._board is not None:
             self._board.close()
 
 
 def _board(run: Run, done: int) -> SummaryWriter:
-    """TensorBoard's writer, which would else load TensorFlow where that is installed.
+    """TensorBoard's writer, kept from loading TensorFlow where that is installed.
 
-    It takes seconds and prints many messages. TensorBoard itself has a substitute, which it takes
-    where it finds this module.
+    Loading it takes seconds and prints many messages. TensorBoard has a substitute of its own,
+    which it takes if it finds this module.
     """
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -110,3 +125,12 @@ def _board(run: Run, done: int) -> SummaryWriter:
 def _means(entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     names = sorted({name for entry in entries for name in entry})
     return {name: torch.stack([e[name] for e in entries if name in e]).mean() for name in names}
+
+
+def _mean_losses(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """Means over an epoch of the means over parts of it, weighted by their numbers of steps."""
+    means: dict[str, float] = {}
+    for name in sorted({name for _, losses in parts for name in losses}):
+        known = [(steps, losses[name]) for steps, losses in parts if name in losses]
+        means[name] = sum(steps * value for steps, value in known) / sum(s for s, _ in known)
+    return means

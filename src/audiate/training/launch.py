@@ -1,4 +1,4 @@
-"""On what a training runs: devices, processes, precision, memory."""
+"""The hardware that a training runs on: devices, processes, precision, memory."""
 
 from __future__ import annotations
 
@@ -7,42 +7,25 @@ import logging
 import os
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
 
-from audiate import __version__
+from audiate.devices import resolve_device
 from audiate.errors import InputError
-from audiate.hub import check_device
-
-Precision = Literal["auto", "float32", "bf16"]
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """Where and how to train; nothing here changes what is learnt, but for rounding."""
-
-    out: Path
-    resume: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Precision = "auto"
-    save_every: float = 60.0
-    """Seconds between checkpoints."""
+from audiate.training.options import RunOptions
+from audiate.version import __version__
 
 
 def launch(device: str, precision: str) -> Fabric:
-    """Start Fabric on this machine's devices, or join the processes that torchrun started."""
-    if device != "auto":
-        check_device(device)
+    """Start Fabric on this machine's device, or join the processes that torchrun started."""
+    kind = resolve_device(device).type
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
     _keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
     fabric = Fabric(
-        accelerator=device,
+        accelerator=kind,
         strategy="ddp" if world_size > 1 else "auto",
         devices=local,
         num_nodes=max(world_size // local, 1),
@@ -53,7 +36,7 @@ def launch(device: str, precision: str) -> Fabric:
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep what a step frees for the next one; elsewhere, do nothing.
+    """Let glibc keep the memory that a step frees for the next one; elsewhere, do nothing.
 
     By default it gives every large block back to the kernel, which clears its pages anew: for the
     VAE's 200 MB a step, a quarter of the time on a CPU.
@@ -65,16 +48,26 @@ def _keep_freed_memory() -> None:
         mallopt(m_trim_threshold, 2**31 - 1)
 
 
-def resolve_precision(options: LoopOptions, bf16_pays: bool, before: str | None) -> str:
-    """Settle ``auto``: what the run began with; else bf16 where it is faster.
+def resolve_precision(options: RunOptions, bf16_pays: bool, before: str | None) -> str:
+    """The precision of a run: the one it began with, or what the options say.
 
-    That is on GPUs that have it, and on CPUs where a matrix product takes less time.
+    ``auto`` is bf16 where it is faster: on GPUs that have it, and on CPUs where a matrix product
+    takes less time in it.
+
+    Args:
+        options: Where and how to train.
+        bf16_pays: Whether the networks are wide enough for bf16 to be faster.
+        before: The precision that the run began with, if it did.
+
+    Raises:
+        InputError: The options ask for another precision than the run began with.
+
     """
     if before is not None:
         if options.precision not in ("auto", before):
             raise InputError(
-                f"--precision {options.precision}: the run in {options.out} began with {before}; "
-                f"leave the flag out, or name another folder with --out"
+                f"`precision` {options.precision}: the run began with {before}; leave it out, or "
+                f"name another folder with `out`"
             )
         return before
     if options.precision != "auto":
@@ -97,7 +90,7 @@ def resolve_precision(options: LoopOptions, bf16_pays: bool, before: str | None)
 
 
 def environment(fabric: Fabric, precision: str) -> dict[str, str]:
-    """What a run's last bits depend on, to be kept with it."""
+    """The versions and the hardware that a run's last bits depend on, to be kept with it."""
     return {
         "audiate": __version__,
         "torch": torch.__version__,

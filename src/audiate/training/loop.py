@@ -1,102 +1,106 @@
-"""The one training loop: any number of optimisers and phases, on CPU, GPU or several processes."""
+"""The one training loop: any number of optimisers and stages, on CPU, GPU or several processes."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from audiate.errors import InputError, Interrupted
+from audiate.errors import Interrupted
 from audiate.models import Provenance
 from audiate.training.journal import Journal
-from audiate.training.launch import LoopOptions, environment, launch, resolve_precision
+from audiate.training.launch import environment, launch, resolve_precision
+from audiate.training.options import RunOptions
+from audiate.training.processes import any_process, broadcast, sum_over_processes
 from audiate.training.progress import Progress
+from audiate.training.recipes import Prepared, Recipe
 from audiate.training.run import Run
 from audiate.training.seeds import seed_step
-from audiate.training.task import Phase, Shard, Task, objective
+from audiate.training.task import Shard, Stage, Task, weighted_sum
 
 _LOG_EVERY = 20  # steps
-_ROUNDING = {"device", "processes", "threads", "torch"}  # of the environment, what rounds otherwise
+_ROUNDING = {"device", "processes", "threads", "torch"}  # parts of the environment that change bits
 
 
 def fit(
     name: str,
-    recipe: Any,
-    make_task: Callable[[torch.device, Shard], Task],
-    options: LoopOptions,
+    recipe: Recipe,
+    prepared: Prepared,
+    options: RunOptions,
     *,
-    bf16_pays: bool,
-    data: str = "",
     quiet: bool = False,
 ) -> Path:
     """Train, and write the finished model.
 
-    Under ``torchrun`` every process takes its share of each batch, and gradients are averaged.
-    The networks are not wrapped for that: gradient penalties and phases with several networks
-    need no exceptions then, and a checkpoint holds the networks' own names.
+    Under ``torchrun`` every process takes its part of each batch, and gradients and losses are
+    averaged over clips. The networks are not wrapped for that: gradient penalties and stages with
+    several networks need no exceptions then, and a checkpoint holds the networks' own names.
 
     Args:
         name: The recipe's name, kept with the model.
-        recipe: A dataclass of plain values that determine the result; kept likewise.
-        make_task: Builds the task on a device, for one process's share.
-        options: Folder, device, precision.
-        bf16_pays: The networks are wide enough for bf16 to be faster where the hardware has it.
-        data: A few words that tell this training's data from other data, kept with the model.
-        quiet: Show nothing.
+        recipe: Plain values that determine the result; kept likewise.
+        prepared: The task and its data, as from `Recipe.prepare`.
+        options: Where and how to train.
+        quiet: Show no progress.
 
     Returns:
         The folder of the finished model, ``RUN/model``.
 
     Raises:
-        InputError: The folder holds another run or one on other data, cannot be written, or
+        InputError: The folder holds another run or one on other data, or it cannot be written, or
             training diverged.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
 
     """
-    run = Run(options.out)
-    precision = resolve_precision(options, bf16_pays, run.stored_environment().get("precision"))
+    run = Run(options.folder(name))
+    before = run.stored_environment()
+    precision = resolve_precision(options, recipe.bf16_pays, before.get("precision"))
     fabric = launch(options.device, precision)
-    provenance = Provenance(name, asdict(recipe), {**environment(fabric, precision), "data": data})
+    kept = {**environment(fabric, precision), "data": prepared.data}
+    provenance = Provenance(name, asdict(recipe), kept)
     if fabric.is_global_zero:
         run.open(provenance, resume=options.resume)
     fabric.barrier()
 
-    before = run.stored_environment()
-    if before.get("data", data) != data:
-        raise InputError(
-            f"{options.out}: begun with other data ({before['data']}; now {data}); "
-            f"restore that, or train anew in another folder with --out"
-        )
-    task = make_task(fabric.device, Shard(fabric.global_rank, fabric.world_size))
+    task = prepared.make_task(fabric.device, Shard(fabric.global_rank, fabric.world_size))
     done = run.restore(task)
     if fabric.is_global_zero:
         run.rewind_log(done)
     with (
         _stop_flag() as stop,
         Progress(name, task.steps, done=done, quiet=quiet or not fabric.is_global_zero) as progress,
-        closing(Journal(run, progress, done, writes=fabric.is_global_zero)) as journal,
+        closing(
+            Journal(run, progress, done, task.steps_per_epoch, writes=fabric.is_global_zero)
+        ) as journal,
     ):
-        for what in _ROUNDING & before.keys():
-            if 0 < done < task.steps and before[what] != provenance.environment[what]:
-                progress.say(
-                    f"resumed with {what} {provenance.environment[what]}, begun with "
-                    f"{before[what]}: the last bits of the weights will differ"
-                )
+        if 0 < done < task.steps:
+            _warn_of_rounding(progress, before, kept)
         _train(fabric, task, run, journal, stop, done, options.save_every)
     task.model.provenance = provenance
     if fabric.is_global_zero:
         task.model.save_pretrained(run.model)
     fabric.barrier()
     return run.model
+
+
+def _warn_of_rounding(
+    progress: Progress, before: Mapping[str, str], now: Mapping[str, str]
+) -> None:
+    """Say in what a resumed run's environment differs from that in which it began."""
+    for what in sorted(_ROUNDING & before.keys()):
+        if before[what] != now[what]:
+            progress.say(
+                f"resumed with {what} {now[what]}, begun with {before[what]}: the last bits of the "
+                f"weights will differ"
+            )
 
 
 def _train(
@@ -110,13 +114,8 @@ def _train(
 ) -> None:
     saved_at = time.monotonic()
     for step in range(done, task.steps):
-        seed_step(task.seed, step, task.shard.rank)
-        for module in task.modules.values():
-            module.train()
-        for phase in task.phases(step):
-            journal.add(update(fabric, task, phase))
-        task.end_step(step)
-        _share_buffers(fabric, task)
+        for losses in train_step(fabric, task, step):
+            journal.add(losses)
 
         finished = step + 1
         end_of_epoch = finished % task.steps_per_epoch == 0 or finished == task.steps
@@ -127,7 +126,7 @@ def _train(
                 journal.end_epoch(finished, task)
         journal.progress.advance(finished)
 
-        stopping = _any_process(fabric, stop.requested)
+        stopping = any_process(fabric, stop.requested)
         due = time.monotonic() - saved_at > save_every
         if fabric.is_global_zero and (stopping or due or finished == task.steps):
             # Both raise rather than let a broken state replace a good one.
@@ -139,42 +138,42 @@ def _train(
             raise Interrupted(f"stopped after step {finished} of {task.steps}")
 
 
-def update(fabric: Fabric, task: Task, phase: Phase) -> dict[str, Tensor]:
-    """One optimiser's update; its losses, detached."""
-    optimizer = task.optimizers[phase.optimizer]
-    own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+def train_step(fabric: Fabric, task: Task, step: int) -> Sequence[dict[str, Tensor]]:
+    """Do step ``step`` (from 0) of a training, and return the losses of each of its updates."""
+    seed_step(task.seed, step, 0 if task.draws_whole_batches else task.shard.rank)
+    for module in task.modules.values():
+        module.train()
+    task.begin_step(step)
+    losses = [update(fabric, task, stage) for stage in task.stages(step)]
+    task.end_step(step)
+    # Each process has its own running statistics; those of the first one count.
+    broadcast(fabric, [buffer for module in task.modules.values() for buffer in module.buffers()])
+    return losses
+
+
+def update(fabric: Fabric, task: Task, stage: Stage) -> dict[str, Tensor]:
+    """Do one update of an optimiser, and return its losses for the whole batch, detached."""
+    optimizer = task.optimizers[stage.optimizer]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    own = {id(p) for p in parameters}
     for module in task.modules.values():
         for parameter in module.parameters():
             parameter.requires_grad_(id(parameter) in own)
     optimizer.zero_grad(set_to_none=True)
     with fabric.autocast():
-        losses = phase.losses()
-        total = objective(losses, phase.weights)
+        losses = stage.losses()
+        total = weighted_sum(losses, stage.weights)
     fabric.backward(total)
-    for group in optimizer.param_groups:
-        group["lr"] = phase.learning_rate
-        if fabric.world_size > 1:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    fabric.all_reduce(parameter.grad, reduce_op="mean")
-    optimizer.step()
-    return {name: loss.detach() for name, loss in losses.items()}
-
-
-def _share_buffers(fabric: Fabric, task: Task) -> None:
-    """Give every process the first one's buffers (running statistics of batch norm)."""
+    logged = {name: loss.detach() for name, loss in losses.items()}
     if fabric.world_size > 1:
-        for module in task.modules.values():
-            for buffer in module.buffers():
-                torch.distributed.broadcast(buffer, src=0)
-
-
-def _any_process(fabric: Fabric, flag: bool) -> bool:
-    if fabric.world_size == 1:
-        return flag
-    count = fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum")
-    assert isinstance(count, Tensor)
-    return bool(count.item() > 0)
+        logged = {name: loss.clone() for name, loss in logged.items()}
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        share = task.shard.share(task.batch_size)
+        sum_over_processes(fabric, [*gradients, *logged.values()], share)
+    for group in optimizer.param_groups:
+        group["lr"] = stage.learning_rate
+    optimizer.step()
+    return logged
 
 
 @contextmanager

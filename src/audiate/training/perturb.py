@@ -1,6 +1,6 @@
 """Random changes to waveforms and their spectrograms: other voices, rooms, microphones, noise.
 
-`audiate.training.augment` does the like to the aligned words of the drawing models.
+`audiate.training.augment` makes similar changes to the aligned words of the drawing models.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from torch import Tensor
 
 from audiate.features import at_times
 
-_SPEED = log(1.18)  # faster and higher, or slower and lower, at most
-_SHIFT = 0.12  # of the clip
-_TILT_DB = 8.0  # at either end of the spectrum
-_BUMPS_DB = 4.0  # six random gains across the spectrum
-_NARROW = 0.4  # of the clips lose what is above 3.3 to 7 kHz: half of our speech is telephone-like
+_SPEED = log(1.18)  # logarithm of the largest change of speed and pitch
+_SHIFT = 0.12  # largest shift, as a share of the clip
+_TILT_DB = 8.0  # largest gain at either end of the spectrum
+_BUMPS_DB = 4.0  # largest of six random gains across the spectrum
+_NARROW = 0.4  # share of clips without high frequencies, as half of our speech is telephone-like
 _CUTOFF_HZ = (3300.0, 7000.0)
-_REVERBERANT = 0.3  # of the clips
+_REVERBERANT = 0.3  # share of clips with reverberation
 _DECAY_SECONDS = (0.02, 0.12)
-_NOISY = 0.7  # of the clips
+_NOISY = 0.7  # share of clips with noise
 _SIGNAL_TO_NOISE_DB = (0.0, 45.0)
-_STRETCH = 0.12  # of the frequency axis: longer or shorter vocal tracts
-_MASK = 0.12  # of frames, and of bins, at most
-_FLOOR = 0.4  # of the range of levels, at most, is hidden from below
+_STRETCH = 0.12  # largest stretch, as a share of the frequency axis: other vocal tracts
+_MASK = 0.12  # largest share of hidden frames, and of hidden bins
+_FLOOR = 0.4  # largest share of the range of levels that is hidden from below
 
 
 def perturbed(waveforms: Tensor, sample_rate: int) -> Tensor:
-    """Waveforms (batch, samples) at ``sample_rate``, in Hz, each changed at random."""
+    """Change each of the waveforms (batch, samples) at ``sample_rate``, in Hz, at random."""
     moved = _move(waveforms)
     spectrum = torch.fft.rfft(moved, 2 * moved.shape[1])  # twice as long: echoes do not wrap
     hertz = torch.linspace(0, sample_rate / 2, spectrum.shape[1])
@@ -41,26 +41,32 @@ def perturbed(waveforms: Tensor, sample_rate: int) -> Tensor:
 
 
 def masked(spectrograms: Tensor, *, hide_faint: bool) -> Tensor:
-    """Spectrograms (batch, frames, bins) with the frequency axis stretched and runs hidden.
+    """Stretch the frequency axis of spectrograms at random, and hide runs of frames and of bins.
+
+    Random numbers are drawn on the CPU, so that they are the same wherever the spectrograms are.
 
     Args:
-        spectrograms: Of levels in [0, 1] where ``hide_faint`` is set.
-        hide_faint: Raise the floor below which all is 0.
+        spectrograms: (batch, frames, bins), on any device; levels in [0, 1] if ``hide_faint``.
+        hide_faint: Raise at random the floor below which all levels are 0.
+
+    Returns:
+        Spectrograms of the same shape, on the same device.
 
     """
     batch, frames, bins = spectrograms.shape
+    device = spectrograms.device
     stretch = 1 + _uniform(batch, _STRETCH)
-    where = (torch.arange(bins) * stretch).clamp_max(bins - 1)
+    where = (torch.arange(bins) * stretch).clamp_max(bins - 1).to(device)
     seen = at_times(spectrograms, where)
     if hide_faint:
-        floor = _FLOOR * torch.rand(batch, 1, 1)
+        floor = _FLOOR * torch.rand(batch, 1, 1).to(device)
         seen = ((seen - floor) / (1 - floor)).clamp_min(0)
     fill = seen.mean((1, 2), keepdim=True)
     for axis, size in ((1, frames), (2, bins)):
         width = _MASK * size * torch.rand(batch, 1)
         begin = torch.rand(batch, 1) * (size - width)
         index = torch.arange(size)
-        hidden = (index >= begin) & (index < begin + width)
+        hidden = ((index >= begin) & (index < begin + width)).to(device)
         seen = torch.where(hidden.unsqueeze(3 - axis), fill, seen)
     return seen
 
@@ -74,7 +80,7 @@ def _between(batch: int, low: float, high: float) -> Tensor:
 
 
 def _move(waveforms: Tensor) -> Tensor:
-    """Play faster or slower about the middle, and earlier or later."""
+    """Play waveforms faster or slower about the middle, and earlier or later."""
     batch, samples = waveforms.shape
     speed = _uniform(batch, _SPEED).exp()
     middle = samples / 2 + _uniform(batch, _SHIFT * samples)
@@ -83,7 +89,7 @@ def _move(waveforms: Tensor) -> Tensor:
 
 
 def _gains(batch: int, hertz: Tensor) -> Tensor:
-    """Random microphones, (batch, bins): a tilt, smooth bumps, for some a cut-off."""
+    """Gains (batch, bins) of random microphones: a tilt, smooth bumps, for some a cut-off."""
     tilt = _uniform(batch, _TILT_DB) * torch.linspace(-1, 1, len(hertz))
     knots = (2 * torch.rand(batch, 1, 6) - 1) * _BUMPS_DB
     bumps = F.interpolate(knots, size=len(hertz), mode="linear", align_corners=True).squeeze(1)

@@ -1,11 +1,13 @@
-"""A run's folder: settings, checkpoint, logs and pictures, safe against a kill at any moment."""
+"""The folder of a run: settings, checkpoint, log and previews, sound if killed at any moment."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,10 +16,10 @@ from torch import Tensor
 
 from audiate.audio import save_wav
 from audiate.errors import InputError
-from audiate.files import replace_text, replacing
+from audiate.files import replace_text, replacing, writing
 from audiate.models import Provenance
 from audiate.pictures import save_image
-from audiate.training.task import Heard, Task
+from audiate.training.task import Sound, Task
 
 SETTINGS_NAME = "settings.json"
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -43,8 +45,8 @@ class Run:
         """Start the run, or make sure that it can be resumed with these settings.
 
         Raises:
-            InputError: A run is already there and ``resume`` is off, or it had other settings,
-                or the folder cannot be written.
+            InputError: There is a run already and ``resume`` is off, or it has other settings or
+                other data, or the folder cannot be written.
 
         """
         path = self.folder / SETTINGS_NAME
@@ -52,19 +54,13 @@ class Run:
         if path.exists() and (begun or resume):
             if not resume:
                 raise InputError(
-                    f"{self.folder}: holds a run already; add --resume to go on with it, "
-                    f"or name another folder with --out"
+                    f"{self.folder}: holds a run already; add `resume` to go on with it, "
+                    f"or name another folder with `out`"
                 )
             self._check_same(path, settings)
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            replace_text(path, json.dumps(asdict(settings), indent=2) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"{self.folder}: cannot write the run there "
-                f"({error.strerror or error}); name another folder with --out"
-            ) from error
+        with writing(path, durable=True) as partial:
+            partial.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
 
     def _check_same(self, path: Path, settings: Provenance) -> None:
         try:
@@ -77,19 +73,25 @@ class Run:
         if begun.recipe != settings.recipe:
             raise InputError(
                 f"{self.folder}: holds a run of the recipe {begun.recipe}, not {settings.recipe}; "
-                f"name another folder with --out"
+                f"name another folder with `out`"
             )
-        before, after = begun.settings, settings.settings
+        data = settings.environment.get("data", "")
+        if begun.environment.get("data", data) != data:
+            raise InputError(
+                f"{self.folder}: begun with other data ({begun.environment['data']}; now {data}); "
+                f"restore that, or train anew in another folder with `out`"
+            )
+        before, after = _flat(begun.settings), _flat(settings.settings)
         changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
         if changed:
             listed = ", ".join(f"{k} was {before.get(k)!r}" for k in changed)
             raise InputError(
                 f"{self.folder}: cannot resume with other settings ({listed}); "
-                f"repeat the first command's flags, or name another folder with --out"
+                f"repeat the first ones, or name another folder with `out`"
             )
 
     def stored_environment(self) -> dict[str, str]:
-        """What the run began with (precision, threads, versions); empty before it has begun."""
+        """The precision, threads, versions and data that the run began with; empty before that."""
         path = self.folder / SETTINGS_NAME
         try:
             return Provenance(**json.loads(path.read_text(encoding="utf-8"))).environment
@@ -100,7 +102,7 @@ class Run:
         """Replace the checkpoint by the state after ``step`` steps, whole or not at all.
 
         Raises:
-            InputError: It cannot be written, or holds NaN or infinity.
+            InputError: The checkpoint cannot be written, or the state holds NaN or infinity.
 
         """
         state = _flatten(task)
@@ -108,19 +110,13 @@ class Run:
         if broken:
             raise InputError(
                 f"{self.folder}: training diverged, {broken[0]} is not finite after step {step}; "
-                f"lower --learning-rate or use --precision float32, in a new folder"
+                f"lower `learning_rate` or use `precision=float32`, in a new folder"
             )
-        try:
-            with replacing(self.checkpoint) as partial:
-                save_file(state, partial, metadata={"step": str(step)})
-        except (OSError, SafetensorError) as error:
-            raise InputError(
-                f"{self.checkpoint}: cannot write the checkpoint ({error}); "
-                f"free some space and go on with --resume"
-            ) from error
+        with _needing_space(self.checkpoint), replacing(self.checkpoint) as partial:
+            save_file(state, partial, metadata={"step": str(step)})
 
     def restore(self, task: Task) -> int:
-        """Put the checkpoint's state into ``task``; the number of steps that are done.
+        """Put the checkpoint's state into ``task``, and return the number of steps that are done.
 
         Raises:
             InputError: The checkpoint is damaged or of another network.
@@ -141,36 +137,69 @@ class Run:
         return step
 
     def log(self, step: int, values: Mapping[str, float | str]) -> None:
-        """Add a line to the log."""
-        with (self.folder / LOG_NAME).open("a", encoding="utf-8") as file:
+        """Add a line to the log.
+
+        Raises:
+            InputError: It cannot be written.
+
+        """
+        path = self.folder / LOG_NAME
+        with _needing_space(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
     def rewind_log(self, step: int) -> None:
-        """Drop what was logged after ``step``: it will be done, and logged, again."""
+        """Drop the lines of steps after ``step``, which will be done, and logged, again."""
         path = self.folder / LOG_NAME
-        if not path.exists():
-            return
-        kept = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        if path.exists():
+            kept = [json.dumps(entry) + "\n" for entry in self._entries() if entry["step"] <= step]
+            replace_text(path, "".join(kept))
+
+    def logged_losses(self, after: int) -> list[tuple[int, dict[str, float]]]:
+        """The steps after ``after`` that have a line in the log, each with the losses there."""
+        found = [(entry.pop("step"), entry) for entry in self._entries()]
+        return [(step, entry) for step, entry in found if step > after and "alarm" not in entry]
+
+    def _entries(self) -> list[dict[str, Any]]:
+        path = self.folder / LOG_NAME
+        entries = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
             try:
-                entry = json.loads(line)
+                entries.append(json.loads(line))
             except ValueError:
                 continue  # the line that was being written when the run was killed
-            if entry["step"] <= step:
-                kept.append(line)
-        replace_text(path, "".join(line + "\n" for line in kept))
+        return entries
 
     def save_preview(self, step: int, picture: Tensor) -> None:
-        """Keep a picture (height, width) in [0, 1]."""
+        """Write a picture (height, width) in [0, 1]."""
         save_image(picture, self.folder / "previews" / f"{step:07d}.png")
 
-    def save_sound(self, step: int, heard: Heard) -> None:
-        """Keep a sound, as a wav."""
-        save_wav(self.folder / "previews" / f"{step:07d}.wav", *heard)
+    def save_sound(self, step: int, sound: Sound) -> None:
+        """Write a sound as a wav."""
+        save_wav(self.folder / "previews" / f"{step:07d}.wav", *sound)
+
+
+@contextmanager
+def _needing_space(path: Path) -> Iterator[None]:
+    """Say how to go on if ``path`` can no longer be written in the midst of a run."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{path}: cannot be written ({reason}); free some space and go on with `resume`"
+        ) from error
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as plain JSON values, those of the network beside the others, as the flags are."""
+    flat: dict[str, Any] = {}
+    for name, value in json.loads(json.dumps(settings)).items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _flatten(task: Task) -> dict[str, Tensor]:
-    """All state by flat names: ``module/<m>/<tensor>``, ``optimizer/<o>/<i>/<tensor>``."""
+    """All state, named ``module/<m>/<tensor>`` and ``optimizer/<o>/<i>/<tensor>``."""
     state: dict[str, Tensor] = {}
     for name, module in task.modules.items():
         for key, tensor in module.state_dict().items():
@@ -199,7 +228,7 @@ def _unflatten(task: Task, state: Mapping[str, Tensor]) -> None:
 
 
 def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """Fused optimisers walk parameter and moments in memory order: strides must be equal."""
+    """Copy a moment with its parameter's strides, as fused optimisers walk both in memory order."""
     if tensor.shape != parameter.shape:
         return tensor  # a count of steps
     return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

@@ -1,4 +1,4 @@
-"""Learning rates and loss weights as functions of the step: no state, nothing to restore."""
+"""Learning rates and loss weights as functions of the step, which need no state to be restored."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from math import cos, pi
 
 
 def one_cycle(step: int, steps: int, peak: float, *, warmup: float = 0.2) -> float:
-    """Half-cosine rise from peak/25 over the first ``warmup`` share of steps, then fall to zero.
+    """A rise from peak / 25 over the first ``warmup`` share of steps, then a fall to zero.
 
-    Smith & Topin 2018, with cosine pieces.
+    This is the schedule of Smith & Topin 2018, with half-cosine pieces.
     """
     rise = max(warmup * steps, 1.0)
     if step < rise:
@@ -17,5 +17,5 @@ def one_cycle(step: int, steps: int, peak: float, *, warmup: float = 0.2) -> flo
 
 
 def linear_warmup(step: float, warmup_steps: float, final: float) -> float:
-    """Rise linearly from 0 to ``final`` in ``warmup_steps``; with none, ``final`` at once."""
+    """A linear rise from 0 to ``final`` in ``warmup_steps``; with 0 of these, always ``final``."""
     return final * min(1.0, step / warmup_steps) if warmup_steps > 0 else final

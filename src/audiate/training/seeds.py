@@ -1,4 +1,4 @@
-"""Randomness that depends on (seed, step) alone: a resumed run equals an uninterrupted one."""
+"""Randomness of (seed, step) alone, so that a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def mixed_seed(*parts: int) -> int:
-    """One 63-bit seed out of several integers."""
+    """Mix several integers into one 63-bit seed."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 

@@ -1,41 +1,57 @@
-"""What the training loop needs to know of the thing it trains."""
+"""The interface between the training loop and what it trains."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from audiate.errors import InputError
 from audiate.models import PretrainedModel
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of every batch this process takes: items ``rank``, ``rank + world_size``, ..."""
+    """The part of every batch that a process takes: items ``rank``, ``rank + world_size``, ...
+
+    Attributes:
+        rank: Number of this process.
+        world_size: Number of processes.
+
+    """
 
     rank: int = 0
     world_size: int = 1
 
     def take(self, items: Tensor) -> Tensor:
-        """Pick one process's share of a batch's items."""
+        """Pick this process's part of a batch's items."""
         return items[self.rank :: self.world_size]
+
+    def share(self, count: int) -> float:
+        """The number of items in this process's part of a batch, divided by ``count``, all items.
+
+        >>> [Shard(rank, 2).share(5) for rank in range(2)]
+        [0.6, 0.4]
+        """
+        return len(range(self.rank, count, self.world_size)) / count
 
 
 @dataclass(frozen=True)
-class Phase:
+class Stage:
     """One update of one optimiser.
 
     Attributes:
-        optimizer: Its name in `Task.optimizers`.
-        losses: Takes its batch, runs the networks and returns named scalars.
-        weights: What each loss counts for in the objective. A loss without a weight is only
-            logged; a weight without a loss is an error.
-        learning_rate: For this update.
+        optimizer: Name of the optimiser in `Task.optimizers`.
+        losses: Takes this process's part of a batch, runs the networks and returns named scalars.
+            Each is to be a mean over clips, since processes are averaged by their number of clips.
+        weights: Weight of each loss in the objective. A loss without a weight is only logged; a
+            weight without a loss is an error.
+        learning_rate: Learning rate of this update.
 
     """
 
@@ -45,7 +61,7 @@ class Phase:
     learning_rate: float
 
 
-class Heard(NamedTuple):
+class Sound(NamedTuple):
     """A waveform (channels, samples) in [-1, 1], and its sample rate in Hz."""
 
     waveform: Tensor
@@ -54,50 +70,80 @@ class Heard(NamedTuple):
 
 @dataclass
 class Task(ABC):
-    """A training: networks, their optimisers, and the phases of each step.
+    """A training: networks, their optimisers, and the stages of each step.
 
     Everything random in a step must come from torch's global generator, which the loop seeds from
     (seed, step, rank), or from a generator that is itself seeded by the step or epoch. Then a run
-    that was killed and resumed is the same as one that was not.
+    that was killed and resumed gives the same bits as one that was not.
 
-    A GAN lists its generator's phase and its discriminator's, in either order; the loop freezes
-    all parameters but those of the phase's own optimiser.
+    A step's stages are updated in the order in which they are listed. The loop freezes all
+    parameters but those of the stage's own optimiser. A task whose later stages use what an earlier
+    one has computed, as a GAN's discriminator uses its generator's output, depends on that order
+    and checks it.
+
+    Attributes:
+        seed: Seed of everything random.
+        steps: Number of steps of the training.
+        steps_per_epoch: Number of steps between previews, alarms and copies of the last good model.
+        batch_size: Number of items of a whole batch, of which each process takes a part.
+        model: The model that is trained, written to RUN/model at the end.
+        modules: All modules whose state belongs to the run's checkpoint, by name.
+        optimizers: The optimisers, by name.
+        shard: The part of every batch that this process takes.
+
+    Raises:
+        InputError: There are more processes than items in a batch.
+
     """
 
     seed: int
     steps: int
     steps_per_epoch: int
-    model: PretrainedModel  # what the run is for, written to RUN/model at its end
+    batch_size: int
+    model: PretrainedModel
     modules: dict[str, nn.Module] = field(default_factory=dict)
     optimizers: dict[str, Optimizer] = field(default_factory=dict)
     shard: Shard = field(default_factory=Shard)
 
+    draws_whole_batches: ClassVar[bool] = False
+    """Whether every process draws the random numbers of the whole batch and takes its part. Then
+    all processes are given the same seed, and together they compute what a single one would."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < self.shard.world_size:
+            raise InputError(
+                f"`batch_size` {self.batch_size}: too few for {self.shard.world_size} processes"
+            )
+
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device of the networks."""
         return self.model.device
 
+    def begin_step(self, step: int) -> None:  # noqa: B027 - most tasks have nothing to do
+        """Prepare step ``step`` (from 0); all modules have just been put into training mode."""
+
     @abstractmethod
-    def phases(self, step: int) -> Sequence[Phase]:
+    def stages(self, step: int) -> Sequence[Stage]:
         """The updates of step ``step`` (from 0), in order."""
 
     def end_step(self, step: int) -> None:  # noqa: B027 - most tasks have nothing to do
-        """What is to be done after the updates of step ``step``, before it can be saved."""
+        """Finish step ``step`` after its updates, before its state can be saved."""
 
-    def listen(self) -> Heard | None:
-        """Sounds of how it goes, at the end of an epoch."""
+    def preview_sound(self) -> Sound | None:
+        """Sounds that show the progress at the end of an epoch, if there are any."""
         return None
 
     def preview(self) -> Tensor | None:
-        """A picture (height, width) in [0, 1] of how it goes, at the end of an epoch."""
+        """A picture (height, width) in [0, 1] that shows the progress at the end of an epoch."""
         return None
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
-        """One line on what has gone wrong, judging by an epoch's mean losses."""
+        """One line on what has gone wrong, judging by an epoch's mean losses; None if nothing."""
         return None
 
 
-def objective(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The weighted sum of named losses.
 
     Raises:
@@ -107,7 +153,7 @@ def objective(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Ten
     unknown = weights.keys() - losses.keys()
     if unknown:
         raise ValueError(
-            f"weights for unknown losses {sorted(unknown)}; this phase has {sorted(losses)}"
+            f"weights for unknown losses {sorted(unknown)}; this stage has {sorted(losses)}"
         )
     terms = [weight * losses[name] for name, weight in weights.items()]
     return torch.stack(terms).sum()

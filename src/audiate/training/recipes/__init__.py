@@ -1,69 +1,73 @@
-"""What each training does, as plain values. The command line is made from these classes."""
+"""The recipes: what each training does, as plain values, from which the command line is made.
+
+Every module of this folder that has a table ``RECIPES`` of its own is found by itself.
+"""
 
 from __future__ import annotations
 
-from audiate.training.recipes.common import (
-    SPEAKERS,
-    Speaker,
-)
-from audiate.training.recipes.drawing import (
-    VAE_PAPER,
-    VAEGAN_PAPER,
-    DrawingRecipe,
-    LatentFlowRecipe,
-    LeNetRecipe,
-    VAEGANRecipe,
-    VAERecipe,
-)
-from audiate.training.recipes.sound import (
-    INVERSE_MAPPING_PAPER,
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from audiate.configs import from_plain
+from audiate.training.recipes.classifier import DigitClassifierRecipe
+from audiate.training.recipes.common import Entry, Prepared, Recipe
+from audiate.training.recipes.drawing import DrawingRecipe
+from audiate.training.recipes.flow import LatentFlowRecipe
+from audiate.training.recipes.gan import (
     SPECGAN_PAPER,
-    WAVEGAN_LENGTHS,
     WAVEGAN_PAPER,
     AudioGANRecipe,
-    DigitClassifierRecipe,
-    InverseMappingRecipe,
     SpecGANRecipe,
     WaveGANRecipe,
 )
+from audiate.training.recipes.inverse import INVERSE_MAPPING_PAPER, InverseMappingRecipe
+from audiate.training.recipes.lenet import LeNetRecipe
+from audiate.training.recipes.vae import VAE_PAPER, VAERecipe
+from audiate.training.recipes.vaegan import VAEGAN_PAPER, VAEGANRecipe
 
 __all__ = [
+    "ENTRIES",
     "INVERSE_MAPPING_PAPER",
     "RECIPES",
-    "SPEAKERS",
     "SPECGAN_PAPER",
     "VAEGAN_PAPER",
     "VAE_PAPER",
-    "WAVEGAN_LENGTHS",
     "WAVEGAN_PAPER",
     "AudioGANRecipe",
     "DigitClassifierRecipe",
     "DrawingRecipe",
+    "Entry",
     "InverseMappingRecipe",
     "LatentFlowRecipe",
     "LeNetRecipe",
+    "Prepared",
     "Recipe",
-    "Speaker",
     "SpecGANRecipe",
     "VAEGANRecipe",
     "VAERecipe",
     "WaveGANRecipe",
+    "recipe_from",
 ]
 
-Recipe = LeNetRecipe | DrawingRecipe | DigitClassifierRecipe | AudioGANRecipe | InverseMappingRecipe
+ENTRIES: dict[str, Entry] = {}
+"""The table: what is trained by each name."""
 
-RECIPES: dict[str, Recipe] = {
-    "lenet": LeNetRecipe(),
-    "vae": VAERecipe(),
-    "vae-paper": VAE_PAPER,
-    "vaegan": VAEGANRecipe(),
-    "vaegan-paper": VAEGAN_PAPER,
-    "latent-flow": LatentFlowRecipe(),
-    "digit-classifier": DigitClassifierRecipe(),
-    "wavegan": WaveGANRecipe(),
-    "wavegan-paper": WAVEGAN_PAPER,
-    "specgan": SpecGANRecipe(),
-    "specgan-paper": SPECGAN_PAPER,
-    "inverse-mapping": InverseMappingRecipe(),
-    "inverse-mapping-paper": INVERSE_MAPPING_PAPER,
-}
+for _module in iter_modules(__path__):
+    ENTRIES |= getattr(import_module(f"{__name__}.{_module.name}"), "RECIPES", {})
+
+RECIPES: dict[str, Recipe] = {name: entry.recipe for name, entry in ENTRIES.items()}
+"""Every recipe with its default settings, by its name."""
+
+
+def recipe_from(name: str, settings: dict[str, Any]) -> Recipe | None:
+    """The recipe called ``name`` with these settings, as a model's provenance keeps them.
+
+    None if there is no such recipe, or the settings are those of another version.
+    """
+    if name not in RECIPES:
+        return None
+    try:
+        return from_plain(type(RECIPES[name]), settings)
+    except TypeError:
+        return None

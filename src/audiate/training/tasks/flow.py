@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,25 +12,27 @@ from audiate.datasets.pairs import Pairs
 from audiate.losses import bernoulli_nll, gaussian_kl
 from audiate.metrics import spread_of
 from audiate.models import LatentFlow, Posterior
-from audiate.training.recipes import LatentFlowRecipe
 from audiate.training.schedules import one_cycle
-from audiate.training.task import Phase, Shard, Task
+from audiate.training.task import Shard, Stage, Task
 from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
 
+if TYPE_CHECKING:
+    from audiate.training.recipes import LatentFlowRecipe
+
 _IMAGE_KL = 0.05  # weight of the autoencoder's prior: latents of about unit size, sharp images
-_IMAGES_TO_CODE = 4  # of each recording, that the autoencoder learns from in a step
-_UNHEARD = 0.1  # of the conditions are left out, so that guidance is possible
-_DEAF = 0.1  # of the spread of the mean images of ten digits
+_IMAGES_TO_CODE = 4  # images of each recording that the autoencoder learns from in a step
+_UNHEARD = 0.1  # share of conditions that are left out, so that guidance is possible
+_DEAF = 0.1  # share of the spread of the mean images of ten digits
 
 
 class LatentFlowTask(Task):
-    """First a listener and an autoencoder of images, then the flow between what the two say.
+    """Train a condition network and an autoencoder of images, then the flow.
 
-    The listener draws the mean of the images that were heard with a recording: as their likelihood
-    is linear in the image, that is all that a single drawing can learn of them. The flow is trained
-    by conditional flow matching: at x_t = (1 - t) noise + t latent its velocity is to be
-    latent - noise (Lipman et al. 2023, eq. 23 with sigma_min = 0), times drawn logit-normal (Esser
-    et al. 2024), the condition now and then left out (Ho & Salimans 2022).
+    The condition network draws the mean of the images that are paired with a recording: as their
+    likelihood is linear in the image, that is all that a single drawing can learn of them. The flow
+    is trained by conditional flow matching: at x_t = (1 - t) noise + t latent its velocity is to be
+    latent - noise (Lipman et al. 2023, eq. 23 with sigma_min = 0). Times are drawn logit-normal
+    (Esser et al. 2024), and the condition is left out now and then (Ho & Salimans 2022).
     """
 
     model: LatentFlow
@@ -45,9 +48,12 @@ class LatentFlowTask(Task):
         self._batches = Batches(recipe, pairs, model, shard, least=2)
         per_epoch = self._batches.steps_per_epoch
         steps = recipe.epochs * per_epoch
-        self._first_of_flow = min(max(round(steps * recipe.listening_share), 1), steps - 1)
+        self._first_of_flow = min(max(round(steps * recipe.condition_share), 1), steps - 1)
         trained = {
-            "listener": [*model.listener.parameters(), *model.archetype.parameters()],
+            "condition": [
+                *model.condition_network.parameters(),
+                *model.archetype.parameters(),
+            ],
             "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
             "flow": [*model.velocity.parameters(), model.unheard],
         }
@@ -55,13 +61,14 @@ class LatentFlowTask(Task):
             seed=recipe.seed,
             steps=steps,
             steps_per_epoch=per_epoch,
+            batch_size=self._batches.batch_size,
             model=model,
             modules={"flow": model},
             optimizers={
                 name: torch.optim.AdamW(
                     parameters,
                     betas=(0.9, 0.99 if name == "flow" else 0.999),
-                    weight_decay=recipe.weight_decay if name == "listener" else 0.01,
+                    weight_decay=recipe.weight_decay if name == "condition" else 0.01,
                     fused=True,
                 )
                 for name, parameters in trained.items()
@@ -69,21 +76,21 @@ class LatentFlowTask(Task):
             shard=shard,
         )
 
-    def phases(self, step: int) -> Sequence[Phase]:
-        """Updates of listener and autoencoder, or, later on, of the flow."""
+    def stages(self, step: int) -> Sequence[Stage]:
+        """Updates of the condition network and the autoencoder, or, later on, of the flow."""
         recipe, first = self._recipe, self._first_of_flow
         if step >= first:
             rate = one_cycle(step - first, self.steps - first, recipe.learning_rate, warmup=0.1)
-            return [Phase("flow", lambda: self._flow_losses(step), {"flow": 1.0}, rate)]
+            return [Stage("flow", lambda: self._flow_losses(step), {"flow": 1.0}, rate)]
         rate = one_cycle(step, first, recipe.learning_rate)
         return [
-            Phase(
-                "listener",
-                lambda: self._listener_losses(step),
+            Stage(
+                "condition",
+                lambda: self._condition_losses(step),
                 {"mean_image": 1.0},
                 1.5 * rate,
             ),
-            Phase(
+            Stage(
                 "autoencoder",
                 lambda: self._autoencoder_losses(step),
                 {"reconstruction": 1.0, "image_kl": _IMAGE_KL},
@@ -91,12 +98,12 @@ class LatentFlowTask(Task):
             ),
         ]
 
-    def _listener_losses(self, step: int) -> Mapping[str, Tensor]:
+    def _condition_losses(self, step: int) -> Mapping[str, Tensor]:
         pairs = self._batches.pairs(step)
         images = self._batches.images(pairs, self._recipe.images_per_recording)
         target = mean_image(images).to(self.device)
         logits = self.model.mean_logits(
-            self.model.listen(self._batches.spectrograms(pairs))
+            self.model.condition(self._batches.spectrograms(pairs))
         ).float()
         return {
             "mean_image": bernoulli_nll(logits, target).mean(),
@@ -122,7 +129,7 @@ class LatentFlowTask(Task):
         with torch.no_grad():  # both are finished: as they will be when they draw
             self.model.eval()
             posterior = Posterior(*(part.float() for part in self.model.encode_images(images)))
-            condition = self.model.listen(self._batches.spectrograms(pairs))
+            condition = self.model.condition(self._batches.spectrograms(pairs))
             self.model.train()
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
         noise = torch.randn(len(images), LatentFlow.latent_dim).to(self.device)
@@ -135,14 +142,15 @@ class LatentFlowTask(Task):
         return {"flow": (velocity - (latents - noise)).square().mean()}
 
     def preview(self) -> Tensor:
-        """Two recordings a row: the mean image, then samples."""
+        """Two recordings a row: for each the mean image, then samples."""
         return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """A listener that draws the same for every sound."""
+        """Report a condition network that draws the same for every sound."""
         if means.get("spread", 1.0) > _DEAF:
             return None
         return (
-            f"the listener hears no difference: its mean images vary {means['spread']:.2f} times "
-            f"as much as those of the recordings. Raise --epochs or lower --learning-rate"
+            f"the condition network hears no difference: its mean images vary "
+            f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
+            f"lower `learning_rate`"
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from audiate.audio import to_peak
 from audiate.datasets.sounds import SoundSet
-from audiate.errors import InputError
 from audiate.losses import (
     discriminator_loss,
     gradient_penalty,
@@ -23,22 +22,32 @@ from audiate.models import AudioGAN, SpecGAN
 from audiate.pictures import grid
 from audiate.spectra import Spectrogram
 from audiate.training.batches import EvenOrder
-from audiate.training.recipes import AudioGANRecipe
 from audiate.training.seeds import generator as seeded
-from audiate.training.task import Heard, Phase, Shard, Task
+from audiate.training.task import Shard, Sound, Stage, Task
 from audiate.training.tasks.gan_networks import build, set_levels
 
-_HEARD = 64  # samples that alarms judge by
+if TYPE_CHECKING:
+    from audiate.training.recipes import AudioGANRecipe
+
+_HEARD = 64  # clips that alarms are based on
 _SHOWN = 16
-_SILENT_RMS = 1e-3
-_CLIPPED = 0.05  # of samples at full scale; real clips have hardly any
-_COLLAPSED_SPREAD = 0.4  # of what real clips have
-_WON = 0.995  # of clips are known for real or drawn
-_WON_DISTANCE = 1.25  # of the distance between real and drawn clips; with slope 1 it would be 1
+# Limits of the alarms:
+_SILENT_RMS = 1e-3  # of full scale
+_CLIPPED = 0.05  # share of samples at full scale, of which real clips have hardly any
+_COLLAPSED_SPREAD = 0.4  # relative to real clips
+_WON = 0.995  # share of clips that the discriminator tells apart
+_WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
 
 
 class _Health(NamedTuple):
-    """Of some generated clips: loudness, share of samples at full scale, and how they differ."""
+    """Statistics of some generated clips.
+
+    Attributes:
+        rms: Root mean square of the samples.
+        clipped: Share of samples at full scale.
+        spread: How much clips differ, divided by how much real ones do.
+
+    """
 
     rms: float
     clipped: float
@@ -46,25 +55,27 @@ class _Health(NamedTuple):
 
 
 class AudioGANTask(Task):
-    """A generator and a discriminator take turns.
+    """Train a generator and a discriminator in turn.
 
-    ``wgan-gp`` is the published recipe: Gulrajani et al. 2017, several critic updates for each of
-    the generator. ``r1`` is Goodfellow et al. 2014 with the gradient penalty of Mescheder et al.
-    2018, computed every so many steps (Karras et al. 2020, appendix B); the drawings that the
-    generator was judged by serve the discriminator as well.
+    ``wgan-gp`` is the published recipe: Gulrajani et al. 2017, several critic updates for each
+    update of the generator. ``r1`` is Goodfellow et al. 2014 with the gradient penalty of Mescheder
+    et al. 2018, computed every so many steps (Karras et al. 2020, appendix B).
 
-    The model that a run writes holds the moving average of the generator's weights.
+    The generator comes first in a step, since the clips that it generates then serve the
+    discriminator's first update as well. The model that a run writes holds the moving average of
+    the generator's weights.
+
+    Every process draws latents, labels and noise of the whole batch and takes its part. So several
+    processes compute what one would, up to rounding, unless `batch_norm` is on: each process
+    normalises by the statistics of its own part.
     """
 
     model: AudioGAN
+    draws_whole_batches: ClassVar[bool] = True
 
     def __init__(
         self, recipe: AudioGANRecipe, sounds: SoundSet, device: torch.device, shard: Shard
     ) -> None:
-        if recipe.batch_size < shard.world_size:
-            raise InputError(
-                f"--batch-size {recipe.batch_size}: too few for {shard.world_size} processes"
-            )
         torch.manual_seed(recipe.seed)
         self._recipe, self._sounds = recipe, sounds
         self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
@@ -75,12 +86,13 @@ class AudioGANTask(Task):
         model.to(device)
         live = deepcopy(model.generator) if recipe.average_halflife else model.generator
         self._generator = live
-        self._drawn = self._meant = torch.empty(0)
+        self._drawn: tuple[Tensor, Tensor] | None = None  # generated in this step, and their labels
         self._heard: Tensor | None = None
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
             steps_per_epoch=min(recipe.preview_every, recipe.steps),
+            batch_size=recipe.batch_size,
             model=model,
             modules={"model": model} | ({} if live is model.generator else {"generator": live}),
             optimizers={
@@ -97,8 +109,12 @@ class AudioGANTask(Task):
         real = EvenOrder(sounds.labels, sounds.sources, _HEARD, recipe.seed).batch(0)
         self._real_spread = spread_of(_levels(self._waveforms(real)))
 
-    def phases(self, step: int) -> Sequence[Phase]:
-        """One update of the generator and one or more of the discriminator."""
+    def begin_step(self, step: int) -> None:  # noqa: ARG002
+        """Forget the clips that were generated in the step before."""
+        self._drawn = None
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """One update of the generator, then one or more of the discriminator."""
         recipe = self._recipe
         weights = {"discriminator": 1.0}
         penalised = step % recipe.penalty_every == 0
@@ -106,9 +122,9 @@ class AudioGANTask(Task):
             weights["penalty"] = recipe.penalty * recipe.penalty_every
         rate = recipe.learning_rate
         return [
-            Phase("generator", self._generator_losses, {"generator": 1.0}, rate),
+            Stage("generator", self._generator_losses, {"generator": 1.0}, rate),
             *(
-                Phase(
+                Stage(
                     "discriminator",
                     lambda turn=turn: self._discriminator_losses(step, turn, penalised),  # type: ignore[misc]
                     weights,
@@ -120,61 +136,64 @@ class AudioGANTask(Task):
 
     def _generator_losses(self) -> Mapping[str, Tensor]:
         drawn, meant = self._draw()
-        self._drawn, self._meant = drawn.detach(), meant
-        scores = self._judge(drawn, meant)
-        wasserstein = self._recipe.objective == "wgan-gp"
+        self._drawn = drawn.detach(), meant
+        scores = self._scores(drawn, meant)
+        wasserstein = self._recipe.loss == "wgan-gp"
         loss = -scores if wasserstein else non_saturating_loss(scores)
         return {"generator": loss.mean()}
 
     def _draw(self) -> tuple[Tensor, Tensor]:
-        """What the generator puts out for latents from the prior, and the labels they mean."""
-        share = -(-self._recipe.batch_size // self.shard.world_size)
-        z = self.model.sample_latent(share)
+        """The generator's output for this process's part of a batch of latents, and its labels."""
+        z = self.shard.take(self.model.sample_latent(self._recipe.batch_size))
         return self._generator(z), self.model.labels_of(z)
 
     def _discriminator_losses(self, step: int, turn: int, penalised: bool) -> Mapping[str, Tensor]:
-        if turn:  # the first turn's are those that the generator was judged by
+        if turn:
             with torch.no_grad():
-                self._drawn, self._meant = self._draw()
+                drawn, meant = self._draw()
+        elif self._drawn is None:
+            raise RuntimeError("the generator's stage comes before the discriminator's")
+        else:
+            drawn, meant = self._drawn
         order = step * self._recipe.critic_updates + turn
         index = self.shard.take(self._order.batch(order))
         with torch.no_grad():
             waveforms = self._waveforms(index).to(self.device)
-            # Fourier transforms have no bf16.
-            with torch.autocast(self.device.type, enabled=False):
-                real = self.model.analyse(waveforms)
+            real = self.model.analyse(waveforms)
         labels = self._sounds.labels[index].to(self.device)
-        if self._recipe.objective == "wgan-gp":
-            return self._wasserstein(real, labels, penalised)
-        return self._non_saturating(real, labels, penalised)
+        losses_of = self._wasserstein if self._recipe.loss == "wgan-gp" else self._non_saturating
+        return losses_of(real, labels, drawn, meant, penalised)
 
-    def _non_saturating(self, real: Tensor, labels: Tensor, penalised: bool) -> dict[str, Tensor]:
+    def _non_saturating(
+        self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
+    ) -> dict[str, Tensor]:
         real.requires_grad_(penalised)
-        for_real = self._judge(real, labels)
-        for_drawn = self._judge(self._drawn, self._meant)
+        for_real = self._scores(real, labels)
+        for_drawn = self._scores(drawn, meant)
         told_apart = torch.cat([for_real > 0, for_drawn < 0]).float().mean()
         losses = {
-            "discriminator": discriminator_loss(for_real, for_drawn[: len(for_real)]).mean(),
+            "discriminator": discriminator_loss(for_real, for_drawn).mean(),
             "told_apart": told_apart,
         }
         if penalised:
             losses["penalty"] = r1_penalty(for_real, real).mean()
         return losses
 
-    def _wasserstein(self, real: Tensor, labels: Tensor, penalised: bool) -> dict[str, Tensor]:
-        drawn = self._drawn[: len(real)].float()
-        distance = (
-            self._judge(real, labels).mean() - self._judge(drawn, self._meant[: len(real)]).mean()
-        )
+    def _wasserstein(
+        self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
+    ) -> dict[str, Tensor]:
+        drawn = drawn.float()
+        distance = self._scores(real, labels).mean() - self._scores(drawn, meant).mean()
         furthest = (real - drawn).square().flatten(1).sum(1).sqrt().mean()
         losses = {"discriminator": -distance, "told_apart": distance.detach() / furthest}
         if penalised:
-            share = torch.rand(len(real), *[1] * (real.dim() - 1)).to(real.device)
+            share = torch.rand(self._recipe.batch_size, *[1] * (real.dim() - 1))
+            share = self.shard.take(share).to(real.device)
             between = (real + share * (drawn - real)).requires_grad_(True)
-            losses["penalty"] = gradient_penalty(self._judge(between, labels), between).mean()
+            losses["penalty"] = gradient_penalty(self._scores(between, labels), between).mean()
         return losses
 
-    def _judge(self, seen: Tensor, labels: Tensor) -> Tensor:
+    def _scores(self, seen: Tensor, labels: Tensor) -> Tensor:
         scores: Tensor = self.model.discriminator(seen, labels)
         return scores.float()
 
@@ -183,7 +202,7 @@ class AudioGANTask(Task):
         return to_peak(waveforms) if self._recipe.normalise else waveforms
 
     def end_step(self, step: int) -> None:
-        """Renew the moving average; at the beginning it is short, to forget the initial weights."""
+        """Renew the moving average, which is short at first, to forget the initial weights."""
         self._heard = None
         halflife = min(self._recipe.average_halflife, 0.1 * step)
         if self._generator is not self.model.generator:
@@ -199,26 +218,26 @@ class AudioGANTask(Task):
                     average.copy_(own)
 
     def preview(self) -> Tensor:
-        """Spectrograms of 16 samples, low frequencies below."""
+        """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
         levels = _levels(self._samples()[:_SHOWN])
         return grid(levels.transpose(1, 2).flip(1), _SHOWN // 2).cpu()
 
-    def listen(self) -> Heard:
-        """The same 16 samples, one after the other."""
+    def preview_sound(self) -> Sound:
+        """The same 16 clips, one after the other."""
         heard = self._samples()[:_SHOWN]
-        return Heard(heard.transpose(0, 1).flatten(1).cpu(), self._sounds.sample_rate)
+        return Sound(heard.transpose(0, 1).flatten(1).cpu(), self._sounds.sample_rate)
 
     def _samples(self) -> Tensor:
-        """Waveforms of the latents that are looked at, generated once a look."""
+        """Waveforms of the latents that previews and alarms are based on, generated once a step."""
         if self._heard is None:
             self._heard = self.model(self._latents).float()
         return self._heard
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Silence, clipping, a discriminator that has won, samples all alike."""
+        """Report silence, clipping, a discriminator that has won, or clips that are all alike."""
         health = self._health()
-        remedy = "Lower --learning-rate, or see what the clips hold; last-good, if there, is older"
-        milder = "Raise --penalty, or give it more clips"
+        remedy = "Lower `learning_rate`, or see what the clips hold; last-good, if there, is older"
+        milder = "Raise `penalty`, or give it more clips"
         if health.rms < _SILENT_RMS:
             return f"silence: the samples' level is {health.rms:.1g} of full scale. {remedy}"
         if health.clipped > _CLIPPED:
@@ -237,8 +256,8 @@ class AudioGANTask(Task):
         return None
 
     def _won(self, told_apart: float) -> str | None:
-        """How far the discriminator is ahead, if it is too far."""
-        if self._recipe.objective == "wgan-gp":
+        """A few words on how far the discriminator is ahead, if it is too far."""
+        if self._recipe.loss == "wgan-gp":
             if told_apart < _WON_DISTANCE:
                 return None
             return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"

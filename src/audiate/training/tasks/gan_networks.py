@@ -1,62 +1,45 @@
-"""The networks of audio GANs as a training begins: their sizes and their first weights."""
+"""The networks of audio GANs at the beginning of a training, with their initial weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.hub import load
-from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANConfig
-from audiate.training.recipes import AudioGANRecipe, SpecGANRecipe, WaveGANRecipe
+from audiate.models import AudioGAN, SpecGAN
+from audiate.models.pretrained import load
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import AudioGANRecipe
 
 
 def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
     """The networks for these sounds, with their initial weights.
 
     Raises:
-        InputError: There are more labels than a latent has numbers, or as `adopt`.
+        InputError: There are more labels than a latent has values, or as for `adopt`.
 
     """
-    labelled = recipe.use_labels and len(sounds.names) > 1
-    if labelled and len(sounds.names) > recipe.latent_dim:
+    names = sounds.names if recipe.use_labels and len(sounds.names) > 1 else ()
+    if len(names) > recipe.network.latent_dim:
         raise InputError(
-            f"--data {recipe.data}: its {len(sounds.names)} labels are more than a latent has "
-            f"numbers; raise --latent-dim, or leave labels out with --no-use-labels"
+            f"`data` {' '.join(recipe.data)}: its {len(names)} labels are more than a latent has "
+            f"values; raise `latent_dim`, or leave labels out with `use_labels=False`"
         )
-    sizes: dict[str, Any] = {
-        "dim": recipe.dim,
-        "latent_dim": recipe.latent_dim,
-        "num_samples": recipe.num_samples,
-        "channels": recipe.channels,
-        "sample_rate": sounds.sample_rate,
-        "batch_norm": recipe.batch_norm,
-        "classes": len(sounds.names) if labelled else 0,
-        "names": sounds.names if labelled else (),
-    }
-    model: AudioGAN
-    match recipe:
-        case WaveGANRecipe():
-            model = WaveGAN(WaveGANConfig(**sizes, phase_shuffle=recipe.phase_shuffle))
-        case SpecGANRecipe():
-            model = SpecGAN(
-                SpecGANConfig(
-                    **sizes,
-                    size=recipe.size,
-                    bands=recipe.bands,
-                    frame_length=recipe.frame_length,
-                    kernel=recipe.kernel,
-                    iterations=recipe.iterations,
-                )
-            )
-        case _:
-            raise TypeError(f"no network for a {type(recipe).__name__}")
+    kind = recipe.model_class()
+    config = kind.config_class(
+        **asdict(recipe.network),
+        sample_rate=sounds.sample_rate,
+        classes=len(names),
+        names=names,
+    )
+    model = kind(config)
     if recipe.initialisation == "scaled":
         initialise(model)
     if recipe.init is not None:
@@ -65,9 +48,10 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
 
 
 def adopt(model: AudioGAN, source: str) -> None:
-    """Take over the weights of another model of the same sizes; its labels may differ.
+    """Copy the weights of another model of the same sizes; its labels may differ.
 
-    What belongs to labels is taken over if both have as many, else it keeps its initial weights.
+    Weights that belong to labels are copied if both models have as many labels; otherwise they keep
+    their initial values.
 
     Raises:
         InputError: There is no such model, or it has other sizes.
@@ -76,20 +60,19 @@ def adopt(model: AudioGAN, source: str) -> None:
     try:
         before = load(source)
     except InputError as error:
-        raise InputError(f"--init {error}") from error
+        raise InputError(f"`init` {error}") from error
     if not isinstance(before, type(model)):
         raise InputError(
-            f"--init {source}: is a {type(before).__name__}, not a {type(model).__name__}"
+            f"`init` {source}: is a {type(before).__name__}, not a {type(model).__name__}"
         )
     free = {"classes", "names", "sample_rate", "iterations"}
     old, new = asdict(before.config), asdict(model.config)
     differing = sorted(name for name in old.keys() - free if old[name] != new[name])
     if differing:
         listed = ", ".join(
-            f"--{name.replace('_', '-')} is {old[name]} there and {new[name]} here"
-            for name in differing
+            f"`{name}` is {old[name]} there and {new[name]} here" for name in differing
         )
-        raise InputError(f"--init {source}: {listed}; give the same")
+        raise InputError(f"`init` {source}: {listed}; give the same")
     weights = before.state_dict()
     if before.classes != model.classes:
         own, shared = model.state_dict(), model.latent_dim
@@ -102,16 +85,16 @@ def adopt(model: AudioGAN, source: str) -> None:
 
 
 def initialise(model: AudioGAN) -> None:
-    """Weights that keep signals at their size from layer to layer (He et al. 2015)."""
+    """Draw weights that keep signals at their size from layer to layer (He et al. 2015)."""
     for layer in model.modules():
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
             inputs = layer.in_channels * prod(layer.kernel_size)
             if layer.transposed:
-                inputs //= prod(layer.stride)  # an output of a transposed one sees but a part
+                inputs //= prod(layer.stride)  # an output of a transposed one depends on a part
             nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5)
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
-    # What goes into the last tanh is to stay where it is not flat.
+    # The input of the last tanh is to stay where that is not flat.
     *_, last = (
         layer
         for layer in model.generator.modules()
@@ -125,8 +108,8 @@ def set_levels(model: SpecGAN, waveforms: Iterable[Tensor]) -> None:
     """Set the mean and deviation of each band to those of clips.
 
     Args:
-        model: Whose.
-        waveforms: Batches of clips (count, channels, num_samples), of which one is in memory.
+        model: The SpecGAN whose `mean` and `deviation` are set.
+        waveforms: Batches of clips (count, channels, num_samples), one in memory at a time.
 
     """
     count = 0

@@ -1,9 +1,9 @@
-"""What the drawing tasks are fed with: spectrograms, and the images that were heard with them."""
+"""Inputs of the drawing tasks: spectrograms, and the images that are paired with them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -16,8 +16,10 @@ from audiate.models import Drawer
 from audiate.pictures import grid
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
-from audiate.training.recipes import DrawingRecipe
 from audiate.training.task import Shard
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import DrawingRecipe
 
 _CHUNK = 100
 _PREVIEW_RECORDINGS = 16
@@ -26,8 +28,8 @@ _PREVIEW_SAMPLES = 4
 Change = Literal["not", "mildly", "in noise"]
 
 
-class Sounds:
-    """Recordings as mel power, so that each batch is augmented anew at little cost."""
+class MelRecordings:
+    """Recordings stored as mel power, so that each batch is augmented anew at little cost."""
 
     def __init__(self, features: LogMel, recordings: Sequence[Tensor]) -> None:
         self.count = len(recordings)
@@ -43,7 +45,7 @@ class Sounds:
         self._words = features.find_words(self._power)
 
     def spectrograms(self, recordings: Tensor, changed: Change = "not") -> Tensor:
-        """Spectrograms (batch, n_mels, frames) of recordings by number (batch,), changed or not."""
+        """Spectrograms (batch, n_mels, frames) of recordings by number (batch,)."""
         power, words = self._power[recordings], self._words[recordings]
         match changed:
             case "not":
@@ -55,7 +57,7 @@ class Sounds:
 
 
 class ImagesOfRecordings:
-    """The images that were heard with each recording."""
+    """The images that are paired with each recording."""
 
     def __init__(self, pairs: Pairs) -> None:
         self._images, self._heard = pairs.images, pairs.heard
@@ -64,11 +66,11 @@ class ImagesOfRecordings:
         self._begins = self._counts.cumsum(0) - self._counts
 
     def several(self, pairs: Tensor, count: int) -> Tensor:
-        """Each pair's image and ``count`` - 1 more of its recording, drawn at random.
+        """Each pair's image and ``count`` - 1 more images of its recording, drawn at random.
 
         Args:
             pairs: Numbers of pairs (batch,).
-            count: Images for each.
+            count: Number of images for each.
 
         Returns:
             (batch, count, 28, 28), uint8.
@@ -84,7 +86,7 @@ class ImagesOfRecordings:
 
 
 class Batches:
-    """Batches of a few recordings, each with several of the images that were heard with it.
+    """Batches of a few recordings, each with several of the images that are paired with it.
 
     Raises:
         InputError: A batch holds fewer than ``least`` recordings for every process.
@@ -99,17 +101,18 @@ class Batches:
         if recordings < least * shard.world_size:
             raise InputError(
                 f"a batch holds {recordings} recordings, too few for {shard.world_size} "
-                f"processes; raise --batch-size or lower --images-per-recording"
+                f"processes; raise `batch_size` or lower `images_per_recording`"
             )
         self.steps_per_epoch = len(pairs.heard) // batch
-        self.sounds = Sounds(LogMel(model.features.config), pairs.recordings)
+        self.sounds = MelRecordings(LogMel(model.features.config), pairs.recordings)
         self._images, self._heard = ImagesOfRecordings(pairs), pairs.heard
         self._order = EpochOrder(len(pairs.heard), recordings, recipe.seed)
+        self.batch_size = self._order.batch_size  # recordings
         self._shard, self._device = shard, model.device
         self._change: Change = "in noise" if recipe.augment else "not"
 
     def pairs(self, step: int) -> Tensor:
-        """Numbers of pairs (recordings,), this process's share: one for each recording."""
+        """Numbers of pairs (recordings,), this process's part: one for each recording."""
         return self._shard.take(self._order.batch(step))
 
     def images(self, pairs: Tensor, count: int) -> Tensor:
@@ -117,7 +120,7 @@ class Batches:
         return self._images.several(pairs, count)
 
     def spectrograms(self, pairs: Tensor) -> Tensor:
-        """What was heard, (recordings, n_mels, frames), changed where the recipe says so."""
+        """Spectrograms (recordings, n_mels, frames), changed at random if the recipe says so."""
         return self.sounds.spectrograms(self._heard[pairs], self._change).to(self._device)
 
 
@@ -131,8 +134,8 @@ def mean_image(images: Tensor) -> Tensor:
     return images.float().sum(1) / (255 * images.shape[1])
 
 
-def preview_of(model: Drawer, sounds: Sounds) -> Tensor:
-    """A picture with two recordings a row: each one's expected image, then four samples."""
+def preview_of(model: Drawer, sounds: MelRecordings) -> Tensor:
+    """A picture with two recordings a row: for each the mean image, then four samples."""
     recordings = torch.arange(_PREVIEW_RECORDINGS) * sounds.count // _PREVIEW_RECORDINGS
     spectrograms = sounds.spectrograms(recordings).to(model.device)
     means = model.mean_images(spectrograms).unsqueeze(1)

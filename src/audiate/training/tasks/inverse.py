@@ -3,97 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from audiate.audio import to_peak
+from audiate.configs import InverseMappingConfig
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.hub import load_as
 from audiate.inversion.common import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
-from audiate.models import DigitClassifier, Generator, InverseMapping, SpecGAN
-from audiate.models.generator import generate
-from audiate.models.inverse import InverseMappingConfig, fingerprint
+from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.models.generator import DraftingGenerator, generate
+from audiate.models.inverse import fingerprint
+from audiate.models.pretrained import load_as
 from audiate.pictures import grid
 from audiate.spectra import Spectrogram
 from audiate.training.batches import EvenOrder
-from audiate.training.recipes import InverseMappingRecipe
 from audiate.training.schedules import one_cycle
 from audiate.training.seeds import generator as seeded
-from audiate.training.task import Heard, Phase, Shard, Task
+from audiate.training.task import Shard, Sound, Stage, Task
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import InverseMappingRecipe
 
 _SHOWN = 8
-# What begins late does so from here on, and fully from there on, as shares of the steps: waveforms
-# are compared, as phases lead astray before levels are nearly right, and statistics settle.
+# The later part of training begins at the first of these shares of the steps, and is in full effect
+# from the second on. In it waveforms are compared, as phases lead astray before levels are nearly
+# right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
-_DEAF_SPREAD = 0.05  # of the deviation of the prior's latents
+_DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
 
 
 class InverseMappingTask(Task):
-    """Keyes et al. 2020, section 4.1: a batch of real clips, then one of synthesised clips.
+    """Train an encoder on a batch of real clips, then on a batch of generated clips, in each step.
 
-    Of real clips only the sound given back can be compared; of synthesised ones the latent as
-    well. Where no gradients flow through the generator, only the latent is.
+    This is Keyes et al. 2020, section 4.1. For real clips only the reconstructed sound can be
+    compared; for generated clips the latent can be, too. If no gradients flow through the
+    generator, only latents are compared.
     """
 
     model: InverseMapping
+    draws_whole_batches: ClassVar[bool] = True
 
     def __init__(
         self,
         recipe: InverseMappingRecipe,
         generator: Generator,
-        judge: DigitClassifier | None,
+        classifier: DigitClassifier | None,
         sounds: SoundSet,
         device: torch.device,
         shard: Shard,
     ) -> None:
-        """Set it up; ``generator`` and ``judge`` are put on the device, in eval mode, and frozen.
-
-        Raises:
-            InputError: There are fewer clips in a batch than processes.
-
-        """
-        if recipe.batch_size < shard.world_size:
-            raise InputError(
-                f"--batch-size {recipe.batch_size}: too few for {shard.world_size} processes"
-            )
+        """Put ``generator`` and ``classifier`` on the device and in eval mode, and freeze them."""
         torch.manual_seed(recipe.seed)
         self._recipe, self._sounds, self._generator = recipe, sounds, generator
         self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
-        for frozen in (generator, judge):
+        for frozen in (generator, classifier):
             if isinstance(frozen, nn.Module):
                 frozen.to(device).eval().requires_grad_(False)
-        model = InverseMapping(
-            InverseMappingConfig(
-                latent_dim=generator.latent_dim,
-                sample_rate=generator.sample_rate,
-                num_samples=generator.num_samples,
-                channels=generator.channels,
-                spectrogram=recipe.spectrogram,
-                generator=recipe.generator,
-                fingerprint=fingerprint(generator),
-            )
-        )
-        if recipe.init is not None:
-            _adopt(model, recipe.init)
-        elif judge is not None and recipe.initialisation == "judge":
-            model.begin_as(judge)
-        model.to(device)
+        model = _build(recipe, generator, classifier).to(device)
         self._perceptual: Term | None = None
-        if judge is not None:
+        if classifier is not None:
             self._perceptual = PerceptualTerm(
-                judge,
+                classifier,
                 generator.sample_rate,
-                recipe.blocks.split("+"),
+                recipe.blocks,
                 normalised=recipe.normalise_blocks,
-            )
+            ).to(device)
+        self._levels = LevelTerm().to(device)
+        self._drafts = generator if isinstance(generator, DraftingGenerator) else None
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
             steps_per_epoch=min(recipe.preview_every, recipe.steps),
+            batch_size=recipe.batch_size,
             model=model,
             modules={"encoder": model},
             optimizers={"encoder": optimizer},
@@ -108,11 +94,14 @@ class InverseMappingTask(Task):
         real = EvenOrder(sounds.labels, sounds.sources, _SHOWN // 2, recipe.seed).batch(0)
         self._shown = torch.cat([self._real(real).to(drawn), drawn])
 
-    def phases(self, step: int) -> Sequence[Phase]:
-        """An update for each batch."""
-        if self._recipe.settle and self._share(step) == 1:
+    def begin_step(self, step: int) -> None:
+        """In the later part of training, normalise by running statistics if the recipe says so."""
+        if self._recipe.settle and self._late(step) == 1:
             for norm in self._norms:
                 norm.eval()
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """An update on real clips, if these can be compared, then one on generated clips."""
         rate = self._recipe.learning_rate
         if self._recipe.schedule == "one-cycle":
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
@@ -120,37 +109,37 @@ class InverseMappingTask(Task):
         real = {f"real_{name}": weight for name, weight in weights.items() if name != "waveform"}
         if real and self._recipe.outside_weight and self._bounds is not None:
             real["real_outside"] = self._recipe.outside_weight
-        phases = [
-            Phase(
+        stages = [
+            Stage(
                 "encoder",
-                lambda: self._synthesised_losses(weights.keys()),
+                lambda: self._generated_losses(weights.keys()),
                 {"latent": 1.0, **weights},
                 rate,
             )
         ]
         if real:
             compared = weights.keys() - {"waveform"}
-            before = Phase("encoder", lambda: self._real_losses(step, compared), real, rate)
-            phases.insert(0, before)
-        return phases
+            before = Stage("encoder", lambda: self._real_losses(step, compared), real, rate)
+            stages.insert(0, before)
+        return stages
 
     def _weights(self, step: int) -> dict[str, float]:
-        """Of what is compared of sounds at this step."""
+        """Weights of the distances between sounds at this step."""
         recipe = self._recipe
         weights: dict[str, float] = {}
         if not self._generator.differentiable:
             return weights
         if recipe.level_weight:
             weights["levels"] = recipe.level_weight
-        share = self._share(step)
-        if recipe.waveform_weight and share > 0 and not isinstance(self._generator, SpecGAN):
-            weights["waveform"] = recipe.waveform_weight * share
+        phases_matter = self._drafts is None or self._drafts.phases_matter
+        if recipe.waveform_weight and self._late(step) > 0 and phases_matter:
+            weights["waveform"] = recipe.waveform_weight * self._late(step)
         if self._perceptual is not None and step % recipe.perceptual_every == 0:
             weights["perceptual"] = recipe.perceptual_weight * recipe.perceptual_every
         return weights
 
-    def _share(self, step: int) -> float:
-        """From 0 to 1: how much of what begins late counts at a step."""
+    def _late(self, step: int) -> float:
+        """The effect of the later part of training at a step, from 0 to 1."""
         if self._recipe.init is not None:
             return 1.0
         share = (step / self.steps - _LATE_FROM) / (_LATE_FULL - _LATE_FROM)
@@ -162,13 +151,12 @@ class InverseMappingTask(Task):
         latent = self.model(target).float()
         losses = self._compared(latent, target, names)
         if self._bounds is not None:
-            # Real sounds would have themselves said by latents that the generator has never met.
+            # Latents of real sounds would otherwise leave the range the generator was trained in.
             losses["outside"] = (latent - latent.clamp(*self._bounds)).square().mean()
         return {f"real_{name}": loss for name, loss in losses.items()}
 
-    def _synthesised_losses(self, names: Collection[str]) -> Mapping[str, Tensor]:
-        share = -(-self._recipe.batch_size // self.shard.world_size)
-        z = self._generator.sample_latent(share)
+    def _generated_losses(self, names: Collection[str]) -> Mapping[str, Tensor]:
+        z = self.shard.take(self._generator.sample_latent(self._recipe.batch_size))
         with torch.no_grad():
             target = generate(self._generator, z).float()
         found = self.model(target).float()
@@ -177,24 +165,29 @@ class InverseMappingTask(Task):
     def _compared(
         self, latent: Tensor, target: Tensor, names: Collection[str]
     ) -> dict[str, Tensor]:
-        """How far what latents give is from the target."""
-        generator, losses = self._generator, {}
-        if isinstance(generator, SpecGAN):
-            drawn = generator.generator(latent)
-            if "levels" in names:
-                # What its networks make can be compared without finding phases, the slow part.
-                losses["levels"] = (drawn.float() - generator.analyse(target)).abs().mean()
-            output = None
-            if "perceptual" in names:
-                output = generator.synthesise(drawn, through_phases=False)
+        """Distances called ``names`` between the sounds of latents and the target."""
+        losses: dict[str, Tensor] = {}
+        left = set(names)
+        draft = None
+        if self._drafts is not None and left:
+            draft = self._drafts.draft(latent)
+            if "levels" in left:
+                levels = self._drafts.level_distance(draft, target)
+                if levels is not None:
+                    losses["levels"] = levels.mean()
+                    left.remove("levels")
+        if not left:
+            return losses
+        if self._drafts is None or draft is None:
+            output = generate(self._generator, latent).float()
         else:
-            output = generate(generator, latent).float() if names else None
-            if output is not None and "levels" in names:
-                losses["levels"] = _distance(LevelTerm(), output, target)
-            if output is not None and "waveform" in names:
-                power = target.square().mean((1, 2)).clamp_min(1e-8)
-                losses["waveform"] = ((output - target).square().mean((1, 2)) / power).mean()
-        if output is not None and self._perceptual is not None and "perceptual" in names:
+            output = self._drafts.render(draft, through_phases=False).float()
+        if "levels" in left:
+            losses["levels"] = _distance(self._levels, output, target)
+        if "waveform" in left:
+            power = target.square().mean((1, 2)).clamp_min(1e-8)
+            losses["waveform"] = ((output - target).square().mean((1, 2)) / power).mean()
+        if self._perceptual is not None and "perceptual" in left:
             losses["perceptual"] = _distance(self._perceptual, output, target)
         return losses
 
@@ -202,45 +195,67 @@ class InverseMappingTask(Task):
         return to_peak(self._sounds.waveforms(index))
 
     def preview(self) -> Tensor:
-        """Spectrograms: four real clips, four synthesised; below each, what is given back."""
-        levels = Spectrogram()(torch.cat([self._shown, self._given_back()]).mean(1).cpu())
+        """Spectrograms of four real and four generated clips, each above its reconstruction."""
+        levels = Spectrogram()(torch.cat([self._shown, self._reconstructed()]).mean(1).cpu())
         return grid(levels.transpose(1, 2).flip(1), _SHOWN)
 
-    def listen(self) -> Heard:
-        """The same clips, each followed by what is given back."""
-        pairs = torch.stack([self._shown, self._given_back()], 1).flatten(0, 1)
-        return Heard(pairs.transpose(0, 1).flatten(1).cpu(), self._generator.sample_rate)
+    def preview_sound(self) -> Sound:
+        """The same clips, each followed by its reconstruction."""
+        pairs = torch.stack([self._shown, self._reconstructed()], 1).flatten(0, 1)
+        return Sound(pairs.transpose(0, 1).flatten(1).cpu(), self._generator.sample_rate)
 
-    def _given_back(self) -> Tensor:
+    def _reconstructed(self) -> Tensor:
         return generate(self._generator, self.model(self._shown)).float()
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
-        """An encoder that does not listen."""
+        """Report an encoder whose latents do not depend on the sound."""
         spread = self.model(self._shown).std(0).mean().item() / self._scale
         if spread < _DEAF_SPREAD:
             return (
                 f"deaf: latents of different clips differ {spread:.2f} times as much as the "
-                f"prior's, so the encoder does not listen. Lower --learning-rate"
+                f"prior's, so the encoder does not listen. Lower `learning_rate`"
             )
         return None
 
 
+def _build(
+    recipe: InverseMappingRecipe, generator: Generator, classifier: DigitClassifier | None
+) -> InverseMapping:
+    """The encoder with its initial weights."""
+    model = InverseMapping(
+        InverseMappingConfig(
+            latent_dim=generator.latent_dim,
+            sample_rate=generator.sample_rate,
+            num_samples=generator.num_samples,
+            channels=generator.channels,
+            spectrogram=recipe.spectrogram,
+            generator=recipe.generator,
+            fingerprint=fingerprint(generator),
+        )
+    )
+    if recipe.init is not None:
+        _adopt(model, recipe.init)
+    elif classifier is not None and recipe.initialisation == "classifier":
+        model.start_from(classifier)
+    return model
+
+
 def _adopt(model: InverseMapping, source: str) -> None:
-    """Take over the weights of another encoder.
+    """Copy the weights of another encoder.
 
     Raises:
-        InputError: There is no such encoder, or it hears or tells something else.
+        InputError: There is no such encoder, or it is of other latents, clips or spectrograms.
 
     """
-    before = load_as(source, InverseMapping, "is no encoder; give another --init")
+    before = load_as(source, InverseMapping, "is no encoder; give another `init`")
     for name in ("latent_dim", "sample_rate", "num_samples", "channels", "spectrogram"):
         there, here = getattr(before.config, name), getattr(model.config, name)
         if there != here:
-            raise InputError(f"--init {source}: {name} is {there} there and {here} here")
+            raise InputError(f"`init` {source}: `{name}` is {there} there and {here} here")
     model.load_state_dict(before.state_dict())
 
 
 def _distance(term: Term, output: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
-        wanted = term.features(target)
-    return term.distance(term.features(output), wanted).mean()
+        features = term.features(target)
+    return term.distance(term.features(output), features).mean()

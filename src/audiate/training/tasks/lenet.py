@@ -1,9 +1,10 @@
-"""Training LeNet-5 to read MNIST."""
+"""Training LeNet-5, the classifier of written digits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import pi
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,15 @@ from torch import Tensor
 from audiate.datasets.mnist import LabelledImages
 from audiate.models import LeNet
 from audiate.training.batches import EpochOrder
-from audiate.training.recipes import LeNetRecipe
 from audiate.training.schedules import one_cycle
-from audiate.training.task import Phase, Shard, Task
+from audiate.training.task import Shard, Stage, Task
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import LeNetRecipe
 
 
 class LeNetTask(Task):
-    """Cross-entropy on randomly distorted digits."""
+    """Minimise the cross-entropy on randomly distorted digits."""
 
     def __init__(
         self, recipe: LeNetRecipe, digits: LabelledImages, device: torch.device, shard: Shard
@@ -32,6 +35,7 @@ class LeNetTask(Task):
             seed=recipe.seed,
             steps=recipe.epochs * per_epoch,
             steps_per_epoch=per_epoch,
+            batch_size=self._order.batch_size,
             model=model,
             modules={"lenet": model},
             optimizers={
@@ -42,10 +46,10 @@ class LeNetTask(Task):
             shard=shard,
         )
 
-    def phases(self, step: int) -> Sequence[Phase]:
+    def stages(self, step: int) -> Sequence[Stage]:
         """One update."""
         rate = one_cycle(step, self.steps, self._recipe.learning_rate)
-        return [Phase("lenet", lambda: self._losses(step), {"cross_entropy": 1.0}, rate)]
+        return [Stage("lenet", lambda: self._losses(step), {"cross_entropy": 1.0}, rate)]
 
     def _losses(self, step: int) -> Mapping[str, Tensor]:
         index = self.shard.take(self._order.batch(step))
@@ -58,7 +62,12 @@ class LeNetTask(Task):
 def distort(images: Tensor) -> Tensor:
     """Rotate (±12°), scale (±12 %), shear (±0.15) and shift (±1.7 pixels) each image at random.
 
-    ``images``: (batch, 28, 28) in [0, 1]; so is the result.
+    Args:
+        images: (batch, 28, 28) in [0, 1].
+
+    Returns:
+        Images of the same shape and range.
+
     """
     count = len(images)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,23 +13,25 @@ from audiate.features import LogMel
 from audiate.losses import bernoulli_nll, gaussian_kl
 from audiate.models import VAE
 from audiate.training.batches import EpochOrder
-from audiate.training.recipes import VAERecipe
 from audiate.training.schedules import linear_warmup, one_cycle
-from audiate.training.task import Phase, Shard, Task
-from audiate.training.tasks.inputs import ImagesOfRecordings, Sounds, mean_image, preview_of
+from audiate.training.task import Shard, Stage, Task
+from audiate.training.tasks.inputs import ImagesOfRecordings, MelRecordings, mean_image, preview_of
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import VAERecipe
 
 _COLLAPSED_KL = 0.1  # nats; to tell ten digits apart takes ln 10 = 2.3
 
 
 class VAETask(Task):
-    """Reconstruct the image from what was heard with it, and keep q(z|x) near the prior.
+    """Reconstruct the image from the recording it is paired with, and keep q(z|x) near the prior.
 
     The evidence lower bound of Kingma & Welling 2014, except that the decoded image is of another
     modality than the encoded spectrogram.
 
-    Many images were heard with each recording. The log-likelihood is linear in the image, so for
+    Many images are paired with each recording. The log-likelihood is linear in the image, so for
     one z the sum over K of them is K times that of their mean: with `images_per_recording` = K,
-    one pass of the networks does the work of K.
+    one pass of the networks does the work of K passes.
     """
 
     model: VAE
@@ -41,13 +44,14 @@ class VAETask(Task):
         model.to(device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
         self._recipe, self._heard = recipe, pairs.heard
-        self._sounds = Sounds(LogMel(model.config.features), pairs.recordings)
+        self._sounds = MelRecordings(LogMel(model.config.features), pairs.recordings)
         self._images = ImagesOfRecordings(pairs)
         self._order = EpochOrder(len(pairs.heard), recipe.batch_size, recipe.seed)
         super().__init__(
             seed=recipe.seed,
             steps=recipe.epochs * self._order.steps_per_epoch,
             steps_per_epoch=self._order.steps_per_epoch,
+            batch_size=self._order.batch_size,
             model=model,
             modules={"vae": model},
             optimizers={
@@ -58,7 +62,7 @@ class VAETask(Task):
             shard=shard,
         )
 
-    def phases(self, step: int) -> Sequence[Phase]:
+    def stages(self, step: int) -> Sequence[Stage]:
         """One update of encoder and decoder."""
         recipe = self._recipe
         rate = recipe.learning_rate
@@ -66,7 +70,7 @@ class VAETask(Task):
             rate = one_cycle(step, self.steps, rate)
         warmup = recipe.kl_warmup_epochs * self.steps_per_epoch
         weights = {"reconstruction": 1.0, "kl": linear_warmup(step, warmup, recipe.kl_weight)}
-        return [Phase("vae", lambda: self._losses(step), weights, rate)]
+        return [Stage("vae", lambda: self._losses(step), weights, rate)]
 
     def _losses(self, step: int) -> Mapping[str, Tensor]:
         pairs = self.shard.take(self._order.batch(step))
@@ -83,22 +87,22 @@ class VAETask(Task):
         }
 
     def preview(self) -> Tensor:
-        """Two recordings a row: the mean's image, then samples."""
+        """Two recordings a row: for each the mean image, then samples."""
         return preview_of(self.model, self._sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Posterior collapse: z says nothing of the sound."""
+        """Report posterior collapse, when z does not depend on the sound."""
         if means["kl"] > _COLLAPSED_KL:
             return None
         return (
             f"posterior collapse: q(z|x) holds {means['kl']:.3f} nats, so every clip draws the "
-            f"same picture. Raise --kl-warmup-epochs, lower --kl-weight, or use "
-            f"--initialisation he"
+            f"same picture. Raise `kl_warmup_epochs`, lower `kl_weight`, or use "
+            f"`initialisation=he`"
         )
 
 
 def initialise(model: VAE) -> None:
-    """Weights that keep the signal's size through the ReLUs (He et al. 2015), and a sharp q(z|x).
+    """Set weights that keep signals at their size (He et al. 2015), and a sharp q(z|x).
 
     With PyTorch's own initialisation z hardly depends on the sound, noise drowns the rest, and
     the decoder learns to do without z before the encoder has learnt to use it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,26 +12,29 @@ from audiate.datasets.pairs import Pairs
 from audiate.losses import bernoulli_nll, discriminator_loss, gaussian_kl, non_saturating_loss
 from audiate.metrics import spread_of
 from audiate.models import VAEGAN, Posterior
-from audiate.training.recipes import VAEGANRecipe
 from audiate.training.schedules import linear_warmup, one_cycle
-from audiate.training.task import Phase, Shard, Task
+from audiate.training.task import Shard, Stage, Task
 from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
 
+if TYPE_CHECKING:
+    from audiate.training.recipes import VAEGANRecipe
+
 _IMAGES_OF_MEAN = 16
+# Limits of the alarms:
 _IGNORED_KL = 0.3  # nats; to tell ten digits apart takes ln 10 = 2.3
-_WON = 0.995  # of the images are known for real or drawn
-_COLLAPSED_SPREAD = 0.4  # of what real images have
+_WON = 0.995  # share of images that the discriminator tells apart
+_COLLAPSED_SPREAD = 0.4  # relative to real images
 
 
 class VAEGANTask(Task):
-    """Draw images that a discriminator takes for real and that resemble those heard with a sound.
+    """Draw images that a discriminator takes for real and that resemble those of the sound.
 
     Żelaszczyk 2020, "VAE-GAN": adversarial loss + alpha · reconstruction + beta · KL, of which the
     first is -log D(G(z)) here (Goodfellow et al. 2014, section 3). The paper does not say whether
     the others are sums or means. Here reconstruction is summed over pixels and the divergence over
     latent dimensions, in nats; beside them the adversarial loss weighs ten in our recipe, or
-    drawings at the paper's alpha are as blurred as a VAE's. Discriminator and generator take turns,
-    the generator first, whose drawings then serve the discriminator as well.
+    drawings at the paper's alpha are as blurred as a VAE's. Generator and discriminator take turns.
+    The generator comes first, since its drawings then serve the discriminator as well.
 
     Where alpha and beta are both 0, nothing says what z should be, and an encoder trained all the
     same makes it ever more alike until all drawings are one. That case is the plain GAN that the
@@ -54,7 +58,7 @@ class VAEGANTask(Task):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard)
-        self._real = self._drawn = torch.empty(0)
+        self._seen: tuple[Tensor, Tensor] | None = None  # real and drawn images of this step
         per_epoch = self._batches.steps_per_epoch
         parts = [model.encoder, model.mu, model.logvar, model.decoder]
         generator = [p for part in (parts if heard else parts[-1:]) for p in part.parameters()]
@@ -62,6 +66,7 @@ class VAEGANTask(Task):
             seed=recipe.seed,
             steps=recipe.epochs * per_epoch,
             steps_per_epoch=per_epoch,
+            batch_size=self._batches.batch_size,
             model=model,
             modules={"vaegan": model},
             optimizers={
@@ -74,8 +79,12 @@ class VAEGANTask(Task):
             shard=shard,
         )
 
-    def phases(self, step: int) -> Sequence[Phase]:
-        """One update of encoder and decoder, one of the discriminator."""
+    def begin_step(self, step: int) -> None:  # noqa: ARG002
+        """Forget the images of the step before."""
+        self._seen = None
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """One update of encoder and decoder, then one of the discriminator."""
         recipe = self._recipe
         rate = recipe.learning_rate
         if recipe.schedule == "one-cycle":
@@ -87,8 +96,8 @@ class VAEGANTask(Task):
             "kl": linear_warmup(step, warmup, recipe.beta),
         }
         return [
-            Phase("generator", lambda: self._generator_losses(step), weights, rate),
-            Phase("discriminator", self._discriminator_losses, {"discriminator": 1.0}, rate),
+            Stage("generator", lambda: self._generator_losses(step), weights, rate),
+            Stage("discriminator", self._discriminator_losses, {"discriminator": 1.0}, rate),
         ]
 
     def _generator_losses(self, step: int) -> Mapping[str, Tensor]:
@@ -96,7 +105,7 @@ class VAEGANTask(Task):
         pairs = self._batches.pairs(step)
         # The likelihood is linear in the image: the mean of several makes its gradient steadier.
         images = self._batches.images(pairs, max(count, _IMAGES_OF_MEAN) if count > 1 else 1)
-        self._real = to_unit(images[:, :count]).flatten(0, 1).to(self.device)
+        real = to_unit(images[:, :count]).flatten(0, 1).to(self.device)
         target = mean_image(images).repeat_interleave(count, 0).to(self.device)
         spectrograms = self._batches.spectrograms(pairs)
         posterior = Posterior(*(part.float() for part in self.model.encode(spectrograms)))
@@ -104,20 +113,20 @@ class VAEGANTask(Task):
         noise = torch.randn(len(target), VAEGAN.latent_dim).to(self.device)
         logits = self.model.decode_logits(each.sample(noise)).float()
         drawn = logits.sigmoid()
-        self._drawn = drawn.detach()
+        self._seen = real, drawn.detach()
         return {
-            "adversarial": non_saturating_loss(self._judged_alone(drawn)).mean(),
+            "adversarial": non_saturating_loss(self._scores_alone(drawn)).mean(),
             "reconstruction": bernoulli_nll(logits, target).mean(),
             "kl": gaussian_kl(*posterior).mean(),
-            "spread": spread_of(self._drawn) / spread_of(self._real),
+            "spread": spread_of(drawn.detach()) / spread_of(real),
         }
 
-    def _judged_alone(self, drawn: Tensor) -> Tensor:
-        """The discriminator's logits with the statistics that it has gathered so far.
+    def _scores_alone(self, drawn: Tensor) -> Tensor:
+        """The discriminator's logits, computed with its running statistics.
 
-        With those of the batch, its last norm would send no gradient back as soon as it tells all
-        drawn from all real: their logits are then two points, and two points always normalise to
-        the same.
+        With the statistics of the batch, its last norm would send no gradient back as soon as it
+        tells all drawn from all real: their logits are then two points, and two points always
+        normalise to the same.
         """
         self.model.discriminator.eval()
         logits = self.model.discriminate(self._noisy(drawn)).float()
@@ -125,45 +134,47 @@ class VAEGANTask(Task):
         return logits
 
     def _discriminator_losses(self) -> Mapping[str, Tensor]:
+        if self._seen is None:
+            raise RuntimeError("the generator's stage comes before the discriminator's")
         # In one batch: the norm takes away what a batch of only one kind has in common.
-        images = self._noisy(torch.cat([self._real, self._drawn]))
+        images = self._noisy(torch.cat(self._seen))
         logits = self.model.discriminate(images).float()
-        real, drawn = logits[: len(self._real)], logits[len(self._real) :]
+        real, drawn = torch.tensor_split(logits, [len(self._seen[0])])
         told_apart = torch.cat([real > 0, drawn < 0]).float().mean()
         return {"discriminator": discriminator_loss(real, drawn).mean(), "told_apart": told_apart}
 
     def _noisy(self, images: Tensor) -> Tensor:
-        """Real and drawn images come to overlap, so the discriminator cannot win at once.
+        """Add noise, so that real and drawn images overlap, and the discriminator cannot win.
 
         Instance noise, of Sønderby et al. 2017, "Amortised MAP inference for image
-        super-resolution". It does not fall off here: where it does, the discriminator wins.
+        super-resolution". Its level is constant here: if it falls, the discriminator wins.
         """
         return images + self._recipe.instance_noise * torch.randn(images.shape).to(images.device)
 
     def preview(self) -> Tensor:
-        """Two recordings a row: the mean's image, then samples."""
+        """Two recordings a row: for each the mean image, then samples."""
         return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """A z without the sound, a discriminator that has won, or drawings all alike."""
+        """Report a z that ignores the sound, a discriminator that has won, or alike drawings."""
         if means["kl"] < _IGNORED_KL:
-            remedy = "Raise --alpha" + (" or lower --beta" if self._recipe.beta else "")
+            remedy = "Raise `alpha`" + (" or lower `beta`" if self._recipe.beta else "")
             return f"the drawings ignore the sound: q(z|x) holds {means['kl']:.3f} nats. {remedy}"
         if means["told_apart"] > _WON:
             return (
                 f"the discriminator has won: it tells {100 * means['told_apart']:.1f} % of images "
-                f"apart, so there is little to learn from it. Lower --learning-rate"
+                f"apart, so there is little to learn from it. Lower `learning_rate`"
             )
         if means["spread"] < _COLLAPSED_SPREAD:
             return (
                 f"mode collapse: the drawings of a batch differ {means['spread']:.2f} times as "
-                f"much as real images. Lower --learning-rate, or try another --seed"
+                f"much as real images. Lower `learning_rate`, or try another `seed`"
             )
         return None
 
 
 def initialise(model: VAEGAN) -> None:
-    """Weights of deviation 0.02 (Radford et al. 2016), a sharp q(z|x), and images dark at once.
+    """Set weights of deviation 0.02 (Radford et al. 2016), for a sharp q(z|x) and dark images.
 
     The last batch norm makes logits of mean 0 and deviation 1: grey images. A sixth of MNIST's
     pixels is bright and the rest black, and at Adam's pace it would take ten thousand steps or more

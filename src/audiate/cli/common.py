@@ -1,0 +1,35 @@
+"""Arguments that several commands share, and the way they tell of errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from audiate.errors import InputError
+
+Clips = Positional[
+    Annotated[
+        tuple[Path, ...],
+        arg(metavar="CLIP...", help="Sound files (wav, flac, ogg, mp3), or folders of them."),
+    ]
+]
+"""Sound files, which a command takes by their position."""
+
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    arg(help="Device to compute on. auto is a CUDA GPU where there is one, else the CPU."),
+]
+"""The device on which a command computes."""
+
+
+def print_error(error: InputError) -> None:
+    """Tell of an error on standard error, as the command line spells arguments."""
+    print(f"audiate: error: {error.with_flags()}", file=sys.stderr)
+
+
+def tell(text: str) -> None:
+    """Tell something on standard error that is no error."""
+    print(f"audiate: {InputError(text).with_flags()}", file=sys.stderr)

@@ -1,0 +1,42 @@
+"""Options of a generator of the user's own, named on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from audiate.models import Generator
+
+
+@dataclass(frozen=True)
+class OwnGenerator:
+    """Sizes of a generator that is not ours: an .onnx or TorchScript file, or package.module:make.
+
+    Our own models, and generators that a function returns ready for use, do not need them.
+    """
+
+    latent_dim: int | None = None
+    """Number of entries of a latent that the generator takes."""
+    generator_rate: int | None = None
+    """Sample rate of the generator's sound, in Hz."""
+    prior: Literal["uniform", "normal"] = "uniform"
+    """Distribution that the generator's latents are drawn from. uniform: every entry is uniform in
+    [-1, 1]. normal: every entry has mean 0 and standard deviation 1."""
+
+    def open(self, source: str, *, device: str = "cpu") -> Generator:
+        """Open the generator that ``source`` names; see `audiate.models.own.open_generator`.
+
+        Raises:
+            InputError: There is no such generator, or an option is missing.
+
+        """
+        from audiate.models.own import open_generator
+
+        return open_generator(
+            source,
+            latent_dim=self.latent_dim,
+            generator_rate=self.generator_rate,
+            prior=self.prior,
+            device=device,
+        )

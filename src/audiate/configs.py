@@ -1,0 +1,384 @@
+"""The configuration of each network, as plain values.
+
+Nothing here imports torch, so that the command line can offer these values as flags at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from audiate.errors import InputError, check_range
+
+SpectrogramKind = Literal["log", "real"]
+
+SPECTROGRAM_SIZE = 48
+"""Mel bands, and frames, of the spectrograms that the drawing models see, as in the paper."""
+
+MAX_NETWORK_SAMPLES = 2**20
+"""Limit of a clip's samples for networks whose layers grow with it: 65 s at 16,000 Hz."""
+
+MAX_GENERATED_SAMPLES = 2**22
+"""Limit of a generator's clip, in samples: 95 s at 44,100 Hz."""
+
+MAX_SPECTRUM = 2**25
+"""Limit of the complex numbers in the spectrum of one clip: 268 MB."""
+
+_LONGEST_CLIP = 60  # seconds that `audiate.audio` takes at most
+
+WAVEGAN_STRIDES = {
+    16_384: (4, 4, 4, 4, 4),
+    32_768: (4, 4, 4, 4, 4, 2),
+    65_536: (4, 4, 4, 4, 4, 4),
+}
+"""The strides of WaveGAN's layers, by the number of samples that it generates."""
+
+C = TypeVar("C")
+
+
+def check_sample_rate(rate: float, name: str = "sample_rate") -> None:
+    """Make sure that a sample rate lies in the range that every file and argument is held to.
+
+    Args:
+        rate: Sample rate, in Hz.
+        name: The argument, or the file, for the message.
+
+    Raises:
+        InputError: It is below 100 Hz or above 10 MHz (NaN always is refused).
+
+    """
+    check_range(name, rate, 100, 10**7)
+
+
+@dataclass(frozen=True)
+class LogMelConfig:
+    """Settings of the spectrograms that drawing models take.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        sample_rate: Sample rate that clips are brought to, in Hz. The default is FSDD's own.
+        n_fft: Length of the Fourier transform, in samples.
+        window_length: Length of the Hann window, in samples. The default is 32 ms.
+        hop_length: Number of samples between frames. The default, 5 ms, is fine enough to stretch
+            the shortest word.
+        n_mels: Number of mel bands.
+        frames: Number of frames that the word is stretched to.
+        f_min: Lower edge of the lowest band, in Hz.
+        f_max: Upper edge of the highest band, in Hz.
+        trim_db: Frames quieter than this below the loudest do not begin or end a word.
+        noisy_trim_db: This takes the place of `trim_db` in a noisy clip.
+        margin: Share of the word's length that is kept before and after it.
+        floor_db: Range below the clip's peak that is mapped to [0, 1].
+
+    """
+
+    sample_rate: int = 8000
+    n_fft: int = 512
+    window_length: int = 256
+    hop_length: int = 40
+    n_mels: int = 48
+    frames: int = 48
+    f_min: float = 60.0
+    f_max: float = 4000.0
+    trim_db: float = 30.0
+    noisy_trim_db: float = 20.0
+    margin: float = 0.01
+    floor_db: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_range("sample_rate", self.sample_rate, 1000, 384_000)
+        check_range("n_fft", self.n_fft, 16, 2**16)
+        check_range("window_length", self.window_length, 2, self.n_fft)
+        check_range("hop_length", self.hop_length, 1, self.window_length)
+        check_range("n_mels", self.n_mels, 1, min(self.n_fft // 2, 1024))
+        check_range("frames", self.frames, 2, 2**14)
+        frames = _LONGEST_CLIP * self.sample_rate // self.hop_length
+        if frames * (self.n_fft // 2 + 1) > MAX_SPECTRUM:
+            raise InputError(
+                f"hop_length {self.hop_length}: too short for n_fft {self.n_fft} at "
+                f"{self.sample_rate:,} Hz; the spectrum of a clip would not fit in memory"
+            )
+        check_range("f_max", self.f_max, 1, self.sample_rate / 2)
+        check_range("f_min", self.f_min, 0, self.f_max - 1)
+        for name in ("trim_db", "noisy_trim_db", "floor_db"):
+            check_range(name, getattr(self, name), 1, 200)
+        check_range("margin", self.margin, 0, 1)
+
+
+@dataclass(frozen=True)
+class DrawerConfig:
+    """Settings of every drawing model, which are those of its front end.
+
+    Raises `InputError` if the front end does not make spectrograms of 48x48.
+    """
+
+    features: LogMelConfig = field(default_factory=LogMelConfig)
+
+    def __post_init__(self) -> None:
+        check_range("n_mels", self.features.n_mels, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+        check_range("frames", self.features.frames, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+
+
+@dataclass(frozen=True)
+class VAEConfig(DrawerConfig):
+    """Settings of the VAE, whose network is fixed by the paper and whose front end is not."""
+
+
+@dataclass(frozen=True)
+class VAEGANConfig(DrawerConfig):
+    """Settings of the VAE-GAN, whose networks are fixed by the paper and whose front end is not."""
+
+
+@dataclass(frozen=True)
+class LatentFlowConfig(DrawerConfig):
+    """Settings of a latent flow, which may be changed after the training, too.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        steps: Number of Euler steps from noise to drawing.
+        guidance: Weight of p(image | sound) against p(image). 1 samples from the former; more
+            makes images easier to read and less varied (Ho & Salimans 2022, who call it 1 + w).
+
+    """
+
+    steps: int = 10
+    guidance: float = 1.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("steps", self.steps, 1, 1000)
+        check_range("guidance", self.guidance, 0, 100)
+
+
+@dataclass(frozen=True)
+class LeNetConfig:
+    """Settings of LeNet-5, of which there are none."""
+
+
+@dataclass(frozen=True)
+class DigitClassifierConfig:
+    """Configuration of the classifier of spoken digits.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    spectrogram: SpectrogramKind = "log"
+    """Kind of spectrogram that the network sees. log: levels in decibels. real: the real part of
+    the transform, as in the paper."""
+    sample_rate: int = 16_000
+    """Sample rate of a clip, in Hz."""
+    num_samples: int = 16_384
+    """Number of samples of a clip. Clips of another length are cut or padded beforehand."""
+
+    def __post_init__(self) -> None:
+        if self.spectrogram not in ("log", "real"):
+            raise InputError(f"`spectrogram` {self.spectrogram!r}: give log or real")
+        check_sample_rate(self.sample_rate, "`sample_rate`")
+        check_range("`num_samples`", self.num_samples, 256, MAX_NETWORK_SAMPLES)
+
+
+@dataclass(frozen=True)
+class AudioGANSizes:
+    """Sizes that WaveGAN and SpecGAN have in common, and that do not depend on the data.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    dim: int = 64
+    """Width of the networks: number of channels of the discriminator's first layer. Published:
+    64."""
+    latent_dim: int = 100
+    """Number of values in a latent. Published: 100."""
+    num_samples: int = 16_384
+    """Number of samples of a clip."""
+    channels: int = 1
+    """Number of channels of a clip: 1 for mono, 2 for stereo."""
+    batch_norm: bool = False
+    """Normalise the generator's hidden layers (Ioffe and Szegedy 2015). Published: no."""
+
+    def __post_init__(self) -> None:
+        check_range("`dim`", self.dim, 1, 1024)
+        check_range("`latent_dim`", self.latent_dim, 1, 100_000)
+        check_range("`channels`", self.channels, 1, 2)
+        check_range("`num_samples`", self.num_samples, 256, MAX_GENERATED_SAMPLES)
+
+
+@dataclass(frozen=True)
+class AudioGANConfig(AudioGANSizes):
+    """Configuration that WaveGAN and SpecGAN have in common: their sizes, and facts of the data.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    sample_rate: int = 16_000
+    """Sample rate of the sound, in Hz."""
+    classes: int = 0
+    """Number of labels that sounds have; see `audiate.models.AudioGAN`. Published: 0."""
+    names: tuple[str, ...] = ()
+    """Names of the labels: as many as there are classes, or none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.names) not in (0, self.classes):
+            raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
+        _check_printable("names", self.names)
+        check_sample_rate(self.sample_rate, "`sample_rate`")
+        check_range("classes", self.classes, 0, self.latent_dim)
+
+
+@dataclass(frozen=True)
+class WaveGANSizes(AudioGANSizes):
+    """Sizes of WaveGAN's networks, which generate 16,384, 32,768 or 65,536 samples.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    phase_shuffle: int = 2
+    """Largest shift of the discriminator's activations, in samples."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("`phase_shuffle`", self.phase_shuffle, 0, 60)
+        if self.num_samples not in WAVEGAN_STRIDES:
+            known = ", ".join(f"{length:,}" for length in WAVEGAN_STRIDES)
+            raise InputError(f"`num_samples` {self.num_samples:,}: WaveGAN makes one of {known}")
+
+
+@dataclass(frozen=True)
+class WaveGANConfig(WaveGANSizes, AudioGANConfig):
+    """Configuration of a trained WaveGAN: its sizes, and facts of the data."""
+
+
+@dataclass(frozen=True)
+class SpecGANSizes(AudioGANSizes):
+    """Sizes of SpecGAN's networks and of the spectrograms they make. The defaults are the paper's.
+
+    Raises `InputError` where a value is out of range, or the values do not fit each other.
+    """
+
+    size: Literal[64, 128] = 128
+    """Number of frames of a spectrogram, and of its bands."""
+    bands: Literal["linear", "mel"] = "linear"
+    """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands."""
+    n_fft: int = 256
+    """Length of the Fourier transform, in samples."""
+    kernel: Literal[4, 5] = 5
+    """Size of the convolutions' kernels, in frames and in bands."""
+    iterations: int = 16
+    """Number of iterations of the algorithm that finds the phases (Griffin and Lim)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("`iterations`", self.iterations, 1, 10_000)
+        if self.size not in (64, 128):
+            raise InputError(f"`size` {self.size}: give 64 or 128")
+        if self.kernel not in (4, 5):
+            raise InputError(f"`kernel` {self.kernel}: give 4 or 5")
+        if self.bands not in ("linear", "mel"):
+            raise InputError(f"`bands` {self.bands!r}: give linear or mel")
+        check_range("`num_samples`", self.num_samples, 64 * self.size, MAX_GENERATED_SAMPLES)
+        if self.num_samples % self.size:
+            raise InputError(f"`num_samples` {self.num_samples}: give a multiple of {self.size}")
+        hop_length = self.num_samples // self.size
+        longest = max(2 * hop_length, min(16 * hop_length, 2**16))
+        check_range("`n_fft`", self.n_fft, 2 * hop_length, longest)
+        if self.n_fft > 2**16:
+            raise InputError(f"`num_samples` {self.num_samples}: too many for {self.size} frames")
+        if self.bands == "linear" and self.n_fft != 2 * self.size:
+            raise InputError(
+                f"`n_fft` {self.n_fft}: {self.size} linear bands come of {2 * self.size} samples"
+            )
+
+
+@dataclass(frozen=True)
+class SpecGANConfig(SpecGANSizes, AudioGANConfig):
+    """Configuration of a trained SpecGAN: its sizes, and facts of the data."""
+
+
+@dataclass(frozen=True)
+class InverseMappingConfig:
+    """Settings of an encoder: its input, and the generator whose latents it gives.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        latent_dim: Number of entries of a latent.
+        sample_rate: Sample rate of a clip, in Hz.
+        num_samples: Number of samples of a clip.
+        channels: Number of channels, 1 or 2, of which the encoder takes the mean.
+        spectrogram: Kind of spectrogram. ``mel``: 64 frames of 64 mel bands. ``real``: the paper's
+            real part, 128 frames of 129 bins for a clip of 16,384 samples. ``log``: the levels of
+            those.
+        generator: Name of the generator that is inverted, for messages.
+        fingerprint: Mean power of a few of that generator's clips, by which it is recognised.
+
+    """
+
+    latent_dim: int = 100
+    sample_rate: int = 16_000
+    num_samples: int = 16_384
+    channels: int = 1
+    spectrogram: Literal["mel", "log", "real"] = "mel"
+    generator: str = ""
+    fingerprint: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_range("latent_dim", self.latent_dim, 1, 10**6)
+        check_sample_rate(self.sample_rate)
+        if self.spectrogram not in ("mel", "log", "real"):
+            raise InputError(f"spectrogram {self.spectrogram!r}: give mel, log or real")
+        # The mel spectrogram has one size, whatever the clip's.
+        limit = MAX_GENERATED_SAMPLES if self.spectrogram == "mel" else MAX_NETWORK_SAMPLES
+        check_range("num_samples", self.num_samples, 256, limit)
+        check_range("channels", self.channels, 1, 2)
+        _check_printable("generator", [self.generator])
+
+
+def _check_printable(name: str, values: tuple[str, ...] | list[str]) -> None:
+    """Refuse text that would control a terminal it is printed to."""
+    for value in values:
+        if not value.isprintable():
+            raise InputError(f"{name} {value!r}: give printable characters alone")
+
+
+def from_plain(cls: type[C], values: dict[str, Any]) -> C:
+    """Build a frozen dataclass, nested ones included, from plain JSON values.
+
+    Fields that are missing keep their defaults.
+
+    Raises:
+        TypeError: A field is unknown, or its value is of another type.
+        InputError: A value is out of range.
+
+    """
+    hints = get_type_hints(cls)
+    defaults = cls()
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise TypeError(f"{cls.__name__} has no {name}")
+        default = getattr(defaults, name)
+        if is_dataclass(default) and isinstance(value, dict):
+            plain[name] = from_plain(type(default), value)
+        elif isinstance(default, tuple) and isinstance(value, list):  # JSON knows lists alone
+            kind = get_args(hints[name])[0]
+            if not all(type(item) is kind for item in value):
+                raise TypeError(f"{name} cannot be {value!r}")
+            plain[name] = tuple(value)
+        elif _is_of(value, default, hints[name]):
+            plain[name] = value
+        else:
+            raise TypeError(f"{name} cannot be {value!r}")
+    return cls(**plain)
+
+
+def _is_of(value: object, default: object, hint: Any) -> bool:
+    """Whether a value is of its field's type: its default's, or one that the hint offers."""
+    if type(value) is type(default) or (type(default), type(value)) == (float, int):
+        return True
+    options = get_args(hint)  # of a Literal, or of a union, which may hold a Literal
+    return any(
+        type(value) is option or value == option or value in get_args(option) for option in options
+    )

@@ -1,0 +1,85 @@
+"""Real clips of spoken digits, at the rate and length of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiate.audio import fit_length
+from audiate.datasets.fsdd import load_fsdd, split_by_speaker
+from audiate.datasets.sounds import DigitClips, SoundSet, digit_clips
+from audiate.datasets.speech_commands import load_validation_words
+from audiate.progress import working
+
+
+def train_clips(
+    root: Path, data_sets: Sequence[str], *, sample_rate: int, num_samples: int
+) -> SoundSet:
+    """Return the clips that models are trained on.
+
+    Args:
+        root: Data folder.
+        data_sets: Names out of `audiate.datasets.sources.DIGIT_SETS`.
+        sample_rate: Sample rate of the clips, in Hz.
+        num_samples: Length of the clips, in samples.
+
+    Raises:
+        InputError: The data is missing or damaged.
+
+    """
+    clips = DigitClips(digit_clips(root, data_sets))
+    with working("reading train clips"):
+        return clips.read(sample_rate=sample_rate, num_samples=num_samples)
+
+
+def speaker_clips(
+    root: Path, speaker: str, *, sample_rate: int, num_samples: int
+) -> tuple[Tensor, Tensor]:
+    """Return all clips of a speaker of FSDD, in the way of `validation_clips`."""
+    _, clips = split_by_speaker(load_fsdd(root), speaker)
+    sounds = DigitClips([clips]).read(sample_rate=sample_rate, num_samples=num_samples)
+    return sounds.waveforms(torch.arange(len(sounds.labels))).mean(1), sounds.labels
+
+
+def validation_clips(root: Path, *, sample_rate: int, num_samples: int) -> tuple[Tensor, Tensor]:
+    """Return the Speech Commands validation clips, of speakers that no training has heard.
+
+    Args:
+        root: Data folder.
+        sample_rate: Sample rate of the clips, in Hz.
+        num_samples: Length of the clips, in samples.
+
+    Returns:
+        Waveforms (count, num_samples) in [-1, 1], and their digits (count,), int64.
+
+    Raises:
+        InputError: The data is missing or damaged.
+
+    """
+    with working("reading validation clips"):
+        words = load_validation_words(root, sample_rate)
+    clips = [fit_length(recording, num_samples) for recording in words.recordings]
+    return torch.stack(clips), words.labels
+
+
+def choose_evenly(labels: Tensor, count: int, seed: int) -> Tensor:
+    """Choose clips at random, without replacement, as many of each label as possible.
+
+    Args:
+        labels: Labels (n,), int64, of all clips.
+        count: Number of clips to choose. All are chosen where there are fewer.
+        seed: Seed of the choice.
+
+    Returns:
+        Indices of the clips (at most count,), in random order.
+
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    one_hot = torch.nn.functional.one_hot(labels[order])
+    turn = one_hot.cumsum(0).gather(1, labels[order].unsqueeze(1)).squeeze(1)
+    rows = order[turn.argsort(stable=True)[:count]]
+    return rows[torch.randperm(len(rows), generator=generator)]  # rare labels come first otherwise

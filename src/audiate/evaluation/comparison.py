@@ -1,0 +1,189 @@
+"""Comparison of reconstructions with their targets, clip by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from audiate.audio import file_rate, load_channels
+from audiate.datasets.sounds import find_sounds
+from audiate.errors import InputError
+from audiate.evaluation.report import dump, make_table, mean_of, render
+from audiate.models import DigitClassifier
+from audiate.progress import tracked
+from audiate.scores import ClipScores, score_clips
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """Scores of reconstructions, by the name of the clip.
+
+    Attributes:
+        clips: Scores of each pair.
+        unmatched: Names that are in one folder only.
+        padded: Names of the pairs whose lengths differ by more than a hundredth.
+        failed: The reason why a pair could not be scored, by name.
+
+    """
+
+    clips: Mapping[str, ClipScores]
+    unmatched: Sequence[str] = ()
+    padded: Sequence[str] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def means(self) -> dict[str, float | None]:
+        """Return the mean of each score; `agreement` is the share of clips whose digit is kept."""
+        scores = list(self.clips.values())
+        kept = [each.digit_before == each.digit_after for each in scores]
+        classified = scores[0].digit_before is not None
+        return {
+            "mse": mean_of([each.mse for each in scores]),
+            "ssim": mean_of([each.ssim for each in scores]),
+            "log_spectral_distance": mean_of([each.log_spectral_distance for each in scores]),
+            "agreement": mean_of([float(same) for same in kept]) if classified else None,
+        }
+
+    def to_json(self) -> str:
+        """Return `mse`, `ssim`, `log_spectral_distance`, `agreement`, `n`, ..., then `clips`."""
+        return dump(
+            {
+                **self.means(),
+                "n": len(self.clips),
+                "unmatched": list(self.unmatched),
+                "padded": list(self.padded),
+                "failed": dict(self.failed),
+                "clips": {name: asdict(scores) for name, scores in self.clips.items()},
+            }
+        )
+
+    def to_text(self) -> str:
+        """Return a table of the first clips and of the means."""
+        table = make_table(
+            f"{len(self.clips)} reconstructions against their targets",
+            *("clip", "MSE", "SSIM", "log-spectral distance (dB)", "digit"),
+        )
+        for name, scores in list(self.clips.items())[:_SHOWN]:
+            digit = "-"
+            if scores.digit_before is not None:
+                digit = f"{scores.digit_before} → {scores.digit_after}"
+            distance = f"{scores.log_spectral_distance:.1f}"
+            table.add_row(name, f"{scores.mse:.5f}", f"{scores.ssim:.4f}", distance, digit)
+        means = self.means()
+        agreement = means["agreement"]
+        table.add_section()
+        table.add_row(
+            "mean",
+            f"{means['mse']:.5f}",
+            f"{means['ssim']:.4f}",
+            f"{means['log_spectral_distance']:.1f}",
+            "-" if agreement is None else f"{100 * agreement:.1f} % the same",
+        )
+        return render(table, *self._notes())
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if len(self.clips) > _SHOWN:
+            notes.append(f"The first {_SHOWN} clips are shown; --json lists all of them.")
+        for what, names in (
+            ("Files without a counterpart", self.unmatched),
+            ("Pairs of different lengths, the shorter one padded with zeros", self.padded),
+        ):
+            if names:
+                some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+                notes.append(f"{what}: {len(names)} ({some}).")
+        return notes
+
+
+def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> ComparisonReport:
+    """Score two files, or two folders of files with the same names, whatever their suffixes.
+
+    The output is brought to the sample rate of the target, and the shorter one of a pair is padded
+    with zeros at its end. In folders, a pair that cannot be scored does not stop the rest.
+
+    Args:
+        target: The target, or a folder of targets.
+        output: The reconstruction, or a folder of reconstructions.
+        classifier: The classifier of spoken digits, or None to do without.
+
+    Raises:
+        InputError: A file cannot be read, or nothing matches, or not one pair can be scored.
+
+    """
+    for path in (target, output):
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+    if target.is_dir() != output.is_dir():
+        raise InputError(f"{target}, {output}: give two files, or two folders")
+    if not target.is_dir():
+        return _compare_pairs({target.name: (target, output)}, classifier)
+    theirs, ours = _by_stem(output, passing_over=target), _by_stem(target, passing_over=output)
+    matched = [name for name in ours if name in theirs]
+    if not matched:
+        raise InputError(f"{output}: holds no file of a name that is in {target} as well")
+    unmatched = sorted(ours.keys() ^ theirs.keys())
+    return _compare_pairs(
+        {name: (ours[name], theirs[name]) for name in matched}, classifier, unmatched
+    )
+
+
+def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
+    """Return the files of a folder by their relative path without a suffix.
+
+    Files of the folder ``passing_over`` are left out, where that one is inside.
+    """
+    found: dict[str, Path] = {}
+    other = passing_over.resolve()
+    for path in find_sounds(folder):
+        if folder.resolve() in other.parents and other in path.resolve().parents:
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise InputError(
+                f"{found[name]}, {path}: two files of one name, so it is unclear which one is "
+                f"meant; rename one"
+            )
+        found[name] = path
+    return found
+
+
+def _compare_pairs(
+    pairs: Mapping[str, tuple[Path, Path]],
+    classifier: DigitClassifier | None,
+    unmatched: Sequence[str] = (),
+) -> ComparisonReport:
+    padded, failed = [], {}
+    clips: dict[str, ClipScores] = {}
+    for name in tracked(list(pairs), "comparing clips"):
+        target, output = pairs[name]
+        try:
+            clips[name], lengths_differ = _compare_files(target, output, classifier)
+        except InputError as error:
+            if len(pairs) == 1:
+                raise
+            failed[name] = f"{error}"
+            continue
+        if lengths_differ:
+            padded.append(name)
+    if not clips:
+        raise InputError(next(iter(failed.values())))
+    return ComparisonReport(clips, unmatched, padded, failed)
+
+
+def _compare_files(
+    target: Path, output: Path, classifier: DigitClassifier | None
+) -> tuple[ClipScores, bool]:
+    """Return the scores, and whether the lengths differ by more than a hundredth."""
+    rate = file_rate(target)
+    pair = [load_channels(path, 1, rate, as_it_is=True)[0] for path in (output, target)]
+    shortest, longest = sorted(len(waveform) for waveform in pair)
+    ends = [torch.nn.functional.pad(each, (0, longest - len(each))) for each in pair]
+    try:
+        (scores,) = score_clips(ends[0].view(1, 1, -1), ends[1].view(1, 1, -1), rate, classifier)
+    except InputError as error:
+        raise InputError(f"{target}: {error}") from error
+    return scores, longest - shortest > longest / 100

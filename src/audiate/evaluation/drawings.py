@@ -1,0 +1,303 @@
+"""Evaluation of drawers on the 10,000 test pairs: accuracy of LeNet-5, and diversity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from audiate.datasets.pairs import PairedDigits, load_pairs
+from audiate.datasets.sources import SPEAKERS
+from audiate.evaluation.diversity import (
+    Diversity,
+    embed,
+    mean_diversity,
+    measure_digits,
+    measure_train_images,
+)
+from audiate.evaluation.noise import NoiseReport, evaluate_speaker
+from audiate.evaluation.report import (
+    Score,
+    confusion_table,
+    dump,
+    make_table,
+    mean_of,
+    render,
+    score_of,
+)
+from audiate.evaluation.trained import TrainingPlace, recipe_of
+from audiate.evaluation.written import read_digits
+from audiate.models import Drawer, LeNet
+from audiate.progress import tracked, working
+from audiate.training.recipes import DrawingRecipe
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class DrawingReport:
+    """Scores of the images that one drawer drew for the test pairs.
+
+    Attributes:
+        model: Name of the drawer.
+        test: Name of the split that the test recordings come from.
+        mean: Accuracy of LeNet-5 on the one best image of each recording.
+        sampled: Accuracy of LeNet-5 on sampled images.
+        diversity: Comparison of the sampled images with the MNIST test images.
+        diversity_per_digit: The same comparison for each digit from 0 to 9.
+        n: Number of test pairs. An image is drawn for each.
+        recordings: Number of distinct recordings in the test pairs.
+
+    """
+
+    model: str
+    test: str
+    mean: Score
+    sampled: Score
+    diversity: Diversity
+    diversity_per_digit: list[Diversity]
+    n: int
+    recordings: int
+
+
+@dataclass(frozen=True)
+class DrawerReport:
+    """Reports of one drawer, or of several trainings of its recipe, and their mean.
+
+    Attributes:
+        protocol: ``paper`` or ``speakers``.
+        classifier: Name of the LeNet-5 that reads the drawings.
+        reports: One report for each drawer.
+        real_train: The same measures of as many MNIST train images, the best that can be expected.
+        real_train_per_digit: The same measures of the train images of each digit from 0 to 9.
+        hearing: Accuracy with noise, for each drawer that was trained without a speaker.
+
+    """
+
+    protocol: Literal["paper", "speakers"]
+    classifier: str
+    reports: Sequence[DrawingReport]
+    real_train: Diversity
+    real_train_per_digit: Sequence[Diversity]
+    hearing: Sequence[NoiseReport] = ()
+
+    def to_json(self) -> str:
+        """Return means over the drawers, such as `lenet_accuracy_mean`, then all reports."""
+        return dump(
+            {
+                "protocol": self.protocol,
+                "classifier": self.classifier,
+                "lenet_accuracy_mean": mean_of([r.mean.accuracy for r in self.reports]),
+                "lenet_accuracy_sampled": mean_of([r.sampled.accuracy for r in self.reports]),
+                **asdict(mean_diversity([r.diversity for r in self.reports])),
+                "real_train": asdict(self.real_train),
+                "per_digit": {str(digit): self._digit_values(digit) for digit in range(10)},
+                "n": self.reports[0].n,
+                "runs": [asdict(report) for report in self.reports],
+                "hearing": [asdict(report) for report in self.hearing],
+            }
+        )
+
+    def _digit_values(self, digit: int) -> dict[str, object]:
+        return {
+            "mean": mean_of([r.mean.per_digit[digit] for r in self.reports]),
+            "sampled": mean_of([r.sampled.per_digit[digit] for r in self.reports]),
+            **asdict(mean_diversity([r.diversity_per_digit[digit] for r in self.reports])),
+            "real_train": asdict(self.real_train_per_digit[digit]),
+        }
+
+    def to_text(self) -> str:
+        """Return tables of accuracy, diversity, noise and confusion."""
+        note = (
+            f"An image is drawn for each of {self.reports[0].n:,} test pairs. Brackets hold the "
+            f"95 % bootstrap interval over recordings. Distances and neighbours are measured in "
+            f"the features of LeNet-5, against the test images. A single digit has few images, "
+            f"which makes its Fréchet distance larger."
+        )
+        confusion = torch.tensor([r.sampled.confusion for r in self.reports]).sum(0)
+        return render(
+            self._accuracy_table(),
+            self._diversity_table(),
+            *(report.table() for report in self.hearing),
+            confusion_table(confusion, "sampled images"),
+            note,
+        )
+
+    def _accuracy_table(self) -> Table:
+        table = make_table(
+            f"LeNet-5 accuracy (%), protocol {self.protocol}, classifier {self.classifier}",
+            *("model", "test recordings", "best image", "sampled images"),
+        )
+        for report in self.reports:
+            recordings = f"{report.recordings} ({report.test})"
+            scores = report.mean.in_percent(), report.sampled.in_percent()
+            table.add_row(report.model, recordings, *scores)
+        if len(self.reports) > 1:
+            worst = min(self.reports, key=lambda report: report.sampled.accuracy)
+            for label, pick in (("mean", self.reports), ("worst", [worst])):
+                best = mean_of([r.mean.accuracy for r in pick])
+                sampled = mean_of([r.sampled.accuracy for r in pick])
+                table.add_row(label, "", f"{100 * best:.2f}", f"{100 * sampled:.2f}")
+        return table
+
+    def _diversity_table(self) -> Table:
+        measures = (field.name.replace("_", " ") for field in fields(Diversity))
+        table = make_table("Sampled images against the MNIST test images", "", *measures)
+        rows = [(report.model, report.diversity) for report in self.reports]
+        if len(self.reports) > 1:
+            rows.append(("mean", mean_diversity([report.diversity for report in self.reports])))
+        else:
+            rows += _digit_rows(self.reports[0].diversity_per_digit)
+        rows.append(("real train images", self.real_train))
+        if len(self.reports) == 1:
+            rows += _digit_rows(self.real_train_per_digit)
+        for name, diversity in rows:
+            table.add_row(name, *(f"{value:.3f}" for value in asdict(diversity).values()))
+        return table
+
+
+def _digit_rows(diversities: Sequence[Diversity]) -> list[tuple[str, Diversity]]:
+    return [(f"  only {digit}", diversity) for digit, diversity in enumerate(diversities)]
+
+
+def evaluate_drawer(
+    name: str,
+    model: Drawer,
+    classifier_name: str,
+    classifier: LeNet,
+    place: TrainingPlace,
+    *,
+    protocol: Literal["paper", "speakers"] = "paper",
+    seeds: int = 1,
+) -> DrawerReport:
+    """Score a drawer, or trainings of its recipe, on the test pairs.
+
+    Args:
+        name: Name of the drawer, for the report.
+        model: The drawer.
+        classifier_name: Name of the classifier, for the report.
+        classifier: The LeNet-5 that reads the drawings.
+        place: The data folder, and where further models are trained.
+        protocol: ``paper`` scores the drawer on the split that it was trained with. ``speakers``
+            trains its recipe without each speaker in turn, and tests on that speaker, with noise as
+            well.
+        seeds: With ``paper``, the number of trainings in all. Their seeds follow one another.
+
+    Raises:
+        InputError: The data is missing, or the recipe is not known.
+        Interrupted: A training was stopped by a signal, after its state was saved.
+
+    """
+    drawers = [(name, model)]
+    recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    if protocol == "speakers":
+        others = [replace(recipe, held_out_speaker=who) for who in SPEAKERS]
+        drawers = [_train(model, each, place) for each in others]
+    else:
+        others = [replace(recipe, seed=recipe.seed + offset) for offset in range(1, seeds)]
+        drawers += [_train(model, each, place) for each in others]
+    hearing = [
+        evaluate_speaker(label, each, classifier, speaker, place.root)
+        for label, each in drawers
+        if (speaker := recipe_of(each, label, DrawingRecipe).held_out_speaker)  # type: ignore[type-abstract]
+    ]
+    reports = [
+        evaluate_drawings(label, each, classifier, read_test_pairs(label, each, place.root))
+        for label, each in drawers
+    ]
+    best = measure_train_images(classifier, place.root)
+    return DrawerReport(protocol, classifier_name, reports, best.overall, best.per_digit, hearing)
+
+
+def _train(model: Drawer, recipe: DrawingRecipe, place: TrainingPlace) -> tuple[str, Drawer]:
+    """Return the drawer that a variant of a model's recipe leads to, after the name of its run."""
+    label = model.provenance.recipe
+    who = f"-without-{recipe.held_out_speaker}" if recipe.held_out_speaker else ""
+    folder = f"{label}-seed{recipe.seed}{who}"
+    return str(place.runs / folder), place.train(label, recipe, folder, Drawer)  # type: ignore[type-abstract]
+
+
+class HeldOutPairs(NamedTuple):
+    """The pairs whose recordings a drawer's training left out, and the recipe of the training."""
+
+    pairs: PairedDigits
+    recipe: DrawingRecipe
+
+
+def read_test_pairs(name: str, model: Drawer, root: Path) -> HeldOutPairs:
+    """Read the pairs whose recordings a drawer's training left out.
+
+    Args:
+        name: Name of the drawer, for messages.
+        model: The drawer, which names its recipe.
+        root: Data folder.
+
+    Raises:
+        InputError: The data is missing, or the recipe is not known.
+
+    """
+    recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    with working("reading the test pairs"):
+        pairs = load_pairs(
+            root,
+            sample_rate=model.features.config.sample_rate,
+            seed=recipe.seed,
+            held_out_speaker=recipe.held_out_speaker,
+        )
+    return HeldOutPairs(pairs, recipe)
+
+
+@torch.inference_mode()
+def evaluate_drawings(
+    name: str, model: Drawer, classifier: LeNet, test: HeldOutPairs
+) -> DrawingReport:
+    """Draw an image for each of the 10,000 test pairs, read it, and compare the images with MNIST.
+
+    Args:
+        name: Name of the drawer, for the report.
+        model: The drawer.
+        classifier: The LeNet-5 that reads the drawings.
+        test: The test pairs.
+
+    """
+    pairs, recipe = test
+    heard, labels = pairs.test.heard, pairs.test_labels
+    spectrograms = model.features.many(pairs.test.recordings)
+    # The best image is the same for all pairs of a recording.
+    best = read_digits(classifier, model.mean_images(spectrograms))[heard]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    images = torch.cat(
+        [
+            model.sample_images(spectrograms[index], 1, generator=generator)[:, 0].cpu()
+            for index in tracked(torch.split(heard, _BATCH), "drawing the test pairs")
+        ]
+    )
+    real = embed(classifier, pairs.test.images.float() / 255, labels)
+    found = measure_digits(real, embed(classifier, images, labels))
+    speaker = recipe.held_out_speaker
+    return DrawingReport(
+        model=name,
+        test=f"speaker {speaker}" if speaker else f"split {recipe.seed}",
+        mean=score_of(best, labels, heard),
+        sampled=score_of(read_digits(classifier, images), labels, heard),
+        diversity=found.overall,
+        diversity_per_digit=found.per_digit,
+        n=len(heard),
+        recordings=len(torch.unique(heard)),
+    )
+
+
+@torch.inference_mode()
+def draw_examples(model: Drawer, test: HeldOutPairs, count: int) -> Tensor:
+    """Return drawings (count, 10, 28, 28) of the digits from 0 to 9, each of one test recording."""
+    pairs, recipe = test
+    firsts = [int((pairs.test_labels == digit).nonzero()[0]) for digit in range(10)]
+    heard = [pairs.test.recordings[index] for index in pairs.test.heard[firsts].tolist()]
+    generator = torch.Generator().manual_seed(recipe.seed)
+    spectrograms = model.features.many(heard)
+    return model.sample_images(spectrograms, count, generator=generator).transpose(0, 1).cpu()

@@ -1,0 +1,215 @@
+"""Tables 1 and 2 of Keyes et al. 2020: how well the latents of clips are recovered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiate.audio import to_peak
+from audiate.datasets.sources import DIGIT_SETS
+from audiate.errors import InputError, check_range
+from audiate.evaluation.clips import choose_evenly, train_clips, validation_clips
+from audiate.evaluation.inversion_report import (
+    SPLITS,
+    InversionProtocol,
+    InversionReport,
+    MethodScores,
+    Source,
+)
+from audiate.evaluation.inversion_scores import Scorer, classify_clips
+from audiate.hub import DEFAULT_DRAWER
+from audiate.inversion import (
+    EncoderInverter,
+    GradientInverter,
+    HybridInverter,
+    Inverter,
+    find_encoder,
+    paper_objective,
+    speech_objective,
+)
+from audiate.inversion.build import HYBRID_ITERATIONS
+from audiate.models import AudioGAN, DigitClassifier, Drawer, InverseMapping
+from audiate.models.generator import generate
+from audiate.models.lenet import load_written_classifier
+from audiate.progress import tracked
+
+METHODS = ("gradient", "encoder", "hybrid", "ours")
+"""The methods, in the order of the table's rows below those of the clips and of silence."""
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """Settings of an evaluation of inversion.
+
+    Attributes:
+        encoder: Name, folder or hub id of the generator's encoder; by default, the shipped one. The
+            method ``gradient`` needs none.
+        source: ``synthesized`` inverts clips that the generator made, ``real`` inverts recordings.
+        protocol: With ``paper``, real clips are those that the generator was trained on, and SSIM
+            compares the real parts of spectrograms. With ``default``, real clips are those of
+            speakers that no training has heard, and SSIM compares levels.
+        methods: The methods to evaluate, out of `METHODS`.
+        count: Number of clips. All real clips are taken where there are fewer.
+        max_iterations: Largest number of iterations of the method ``gradient`` (the paper's is
+            50,000). It also bounds ``hybrid`` and ``ours`` where it is less than their 200.
+        seed: Seed of the clips, and of random starts.
+
+    Raises:
+        InputError: There is no such method, or there are too few clips for the Inception Score.
+
+    """
+
+    encoder: str | None = None
+    source: Source = "synthesized"
+    protocol: InversionProtocol = "paper"
+    methods: tuple[str, ...] = METHODS
+    count: int = 500
+    max_iterations: int = 1_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.methods or set(self.methods) - set(METHODS):
+            raise InputError(
+                f"`methods` {' '.join(self.methods)}: give any of {' '.join(METHODS)}, with spaces "
+                f"between them"
+            )
+        check_range("`count`", self.count, 2 * SPLITS, 10**6)
+        check_range("`max_iterations`", self.max_iterations, 0, 10**9)
+
+
+def evaluate_inversion(
+    generator_name: str,
+    generator: AudioGAN,
+    classifier_name: str,
+    classifier: DigitClassifier,
+    root: Path,
+    settings: InversionSettings | None = None,
+) -> InversionReport:
+    """Invert clips by each method, and score the outputs.
+
+    Everything is computed on the generator's device.
+
+    Args:
+        generator_name: Name of the generator, for the report.
+        generator: The generator whose latents are recovered.
+        classifier_name: Name of the classifier, for the report.
+        classifier: The classifier of spoken digits. It also guides the method ``ours``.
+        root: Data folder. It is needed for real clips only.
+        settings: The clips and the methods.
+
+    Raises:
+        InputError: The data or the encoder is missing.
+
+    """
+    settings = settings or InversionSettings()
+    device = generator.device
+    classifier = classifier.to(device)
+    encoder = None
+    if set(settings.methods) - {"gradient"}:
+        encoder = find_encoder(generator, settings.encoder).to(device)
+    inverters = _make_inverters(generator, classifier, encoder, settings)
+    drawer = Drawer.from_pretrained(DEFAULT_DRAWER, device=device)
+    written_classifier = load_written_classifier(None).to(device)
+    target, spoken = _clips(generator, classifier, root, settings)
+    scorer = Scorer(
+        classifier,
+        drawer,
+        written_classifier,
+        generator.sample_rate,
+        target,
+        spoken,
+        settings.protocol,
+    )
+    rows = [scorer.score_clips(), scorer.score("silence", torch.zeros_like(target))]
+    rows += [
+        _invert(name, inverters[name], scorer, device)
+        for name in inverters
+        if name in settings.methods
+    ]
+    return InversionReport(
+        generator_name,
+        "none" if encoder is None else settings.encoder or f"that of {encoder.config.generator}",
+        classifier_name,
+        settings.source,
+        settings.protocol,
+        len(target),
+        settings.max_iterations,
+        rows,
+    )
+
+
+def _make_inverters(
+    generator: AudioGAN,
+    classifier: DigitClassifier,
+    encoder: InverseMapping | None,
+    settings: InversionSettings,
+) -> dict[str, Inverter]:
+    """Return the inverter of each method, in the order of `METHODS`."""
+    plain = paper_objective(classifier, generator.sample_rate).to(generator.device)
+    gradient = GradientInverter(
+        generator, plain, max_iterations=settings.max_iterations, seed=settings.seed
+    )
+    if encoder is None:
+        return {"gradient": gradient}
+    ours = speech_objective(classifier, generator.sample_rate).to(generator.device)
+    few = min(settings.max_iterations, HYBRID_ITERATIONS)
+    encode = EncoderInverter(generator, encoder, plain)
+    refine = GradientInverter(generator, plain, max_iterations=few)
+    refine_ours = GradientInverter(generator, ours, box="projected", max_iterations=few)
+    return {
+        "gradient": gradient,
+        "encoder": encode,
+        "hybrid": HybridInverter(encode, refine),
+        "ours": HybridInverter(encode, refine_ours),
+    }
+
+
+def _invert(method: str, inverter: Inverter, scorer: Scorer, device: torch.device) -> MethodScores:
+    """Invert the clips by one method, and score the outputs and the time."""
+    outputs, evaluations = [], []
+    parts = torch.split(scorer.target, _BATCH)
+    began = time.monotonic()
+    for part in tracked(parts, f"inverting by {method}", weights=[len(part) for part in parts]):
+        found = inverter(part.to(device))
+        outputs.append(found.output.cpu())
+        evaluations.append(found.num_evals.cpu())
+    seconds = (time.monotonic() - began) / len(scorer.target)
+    mean_evaluations = torch.cat(evaluations).double().mean().item()
+    return scorer.score(method, torch.cat(outputs), mean_evaluations, seconds)
+
+
+def _clips(
+    generator: AudioGAN, classifier: DigitClassifier, root: Path, settings: InversionSettings
+) -> tuple[Tensor, Tensor]:
+    """Return the clips (count, channels, samples), on the CPU, and their digits (count,)."""
+    if settings.source == "real":
+        return _real_clips(generator, root, settings)
+    random = torch.Generator().manual_seed(settings.seed)
+    z = generator.sample_latent(settings.count, generator=random)
+    with torch.no_grad():
+        parts = tracked(torch.split(z, _BATCH), "generating clips")
+        target = torch.cat([generate(generator, part).cpu() for part in parts])
+    return target, classify_clips(classifier, target, generator.sample_rate).argmax(1)
+
+
+def _real_clips(
+    generator: AudioGAN, root: Path, settings: InversionSettings
+) -> tuple[Tensor, Tensor]:
+    """Return recordings (count, channels, samples) of one peak level, and their digits (count,)."""
+    size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
+    if settings.protocol == "paper":
+        sounds = train_clips(root, DIGIT_SETS[:1], **size)
+        chosen = choose_evenly(sounds.labels, settings.count, settings.seed)
+        clips, labels = sounds.waveforms(chosen), sounds.labels[chosen]
+    else:
+        waveforms, digits = validation_clips(root, **size)
+        random = torch.Generator().manual_seed(settings.seed)
+        chosen = torch.randperm(len(digits), generator=random)[: settings.count]
+        clips, labels = waveforms[chosen].unsqueeze(1), digits[chosen]
+    return to_peak(clips.expand(-1, generator.channels, -1)), labels

@@ -1,0 +1,115 @@
+"""Scores of the outputs of inversion, by two opinions on what is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audiate.errors import InputError
+from audiate.evaluation.inversion_report import SPLITS, InversionProtocol, MethodScores
+from audiate.metrics import inception_score, mean_squared_error, structural_similarity
+from audiate.models import DigitClassifier, Drawer, LeNet
+from audiate.progress import tracked
+from audiate.scores import classifier_input
+from audiate.spectra import Spectrogram
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores outputs of some clips by two opinions.
+
+    One opinion is that of the classifier, which also guides ``ours``. The other one guides no
+    method: the drawer draws the output, and the classifier of written digits reads the drawing.
+
+    Attributes:
+        classifier: The classifier of spoken digits.
+        drawer: The drawer of the second opinion.
+        written_classifier: The classifier that reads the drawings.
+        sample_rate: Sample rate of the clips, in Hz.
+        target: The clips, (count, channels, samples), on the CPU.
+        spoken: The digits that are spoken in the clips, (count,), int64.
+        protocol: The protocol, which says what SSIM compares.
+
+    """
+
+    classifier: DigitClassifier
+    drawer: Drawer
+    written_classifier: LeNet
+    sample_rate: int
+    target: Tensor
+    spoken: Tensor
+    protocol: InversionProtocol
+
+    def score(
+        self, method: str, output: Tensor, evaluations: float = 0.0, seconds: float = 0.0
+    ) -> MethodScores:
+        """Score the outputs (count, channels, samples), on the CPU, of a method."""
+        mse = mean_squared_error(output, self.target).mean().item()
+        ssim = self._ssim(output)
+        return self._with_digits(method, output, mse, ssim, evaluations, seconds)
+
+    def score_clips(self) -> MethodScores:
+        """Score the clips themselves."""
+        return self._with_digits("clips", self.target, None, None, 0.0, 0.0)
+
+    def _with_digits(
+        self,
+        method: str,
+        output: Tensor,
+        mse: float | None,
+        ssim: float | None,
+        evaluations: float,
+        seconds: float,
+    ) -> MethodScores:
+        logits = classify_clips(self.classifier, output, self.sample_rate)
+        return MethodScores(
+            method,
+            inception_score(logits, splits=SPLITS),
+            mse,
+            ssim,
+            (logits.argmax(1) == self.spoken).double().mean().item(),
+            (self._draw_and_read(output) == self.spoken).double().mean().item(),
+            evaluations,
+            seconds,
+        )
+
+    @torch.inference_mode()
+    def _draw_and_read(self, waveforms: Tensor) -> Tensor:
+        """Return the digits (count,) that are read in drawings; -1 where no word is heard."""
+        digits = torch.full((len(waveforms),), -1)
+        for row in tracked(range(len(waveforms)), "drawing clips"):
+            try:
+                heard = self.drawer.hear(waveforms[row], sample_rate=self.sample_rate)
+            except InputError:  # the output is silent
+                continue
+            spectrogram = heard.unsqueeze(0).to(self.drawer.device)
+            digits[row] = self.written_classifier(self.drawer.mean_images(spectrogram)).argmax()
+        return digits
+
+    def _ssim(self, output: Tensor) -> float:
+        spectrogram = Spectrogram("real" if self.protocol == "paper" else "log")
+        span = None if self.protocol == "paper" else 1.0
+
+        def seen(waveforms: Tensor) -> Tensor:
+            found: Tensor = spectrogram(waveforms.mean(1)).double()
+            return found
+
+        pairs = zip(torch.split(output, _BATCH), torch.split(self.target, _BATCH), strict=True)
+        each = [structural_similarity(seen(one), seen(other), span) for one, other in pairs]
+        return torch.cat(each).mean().item()
+
+
+@torch.inference_mode()
+def classify_clips(classifier: DigitClassifier, waveforms: Tensor, sample_rate: int) -> Tensor:
+    """Return logits (count, 10), on the CPU, of waveforms (count, channels, samples)."""
+    logits = [
+        classifier(
+            classifier_input(part.mean(1), sample_rate, classifier).to(classifier.device)
+        ).cpu()
+        for part in tracked(torch.split(waveforms, _BATCH), "classifying clips")
+    ]
+    return torch.cat(logits)

@@ -1,0 +1,180 @@
+"""The protocol of reports, and the tools by which they become text, JSON and figures."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from audiate.errors import InputError
+from audiate.files import writing
+from audiate.metrics import accuracy, bootstrap_interval, confusion_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Report(Protocol):
+    """The result of an evaluation."""
+
+    def to_text(self) -> str:
+        """Return tables for people, as plain text."""
+        ...
+
+    def to_json(self) -> str:
+        """Return all values as one JSON object."""
+        ...
+
+
+class FigureReport(Report, Protocol):
+    """A report that can be drawn as well."""
+
+    def save_figure(self, path: Path) -> None:
+        """Write the figure as a PNG file.
+
+        Raises:
+            InputError: The file cannot be written.
+
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy of a classifier's readings.
+
+    Attributes:
+        accuracy: Share of the items that are read as the digit that was meant, in [0, 1].
+        interval: 95 % bootstrap interval of the accuracy. Recordings are resampled, not images.
+        per_digit: Accuracy for each digit from 0 to 9, or None for a digit that does not occur.
+        confusion: Counts (10, 10). Rows are the digits that were meant, columns the digits that
+            were read.
+
+    """
+
+    accuracy: float
+    interval: tuple[float, float]
+    per_digit: list[float | None]
+    confusion: list[list[int]]
+
+    def in_percent(self) -> str:
+        """Return the accuracy and its interval in percent."""
+        low, high = self.interval
+        return f"{100 * self.accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+    def digits_in_percent(self) -> list[str]:
+        """Return the mean over digits, then the accuracy for each digit, in percent."""
+        digits = ["-" if share is None else f"{100 * share:.0f}" for share in self.per_digit]
+        return [f"{100 * mean_of(self.per_digit):.2f}", *digits]
+
+
+def score_of(predictions: Tensor, labels: Tensor, groups: Tensor) -> Score:
+    """Score the digits that were read.
+
+    Args:
+        predictions: Digits that were read, (count,), int64.
+        labels: Digits that were meant, (count,), int64.
+        groups: The recording behind each item, (count,), int64. The interval resamples these.
+
+    """
+    confusion = confusion_matrix(predictions, labels)
+    return Score(
+        accuracy=accuracy(predictions, labels),
+        interval=bootstrap_interval(predictions == labels, groups),
+        per_digit=[
+            row[digit].item() / total if (total := int(row.sum())) else None
+            for digit, row in enumerate(confusion)
+        ],
+        confusion=confusion.tolist(),
+    )
+
+
+def mean_of(values: Sequence[float | None]) -> float:
+    """Return the mean of the values that are not None."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
+
+
+def make_table(title: str, *columns: str) -> Table:
+    """Return an empty table. Its columns are aligned to the left and break long cells."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def add_digit_columns(table: Table) -> None:
+    """Add a column, aligned to the right, for each digit from 0 to 9."""
+    for digit in range(10):
+        table.add_column(str(digit), justify="right")
+
+
+def confusion_table(confusion: Tensor, items: str) -> Table:
+    """Return a table of counts (10, 10), and of the share of each row that is on the diagonal.
+
+    Args:
+        confusion: Rows are the digits that were meant, columns the digits that were read.
+        items: The name of the items that were counted, for the title.
+
+    """
+    table = Table(title=f"Rows: digit meant; columns: digit read ({items})")
+    table.add_column("")
+    add_digit_columns(table)
+    table.add_column("%", justify="right")
+    for digit, row in enumerate(confusion):
+        total = int(row.sum())
+        share = f"{100 * row[digit].item() / total:.1f}" if total else "-"
+        table.add_row(str(digit), *(str(n) if n else "·" for n in row.tolist()), share)
+    return table
+
+
+def render(*parts: Table | str) -> str:
+    """Return tables and paragraphs as plain text, 116 characters wide."""
+    console = Console(file=StringIO(), width=116, highlight=False)
+    for part in parts:
+        console.print(part, markup=False) if isinstance(part, str) else console.print(part)
+    file = console.file
+    assert isinstance(file, StringIO)
+    return file.getvalue().rstrip()
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Return values as indented JSON."""
+    return json.dumps(values, indent=2)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    with writing(path, argument="figure") as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None})
+
+
+def check_figure(path: Path) -> None:
+    """Make sure, before an evaluation that may take an hour, that its figure can be written.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        problem = "is a folder" if path.is_dir() else None
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error})"
+    if problem is None and not os.access(path.parent, os.W_OK):
+        problem = "cannot be written (permission denied)"
+    if problem:
+        raise InputError(f"{path}: {problem}; name another with `figure`")

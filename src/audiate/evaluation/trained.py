@@ -1,0 +1,88 @@
+"""Models that an evaluation trains because they do not exist yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from audiate.errors import InputError
+from audiate.models import PretrainedModel
+from audiate.models.pretrained import load_as
+from audiate.training.recipes import Recipe, recipe_from
+
+Device = Literal["auto", "cpu", "cuda"]
+
+M = TypeVar("M", bound=PretrainedModel)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class TrainingPlace:
+    """The place where the models of an evaluation are trained and kept.
+
+    Attributes:
+        root: Data folder.
+        runs: Folder for the runs. A finished run is reused, and an interrupted one is resumed.
+        device: Device for the training, and for the model that is loaded afterwards.
+
+    """
+
+    root: Path
+    runs: Path
+    device: Device = "cpu"
+
+    def train(self, label: str, recipe: Recipe, folder: str, kind: type[M]) -> M:
+        """Return the model that a recipe leads to, and train it first where that is needed.
+
+        Args:
+            label: Name of the recipe.
+            recipe: Settings of the training.
+            folder: Name of the run's folder in `runs`.
+            kind: Class of the model.
+
+        Raises:
+            InputError: The training failed.
+            Interrupted: The training was stopped by a signal, after its state was saved.
+
+        """
+        # Only trainings need Lightning, whose import takes as long as that of torch.
+        from audiate.training.options import RunOptions
+        from audiate.training.train import run_recipe
+
+        out = self.runs / folder
+        try:
+            run_recipe(
+                label,
+                recipe,
+                self.root,
+                RunOptions(out, resume=out.exists(), device=self.device),
+            )
+        except InputError as error:
+            raise InputError(
+                f"training for this evaluation: {error}; here `out` is a folder in `runs`"
+            ) from error
+        return load_as(
+            out, kind, "is in the way; name another folder with `runs`", device=self.device
+        )
+
+
+def recipe_of(model: PretrainedModel, name: str, kind: type[R]) -> R:
+    """Return the recipe that a model was trained by.
+
+    Args:
+        model: The model, whose provenance names the recipe.
+        name: Name of the model, for the message.
+        kind: Class of the recipe.
+
+    Raises:
+        InputError: The model does not name its recipe, or this version does not know the recipe.
+
+    """
+    recipe = recipe_from(model.provenance.recipe, model.provenance.settings)
+    if not isinstance(recipe, kind):
+        raise InputError(
+            f"{name}: does not say by which recipe it was trained, so its test recordings are not "
+            f"known; evaluate a model that `audiate train` made"
+        )
+    return recipe

@@ -1,0 +1,399 @@
+"""Inversions on disk: from a folder of clips to a folder of latents and of the sounds they give."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.audio import fit_length, is_silent, load_channels, save_wav, to_peak
+from audiate.errors import InputError, check_range
+from audiate.files import save_array
+from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.inversion.build import (
+    Method,
+    as_classifier,
+    find_encoder,
+    inverter,
+    paper_objective,
+    speech_objective,
+)
+from audiate.inversion.common import Inverter
+from audiate.inversion.objectives import Objective, plain_objective
+from audiate.latents import Latents
+from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.models.generator import as_generator, device_of
+from audiate.models.inverse import digest, fingerprint
+from audiate.outputs import REPORT_NAME, open_outputs
+from audiate.pictures import save_before_and_after
+from audiate.pipeline import ClipWork, FolderReport, Notify, Product, find_clips, work_through
+from audiate.scores import score_clips
+
+ObjectiveName = Literal["speech", "paper", "plain"]
+
+TARGETS_FOLDER = "heard"
+_ENCODED = 32  # clips in a batch where an encoder finds the latents
+_SEARCHED = 8  # clips in a batch of searches; an interruption loses a batch
+_GPU_BATCH = 64
+_BAD = 0.5  # of the loss of silence: more is a bad minimum
+_NEARLY = 0.05  # seconds by which a clip may be longer or shorter before it is worth a word
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """The result of an inversion for one clip.
+
+    Attributes:
+        loss: Value of the objective at the latent that was found.
+        silent_loss: Value of the objective for silence in place of the output; None where the
+            method does not search from several starts.
+        mse: Mean squared difference of samples.
+        ssim: Structural similarity of the real parts of spectrograms, at most 1.
+        log_spectral_distance: In dB.
+        digit_before: The digit that the classifier hears in the clip; None without a classifier.
+        digit_after: The digit that it hears in the output.
+        evaluations: Number of runs of the generator.
+        seconds: Time of the search, in seconds; clips of one batch share it evenly.
+        duration: Length of the clip before it was cut or padded, in seconds.
+
+    """
+
+    loss: float
+    silent_loss: float | None
+    mse: float
+    ssim: float
+    log_spectral_distance: float
+    digit_before: int | None
+    digit_after: int | None
+    evaluations: int
+    seconds: float
+    duration: float
+
+
+class Target(NamedTuple):
+    """A clip as a generator would make it.
+
+    Attributes:
+        waveform: (channels, num_samples), with a peak of 0.9.
+        duration: Length of the clip before it was cut or padded, in seconds.
+
+    """
+
+    waveform: Tensor
+    duration: float
+
+
+class InversionReport(FolderReport[ClipResult]):
+    """The result of `invert_folder` for all clips."""
+
+    @property
+    def results(self) -> dict[str, ClipResult]:
+        """Results by the name of the clip, of those that could be inverted."""
+        clips = self.clips.items()
+        return {name: clip.result for name, clip in clips if clip.result and clip.error is None}
+
+    def summary(self) -> str:
+        """A line about all clips."""
+        results = list(self.results.values())
+        where = f"see {self.folder / REPORT_NAME}"
+        if not results:
+            return f"0 clips inverted: {where}"
+        mean = sum(each.ssim for each in results) / len(results)
+        same = [r.digit_before == r.digit_after for r in results if r.digit_before is not None]
+        share = f", {100 * sum(same) / len(same):.0f} % say the same digit" if same else ""
+        return f"{self.counted('inverted')}: SSIM {mean:.3f}{share}; {where}"
+
+    def notes(self, *, seconds: float, budget: float | None = None) -> list[str]:
+        """Lines about what may surprise, for the clips that were inverted in this call.
+
+        Args:
+            seconds: Length of the generator's clips.
+            budget: Seconds that were allowed for each clip.
+
+        """
+        new = [result for name, result in self.results.items() if name in self.new]
+        longer = sum(each.duration > seconds + _NEARLY for each in new)
+        shorter = sum(each.duration < seconds - _NEARLY for each in new)
+        found = []
+        if longer or shorter:
+            found.append(
+                f"the generator makes {seconds:.2f} s: of {len(new)} clips, {longer} are longer "
+                f"(the part with the most energy was taken) and {shorter} shorter (zeros were "
+                f"added)"
+            )
+        bad = sum(
+            each.silent_loss is not None and each.loss > _BAD * each.silent_loss for each in new
+        )
+        if bad:
+            found.append(
+                f"{bad} of {len(new)} clips ended in a bad minimum, above half of the loss of "
+                f"silence: try several starts, as in `restarts=10`"
+            )
+        slowest = max((each.seconds for each in new), default=0.0)
+        if budget is not None and slowest > 1.1 * budget:
+            found.append(
+                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as the encoder runs "
+                f"whatever the budget"
+            )
+        return found
+
+
+def invert_folder(
+    clips: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    generator: str | Path | Generator = DEFAULT_GENERATOR,
+    method: Method = "hybrid",
+    encoder: str | Path | InverseMapping | None = None,
+    classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
+    objective: ObjectiveName = "speech",
+    budget: float | None = None,
+    restarts: int = 1,
+    max_iterations: int | None = None,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    name: str | None = None,
+    notify: Notify | None = None,
+) -> InversionReport:
+    """Find the latents of sound files, and write them and their sounds to a folder.
+
+    Writes for each clip ``<clip>.wav``, the output; ``<clip>.npy``, the latent; ``<clip>.png``,
+    clip and output; ``heard/<clip>.wav``, the clip as the generator would make it; and for all
+    ``latents.npz``, the names of the clips and their latents (clips, latent_dim), and
+    ``report.json``, the settings and a `ClipResult` for each clip. Clips that were inverted before
+    with the same settings are left as they are. A clip that cannot be used stops no other.
+
+    Args:
+        clips: Sound files, or folders of them.
+        out: The folder. Only files that an earlier call has written are replaced there.
+        generator: A shipped model's name, a folder, a hub id, or any `Generator`.
+        method: As for `audiate.inverter`.
+        encoder: As for `audiate.inverter`.
+        classifier: It tells the digit in clip and output, and guides the objective where it has the
+            generator's sample rate. None leaves it out.
+        objective: What a search minimises. ``speech``: ours. ``paper``: the objective of the
+            paper's programs. ``plain``: the paper's equation 1.
+        budget: As for `audiate.inverter`, like the next three.
+        restarts: Number of starts.
+        max_iterations: Largest number of iterations.
+        seed: Seed of random starts.
+        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        name: Name of the generator in the record; by default the given one, or that of its class.
+        notify: It is called with the error of each clip that cannot be used.
+
+    Raises:
+        InputError: There are no clips or no such model, settings do not go together, or the folder
+            cannot be written or holds something else.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
+
+    """
+    found = find_clips(
+        [clips] if isinstance(clips, (str, Path)) else clips, Path(out), reserved=(TARGETS_FOLDER,)
+    )
+    name = name or _name_of(generator)
+    generator = as_generator(generator, device=device)
+    settings = _Settings(method, objective, budget, restarts, max_iterations, seed)
+    run, record = _prepare(generator, name, settings, encoder, classifier)
+    with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
+        size = _batch_size(generator, method, budget)
+        report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
+    return InversionReport(report.folder, report.clips, report.new)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Settings of a search, as `invert_folder` documents them.
+
+    Raises `InputError` where they do not go together.
+    """
+
+    method: Method
+    objective: ObjectiveName
+    budget: float | None
+    restarts: int
+    max_iterations: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_range("`restarts`", self.restarts, 1, 10_000)
+        if self.budget is not None and self.restarts > 1:
+            raise InputError(
+                "`restarts`: a budget makes as many starts as fit; leave one of them out"
+            )
+        if self.budget is not None and self.method != "hybrid":
+            raise InputError("`method`: a budget chooses its own; leave one of them out")
+        if self.method in ("encoder", "evolution") and self.restarts > 1:
+            raise InputError(
+                f"`restarts`: `method={self.method}` has one start; leave `restarts` out"
+            )
+
+
+def _prepare(
+    generator: Generator,
+    name: str,
+    settings: _Settings,
+    encoder: str | Path | InverseMapping | None,
+    classifier: str | Path | DigitClassifier | None,
+) -> tuple[InversionRun, dict[str, str]]:
+    """Load what an inversion needs; returns the work, and all settings that its results depend on.
+
+    The generator's fingerprint is computed here, once.
+    """
+    known = fingerprint(generator)
+    record: dict[str, object] = {
+        "generator": f"{name} ({digest(known)})",
+        "classifier": _name_of(classifier),
+        **vars(settings),
+    }
+    scorer = None if classifier is None else as_classifier(classifier)
+    if settings.method in ("encoder", "hybrid") or settings.budget is not None or encoder:
+        given = encoder
+        encoder = find_encoder(generator, encoder, fingerprint=known)
+        weights = digest(encoder.network.head.weight.tolist())
+        record["encoder"] = f"{_name_of(given or encoder.config.generator)} ({weights})"
+    # A classifier of another sample rate scores the output, but guides nothing.
+    guides = scorer is not None and scorer.sample_rate == generator.sample_rate
+    objective = _objective(settings.objective, scorer if guides else None, generator.sample_rate)
+    objective = objective.to(device_of(generator))
+    invert = inverter(
+        generator,
+        settings.method,
+        encoder=encoder,
+        objective=objective,
+        budget=settings.budget,
+        restarts=settings.restarts,
+        max_iterations=settings.max_iterations,
+        seed=settings.seed,
+        fingerprint=known,
+    )
+    several_starts = settings.budget is None and settings.method in ("gradient", "hybrid")
+    run = InversionRun(generator, invert, scorer, objective if several_starts else None)
+    return run, {key: str(value) for key, value in record.items() if value is not None}
+
+
+class InversionRun(ClipWork[Target, ClipResult]):
+    """Inverts the clips of a folder, in batches.
+
+    Attributes:
+        generator: The generator.
+        invert: The inverter that finds latents.
+        classifier: Hears digits in clips and outputs; None to do without.
+        objective: Measures the loss of silence; None to do without.
+
+    """
+
+    endings = ("{}.wav", "{}.npy", "{}.png", TARGETS_FOLDER + "/{}.wav")
+
+    def __init__(
+        self,
+        generator: Generator,
+        invert: Inverter,
+        classifier: DigitClassifier | None = None,
+        objective: Objective | None = None,
+    ) -> None:
+        self.generator, self.invert = generator, invert
+        self.classifier, self.objective = classifier, objective
+        self._device = device_of(generator)
+
+    def read(self, path: Path) -> Target:
+        """A clip as the generator would make it.
+
+        Raises:
+            InputError: It cannot be read, or is silent.
+
+        """
+        rate, num_samples = self.generator.sample_rate, self.generator.num_samples
+        waveform = load_channels(path, self.generator.channels, rate)
+        if not waveform.numel():
+            raise InputError(f"{path}: lasts not even a sample; record it again")
+        if is_silent(waveform.flatten()):
+            raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
+        return Target(to_peak(fit_length(waveform, num_samples)), waveform.shape[1] / rate)
+
+    def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
+        """Invert a batch, and score it."""
+        target = torch.stack([item.waveform for item in items])
+        began = time.monotonic()
+        found = self.invert(target.to(self._device))
+        seconds = (time.monotonic() - began) / len(target)
+        scores = score_clips(found.output, target, self.generator.sample_rate, self.classifier)
+        silent_losses = self._silent_losses(target)
+        outputs, latents = found.output.detach().cpu(), found.latent.detach().float().cpu().numpy()
+        products = []
+        for row, (item, clip) in enumerate(zip(items, scores, strict=True)):
+            result = ClipResult(
+                loss=found.loss[row].item(),
+                silent_loss=silent_losses[row],
+                **vars(clip),
+                evaluations=int(found.num_evals[row]),
+                seconds=round(seconds, 4),
+                duration=round(item.duration, 4),
+            )
+            write = partial(self._write, item.waveform, outputs[row], latents[row])
+            products.append(Product(latents[row], result, write))
+        return products
+
+    @torch.inference_mode()
+    def _silent_losses(self, target: Tensor) -> Sequence[float | None]:
+        if self.objective is None:
+            return [None] * len(target)
+        target = target.to(self._device)
+        losses: list[float] = self.objective(torch.zeros_like(target), target).tolist()
+        return losses
+
+    def _write(
+        self, target: Tensor, output: Tensor, latent: Latents, paths: Sequence[Path]
+    ) -> None:
+        wav, npy, png, target_wav = paths
+        save_wav(wav, output, self.generator.sample_rate)
+        save_array(latent, npy)
+        save_before_and_after(target.mean(0), output.mean(0), png)
+        save_wav(target_wav, target, self.generator.sample_rate)
+
+    def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
+        """The latent in the .npy file of a clip; None where it is damaged."""
+        try:
+            latent = np.load(paths[1], allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+        fits = isinstance(latent, np.ndarray) and latent.shape == (self.generator.latent_dim,)
+        return latent.astype(np.float32) if fits else None
+
+
+def _objective(
+    name: ObjectiveName, classifier: DigitClassifier | None, sample_rate: int
+) -> Objective:
+    if name == "plain":
+        return plain_objective()
+    if name == "speech":
+        return speech_objective(classifier, sample_rate)
+    if name != "paper":
+        raise InputError(f"`objective` {name}: give speech, paper or plain")
+    if classifier is None:
+        raise InputError(
+            "`objective=paper`: needs a classifier of the generator's sample rate; give "
+            "`classifier`, or `objective=plain`"
+        )
+    return paper_objective(classifier, sample_rate)
+
+
+def _batch_size(generator: Generator, method: Method, budget: float | None) -> int:
+    if budget is not None:
+        return 1
+    if device_of(generator).type == "cuda":
+        return _GPU_BATCH
+    return _ENCODED if method == "encoder" else _SEARCHED
+
+
+def _name_of(model: object) -> str:
+    """A model's name in the record: the one that was given, or that of its class."""
+    if model is None:
+        return "none"
+    return str(model) if isinstance(model, (str, Path)) else type(model).__name__

@@ -1,0 +1,59 @@
+"""Progress of long work, on standard error: a bar on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = None) -> Iterator[T]:
+    """Yield the items one after the other, and show how many of them are done.
+
+    On a terminal, this is a bar with the time that has passed and the time that is left; it
+    vanishes at the end. Elsewhere, as in a log file, it is a line every 15 seconds until the
+    work is done, so work that takes less time prints nothing.
+
+    Args:
+        items: The items that the caller works on.
+        what: The work in a few words that begin with a verb, as in "generating clips".
+        weights: The share of each item in the work, such as the number of clips in a batch. By
+            default, all items weigh the same.
+
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+
+    weights = weights or [1] * len(items)
+    total, done = sum(weights), 0
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
+    printed = begun = time.monotonic()
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as bars:
+        bar = bars.add_task(what, total=total)
+        for item, weight in zip(items, weights, strict=True):
+            yield item
+            done += weight
+            bars.update(bar, completed=done)
+            now = time.monotonic()
+            if not console.is_terminal and done < total and now - printed > _SECONDS_BETWEEN_LINES:
+                printed = now
+                left = (now - begun) / max(done, 1) * (total - done)
+                print(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left", file=sys.stderr)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show that work is being done, and for how long, while its share cannot be told.
+
+    On a terminal, this is a bar with the time that has passed. Elsewhere, nothing is printed.
+    """
+    yield from tracked([None], what)

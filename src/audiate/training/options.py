@@ -1,0 +1,36 @@
+"""Options of a training that do not change what is learnt, except for rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from audiate.errors import check_range
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options that say where and how to train."""
+
+    out: Path | None = None
+    """The run's folder, for the checkpoint, logs, pictures, and the finished model. Default:
+    runs/RECIPE."""
+    resume: bool = False
+    """Go on with the run in that folder after an interruption."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device to compute on. auto: CUDA if there is a GPU. For several processes, start with
+    torchrun: see docs/training.md."""
+    precision: Precision = "auto"
+    """Precision to compute in. auto: bf16 where it is faster."""
+    save_every: float = 60.0
+    """Number of seconds between checkpoints."""
+
+    def __post_init__(self) -> None:
+        check_range("`save_every`", self.save_every, 0, 10**9)
+
+    def folder(self, name: str) -> Path:
+        """The folder of a run of the recipe called ``name``."""
+        return self.out or Path("runs") / name

@@ -1,0 +1,142 @@
+"""Tables 1 and 2 of the paper on latent recovery, with small models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from audiate.cli import main
+from audiate.errors import InputError
+from audiate.evaluation import InversionSettings, evaluate_inversion
+from audiate.evaluation.clips import choose_evenly
+from audiate.evaluation.inversion_report import InversionReport
+from audiate.inversion import build
+from audiate.models import DigitClassifier, SpecGAN
+
+
+@pytest.fixture(autouse=True)
+def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiate.evaluation.inversion.HYBRID_ITERATIONS", 3)
+    assert build.HYBRID_ITERATIONS == 200
+
+
+def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
+    generator = SpecGAN.from_pretrained(small_models / "gan")
+    classifier = DigitClassifier.from_pretrained(small_models / "classifier")
+    return evaluate_inversion(
+        "gan",
+        generator,
+        "classifier",
+        classifier,
+        root,
+        InversionSettings(
+            encoder=str(small_models / "encoder"), count=4, max_iterations=2, **settings
+        ),
+    )
+
+
+def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
+    found = report(small_models, tmp_path)
+    clips, silence, gradient, encoder, hybrid, ours = found.rows
+    assert [row.method for row in found.rows] == [
+        "clips", "silence", "gradient", "encoder", "hybrid", "ours",
+    ]  # fmt: skip
+    assert silence.inception.mean == pytest.approx(1)
+    assert silence.drawn == 0
+    assert clips.accuracy == 1
+    assert clips.mse is None
+    assert all(0 <= row.drawn <= 1 for row in found.rows)
+    for row in (gradient, encoder, hybrid, ours):
+        assert row.mse is not None
+        assert row.mse > 0
+        assert row.ssim is not None
+        assert 0 < row.ssim < 1
+        assert row.seconds > 0
+    assert encoder.evaluations == 1
+    assert gradient.evaluations > 2
+    text = found.to_text()
+    assert "7.50 ± 0.288" in text
+    assert "compare methods with each other" in " ".join(text.split())
+    values = json.loads(found.to_json())
+    assert values["methods"]["ours"]["ssim"] == ours.ssim
+    found.save_figure(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("protocol", ["paper", "default"])
+def test_real_clips(small_models: Path, shared_data: Path, protocol: Any) -> None:
+    found = report(
+        small_models, shared_data, source="real", protocol=protocol, methods=("encoder",)
+    )
+    assert found.n == 4
+    assert "71.06 %" in found.to_text()
+    assert all(0 <= row.accuracy <= 1 for row in found.rows)
+
+
+def test_the_command(
+    small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "evaluate", "inversion", "--generator", str(small_models / "gan"),
+        "--encoder", str(small_models / "encoder"), "--device", "cpu",
+        "--classifier", str(small_models / "classifier"), "--count", "4",
+        "--max-iterations", "1", "--figure", str(tmp_path / "figure.png"),
+    ]  # fmt: skip
+    assert main([*flags, "--methods", "encoder", "hybrid", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["n"] == 4
+    assert values["classifier"] == str(small_models / "classifier")
+    assert list(values["methods"]) == ["clips", "silence", "encoder", "hybrid"]
+    for extra, complaint in (
+        (["--count", "1"], "--count 1"),
+        (["--max-iterations", "-1"], "--max-iterations -1: give 0 to"),
+        (["--generator", "vae-fsdd"], "does not generate sound"),
+        (["--methods", "gradient+encoder"], "--methods gradient+encoder: give any of gradient"),
+        (["--figure", str(tmp_path)], "is a folder; name another with --figure"),
+    ):
+        assert main([*flags, *extra]) == 2
+        assert complaint in capsys.readouterr().err
+
+
+def test_some_of_the_methods(small_models: Path, tmp_path: Path) -> None:
+    found = report(small_models, tmp_path, methods=("encoder",))
+    assert [row.method for row in found.rows] == ["clips", "silence", "encoder"]
+    with pytest.raises(InputError, match="`methods` guess: give any of gradient encoder hybrid"):
+        report(small_models, tmp_path, methods=("guess",))
+
+
+def test_gradients_alone_need_no_encoder(
+    small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "evaluate", "inversion", "--generator", str(small_models / "gan"), "--count", "4",
+        "--classifier", str(small_models / "classifier"), "--max-iterations", "1", "--json",
+        "--figure", str(tmp_path / "figure.png"),
+    ]  # fmt: skip
+    assert main([*flags, "--methods", "gradient"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["methods"].keys() == {"clips", "silence", "gradient"}
+    assert found["encoder"] == "none"
+    assert main([*flags, "--methods", "gradient", "encoder"]) == 2
+    assert "no encoder is shipped for this generator" in capsys.readouterr().err
+
+
+def test_an_encoder_is_scored_with_its_generator(
+    small_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = str(small_models / "encoder")
+    assert main(["evaluate", encoder]) == 2
+    wanted = f"`audiate evaluate inversion --generator gan --encoder {encoder}`"
+    assert wanted in capsys.readouterr().err
+
+
+def test_real_clips_are_balanced_and_none_is_there_twice() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 3 + [2] * 20)
+    rows = choose_evenly(labels, 20, seed=0)
+    assert len(set(rows.tolist())) == 20
+    assert torch.bincount(labels[rows]).tolist() in ([8, 3, 9], [9, 3, 8])
+    assert sorted(choose_evenly(labels, 500, seed=0).tolist()) == list(range(73))

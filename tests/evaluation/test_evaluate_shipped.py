@@ -1,0 +1,132 @@
+"""The shipped models, evaluated with the real data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import audiate
+from audiate.datasets.mnist import load_mnist
+from audiate.datasets.pairs import load_pairs
+from audiate.evaluation import clips, diversity, drawings, evaluate_model, generators
+from audiate.evaluation.drawings import DrawerReport
+from audiate.evaluation.generators import GeneratorReport
+from audiate.evaluation.noise import VoicesReport
+from audiate.evaluation.spoken import VALIDATION, SpokenClassifierReport
+from audiate.evaluation.written import WrittenClassifierReport
+from audiate.models import (
+    VAE,
+    VAEGAN,
+    DigitClassifier,
+    InverseMapping,
+    LatentFlow,
+    LeNet,
+    PretrainedModel,
+    SpecGAN,
+    WaveGAN,
+)
+from audiate.models.lenet import load_written_classifier
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data_read_once() -> Iterator[None]:
+    """Read the pairs, and measure the real train images, once for all models."""
+    measured = cache(
+        lambda root: diversity.measure_train_images(load_written_classifier(None), root)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawings, "load_pairs", cache(load_pairs))
+        patch.setattr(drawings, "measure_train_images", lambda _, root: measured(root))
+        patch.setattr(generators, "train_clips", cache(clips.train_clips))
+        yield
+
+
+@pytest.fixture
+def words(real_data: Path) -> Path:
+    if not (real_data / "speech_commands").is_dir():
+        pytest.skip("no speech_commands/ there")
+    return real_data
+
+
+class TestDrawers:
+    def test_the_vae_draws_what_was_said(self, real_data: Path) -> None:
+        values = evaluate_drawer("vae-fsdd", real_data)
+        assert values["n"] == 10_000
+        assert values["lenet_accuracy_mean"] >= 0.98
+        assert values["lenet_accuracy_sampled"] >= 0.98
+
+    def test_the_flow_draws_what_was_said_as_many_hands_would(self, real_data: Path) -> None:
+        values = evaluate_drawer("flow-digits", real_data)
+        assert values["lenet_accuracy_sampled"] >= 0.98
+        assert values["coverage"] >= 0.9 * values["real_train"]["coverage"]
+        assert values["frechet_distance"] <= 237 / 10  # of vae-fsdd
+
+    def test_the_vaegan_varies_and_is_mostly_understood(self, real_data: Path) -> None:
+        values = evaluate_drawer("vaegan-fsdd", real_data)
+        assert values["lenet_accuracy_sampled"] >= 0.79
+        assert values["coverage"] > 0.009  # of vae-fsdd
+
+    def test_the_flow_hears_voices_it_never_heard(self, words: Path) -> None:
+        report = evaluate_model("flow-digits", root=words, protocol="voices")
+        assert isinstance(report, VoicesReport)
+        assert json.loads(report.to_json())["lenet_accuracy_sampled"] >= 0.93
+
+    def test_one_image_for_everything_covers_nothing(self, real_data: Path) -> None:
+        truth = load_mnist(real_data, "test")
+        classifier, labels = load_written_classifier(None), truth.labels[:1000]
+        real = diversity.embed(classifier, truth.images[:1000].float() / 255, labels)
+        blank = diversity.embed(classifier, torch.zeros(1000, 28, 28), labels)
+        found = diversity.measure(real, blank)
+        assert found.recall == 0
+        assert found.coverage < 0.01
+        assert found.pixel_spread == 0
+
+
+def evaluate_drawer(name: str, root: Path) -> dict[str, Any]:
+    report = evaluate_model(name, root=root)
+    assert isinstance(report, DrawerReport)
+    values: dict[str, Any] = json.loads(report.to_json())
+    return values
+
+
+def test_the_written_classifier_reads_mnist(real_data: Path) -> None:
+    report = evaluate_model("lenet-mnist", root=real_data)
+    assert isinstance(report, WrittenClassifierReport)
+    assert report.n == 10_000
+    assert report.score.accuracy >= 0.99
+
+
+def test_the_spoken_classifier_hears_digits(words: Path) -> None:
+    report = evaluate_model("digits-resnet18", root=words)
+    assert isinstance(report, SpokenClassifierReport)
+    assert report.scores[VALIDATION].accuracy >= 0.96
+
+
+def test_the_generator_speaks_digits(words: Path) -> None:
+    report = evaluate_model("specgan-digits", root=words, count=200)
+    assert isinstance(report, GeneratorReport)
+    assert report.generated.inception.mean >= 4.5  # of 20 a split, which is biased downwards
+    assert min(report.generated.digits) >= 0.02
+    assert report.real[0].inception.mean > 7
+
+
+def test_the_shipped_models_are_there() -> None:
+    shipped: dict[str, type[PretrainedModel]] = {
+        "vae-fsdd": VAE,
+        "vaegan-fsdd": VAEGAN,
+        "flow-digits": LatentFlow,
+        "lenet-mnist": LeNet,
+        "digits-resnet18": DigitClassifier,
+        "specgan-digits": SpecGAN,
+        "wavegan-digits": WaveGAN,
+        "specgan-digits-encoder": InverseMapping,
+        "wavegan-digits-encoder": InverseMapping,
+    }
+    for name, kind in shipped.items():
+        assert isinstance(audiate.load(name), kind)

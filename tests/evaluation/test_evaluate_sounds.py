@@ -1,0 +1,183 @@
+"""Evaluation of generators and of the classifier of spoken digits, with known scores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiate.cli import main
+from audiate.datasets.sources import DIGIT_WORDS
+from audiate.errors import InputError
+from audiate.evaluation import clips, evaluate_model, generators, spoken
+from audiate.evaluation.generators import GeneratorReport, evaluate_generator
+from audiate.evaluation.spoken import VALIDATION, SpokenClassifierReport, evaluate_spoken_classifier
+from audiate.models import DigitClassifier, Provenance, WaveGAN, WaveGANConfig
+from audiate.models.wrap import wrap
+from audiate.training.options import RunOptions
+from audiate.training.recipes import DigitClassifierRecipe, Recipe
+
+read_once = cache(clips.train_clips)
+
+
+@pytest.fixture(autouse=True)
+def clips_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generators, "train_clips", read_once)
+
+
+HERTZ = torch.tensor([200.0 + 300 * digit for digit in range(10)])  # of the made-up digits
+
+
+def pitch(waveforms: Tensor) -> Tensor:
+    mono = waveforms.mean(1) if waveforms.dim() == 3 else waveforms
+    bins: Tensor = torch.fft.rfft(mono).abs().argmax(1)
+    return bins * 16_000 / mono.shape[1]
+
+
+class Ears(DigitClassifier):
+    """Reads the made-up digits: which pitch is loudest. Quite sure of it."""
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        nearest = (pitch(waveforms).unsqueeze(1) - HERTZ).abs().argmin(1)
+        return 20 * torch.nn.functional.one_hot(nearest, 10).float()
+
+    def embed(self, waveforms: Tensor) -> Tensor:
+        return torch.cat([self(waveforms) / 1e4, pitch(waveforms).unsqueeze(1) / 1000], 1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        return 1e4 * features[:, :10]
+
+
+class Choir(WaveGAN):
+    """Sings the digit that z means; but for some of them, it sings another."""
+
+    swap: dict[int, int] = {}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__(WaveGANConfig(dim=1, classes=10, names=DIGIT_WORDS))
+
+    def forward(self, z: Tensor) -> Tensor:
+        meant = [self.swap.get(label, label) for label in self.labels_of(z).tolist()]
+        time = torch.arange(16_384) / 16_000
+        return 0.5 * torch.sin(2 * torch.pi * HERTZ[meant].unsqueeze(1) * time).unsqueeze(1)
+
+
+class TestGenerators:
+    def test_a_perfect_one(self, shared_data: Path) -> None:
+        report = evaluate_generator("it", Choir(), "ears", Ears(), shared_data, count=500, splits=2)
+        assert report.generated.inception.mean == pytest.approx(10, abs=0.4)
+        assert report.generated.agreement == 1
+        assert report.generated.confidence == pytest.approx(1)
+        assert sum(report.generated.digits) == pytest.approx(1)
+        train, validation = report.real
+        assert train.agreement == 1
+        assert train.n == validation.n == 500
+        assert train.frechet_distance < 0.1
+        assert report.generated.frechet_distance < 0.1
+
+    def test_one_that_mistakes_half_of_the_digits(self, shared_data: Path) -> None:
+        choir = Choir()
+        choir.swap = dict.fromkeys(range(5), 0)
+        report = evaluate_generator("it", choir, "ears", Ears(), shared_data, count=500, splits=5)
+        assert report.generated.agreement == pytest.approx(0.6, abs=0.07)
+        assert report.generated.digits[1:5] == [0, 0, 0, 0]
+        # Half is 0, and a tenth each of the five others: exp of that entropy.
+        assert report.generated.inception.mean == pytest.approx(2 * 5**0.5, abs=0.2)
+        values = json.loads(report.to_json())
+        assert values["inception_score"] == report.generated.inception.mean
+        assert values["least_frequent_digit"] == 0
+        assert values["generated"]["inception"]["std"] == values["inception_score_std"]
+        assert "validation" in report.to_text()
+
+    def test_any_generator_at_any_rate_and_length(self, shared_data: Path) -> None:
+        time = torch.arange(2000) / 8000
+
+        def sing(z: Tensor) -> Tensor:
+            return 0.5 * torch.sin(2 * torch.pi * 800 * time).expand(len(z), 2, -1)
+
+        generator = wrap(sing, latent_dim=3, sample_rate=8000)
+        report = evaluate_generator(
+            "it", generator, "ears", Ears(), shared_data, count=20, splits=2
+        )
+        assert report.generated.digits[2] == 1
+        assert report.generated.agreement is None
+        assert report.generated.inception == pytest.approx((1, 0))
+        assert report.generated.spread == pytest.approx(0, abs=1e-6)
+
+    def test_refused(self, shared_data: Path) -> None:
+        with pytest.raises(InputError, match="`count` 99"):
+            evaluate_generator("it", Choir(), "ears", Ears(), shared_data, count=99, splits=10)
+        broken = Choir()
+        broken.num_samples = 1000
+        with pytest.raises(InputError, match=r"gave \(50, 1, 16384\)"):
+            evaluate_generator("it", broken, "ears", Ears(), shared_data, count=100)
+
+    def test_by_the_command(
+        self, shared_data: Path, small_models: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        flags = [
+            "evaluate", str(small_models / "gan"), "--count", "100", "--device", "cpu",
+            "--data-dir", str(shared_data), "--classifier",
+        ]  # fmt: skip
+        assert main([*flags, str(small_models / "classifier"), "--json"]) == 0
+        values = json.loads(capsys.readouterr().out)
+        assert 1 <= values["inception_score"] <= 10
+        assert values["classifier"] == str(small_models / "classifier")
+        assert [each["n"] for each in values["real"]] == [100, 100]
+        assert main([*flags, "lenet-mnist"]) == 2
+        complaint = "lenet-mnist: a LeNet hears no digits; leave out --classifier"
+        assert complaint in capsys.readouterr().err
+
+
+class TestSpokenClassifier:
+    def test_on_the_validation_clips(self, shared_data: Path) -> None:
+        report = evaluate_spoken_classifier("ears", Ears(), shared_data)
+        assert report.counts == {VALIDATION: 10}
+        assert report.scores[VALIDATION].accuracy == 1
+        assert json.loads(report.to_json())["accuracy"] == 1
+        assert report.scores[VALIDATION].in_percent() == "100.00 [100.00, 100.00]"
+        assert "Speech" in report.to_text()
+
+    def test_each_speaker_is_heard_by_the_one_trained_without(
+        self, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recipes: list[Recipe] = []
+
+        recipe, classifier = DigitClassifierRecipe(epochs=3), Ears()
+        classifier.provenance = Provenance("digit-classifier", asdict(recipe))
+
+        def run_recipe(name: str, recipe: Recipe, root: Path, options: RunOptions) -> None:
+            recipes.append(recipe)
+
+        def loaded(*_: object, **__: object) -> Ears:
+            return classifier
+
+        monkeypatch.setattr("audiate.training.train.run_recipe", run_recipe)
+        monkeypatch.setattr("audiate.evaluation.trained.load_as", loaded)
+        monkeypatch.setattr("audiate.evaluation.model.load", loaded)
+        report = evaluate_model("ears", root=shared_data, protocol="speakers", runs=tmp_path)
+        assert isinstance(report, SpokenClassifierReport)
+        assert list(report.scores) == ["jackson", "nicolas", "theo", "yweweler"]
+        assert set(report.counts.values()) == {100}
+        assert recipes == [replace(recipe, held_out_speaker=who) for who in report.scores]  # type: ignore[arg-type]
+        assert "mean" in report.to_text()
+
+    def test_one_that_was_never_trained(self, shared_data: Path, small_models: Path) -> None:
+        with pytest.raises(InputError, match="classifier: does not say by which recipe"):
+            evaluate_model(str(small_models / "classifier"), root=shared_data, protocol="speakers")
+
+
+def test_the_batch_does_not_matter(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(batch: int) -> GeneratorReport:
+        monkeypatch.setattr(generators, "_BATCH", batch)
+        monkeypatch.setattr(spoken, "_BATCH", batch)
+        return evaluate_generator("it", Choir(), "ears", Ears(), shared_data, count=60, splits=2)
+
+    one, other = report(60), report(7)
+    assert one.generated.digits == other.generated.digits
+    assert one.generated.spread == pytest.approx(other.generated.spread)
