@@ -47,7 +47,7 @@ class EvaluateModel(_Common):
     model: Positional[Annotated[str, arg(metavar="MODEL")]]
     """Name of a shipped model, folder of a run or a model, or Hugging Face hub id."""
     protocol: Literal["paper", "speakers", "voices"] = "paper"
-    """How the model is tested. paper: on the recordings that its training left out, a tenth of
+    """Protocol of the test. paper: on the recordings that its training left out, a tenth of
     all, chosen at random. speakers: the model's recipe is trained again without each speaker in
     turn, and tested on that speaker, drawing models also with noise; finished trainings are reused.
     voices: on the Speech Commands validation clips, clean and with noise. The classifier of spoken
@@ -109,7 +109,7 @@ class EvaluateInversion(_Common):
     source: Literal["synthesized", "real"] = "synthesized"
     """Clips that are inverted. synthesized: the generator's own clips. real: recordings."""
     protocol: Literal["paper", "default"] = "paper"
-    """How inversion is tested. paper: real clips are those that the generator was trained on, and
+    """Protocol of the test. paper: real clips are those that the generator was trained on, and
     SSIM compares the real parts of spectrograms. default: real clips are those of speakers that no
     training has heard, and SSIM compares levels."""
     methods: Annotated[tuple[str, ...], arg(metavar="METHOD ...")] = (

@@ -1,4 +1,4 @@
-"""How varied drawings are, in comparison with the MNIST test images."""
+"""Measures of the diversity of drawings, in comparison with the MNIST test images."""
 
 from __future__ import annotations
 

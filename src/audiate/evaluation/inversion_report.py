@@ -16,7 +16,7 @@ Source = Literal["synthesized", "real"]
 """The clips that are inverted: those of the generator itself, or recordings."""
 
 InversionProtocol = Literal["paper", "default"]
-"""How `evaluate_inversion` tests; `evaluate_model` has protocols of its own."""
+"""Protocols of `evaluate_inversion`; `evaluate_model` has protocols of its own."""
 
 SPLITS = 2
 """Number of splits of the Inception Score."""

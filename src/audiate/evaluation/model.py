@@ -30,7 +30,7 @@ from audiate.models.pretrained import load
 from audiate.models.resnet import load_spoken_classifier
 
 Protocol = Literal["paper", "speakers", "voices"]
-"""How `evaluate_model` tests a model; `evaluate_inversion` has protocols of its own.
+"""Protocols of `evaluate_model`; `evaluate_inversion` has protocols of its own.
 
 ``paper`` tests as the paper does. ``speakers`` trains the model's recipe without each speaker of
 FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands validation clips.

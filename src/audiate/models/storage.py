@@ -1,4 +1,4 @@
-"""How weights and configurations lie on disk, and how they are read without trusting them.
+"""The storage of weights and configurations, which are read without being trusted.
 
 Weights are stored as float32, float16, or as 8-bit integers with one float32 scale per channel
 (symmetric, rounded to nearest), and are always restored to float32. Nothing is ever pickled.
@@ -33,7 +33,7 @@ _FLOATING = ("F64", "F32", "F16", "BF16")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model's weights come from: enough to train it again and to know its test clips.
+    """The origin of a model's weights: enough to train it again and to know its test clips.
 
     Attributes:
         recipe: Name of the recipe, as in ``audiate train NAME``; empty if it was never trained.
