@@ -25,6 +25,7 @@ from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
 
 if TYPE_CHECKING:
     from audiate.models import SpecGAN
+    from audiate.pipeline import ClipWork
 
 WORD_SPEAKERS = ("0a1b2c3d", "1b2c3d4e", "2c3d4e5f", "3d4e5f60")  # the last one for validation
 
@@ -88,6 +89,20 @@ def audiate(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+def interrupt_second_batch(monkeypatch: pytest.MonkeyPatch, work: type[ClipWork[Any, Any]]) -> None:
+    """Have Ctrl-C pressed once, when the second batch of clips is worked at."""
+    compute, calls = work.compute, 0
+
+    def stopped(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return compute(*arguments)
+
+    monkeypatch.setattr(work, "compute", stopped)
 
 
 def write_tone(path: Path, *, hertz: float = 440.0, seconds: float = 0.4, rate: int = 8000) -> Path:

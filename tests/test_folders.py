@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import small_specgan, write_tone
+from conftest import interrupt_second_batch, small_specgan, write_tone
 from PIL import Image
 
 import audiate
 from audiate.cli import main
+from audiate.datasets.sounds import find_clips
 from audiate.drawing import DrawingWork
 from audiate.errors import InputError, Interrupted
 from audiate.inversion import ClipResult, InversionReport, InversionRun
 from audiate.models import VAE, Drawer
-from audiate.outputs import ClipRecord
-from audiate.pipeline import find_clips
+from audiate.records import ClipRecord
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +74,8 @@ class TestDrawFolder:
         self, drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clips, out = tones(tmp_path / "clips", 5), tmp_path / "out"
-        compute, calls = DrawingWork.compute, 0
-
-        def stopped(*arguments: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == 2:
-                raise KeyboardInterrupt
-            return compute(*arguments)
-
         monkeypatch.setattr("audiate.drawing._BATCH", 2)
-        monkeypatch.setattr(DrawingWork, "compute", stopped)
+        interrupt_second_batch(monkeypatch, DrawingWork)
         with pytest.raises(Interrupted, match="stopped after 2 of 5 clips"):
             audiate.draw_folder(clips, out, model=drawer)
         assert np.load(out / "latents.npz")["names"].tolist() == ["0", "1"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import Command, write_tone
+from conftest import Command, interrupt_second_batch, write_tone
 
 from audiate.cli import main
 from audiate.cli.invert import parse_duration
@@ -168,7 +168,7 @@ class TestInvert:
             return compute(*arguments)
 
         monkeypatch.setattr("audiate.inversion.folder._ENCODED", 2)
-        monkeypatch.setattr(InversionRun, "compute", stopped)
+        interrupt_second_batch(monkeypatch, InversionRun)
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
         assert main(given) == 0

@@ -22,9 +22,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each line may import from itself and from the lines above it.
 LAYERS = (
     {"errors", "version"},
-    {"configs", "devices", "files", "hub", "interrupts", "latents", "outputs", "progress"},
+    {"configs", "devices", "files", "hub", "interrupts", "plain", "progress"},
+    {"latents", "outputs", "records"},
     {"audio", "spectra"},
-    {"features", "losses", "metrics", "pictures"},
+    {"features", "losses", "metrics", "pictures", "similarity"},
     {"scores"},
     {"models", "datasets"},
     {"pipeline"},

@@ -28,13 +28,11 @@ from audiate.metrics import (
     confusion_matrix,
     frechet_distance,
     inception_score,
-    log_spectral_distance,
-    mean_squared_error,
     neighbourhoods,
     pixel_spread,
-    structural_similarity,
 )
 from audiate.scores import MAX_COMPARED, score_clips
+from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
 
 
 def normal(*shape: int, seed: int) -> Tensor:

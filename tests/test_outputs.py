@@ -13,7 +13,8 @@ import pytest
 
 from audiate.errors import InputError
 from audiate.interrupts import terminated_like_interrupted, uninterrupted
-from audiate.outputs import ClipRecord, Outputs, is_output_folder, modified, open_outputs
+from audiate.outputs import Outputs, is_output_folder, open_outputs
+from audiate.records import ClipRecord, modified
 
 
 @dataclass(frozen=True)

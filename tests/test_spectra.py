@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiate.features import LogMel
 from audiate.inversion import LevelTerm
-from audiate.metrics import structural_similarity
+from audiate.similarity import structural_similarity
 from audiate.spectra import MelSpectrogram, ShortTimeTransform, Spectrogram, full_precision
 
 

@@ -5,8 +5,8 @@ Nothing here imports torch, so that the command line can offer these values as f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, is_dataclass
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
 
 from audiate.errors import InputError, check_range
 
@@ -341,44 +341,3 @@ def _check_printable(name: str, values: tuple[str, ...] | list[str]) -> None:
     for value in values:
         if not value.isprintable():
             raise InputError(f"{name} {value!r}: give printable characters alone")
-
-
-def from_plain(cls: type[C], values: dict[str, Any]) -> C:
-    """Build a frozen dataclass, nested ones included, from plain JSON values.
-
-    Fields that are missing keep their defaults.
-
-    Raises:
-        TypeError: A field is unknown, or its value is of another type.
-        InputError: A value is out of range.
-
-    """
-    hints = get_type_hints(cls)
-    defaults = cls()
-    plain: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in hints:
-            raise TypeError(f"{cls.__name__} has no {name}")
-        default = getattr(defaults, name)
-        if is_dataclass(default) and isinstance(value, dict):
-            plain[name] = from_plain(type(default), value)
-        elif isinstance(default, tuple) and isinstance(value, list):  # JSON knows lists alone
-            kind = get_args(hints[name])[0]
-            if not all(type(item) is kind for item in value):
-                raise TypeError(f"{name} cannot be {value!r}")
-            plain[name] = tuple(value)
-        elif _is_of(value, default, hints[name]):
-            plain[name] = value
-        else:
-            raise TypeError(f"{name} cannot be {value!r}")
-    return cls(**plain)
-
-
-def _is_of(value: object, default: object, hint: Any) -> bool:
-    """Whether a value is of its field's type: its default's, or one that the hint offers."""
-    if type(value) is type(default) or (type(default), type(value)) == (float, int):
-        return True
-    options = get_args(hint)  # of a Literal, or of a union, which may hold a Literal
-    return any(
-        type(value) is option or value == option or value in get_args(option) for option in options
-    )

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from audiate.audio import load_audio
+from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_DRAWER
 from audiate.models import Drawer
 from audiate.models.pretrained import load_as
 from audiate.outputs import LATENTS_NAME, Outputs, open_outputs
 from audiate.pictures import SheetRow, save_image, save_sheet, side_by_side
-from audiate.pipeline import ClipWork, FolderReport, Notify, Product, find_clips, work_through
+from audiate.pipeline import ClipWork, FolderReport, Notify, Product, work_through
 
 SHEET_NAME = "sheet.png"
 _BATCH = 32

@@ -7,14 +7,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Generic, TypeVar
 
 from audiate.errors import InputError
 from audiate.files import alone, writing
 from audiate.interrupts import uninterrupted
+from audiate.records import (
+    ClipRecord,
+    WrittenFile,
+    clip_from_plain,
+    clip_to_plain,
+    files_from_plain,
+    files_to_plain,
+    identity,
+    is_as_left,
+    modified,
+)
 
 REPORT_NAME = "report.json"
 LATENTS_NAME = "latents.npz"
@@ -23,51 +32,6 @@ _STAGE_NAME = ".audiate.new"
 
 R = TypeVar("R")
 V = TypeVar("V")
-
-
-@dataclass(frozen=True)
-class WrittenFile:
-    """The state in which a command left a file.
-
-    Attributes:
-        size: Size in bytes.
-        digest: BLAKE2 hash of 8 bytes, in hexadecimal.
-
-    """
-
-    size: int
-    digest: str
-
-    @classmethod
-    def of(cls, path: Path) -> WrittenFile:
-        """The state of a file on disk; errors are those of the system."""
-        content = path.read_bytes()
-        return cls(len(content), blake2b(content, digest_size=8).hexdigest())
-
-
-Files = Mapping[str, WrittenFile | None]
-"""States of files by their path below the folder. None: the file is being written, or the command
-was killed meanwhile; whatever is there belongs to the command."""
-
-
-@dataclass(frozen=True)
-class ClipRecord(Generic[R]):
-    """The record of one clip.
-
-    Attributes:
-        source: Absolute path of the sound file; None for a sound that was made of no file.
-        modified: Time at which the source was changed last, in nanoseconds; None until it is read.
-        files: The files that were written for this clip.
-        error: The reason why it could not be used; None where there is none.
-        result: What the command found out about the clip; None before it has.
-
-    """
-
-    source: str | None = None
-    modified: int | None = None
-    files: Files = field(default_factory=dict)
-    error: str | None = None
-    result: R | None = None
 
 
 class Outputs(Generic[R]):
@@ -115,9 +79,12 @@ class Outputs(Generic[R]):
                 raise ValueError("no file")
             stored = json.loads(self.report.read_text(encoding="utf-8"))
             command, settings = str(stored["command"]), dict(stored["settings"])
-            self.shared = {name: _file_of(state) for name, state in stored["files"].items()}
+            self.shared = files_from_plain(stored["files"])
             if command == self._command:
-                self.clips = {name: self._clip_of(clip) for name, clip in stored["clips"].items()}
+                self.clips = {
+                    name: clip_from_plain(clip, self._result_type)
+                    for name, clip in stored["clips"].items()
+                }
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = " ".join(f"{error}".split())[:100]
             raise InputError(
@@ -141,21 +108,6 @@ class Outputs(Generic[R]):
                 f"name another folder with `out`, or delete that one"
             )
 
-    def _clip_of(self, stored: dict[str, Any]) -> ClipRecord[R]:
-        """A clip's record from JSON; what it must not hold raises TypeError or ValueError."""
-        own = {field.name for field in fields(ClipRecord)}
-        found = {name: value for name, value in stored.items() if name not in own}
-        clip = ClipRecord[R](
-            _optional(stored["source"], str),
-            _optional(stored["modified"], int),
-            {name: _file_of(state) for name, state in stored["files"].items()},
-            _optional(stored["error"], str),
-            _result_of(self._result_type, found) if found else None,
-        )
-        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in clip.files):
-            raise ValueError("a file outside the folder")
-        return clip
-
     def save(self) -> None:
         """Write the record, whole or not at all.
 
@@ -163,11 +115,11 @@ class Outputs(Generic[R]):
             InputError: It cannot be written.
 
         """
-        clips = {name: _plain(clip) for name, clip in self.clips.items()}
+        clips = {name: clip_to_plain(clip) for name, clip in self.clips.items()}
         record = {
             "command": self._command,
             "settings": self._settings,
-            "files": {name: state and asdict(state) for name, state in self.shared.items()},
+            "files": files_to_plain(self.shared),
             "clips": clips,
         }
         with writing(self.report, durable=True) as partial:
@@ -197,7 +149,7 @@ class Outputs(Generic[R]):
                     f"`out` {self.folder}: {path} is one of the clips, and would be overwritten; "
                     f"name another folder"
                 )
-            if os.path.lexists(path) and not (name in known and _is_as_left(path, known[name])):
+            if os.path.lexists(path) and not (name in known and is_as_left(path, known[name])):
                 what = "was changed since" if name in known else "was not written by this command"
                 raise InputError(
                     f"`out` {self.folder}: {path} is there already and {what}, so it is not "
@@ -308,7 +260,7 @@ class Outputs(Generic[R]):
         for name in kept:
             (stage / name).replace(self.folder / name)
         for name in earlier.keys() - kept:
-            if _is_as_left(self.folder / name, earlier[name]):
+            if is_as_left(self.folder / name, earlier[name]):
                 (self.folder / name).unlink(missing_ok=True)
         self.clips = {name: ClipRecord[R](files=self.written(each)) for name, each in clips.items()}
         self.shared = self.written(shared)
@@ -360,63 +312,6 @@ def is_output_folder(folder: Path) -> bool:
         return False
 
 
-def identity(source: Path) -> str:
-    """The absolute path by which a source is known again, from whatever folder it is named."""
-    return os.path.abspath(source)  # noqa: PTH100 - Path.resolve would follow links
-
-
-def modified(source: Path) -> int | None:
-    """Time at which a file was changed last, in nanoseconds; None if it is not there."""
-    try:
-        return source.stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def _is_as_left(path: Path, state: WrittenFile | None) -> bool:
-    """Whether a file is still as it was recorded; one that was being written may be anything."""
-    try:
-        if not path.is_file() or path.is_symlink():
-            return False
-        return state is None or (
-            path.stat().st_size == state.size and WrittenFile.of(path) == state
-        )
-    except OSError:
-        return False
-
-
 def _remove(stage: Path) -> None:
     if stage.is_dir() and not stage.is_symlink():
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def _plain(clip: ClipRecord[R]) -> dict[str, Any]:
-    """A clip's record as JSON has it: the result's entries stand beside the others."""
-    result = asdict(clip.result) if is_dataclass(clip.result) else {}  # type: ignore[arg-type]
-    return {
-        "source": clip.source,
-        "modified": clip.modified,
-        **result,
-        "files": {name: state and asdict(state) for name, state in clip.files.items()},
-        "error": clip.error,
-    }
-
-
-def _result_of(kind: type[R], stored: Mapping[str, object]) -> R:
-    """A result from JSON; raises TypeError if it is of another kind."""
-    for name, hint in get_type_hints(kind).items():
-        value = stored.get(name)
-        options = get_args(hint) or (hint,)
-        if not isinstance(value, options) and not (type(value) is int and float in options):
-            raise TypeError(f"{name} cannot be {value!r}")
-    return kind(**stored)
-
-
-def _file_of(stored: Mapping[str, Any] | None) -> WrittenFile | None:
-    return None if stored is None else WrittenFile(int(stored["size"]), str(stored["digest"]))
-
-
-def _optional(value: object, kind: type[V]) -> V | None:
-    if value is None or isinstance(value, kind):
-        return value
-    raise TypeError(f"{value!r} is no {kind.__name__}")

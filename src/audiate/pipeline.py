@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,20 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from audiate.datasets.sounds import find_sounds
 from audiate.errors import InputError, Interrupted
 from audiate.interrupts import uninterrupted
 from audiate.latents import Latents, read_table, save_table
-from audiate.outputs import (
-    LATENTS_NAME,
-    ClipRecord,
-    Files,
-    Outputs,
-    identity,
-    is_output_folder,
-    modified,
-)
+from audiate.outputs import LATENTS_NAME, Outputs
 from audiate.progress import tracked
+from audiate.records import ClipRecord, Files, identity, modified
 
 Item = TypeVar("Item")
 R = TypeVar("R")
@@ -117,48 +108,6 @@ class FolderReport(Generic[R]):
         )
 
 
-def find_clips(
-    given: Sequence[str | Path], out: Path, reserved: Sequence[str] = ()
-) -> list[tuple[str, Path]]:
-    """Find sound files, each once, and the name that each would like to have, without a suffix.
-
-    A file keeps its place below the folder that was given. Folders below it that a command of ours
-    has written to are passed over, and so is ``out``.
-
-    Args:
-        given: Sound files, and folders of them.
-        out: The folder that will be written to.
-        reserved: Names of folders in which no clip may lie; "-2" is added to such a name.
-
-    Returns:
-        Pairs of name and path.
-
-    Raises:
-        InputError: Nothing is given, or a folder holds no sounds.
-
-    """
-    if not given:
-        raise InputError("no clips given; name sound files, or folders of them")
-    found: dict[str, tuple[str, Path]] = {}
-    for path in map(Path, given):
-        is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails on names that are too long
-        for clip in _sounds_below(path, out) if is_folder else [path]:
-            place = clip.relative_to(path).parent if is_folder else Path()
-            if place.parts and place.parts[0].casefold() in reserved:
-                place = Path(f"{place.parts[0]}-2", *place.parts[1:])
-            name = (place / (clip.stem.strip(".") or "clip")).as_posix()
-            found.setdefault(identity(clip), (name, clip))
-    return list(found.values())
-
-
-def _sounds_below(folder: Path, out: Path) -> list[Path]:
-    sounds = find_sounds(folder)
-    written = {out.resolve()} - {folder.resolve()}
-    between = {parent for clip in sounds for parent in clip.parents if folder in parent.parents}
-    written |= {parent.resolve() for parent in between if is_output_folder(parent)}
-    return [clip for clip in sounds if written.isdisjoint(clip.resolve().parents)]
-
-
 def work_through(
     work: ClipWork[Item, R],
     outputs: Outputs[R],
@@ -176,7 +125,7 @@ def work_through(
     Args:
         work: What is done.
         outputs: The folder, opened.
-        clips: Pairs of name and path, as `find_clips` gives them.
+        clips: Pairs of name and path, as `audiate.datasets.sounds.find_clips` gives them.
         batch_size: Number of clips that are worked at together.
         what: What is done, for the progress bar.
         notify: Is called with the error of each clip that cannot be used.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audiate.audio import fit_length, resample
 from audiate.errors import InputError
-from audiate.metrics import log_spectral_distance, mean_squared_error, structural_similarity
+from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
 from audiate.spectra import Spectrogram
 
 MAX_COMPARED = 2**24

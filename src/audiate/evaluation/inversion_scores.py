@@ -9,10 +9,11 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.evaluation.inversion_report import SPLITS, InversionProtocol, MethodScores
-from audiate.metrics import inception_score, mean_squared_error, structural_similarity
+from audiate.metrics import inception_score
 from audiate.models import DigitClassifier, Drawer, LeNet
 from audiate.progress import tracked
 from audiate.scores import classifier_input
+from audiate.similarity import mean_squared_error, structural_similarity
 from audiate.spectra import Spectrogram
 
 _BATCH = 64

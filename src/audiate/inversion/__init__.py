@@ -10,7 +10,7 @@ from audiate.inversion.build import (
 )
 from audiate.inversion.common import Inversion, Inverter
 from audiate.inversion.evolution import EvolutionInverter
-from audiate.inversion.folder import ClipResult, InversionReport, InversionRun, invert_folder
+from audiate.inversion.folder import InversionRun, invert_folder
 from audiate.inversion.inverters import EncoderInverter, GradientInverter, HybridInverter
 from audiate.inversion.objectives import (
     LevelTerm,
@@ -22,6 +22,7 @@ from audiate.inversion.objectives import (
     WaveformTerm,
     plain_objective,
 )
+from audiate.inversion.results import ClipResult, InversionReport
 
 __all__ = [
     "BudgetInverter",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from audiate.audio import fit_length, is_silent, load_channels, save_wav, to_peak
+from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.files import save_array
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -27,13 +28,14 @@ from audiate.inversion.build import (
 )
 from audiate.inversion.common import Inverter
 from audiate.inversion.objectives import Objective, plain_objective
+from audiate.inversion.results import ClipResult, InversionReport
 from audiate.latents import Latents
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
 from audiate.models.inverse import digest, fingerprint
-from audiate.outputs import REPORT_NAME, open_outputs
+from audiate.outputs import open_outputs
 from audiate.pictures import save_before_and_after
-from audiate.pipeline import ClipWork, FolderReport, Notify, Product, find_clips, work_through
+from audiate.pipeline import ClipWork, Notify, Product, work_through
 from audiate.scores import score_clips
 
 ObjectiveName = Literal["speech", "paper", "plain"]
@@ -42,39 +44,6 @@ TARGETS_FOLDER = "heard"
 _ENCODED = 32  # clips in a batch where an encoder finds the latents
 _SEARCHED = 8  # clips in a batch of searches; an interruption loses a batch
 _GPU_BATCH = 64
-_BAD = 0.5  # of the loss of silence: more is a bad minimum
-_NEARLY = 0.05  # seconds by which a clip may be longer or shorter before it is worth a word
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """The result of an inversion for one clip.
-
-    Attributes:
-        loss: Value of the objective at the latent that was found.
-        silent_loss: Value of the objective for silence in place of the output; None where the
-            method does not search from several starts.
-        mse: Mean squared difference of samples.
-        ssim: Structural similarity of the real parts of spectrograms, at most 1.
-        log_spectral_distance: In dB.
-        digit_before: The digit that the classifier hears in the clip; None without a classifier.
-        digit_after: The digit that it hears in the output.
-        evaluations: Number of runs of the generator.
-        seconds: Time of the search, in seconds; clips of one batch share it evenly.
-        duration: Length of the clip before it was cut or padded, in seconds.
-
-    """
-
-    loss: float
-    silent_loss: float | None
-    mse: float
-    ssim: float
-    log_spectral_distance: float
-    digit_before: int | None
-    digit_after: int | None
-    evaluations: int
-    seconds: float
-    duration: float
 
 
 class Target(NamedTuple):
@@ -88,61 +57,6 @@ class Target(NamedTuple):
 
     waveform: Tensor
     duration: float
-
-
-class InversionReport(FolderReport[ClipResult]):
-    """The result of `invert_folder` for all clips."""
-
-    @property
-    def results(self) -> dict[str, ClipResult]:
-        """Results by the name of the clip, of those that could be inverted."""
-        clips = self.clips.items()
-        return {name: clip.result for name, clip in clips if clip.result and clip.error is None}
-
-    def summary(self) -> str:
-        """A line about all clips."""
-        results = list(self.results.values())
-        where = f"see {self.folder / REPORT_NAME}"
-        if not results:
-            return f"0 clips inverted: {where}"
-        mean = sum(each.ssim for each in results) / len(results)
-        same = [r.digit_before == r.digit_after for r in results if r.digit_before is not None]
-        share = f", {100 * sum(same) / len(same):.0f} % say the same digit" if same else ""
-        return f"{self.counted('inverted')}: SSIM {mean:.3f}{share}; {where}"
-
-    def notes(self, *, seconds: float, budget: float | None = None) -> list[str]:
-        """Lines about what may surprise, for the clips that were inverted in this call.
-
-        Args:
-            seconds: Length of the generator's clips.
-            budget: Seconds that were allowed for each clip.
-
-        """
-        new = [result for name, result in self.results.items() if name in self.new]
-        longer = sum(each.duration > seconds + _NEARLY for each in new)
-        shorter = sum(each.duration < seconds - _NEARLY for each in new)
-        found = []
-        if longer or shorter:
-            found.append(
-                f"the generator makes {seconds:.2f} s: of {len(new)} clips, {longer} are longer "
-                f"(the part with the most energy was taken) and {shorter} shorter (zeros were "
-                f"added)"
-            )
-        bad = sum(
-            each.silent_loss is not None and each.loss > _BAD * each.silent_loss for each in new
-        )
-        if bad:
-            found.append(
-                f"{bad} of {len(new)} clips ended in a bad minimum, above half of the loss of "
-                f"silence: try several starts, as in `restarts=10`"
-            )
-        slowest = max((each.seconds for each in new), default=0.0)
-        if budget is not None and slowest > 1.1 * budget:
-            found.append(
-                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as the encoder runs "
-                f"whatever the budget"
-            )
-        return found
 
 
 def invert_folder(

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from audiate.configs import SpectrogramKind
 from audiate.errors import InputError, check_range
-from audiate.metrics import structural_similarity
 from audiate.models import DigitClassifier
 from audiate.models.resnet import BLOCKS
+from audiate.similarity import structural_similarity
 from audiate.spectra import Spectrogram, decibels, hann_window, power_spectrum
 
 RESIDUAL_BLOCKS = BLOCKS[1:]

@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from audiate.configs import from_plain
 from audiate.devices import resolve_device
 from audiate.errors import InputError
 from audiate.files import replace_text, replacing
@@ -26,6 +25,7 @@ from audiate.models.storage import (
     pack,
     read_config,
 )
+from audiate.plain import from_plain
 
 M = TypeVar("M", bound="PretrainedModel")
 

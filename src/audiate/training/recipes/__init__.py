@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from audiate.configs import from_plain
+from audiate.plain import from_plain
 from audiate.training.recipes.classifier import DigitClassifierRecipe
 from audiate.training.recipes.common import Entry, Prepared, Recipe
 from audiate.training.recipes.drawing import DrawingRecipe
