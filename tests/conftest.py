@@ -105,6 +105,19 @@ def interrupt_second_batch(monkeypatch: pytest.MonkeyPatch, work: type[ClipWork[
     monkeypatch.setattr(work, "compute", stopped)
 
 
+def peak_megabytes(code: str, *arguments: str | Path) -> float:
+    """Run Python code in a process of its own, and return the most memory that it held."""
+    tell = "\nimport pathlib; print(pathlib.Path('/proc/self/status').read_text())"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tell, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Unlike resource.getrusage, this does not count what the parent held when it forked.
+    return int(done.stdout.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def write_tone(path: Path, *, hertz: float = 440.0, seconds: float = 0.4, rate: int = 8000) -> Path:
     """A tone that swells and fades, as a sound file."""
     time = np.arange(round(seconds * rate)) / rate
