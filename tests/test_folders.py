@@ -285,8 +285,9 @@ class TestFindClips:
 
 
 _SLOW = """
-import os, sys, time
+import os, signal, sys, time
 import torch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 torch.set_num_threads(1)
 from audiate.inversion import InversionRun, folder
 folder._ENCODED = 3

@@ -58,7 +58,12 @@ class ClipScores:
 
 @torch.inference_mode()
 def score_clips(
-    output: Tensor, target: Tensor, sample_rate: int, classifier: Classifier | None
+    output: Tensor,
+    target: Tensor,
+    sample_rate: int,
+    classifier: Classifier | None,
+    *,
+    logits: tuple[Tensor, Tensor] | None = None,
 ) -> list[ClipScores]:
     """Score reconstructions against their originals.
 
@@ -67,6 +72,8 @@ def score_clips(
         target: Originals (batch, channels, samples).
         sample_rate: Sample rate of both, in Hz.
         classifier: Classifier of spoken digits that both are given to, on the CPU; or None.
+        logits: The classifier's logits (batch, classes) of output and target, where they are known
+            already, so that it need not run again.
 
     Returns:
         The scores of each clip.
@@ -91,12 +98,13 @@ def score_clips(
     output, target = output.cpu().float(), target.cpu().float()
     spectrogram = Spectrogram("real")
     mono = output.mean(1), target.mean(1)
+    known = logits or (None, None)
     columns = (
         mean_squared_error(output, target).tolist(),
         structural_similarity(*(spectrogram(each).double() for each in mono)).tolist(),
         log_spectral_distance(*mono).tolist(),
-        _digits(classifier, mono[1], sample_rate),
-        _digits(classifier, mono[0], sample_rate),
+        _digits(classifier, mono[1], sample_rate, known[1]),
+        _digits(classifier, mono[0], sample_rate, known[0]),
     )
     return [ClipScores(*row) for row in zip(*columns, strict=True)]
 
@@ -119,13 +127,14 @@ def classifier_input(waveforms: Tensor, sample_rate: int, classifier: Classifier
 
 
 def _digits(
-    classifier: Classifier | None, waveforms: Tensor, sample_rate: int
+    classifier: Classifier | None, waveforms: Tensor, sample_rate: int, logits: Tensor | None
 ) -> Sequence[int | None]:
     """Digits that the classifier recognises in waveforms (batch, samples)."""
     if classifier is None:
         return [None] * len(waveforms)
-    heard = classifier_input(waveforms, sample_rate, classifier)
-    # A network may be on a GPU; another classifier takes what it is given.
-    heard = heard.to(getattr(classifier, "device", heard.device))
-    digits: list[int] = classifier(heard).argmax(1).tolist()
+    if logits is None:
+        clips = classifier_input(waveforms, sample_rate, classifier)
+        # A network may be on a GPU; another classifier takes what it is given.
+        logits = classifier(clips.to(getattr(classifier, "device", clips.device)))
+    digits: list[int] = logits.argmax(1).tolist()
     return digits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -26,8 +26,8 @@ from audiate.inversion.build import (
     paper_objective,
     speech_objective,
 )
-from audiate.inversion.common import Inverter
-from audiate.inversion.objectives import Objective, plain_objective
+from audiate.inversion.common import Inversion, Inverter
+from audiate.inversion.objectives import Objective, PerceptualTerm, plain_objective
 from audiate.inversion.results import ClipResult, InversionReport
 from audiate.latents import Latents
 from audiate.models import DigitClassifier, Generator, InverseMapping
@@ -176,19 +176,26 @@ def _prepare(
     guides = scorer is not None and scorer.sample_rate == generator.sample_rate
     objective = _objective(settings.objective, scorer if guides else None, generator.sample_rate)
     objective = objective.to(device_of(generator))
+    encodes = settings.method == "encoder" and settings.budget is None
     invert = inverter(
         generator,
         settings.method,
         encoder=encoder,
-        objective=objective,
+        objective=plain_objective() if encodes else objective,
         budget=settings.budget,
         restarts=settings.restarts,
         max_iterations=settings.max_iterations,
         seed=settings.seed,
         fingerprint=known,
     )
-    several_starts = settings.budget is None and settings.method in ("gradient", "hybrid")
-    run = InversionRun(generator, invert, scorer, objective if several_starts else None)
+    descends = settings.method in ("gradient", "hybrid") and settings.budget is None
+    run = InversionRun(
+        generator,
+        invert,
+        scorer,
+        measured_by=objective if encodes else None,
+        compared_by=objective if descends else None,
+    )
     return run, {key: str(value) for key, value in record.items() if value is not None}
 
 
@@ -198,8 +205,10 @@ class InversionRun(ClipWork[Target, ClipResult]):
     Attributes:
         generator: The generator.
         invert: The inverter that finds latents.
-        classifier: Hears digits in clips and outputs; None to do without.
-        objective: Measures the loss of silence; None to do without.
+        classifier: Tells the digit of clips and outputs; None leaves that out.
+        measured_by: Measures the loss of what the inverter found; None where the inverter has
+            measured it by the same objective.
+        compared_by: Measures the loss of silence, for comparison; None leaves that out.
 
     """
 
@@ -210,10 +219,12 @@ class InversionRun(ClipWork[Target, ClipResult]):
         generator: Generator,
         invert: Inverter,
         classifier: DigitClassifier | None = None,
-        objective: Objective | None = None,
+        *,
+        measured_by: Objective | None = None,
+        compared_by: Objective | None = None,
     ) -> None:
-        self.generator, self.invert = generator, invert
-        self.classifier, self.objective = classifier, objective
+        self.generator, self.invert, self.classifier = generator, invert, classifier
+        self.measured_by, self.compared_by = measured_by, compared_by
         self._device = device_of(generator)
 
     def read(self, path: Path) -> Target:
@@ -237,7 +248,10 @@ class InversionRun(ClipWork[Target, ClipResult]):
         began = time.monotonic()
         found = self.invert(target.to(self._device))
         seconds = (time.monotonic() - began) / len(target)
-        scores = score_clips(found.output, target, self.generator.sample_rate, self.classifier)
+        found, logits = self._measure(found, target.to(self._device))
+        scores = score_clips(
+            found.output, target, self.generator.sample_rate, self.classifier, logits=logits
+        )
         silent_losses = self._silent_losses(target)
         outputs, latents = found.output.detach().cpu(), found.latent.detach().float().cpu().numpy()
         products = []
@@ -255,11 +269,30 @@ class InversionRun(ClipWork[Target, ClipResult]):
         return products
 
     @torch.inference_mode()
+    def _measure(
+        self, found: Inversion, target: Tensor
+    ) -> tuple[Inversion, tuple[Tensor, Tensor] | None]:
+        """Measure the loss of latents that were not searched for; also returns the logits.
+
+        The classifier, which costs most, runs once for loss and digits together.
+        """
+        objective = self.measured_by
+        if objective is None:
+            return found, None
+        output, wanted = objective.features(found.output), objective.features(target)
+        found = replace(found, loss=objective.compare(output, wanted))
+        term = objective.terms.get("perceptual")
+        if not isinstance(term, PerceptualTerm) or target.shape[-1] > term.classifier.num_samples:
+            return found, None
+        logits = term.logits(output["perceptual"]), term.logits(wanted["perceptual"])
+        return found, None if logits[0] is None or logits[1] is None else (logits[0], logits[1])
+
+    @torch.inference_mode()
     def _silent_losses(self, target: Tensor) -> Sequence[float | None]:
-        if self.objective is None:
+        if self.compared_by is None:
             return [None] * len(target)
         target = target.to(self._device)
-        losses: list[float] = self.objective(torch.zeros_like(target), target).tolist()
+        losses: list[float] = self.compared_by(torch.zeros_like(target), target).tolist()
         return losses
 
     def _write(

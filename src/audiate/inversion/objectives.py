@@ -177,6 +177,12 @@ class PerceptualTerm(Term):
         padded = F.pad(waveforms, (missing // 2, missing - missing // 2))
         return list(self.classifier.activations(padded, self.blocks).values())
 
+    def logits(self, features: Sequence[Tensor]) -> Tensor | None:
+        """The classifier's logits (batch, 10) by `features`; None without the last block."""
+        if self.blocks[-1] != BLOCKS[-1]:
+            return None
+        return self.classifier.classify(features[-1].mean((2, 3)))
+
     def distance(self, output: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """Distances (batch,); arguments as of `Term.distance`."""
         distances = []
