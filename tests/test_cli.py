@@ -278,7 +278,7 @@ class TestGenerate:
         (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-1])
         for path, reason in (
             (huge, "1,000,000,000 latents; at most 100,000"),
-            (tmp_path / "pipe.npy", "no file"),
+            (tmp_path / "pipe.npy", "is a pipe or a device"),
             (tmp_path / "cut.npy", "truncated"),
             (tmp_path / "missing.npy", "no such file"),
         ):

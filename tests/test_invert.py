@@ -89,7 +89,7 @@ class TestInvert:
         assert main(["invert", str(clip), *quick, "--out", str(out)]) == 0
         said = ["generate", gan, "--out", str(tmp_path / "again"), "--latents"]
         assert main([*said, str(out / "tone.npy")]) == 0
-        assert "1 sounds into" in capsys.readouterr().out
+        assert "1 sound into" in capsys.readouterr().out
         once, again = (soundfile.read(p)[0] for p in (out / "tone.wav", tmp_path / "again/000.wav"))
         np.testing.assert_allclose(once, again, atol=1e-4)
         np.save(tmp_path / "wrong.npy", np.zeros((2, 13)))
@@ -344,8 +344,8 @@ class TestInvert:
         assert "text.wav: cannot be read as sound" in captured.err
         assert "short.wav: " in captured.err
         assert (
-            "the generator makes 0.26 s: of 2 clips, 2 are longer (the part with the most energy "
-            "was taken) and 0 shorter"
+            "the generator makes 0.26 s; clips that are longer, of which the part with the most "
+            "energy was taken: 2 of 2; clips that are shorter, to which zeros were added: 0 of 2"
         ) in captured.err
         assert "2 clips inverted" in captured.out
         report = json.loads((out / "report.json").read_text())["clips"]

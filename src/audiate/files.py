@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,8 +61,11 @@ def writing(path: Path, *, durable: bool = False, argument: str = "out") -> Iter
         with replacing(path, durable=durable) as partial:
             yield partial
     except OSError as error:
+        remedy = f"name another with `{argument}`"
+        if error.errno == errno.ENAMETOOLONG:
+            remedy = "give the clip, or the file, a shorter name"
         raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); name another with `{argument}`"
+            f"{path}: cannot be written ({error.strerror or error}); {remedy}"
         ) from error
 
 

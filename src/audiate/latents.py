@@ -62,7 +62,7 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
         stored = _read(path)
         with np.errstate(over="ignore"):  # what becomes infinite is told below
             found = np.atleast_2d(stored).astype(np.float32)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{path}: cannot be read as latents ({error}); give an .npy or .npz file, as "
             f"`audiate invert` writes it"
@@ -82,12 +82,14 @@ def _read(path: Path) -> NDArray[np.generic]:
     if not path.exists():
         raise ValueError("no such file")
     if not path.is_file():
-        raise ValueError("no file")
+        raise ValueError("is a folder" if path.is_dir() else "is a pipe or a device")
     with path.open("rb") as file:
         if file.read(2) != b"PK":
             file.seek(0)
             return _read_array(file, path.stat().st_size)
         with ZipFile(file) as members:
+            if "latents.npy" not in members.namelist():
+                raise ValueError("holds no array of the name latents")
             size = members.getinfo("latents.npy").file_size
             with members.open("latents.npy") as member:
                 return _read_array(member, size)

@@ -249,6 +249,15 @@ class TestTradeoff:
         report.save_figure(tmp_path / "made" / "figure.png")
         with Image.open(tmp_path / "made" / "figure.png") as picture:
             assert picture.width > 800
+        report.save_figure(tmp_path / "made" / "figure.png")  # ours, so it is replaced
+        photo = tmp_path / "photo.png"
+        Image.new("L", (4, 4)).save(photo)
+        (tmp_path / "notes.png").write_text("no picture at all")
+        for others in (photo, tmp_path / "notes.png"):
+            before = others.read_bytes()
+            with pytest.raises(InputError, match="was not written by this command"):
+                check_figure(others)
+            assert others.read_bytes() == before
         (tmp_path / "file").touch()
         for write in (report.save_figure, check_figure):
             with pytest.raises(InputError, match=r"cannot be written.*`figure`"):

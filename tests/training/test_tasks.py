@@ -196,7 +196,7 @@ class TestTasks:
 
     def test_vae_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
-        recipe = VAERecipe(epochs=10, batch_size=40, kl_warmup_epochs=3.0)
+        recipe = VAERecipe(epochs=5, batch_size=20, kl_warmup_epochs=2.0, learning_rate=1e-3)
         task = VAETask(recipe, pairs.train, CPU, Shard())
         train(task)
         with torch.no_grad():
@@ -217,9 +217,9 @@ class TestTasks:
     def test_vaegan_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
         recipe = VAEGANRecipe(
-            epochs=8,
+            epochs=4,
             batch_size=20,
-            images_per_recording=2,
+            images_per_recording=1,
             learning_rate=1e-3,
             alpha=1.0,
             beta=0.1,
@@ -297,7 +297,7 @@ class TestTasks:
     def test_flow_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
         recipe = LatentFlowRecipe(
-            epochs=60, batch_size=80, images_per_recording=4, condition_share=0.5, augment=False
+            epochs=60, batch_size=80, images_per_recording=3, condition_share=0.5, augment=False
         )
         task = LatentFlowTask(recipe, pairs.train, CPU, Shard())
         train(task)

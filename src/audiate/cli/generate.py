@@ -82,7 +82,8 @@ class Generate:
             with outputs.staged(files, (LATENTS_NAME, SHEET_NAME)) as stage:
                 write_sounds(model, z, stage)
         some = f" (the first {_SHEET_CLIPS})" if len(z) > _SHEET_CLIPS else ""
-        print(f"{len(z)} sounds into {self.out}: see {self.out / SHEET_NAME}{some}")
+        sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
+        print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")
         return 0
 
     def _given_latents(self, model: Generator) -> Tensor:

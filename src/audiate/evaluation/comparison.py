@@ -64,7 +64,7 @@ class ComparisonReport:
     def to_text(self) -> str:
         """Return a table of the first clips and of the means."""
         table = make_table(
-            f"{len(self.clips)} reconstructions against their targets",
+            f"Reconstructions against their targets ({len(self.clips)})",
             *("clip", "MSE", "SSIM", "log-spectral distance (dB)", "digit"),
         )
         for name, scores in list(self.clips.items())[:_SHOWN]:

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -20,6 +21,8 @@ from audiate.metrics import accuracy, bootstrap_interval, confusion_matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_SOFTWARE = "audiate"
 
 
 class Report(Protocol):
@@ -159,22 +162,33 @@ def save_figure(figure: Figure, path: Path) -> None:
 
     """
     with writing(path, argument="figure") as partial:
-        figure.savefig(partial, format="png", metadata={"Software": None})
+        figure.savefig(partial, format="png", metadata={"Software": _SOFTWARE})
 
 
 def check_figure(path: Path) -> None:
     """Make sure, before an evaluation that may take an hour, that its figure can be written.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot be written, or is there and was not written by `save_figure`.
 
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         problem = "is a folder" if path.is_dir() else None
+        if problem is None and os.path.lexists(path) and not _is_our_figure(path):
+            problem = "is there already and was not written by this command, so it is not replaced"
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error})"
     if problem is None and not os.access(path.parent, os.W_OK):
         problem = "cannot be written (permission denied)"
     if problem:
         raise InputError(f"{path}: {problem}; name another with `figure`")
+
+
+def _is_our_figure(path: Path) -> bool:
+    """Whether a file is a PNG with the mark that `save_figure` leaves in it."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return image.info.get("Software") == _SOFTWARE
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False

@@ -76,9 +76,9 @@ class InversionReport(FolderReport[ClipResult]):
         found = []
         if longer or shorter:
             found.append(
-                f"the generator makes {seconds:.2f} s: of {len(new)} clips, {longer} are longer "
-                f"(the part with the most energy was taken) and {shorter} shorter (zeros were "
-                f"added)"
+                f"the generator makes {seconds:.2f} s; clips that are longer, of which the part "
+                f"with the most energy was taken: {longer} of {len(new)}; clips that are shorter, "
+                f"to which zeros were added: {shorter} of {len(new)}"
             )
         bad = sum(
             each.silent_loss is not None and each.loss > _BAD * each.silent_loss for each in new
@@ -86,7 +86,7 @@ class InversionReport(FolderReport[ClipResult]):
         if bad:
             found.append(
                 f"{bad} of {len(new)} clips ended in a bad minimum, above half of the loss of "
-                f"silence: try several starts, as in `restarts=10`"
+                f"silence: try more iterations, or several starts, as in `restarts=10`"
             )
         slowest = max((each.seconds for each in new), default=0.0)
         if budget is not None and slowest > 1.1 * budget:

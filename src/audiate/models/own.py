@@ -21,6 +21,7 @@ from audiate.models.storage import one_line
 from audiate.models.wrap import naming, wrap, wrap_onnx, wrap_torchscript
 
 _PYTHON_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<attribute>[^\W\d][\w.]*)")
+_PYTHON_NAME_WITHOUT_ATTRIBUTE = re.compile(r"(?P<module>[^\W\d][\w.]*):")
 _TORCHSCRIPT_ENDINGS = (".pt", ".ts", ".pth")
 
 
@@ -51,6 +52,10 @@ def open_generator(
     where = resolve_device(device)
     path, name = Path(source), _PYTHON_NAME.fullmatch(source)
     is_file = path.is_file() or path.suffix in (".onnx", *_TORCHSCRIPT_ENDINGS)
+    if _PYTHON_NAME_WITHOUT_ATTRIBUTE.fullmatch(source):
+        raise InputError(
+            f"{source}: name what the module has that makes the generator, as in {source}make"
+        )
     if path.is_dir() or not (name or is_file):
         return load_as(source, AudioGAN, "does not generate sound", device=where)  # type: ignore[type-abstract]
     found: Any = source
@@ -99,8 +104,8 @@ def _made(source: str, module_name: str, attribute: str) -> Any:
             return found
         if not callable(found):
             raise InputError(
-                f"{source}: is a {type(found).__name__}; name a function without arguments that "
-                f"returns a generator, or a module"
+                f"{source}: is of type {type(found).__name__}; name a function without arguments "
+                f"that returns a generator, or a module"
             )
         try:
             made = found()
@@ -110,8 +115,8 @@ def _made(source: str, module_name: str, attribute: str) -> Any:
             ) from error
     if not callable(made):
         raise InputError(
-            f"{source}: returns a {type(made).__name__}; have it return a generator, a module or "
-            f"a function of latents"
+            f"{source}: returns the type {type(made).__name__}; have it return a generator, a "
+            f"module or a function of latents"
         )
     return made
 

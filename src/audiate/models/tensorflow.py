@@ -25,6 +25,7 @@ _KNOWN = re.compile(
     r"G/(z_project/dense|upconv_\d/conv2d_transpose)/(kernel|bias)"
     r"|D/(downconv_\d/conv1d|output/dense)/(kernel|bias)"
 )
+_TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")  # of LevelDB's format, which TensorFlow uses
 _SUFFIX = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 
 
@@ -71,10 +72,19 @@ def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _check_is_there(prefix: str) -> None:
-    if not Path(f"{prefix}.index").is_file() and not Path(prefix).is_file():  # formats 2 and 1
+    if not Path(f"{prefix}.index").is_file() and not _is_table(Path(prefix)):  # formats 2 and 1
         raise InputError(
             f"{prefix}: no checkpoint there ({prefix}.index is missing); copy all files of it"
         )
+
+
+def _is_table(file: Path) -> bool:
+    """Whether a file ends with the mark of TensorFlow's tables, as checkpoints of format 1 do."""
+    if not file.is_file() or file.stat().st_size < len(_TABLE_END):
+        return False
+    with file.open("rb") as stream:
+        stream.seek(-len(_TABLE_END), os.SEEK_END)
+        return stream.read() == _TABLE_END
 
 
 @contextmanager
