@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.audio import fit_length, load_channels, save_wav
-from audiate.datasets.sounds import SoundSet, digit_clips, find_sounds, list_sounds
+from audiate.datasets.sounds import FolderClips, SoundSet, digit_clips, find_sounds, list_sounds
 from audiate.datasets.sources import DIGIT_SETS
 from audiate.errors import InputError
 from audiate.training.batches import EvenOrder
@@ -96,6 +96,29 @@ class TestDigits:
 def read(folder: Path, num_samples: int, sample_rate: int | None = None) -> SoundSet:
     listed = list_sounds((str(folder),), folder)
     return listed.read(num_samples=num_samples, sample_rate=sample_rate)
+
+
+class TestSpeeds:
+    def test_faster_is_shorter_and_higher(self, tmp_path: Path) -> None:
+        write_tone(tmp_path / "tone.wav", hertz=1000, seconds=0.4, rate=16_000)
+        listed = FolderClips(tmp_path, (tmp_path / "tone.wav",))
+        sounds = listed.read(num_samples=16_000, speeds=(0.8, 1.25))
+        assert sounds.samples.shape == (3, 1, 16_000)
+        loud = [wave[0].abs().gt(0.05).nonzero() for wave in sounds.waveforms(torch.arange(3))]
+        lengths = [(where[-1] - where[0]).item() for where in loud]
+        for waveform, length, speed in zip(
+            sounds.waveforms(torch.arange(3)), lengths, (1, 0.8, 1.25), strict=True
+        ):
+            assert length == pytest.approx(lengths[0] / speed, rel=0.02)
+            peak = torch.fft.rfft(waveform[0]).abs().argmax().item()  # bins of 1 Hz
+            assert peak == pytest.approx(1000 * speed, abs=2)
+
+    def test_labels_and_sources_go_along(self, tiny_data: Path) -> None:
+        clips = list_sounds(("fsdd",), tiny_data)
+        one, two = clips.read(num_samples=4000), clips.read(num_samples=4000, speeds=(1.1,))
+        assert torch.equal(two.labels, one.labels.repeat_interleave(2))
+        assert torch.equal(two.sources, one.sources.repeat_interleave(2))
+        assert torch.equal(two.samples[::2], one.samples)
 
 
 class TestFolder:

@@ -28,7 +28,7 @@ from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANCon
 from audiate.training.launch import launch
 from audiate.training.loop import train_step
 from audiate.training.options import RunOptions
-from audiate.training.perturb import masked, perturbed
+from audiate.training.perturb import masked, perturbed, shifted
 from audiate.training.recipes import (
     RECIPES,
     SPECGAN_PAPER,
@@ -38,6 +38,7 @@ from audiate.training.recipes import (
     SpecGANRecipe,
     WaveGANRecipe,
 )
+from audiate.training.recipes.common import Perturbation
 from audiate.training.task import Shard
 from audiate.training.tasks.classifier import DigitClassifierTask
 from audiate.training.tasks.gan import AudioGANTask
@@ -240,6 +241,27 @@ class TestAverage:
         task.end_step(0)
         for own, now in zip(live.parameters(), task.model.generator.parameters(), strict=True):
             torch.testing.assert_close(now, own)
+
+    def test_its_statistics_are_measured_on_its_own_weights(self) -> None:
+        """What a layer's norm has learnt of its inputs is what comes in, and not what came live."""
+        task = task_of(replace(SMALL_WAVE, steps=30, average_halflife=100.0, learning_rate=1e-2))
+        run(task)
+        task.end_epoch()
+        generator, seen = task.model.generator.eval(), []
+        norm = next(each for each in generator.modules() if isinstance(each, nn.BatchNorm1d))
+        norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        random = torch.Generator().manual_seed(9)
+        with torch.no_grad():
+            generator(task.model.sample_latent(4000, generator=random))
+        variance, mean = torch.var_mean(seen[0], (0, 2))
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        torch.testing.assert_close(norm.running_mean, mean, atol=0.15, rtol=0)
+        torch.testing.assert_close(norm.running_var, variance, rtol=0.25, atol=0)
+        before = norm.running_var.clone()
+        task.end_epoch()
+        assert torch.equal(norm.running_var, before)  # as a resumed run needs it
+        assert not generator.training
 
     def test_it_is_what_is_saved(self, finished: Path) -> None:
         state = load_file(finished / "checkpoint.safetensors")
@@ -524,6 +546,23 @@ class TestPerturbation:
         # A low tone stays low, a high one high.
         strongest = torch.fft.rfft(once).abs().argmax(1) * 16_000 / 16_384
         assert ((strongest > 1500) == (torch.arange(20) % 2).bool()).float().mean() > 0.8
+
+    def test_a_shift_moves_each_clip_by_its_own_way(self) -> None:
+        torch.manual_seed(0)
+        clips = torch.zeros(500, 2, 100)
+        clips[:, 0, 50] = 1
+        clips[:, 1, 51] = 0.5
+        moved = shifted(clips, 10)
+        where = moved[:, 0].argmax(1)
+        assert set(where.tolist()) == set(range(40, 61))
+        assert (moved[:, 1].argmax(1) == where + 1).all()
+        assert (moved.sum((1, 2)) == 1.5).all()
+        assert (shifted(torch.ones(50, 1, 20), 20).sum(2).min() < 5).all()  # zeros come in
+
+    def test_shifts_reach_the_discriminator(self) -> None:
+        recipe = replace(SMALL_WAVE, perturbation=Perturbation(shift=2000))
+        plain, moved = (run(task_of(each))[1]["discriminator"] for each in (SMALL_WAVE, recipe))
+        assert plain != moved
 
     def test_silence_stays_silent(self) -> None:
         assert perturbed(torch.zeros(4, 1000), 16_000).abs().max() == 0

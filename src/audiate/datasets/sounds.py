@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from audiate.audio import file_rate, fit_length, is_silent, load_channels
+from audiate.audio import file_rate, fit_length, is_silent, load_channels, resample
 from audiate.datasets.clips import Clip, digest_of_clips, digest_of_names
 from audiate.datasets.fsdd import load_fsdd, split_by_speaker
 from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
@@ -63,7 +63,12 @@ class ListedSounds(Protocol):
         ...
 
     def read(
-        self, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
+        self,
+        *,
+        num_samples: int,
+        sample_rate: int | None = None,
+        channels: int = 1,
+        speeds: Sequence[float] = (),
     ) -> SoundSet:
         """Read the clips, and leave out silent ones.
 
@@ -72,6 +77,7 @@ class ListedSounds(Protocol):
             sample_rate: In Hz. The default is `DIGIT_RATE` for spoken digits, and for a folder the
                 rate that all its files have.
             channels: 1 or 2.
+            speeds: Add each clip at these multiples of its speed, as if it came from the same file.
 
         Raises:
             InputError: A clip cannot be read, or all are silent.
@@ -126,7 +132,12 @@ class DigitClips:
         return digest_of_clips(clip for part in self.parts for clip in part)
 
     def read(
-        self, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
+        self,
+        *,
+        num_samples: int,
+        sample_rate: int | None = None,
+        channels: int = 1,
+        speeds: Sequence[float] = (),
     ) -> SoundSet:
         """Read the clips, each labelled with its digit; see `ListedSounds.read`."""
         rate = sample_rate or DIGIT_RATE
@@ -134,8 +145,10 @@ class DigitClips:
         for source, clips in enumerate(self.parts):
             for clip in clips:
                 waveform = load_channels(clip.path, channels, rate)
-                if not is_silent(waveform.flatten()):
-                    samples.append(_stored(fit_length(waveform, num_samples)))
+                if is_silent(waveform.flatten()):
+                    continue
+                for played in _at_speeds(waveform, rate, speeds):
+                    samples.append(_stored(fit_length(played, num_samples)))
                     labels.append(clip.label)
                     sources.append(source)
         if not samples:
@@ -166,7 +179,12 @@ class FolderClips:
         return digest_of_names([path.relative_to(self.folder).as_posix() for path in self.paths])
 
     def read(
-        self, *, num_samples: int, sample_rate: int | None = None, channels: int = 1
+        self,
+        *,
+        num_samples: int,
+        sample_rate: int | None = None,
+        channels: int = 1,
+        speeds: Sequence[float] = (),
     ) -> SoundSet:
         """Read the files, labelled by the sub-folder they are in, if there are any.
 
@@ -182,9 +200,10 @@ class FolderClips:
         names = tuple(sorted(set(groups)))
         samples, labels = [], []
         for path, group in zip(self.paths, groups, strict=True):
-            for clip in _cut(load_channels(path, channels, rate), num_samples):
-                samples.append(_stored(clip))
-                labels.append(names.index(group))
+            for played in _at_speeds(load_channels(path, channels, rate), rate, speeds):
+                for clip in _cut(played, num_samples):
+                    samples.append(_stored(clip))
+                    labels.append(names.index(group))
         silent = set(range(len(names))) - set(labels)
         if silent:
             where = folder if len(names) == 1 else folder / names[min(silent)]
@@ -308,6 +327,13 @@ def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
             if part.shape[1] >= num_samples / 2
         ]
     return [part for part in parts if not is_silent(part.flatten())]
+
+
+def _at_speeds(waveform: Tensor, rate: int, speeds: Sequence[float]) -> Iterator[Tensor]:
+    """A waveform (channels, samples), then the same at multiples of its speed, resampled."""
+    yield waveform
+    for speed in speeds:
+        yield torch.stack([resample(channel, round(rate * speed), rate) for channel in waveform])
 
 
 def _stored(waveform: Tensor) -> Tensor:

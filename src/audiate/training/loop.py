@@ -122,6 +122,7 @@ def _train(
         if finished % _LOG_EVERY == 0 or end_of_epoch:
             journal.write(finished)
         if end_of_epoch:
+            task.end_epoch()
             with _evaluating(task):
                 journal.end_epoch(finished, task)
         journal.progress.advance(finished)

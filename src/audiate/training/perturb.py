@@ -71,6 +71,19 @@ def masked(spectrograms: Tensor, *, hide_faint: bool) -> Tensor:
     return seen
 
 
+def shifted(waveforms: Tensor, most: int) -> Tensor:
+    """Move each of the waveforms (batch, channels, samples) by up to ``most`` samples at random.
+
+    What moves beyond an end is lost, and zeros fill the other one.
+    """
+    shifts = torch.randint(-most, most + 1, (len(waveforms), 1, 1))
+    samples = waveforms.shape[2]
+    source = torch.arange(samples) - shifts
+    inside = (source >= 0) & (source < samples)
+    moved = waveforms.gather(2, source.clamp(0, samples - 1).expand_as(waveforms))
+    return moved * inside
+
+
 def _uniform(batch: int, limit: float) -> Tensor:
     return (2 * torch.rand(batch, 1) - 1) * limit
 

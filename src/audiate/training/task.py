@@ -130,6 +130,9 @@ class Task(ABC):
     def end_step(self, step: int) -> None:  # noqa: B027 - most tasks have nothing to do
         """Finish step ``step`` after its updates, before its state can be saved."""
 
+    def end_epoch(self) -> None:  # noqa: B027 - most tasks have nothing to do
+        """Prepare the model to be looked at, copied and saved; every process does this alike."""
+
     def preview_sound(self) -> Sound | None:
         """Sounds that show the progress at the end of an epoch, if there are any."""
         return None

@@ -59,6 +59,23 @@ class Recipe(ABC):
 
 
 @dataclass(frozen=True)
+class Perturbation:
+    """Changes to real clips that keep what is said, for data sets that are small."""
+
+    speed_perturbation: tuple[float, ...] = ()
+    """Train on every clip at these multiples of its speed, too, as in 0.88 0.94 1.06 1.13. Clips
+    are resampled, so their pitch changes with their speed (Ko et al. 2015)."""
+    shift: int = 0
+    """Largest number of samples by which a clip is moved, earlier or later, each time it is drawn.
+    """
+
+    def __post_init__(self) -> None:
+        for speed in self.speed_perturbation:
+            check_range("`speed_perturbation`", speed, 0.25, 4)
+        check_range("`shift`", self.shift, 0, 10**7)
+
+
+@dataclass(frozen=True)
 class Entry:
     """A line in the table of recipes.
 

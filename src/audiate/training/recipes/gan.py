@@ -13,6 +13,7 @@ from audiate.errors import check_range
 from audiate.training.recipes.common import (
     ENDLESS,
     Entry,
+    Perturbation,
     Prepared,
     Recipe,
     check_common,
@@ -66,6 +67,8 @@ class AudioGANRecipe(Recipe):
     folder the rate of its files."""
     network: AudioGANSizes = field(default_factory=AudioGANSizes)
     """Sizes of the networks."""
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    """Changes to real clips."""
     init: str | None = None
     """Model whose weights training begins with: a shipped name, a folder or a hub id."""
     preview_every: int = 250
@@ -103,6 +106,7 @@ class AudioGANRecipe(Recipe):
 
             sounds = listed.read(
                 sample_rate=self.sample_rate,
+                speeds=self.perturbation.speed_perturbation,
                 num_samples=self.network.num_samples,
                 channels=self.network.channels,
             )

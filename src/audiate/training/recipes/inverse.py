@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.training.recipes.common import (
     ENDLESS,
     Entry,
+    Perturbation,
     Prepared,
     Recipe,
     check_common,
@@ -73,6 +74,8 @@ class InverseMappingRecipe(Recipe):
     clips and of a batch of generated clips differ. It suits runs of some hundred steps or more."""
     data: tuple[str, ...] = DIGIT_SETS
     """Real clips: names of data sets of spoken digits, or a folder of sound files."""
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    """Changes to real clips."""
     preview_every: int = 200
     """Number of steps between previews, alarms, and copies of the last good model."""
     seed: int = 0
@@ -121,6 +124,7 @@ class InverseMappingRecipe(Recipe):
 
             sounds = listed.read(
                 sample_rate=inverted.sample_rate,
+                speeds=self.perturbation.speed_perturbation,
                 num_samples=inverted.num_samples,
                 channels=inverted.channels,
             )

@@ -21,6 +21,7 @@ from audiate.models.pretrained import load_as
 from audiate.pictures import grid
 from audiate.spectra import Spectrogram
 from audiate.training.batches import EvenOrder
+from audiate.training.perturb import shifted
 from audiate.training.schedules import one_cycle
 from audiate.training.seeds import generator as seeded
 from audiate.training.task import Shard, Sound, Stage, Task
@@ -146,8 +147,9 @@ class InverseMappingTask(Task):
         return min(max(share, 0.0), 1.0)
 
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
-        index = self.shard.take(self._order.batch(step))
-        target = self._real(index).to(self.device)
+        waveforms, most = self._real(self._order.batch(step)), self._recipe.perturbation.shift
+        moved = shifted(waveforms, most) if most else waveforms
+        target = self.shard.take(moved).to(self.device)
         latent = self.model(target).float()
         losses = self._compared(latent, target, names)
         if self._bounds is not None:
