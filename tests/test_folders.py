@@ -251,9 +251,11 @@ class TestInvertFolder:
             sample_rate=8000,
         )
         with pytest.raises(InputError, match=r"audiate\.train_encoder\(generator, folder\) in Py"):
-            audiate.invert_folder(clip, tmp_path / "out", generator=drum)
+            audiate.invert_folder(clip, tmp_path / "out", generator=drum, method="encoder")
         with pytest.raises(InputError, match="`audiate train inverse-mapping --generator"):
-            audiate.invert_folder(clip, tmp_path / "out", generator=small_specgan())
+            audiate.invert_folder(
+                clip, tmp_path / "out", generator=small_specgan(), method="encoder"
+            )
         report = audiate.invert_folder(
             clip, tmp_path / "out", generator=drum, method="evolution", max_iterations=2
         )
@@ -292,7 +294,7 @@ import torch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 torch.set_num_threads(1)
 from audiate.inversion import InversionRun, folder
-folder._ENCODED = 3
+folder._LOOKED_UP = 3
 compute, write, calls = InversionRun.compute, InversionRun._write, 0
 def slow(self, items):
     global calls

@@ -167,7 +167,7 @@ class TestInvert:
                 raise KeyboardInterrupt
             return compute(*arguments)
 
-        monkeypatch.setattr("audiate.inversion.folder._ENCODED", 2)
+        monkeypatch.setattr("audiate.inversion.folder._LOOKED_UP", 2)
         interrupt_second_batch(monkeypatch, InversionRun)
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
@@ -359,7 +359,11 @@ class TestInvert:
             ([], "no clips given"),
             (["CLIP", "--budget", "soon"], "--budget soon: give a time for each clip"),
             (["CLIP", "--generator", "vae-fsdd"], "a VAE does not generate sound"),
-            (["CLIP", "--generator", "GAN"], "no encoder is shipped for this generator"),
+            (
+                ["CLIP", "--generator", "GAN", "--start", "encoder"],
+                "no encoder is shipped for this generator",
+            ),
+            (["CLIP", "--method", "search", "--start", "both"], "--start: --method search has its"),
             (["CLIP", "--encoder", "lenet-mnist"], "is no encoder"),
             (["CLIP", "--classifier", "vae-fsdd"], "hears no digits"),
             (["EMPTY"], "holds no sound file"),

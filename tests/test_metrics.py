@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, wasserstein_distance
 from skimage.metrics import structural_similarity as skimage_ssim
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
@@ -27,6 +27,7 @@ from audiate.metrics import (
     accuracy,
     bootstrap_interval,
     confusion_matrix,
+    distance_from_prior,
     frechet_distance,
     inception_score,
     neighbourhoods,
@@ -381,3 +382,22 @@ def test_clips_that_are_too_long_or_too_short_to_score() -> None:
         clips = torch.zeros(1).expand(1, 1, samples)
         with pytest.raises(InputError, match=complaint):
             score_clips(clips, clips, 16_000, None)
+
+
+class TestDistanceFromPrior:
+    def test_as_scipy_has_it(self) -> None:
+        random = torch.Generator().manual_seed(0)
+        prior = 2 * torch.rand(30, 7, generator=random) - 1
+        latent = torch.randn(5, 7, generator=random)
+        expected = [
+            wasserstein_distance(each.double(), prior.double().flatten()) for each in latent
+        ]
+        torch.testing.assert_close(
+            distance_from_prior(latent, prior), torch.tensor(expected, dtype=torch.double)
+        )
+
+    def test_of_the_edges_and_of_the_middle(self) -> None:
+        prior = torch.linspace(-1, 1, 2000).view(-1, 10)
+        latent = torch.stack([torch.zeros(10), torch.tensor([-1.0, 1.0]).repeat(5)])
+        found = distance_from_prior(latent, prior)
+        torch.testing.assert_close(found, torch.full((2,), 0.5).double(), atol=1e-3, rtol=0)

@@ -152,7 +152,7 @@ def test_without_a_discriminator_it_says_so(audiate: Command, tmp_path: Path) ->
     subprocess.run(command, check=True, capture_output=True)
     done = audiate("import-wavegan", tmp_path / "g" / "model", "imported")
     assert done.returncode == 0, done.stderr
-    assert "no discriminator in it; the one that is written has initial weights" in done.stdout
+    assert "no discriminator in it; a training that begins with it has a new one" in done.stdout
 
 
 class TestWrongCheckpoints:

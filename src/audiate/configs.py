@@ -218,6 +218,8 @@ class AudioGANConfig(AudioGANSizes):
     """Number of labels that sounds have; see `audiate.models.AudioGAN`. Published: 0."""
     names: tuple[str, ...] = ()
     """Names of the labels: as many as there are classes, or none."""
+    discriminator: bool = True
+    """Whether the discriminator is kept with the generator. Only training needs it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -244,3 +244,24 @@ def _squared_distances(first: Tensor, second: Tensor) -> Iterator[Tensor]:
         squares = torch.addmm(norms, rows, second.T, alpha=-2).add_(own).float()
         # Of a pair so close, both norms are the same.
         yield squares.masked_fill_(squares < 2e-12 * own, 0)
+
+
+def distance_from_prior(latent: Tensor, prior: Tensor) -> Tensor:
+    """How far the values in each latent are from those that the prior draws.
+
+    It is the Wasserstein distance between the values of a latent and those of many latents of the
+    prior, all entries of which are to have one distribution. A latent that a search has driven to
+    the edges of the prior's box, or beyond, is far from it, and so is one whose values are all
+    small; neither can be changed as samples of the prior can.
+
+    Args:
+        latent: Latents (batch, latent_dim).
+        prior: Latents (n, latent_dim) of the prior.
+
+    Returns:
+        Distances (batch,), at least 0. Those of the prior's own latents are small, but not 0.
+
+    """
+    values = latent.double().sort(1).values.repeat_interleave(len(prior), 1)
+    expected = prior.double().flatten().sort().values
+    return (values - expected).abs().mean(1)

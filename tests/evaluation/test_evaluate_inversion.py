@@ -14,14 +14,14 @@ from audiate.errors import InputError
 from audiate.evaluation import InversionSettings, evaluate_inversion
 from audiate.evaluation.clips import choose_evenly
 from audiate.evaluation.inversion_report import InversionReport
-from audiate.inversion import build
+from audiate.inversion import inverters
 from audiate.models import DigitClassifier, SpecGAN
 
 
 @pytest.fixture(autouse=True)
 def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audiate.evaluation.inversion.HYBRID_ITERATIONS", 3)
-    assert build.HYBRID_ITERATIONS == 200
+    assert inverters.HYBRID_ITERATIONS == 200
 
 
 def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
@@ -41,21 +41,27 @@ def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
 
 def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
     found = report(small_models, tmp_path)
-    clips, silence, gradient, encoder, hybrid, ours = found.rows
+    clips, silence, gradient, encoder, hybrid, ours, search, refined = found.rows
     assert [row.method for row in found.rows] == [
-        "clips", "silence", "gradient", "encoder", "hybrid", "ours",
+        "clips", "silence", "gradient", "encoder", "hybrid", "ours", "search", "refined",
     ]  # fmt: skip
+    assert silence.prior_distance is None
+    assert search.evaluations == 1
+    assert search.prior_distance == pytest.approx(found.prior_distance, rel=0.5)
+    assert refined.evaluations > 1
     assert silence.inception.mean == pytest.approx(1)
     assert silence.drawn == 0
     assert clips.accuracy == 1
     assert clips.mse is None
     assert all(0 <= row.drawn <= 1 for row in found.rows)
-    for row in (gradient, encoder, hybrid, ours):
+    for row in (gradient, encoder, hybrid, ours, search, refined):
         assert row.mse is not None
         assert row.mse > 0
         assert row.ssim is not None
         assert 0 < row.ssim < 1
         assert row.seconds > 0
+        assert row.log_spectral_distance is not None
+        assert 0 < row.log_spectral_distance < 100
     assert encoder.evaluations == 1
     assert gradient.evaluations > 2
     text = found.to_text()
@@ -121,6 +127,9 @@ def test_gradients_alone_need_no_encoder(
     found = json.loads(capsys.readouterr().out)
     assert found["methods"].keys() == {"clips", "silence", "gradient"}
     assert found["encoder"] == "none"
+    assert main(flags) == 0  # all that need none
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["methods"]) == ["clips", "silence", "gradient", "search", "refined"]
     assert main([*flags, "--methods", "gradient", "encoder"]) == 2
     assert "no encoder is shipped for this generator" in capsys.readouterr().err
 

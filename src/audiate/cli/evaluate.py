@@ -104,26 +104,22 @@ class EvaluateInversion(_Common):
     encoder: str | None = None
     """Encoder of that generator: folder of a run, or hub id. Default: the shipped one."""
     classifier: str | None = None
-    """Name or folder of the classifier of spoken digits, which also guides the method ours.
-    Default: digits-resnet18."""
+    """Name or folder of the classifier of spoken digits, which also guides the methods ours,
+    search and refined. Default: digits-resnet18."""
     source: Literal["synthesized", "real"] = "synthesized"
     """Clips that are inverted. synthesized: the generator's own clips. real: recordings."""
     protocol: Literal["paper", "default"] = "paper"
     """Protocol of the test. paper: real clips are those that the generator was trained on, and
     SSIM compares the real parts of spectrograms. default: real clips are those of speakers that no
     training has heard, and SSIM compares levels."""
-    methods: Annotated[tuple[str, ...], arg(metavar="METHOD ...")] = (
-        "gradient",
-        "encoder",
-        "hybrid",
-        "ours",
-    )
-    """Methods that are scored, any of gradient, encoder, hybrid and ours."""
+    methods: Annotated[tuple[str, ...] | None, arg(metavar="METHOD ...")] = None
+    """Methods that are scored, any of gradient, encoder, hybrid, ours, search and refined. The
+    default is all of them, or those that need no encoder where there is none."""
     count: int = 500
     """Number of clips."""
     max_iterations: int = 1_000
     """Largest number of iterations of the method gradient (published: 50,000). It also bounds
-    hybrid and ours where it is less than their 200."""
+    hybrid and ours where it is less than their 200, and refined where it is less than its 40."""
     figure: Path | None = None
     """PNG file for the figure. Default: out/inversion-SOURCE.png."""
 

@@ -47,7 +47,7 @@ class ImportWaveGAN:
         )
         model.save_pretrained(self.out)
         if not any(name.startswith("D/") for name in variables):
-            print("no discriminator in it; the one that is written has initial weights")
+            print("no discriminator in it; a training that begins with it has a new one")
         again = shlex.join(["audiate", "generate", str(self.out)])
         print(f"{model.num_parameters():,} parameters into {self.out}; hear it with: {again}")
         return 0

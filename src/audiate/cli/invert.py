@@ -36,9 +36,14 @@ class Invert:
     generator: str = DEFAULT_GENERATOR
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
-    method: Literal["encoder", "gradient", "hybrid", "evolution"] = "hybrid"
-    """encoder: the latent that an encoder gives, the fastest. gradient: L-BFGS from a random
-    latent. hybrid: L-BFGS from the encoder's latent. evolution: CMA-ES, without gradients."""
+    method: Literal["encoder", "search", "gradient", "hybrid", "evolution"] = "hybrid"
+    """encoder: the latent that an encoder gives, the fastest. search: the nearest of 3,000 random
+    latents, which are sampled once for each generator; with --max-iterations, L-BFGS goes on from
+    there. gradient: L-BFGS from a random latent. hybrid: L-BFGS from --start. evolution: CMA-ES
+    from --start, without gradients."""
+    start: Literal["auto", "encoder", "search", "both"] = "auto"
+    """Latent that hybrid and evolution begin with: the encoder's, that of a search, or the better
+    of both. auto: the encoder's where one is given or shipped, else that of a search."""
     budget: str | None = None
     """Time for each clip, as in 50ms, 1s or 10s. The best that fits is found, in place of --method.
     """
@@ -50,12 +55,14 @@ class Invert:
     sounds."""
     restarts: int = 1
     """Number of starts of gradients, of which the best is kept; not with --budget."""
-    objective: Literal["speech", "paper", "plain"] = "speech"
-    """The objective that gradients and evolution minimise. speech: ours. paper: that of the paper's
-    programs. plain: the paper's equation 1, spectrograms alone."""
+    objective: Literal["speech", "levels", "paper", "plain"] | None = None
+    """The objective that gradients and evolution minimise. speech: ours. levels: ours without the
+    terms that depend on phases, the default of search. paper: that of the paper's programs. plain:
+    the paper's equation 1, spectrograms alone."""
     max_iterations: int | None = None
     """Largest number of iterations of L-BFGS, or of rounds of evolution. The default is 200 for
-    hybrid, 1,000 for gradient, 300 for evolution; published: 200 and 50,000 for the first two."""
+    hybrid, 1,000 for gradient, 300 for evolution, 0 for search; published: 200 and 50,000 for the
+    first two."""
     seed: int = 0
     """Seed of random starts."""
     device: Device = "auto"
@@ -74,6 +81,7 @@ class Invert:
             self.out,
             generator=generator,
             method=self.method,
+            start=self.start,
             encoder=self.encoder,
             classifier=None if self.classifier == "none" else self.classifier,
             objective=self.objective,

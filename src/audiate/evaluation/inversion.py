@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,19 +29,26 @@ from audiate.inversion import (
     HybridInverter,
     Inverter,
     find_encoder,
+    inverter,
     paper_objective,
     speech_objective,
 )
-from audiate.inversion.build import HYBRID_ITERATIONS
+from audiate.inversion.inverters import HYBRID_ITERATIONS
+from audiate.inversion.starts import is_shipped
 from audiate.models import AudioGAN, DigitClassifier, Drawer, InverseMapping
 from audiate.models.generator import generate
 from audiate.models.lenet import load_written_classifier
 from audiate.progress import tracked
 
-METHODS = ("gradient", "encoder", "hybrid", "ours")
+METHODS = ("gradient", "encoder", "hybrid", "ours", "search", "refined")
 """The methods, in the order of the table's rows below those of the clips and of silence."""
 
+REFINED_ITERATIONS = 40
+"""Largest number of iterations of L-BFGS after a search, of the method ``refined``."""
+
+_ENCODED = {"encoder", "hybrid", "ours"}  # methods that need an encoder
 _BATCH = 64
+_PRIOR = 200  # latents that stand for the prior
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,12 @@ class InversionSettings:
         protocol: With ``paper``, real clips are those that the generator was trained on, and SSIM
             compares the real parts of spectrograms. With ``default``, real clips are those of
             speakers that no training has heard, and SSIM compares levels.
-        methods: The methods to evaluate, out of `METHODS`.
+        methods: The methods to evaluate, out of `METHODS`; by default all, but where no encoder is
+            given or shipped those that need none.
         count: Number of clips. All real clips are taken where there are fewer.
         max_iterations: Largest number of iterations of the method ``gradient`` (the paper's is
-            50,000). It also bounds ``hybrid`` and ``ours`` where it is less than their 200.
+            50,000). It also bounds ``hybrid`` and ``ours`` where it is less than their 200, and
+            ``refined`` where it is less than its `REFINED_ITERATIONS`.
         seed: Seed of the clips, and of random starts.
 
     Raises:
@@ -68,13 +78,15 @@ class InversionSettings:
     encoder: str | None = None
     source: Source = "synthesized"
     protocol: InversionProtocol = "paper"
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] | None = None
     count: int = 500
     max_iterations: int = 1_000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.methods or set(self.methods) - set(METHODS):
+        if self.methods is not None and not 0 < len(set(self.methods) & set(METHODS)) == len(
+            set(self.methods)
+        ):
             raise InputError(
                 f"`methods` {' '.join(self.methods)}: give any of {' '.join(METHODS)}, with spaces "
                 f"between them"
@@ -110,10 +122,9 @@ def evaluate_inversion(
     settings = settings or InversionSettings()
     device = generator.device
     classifier = classifier.to(device)
-    encoder = None
-    if set(settings.methods) - {"gradient"}:
-        encoder = find_encoder(generator, settings.encoder).to(device)
-    inverters = _make_inverters(generator, classifier, encoder, settings)
+    encoder = _encoder(generator, settings)
+    methods = settings.methods or (METHODS if encoder else tuple(set(METHODS) - _ENCODED))
+    inverters = _make_inverters(generator, classifier, encoder, settings, methods)
     drawer = Drawer.from_pretrained(DEFAULT_DRAWER, device=device)
     written_classifier = load_written_classifier(None).to(device)
     target, spoken = _clips(generator, classifier, root, settings)
@@ -125,13 +136,10 @@ def evaluate_inversion(
         target,
         spoken,
         settings.protocol,
+        _prior(generator, 0),
     )
     rows = [scorer.score_clips(), scorer.score("silence", torch.zeros_like(target))]
-    rows += [
-        _invert(name, inverters[name], scorer, device)
-        for name in inverters
-        if name in settings.methods
-    ]
+    rows += [_invert(name, invert, scorer, device) for name, invert in inverters.items()]
     return InversionReport(
         generator_name,
         "none" if encoder is None else settings.encoder or f"that of {encoder.config.generator}",
@@ -140,8 +148,24 @@ def evaluate_inversion(
         settings.protocol,
         len(target),
         settings.max_iterations,
+        scorer.distance_from_prior(_prior(generator, 1)),
         rows,
     )
+
+
+def _prior(generator: AudioGAN, seed: int) -> Tensor:
+    """Some latents of the prior, on the CPU."""
+    return generator.sample_latent(_PRIOR, generator=torch.Generator().manual_seed(seed)).cpu()
+
+
+def _encoder(generator: AudioGAN, settings: InversionSettings) -> InverseMapping | None:
+    """The encoder, where a method needs one; None where none is asked for and none is shipped."""
+    if settings.methods is not None and not _ENCODED & set(settings.methods):
+        return None
+    if settings.methods is None and settings.encoder is None and not is_shipped(generator):
+        return None
+    encoder: InverseMapping = find_encoder(generator, settings.encoder).to(generator.device)
+    return encoder
 
 
 def _make_inverters(
@@ -149,39 +173,45 @@ def _make_inverters(
     classifier: DigitClassifier,
     encoder: InverseMapping | None,
     settings: InversionSettings,
+    methods: Collection[str],
 ) -> dict[str, Inverter]:
-    """Return the inverter of each method, in the order of `METHODS`."""
+    """Return the inverter of each of the methods, in the order of `METHODS`."""
     plain = paper_objective(classifier, generator.sample_rate).to(generator.device)
     gradient = GradientInverter(
         generator, plain, max_iterations=settings.max_iterations, seed=settings.seed
     )
-    if encoder is None:
-        return {"gradient": gradient}
-    ours = speech_objective(classifier, generator.sample_rate).to(generator.device)
-    few = min(settings.max_iterations, HYBRID_ITERATIONS)
-    encode = EncoderInverter(generator, encoder, plain)
-    refine = GradientInverter(generator, plain, max_iterations=few)
-    refine_ours = GradientInverter(generator, ours, box="projected", max_iterations=few)
-    return {
-        "gradient": gradient,
-        "encoder": encode,
-        "hybrid": HybridInverter(encode, refine),
-        "ours": HybridInverter(encode, refine_ours),
-    }
+    found: dict[str, Inverter] = {"gradient": gradient}
+    if encoder is not None:
+        ours = speech_objective(classifier, generator.sample_rate).to(generator.device)
+        few = min(settings.max_iterations, HYBRID_ITERATIONS)
+        encode = EncoderInverter(generator, encoder, plain)
+        refine = GradientInverter(generator, plain, max_iterations=few)
+        refine_ours = GradientInverter(generator, ours, box="projected", max_iterations=few)
+        found |= {
+            "encoder": encode,
+            "hybrid": HybridInverter(encode, refine),
+            "ours": HybridInverter(encode, refine_ours),
+        }
+    if {"search", "refined"} & set(methods):
+        found["search"] = inverter(generator, "search", classifier=classifier)
+        few = min(settings.max_iterations, REFINED_ITERATIONS)
+        found["refined"] = inverter(generator, "search", classifier=classifier, max_iterations=few)
+    return {name: invert for name, invert in found.items() if name in methods}
 
 
 def _invert(method: str, inverter: Inverter, scorer: Scorer, device: torch.device) -> MethodScores:
     """Invert the clips by one method, and score the outputs and the time."""
-    outputs, evaluations = [], []
+    outputs, latents, evaluations = [], [], []
     parts = torch.split(scorer.target, _BATCH)
     began = time.monotonic()
     for part in tracked(parts, f"inverting by {method}", weights=[len(part) for part in parts]):
         found = inverter(part.to(device))
         outputs.append(found.output.cpu())
+        latents.append(found.latent.cpu())
         evaluations.append(found.num_evals.cpu())
     seconds = (time.monotonic() - began) / len(scorer.target)
     mean_evaluations = torch.cat(evaluations).double().mean().item()
-    return scorer.score(method, torch.cat(outputs), mean_evaluations, seconds)
+    return scorer.score(method, torch.cat(outputs), torch.cat(latents), mean_evaluations, seconds)
 
 
 def _clips(

@@ -9,7 +9,8 @@ from typing import Literal
 
 from audiate.evaluation.report import dump, make_table, render, save_figure
 from audiate.hub import DEFAULT_DRAWER
-from audiate.inversion.build import HYBRID_ITERATIONS
+from audiate.inversion.inverters import HYBRID_ITERATIONS
+from audiate.inversion.search import POOL_SIZE
 from audiate.metrics import InceptionScore
 
 Source = Literal["synthesized", "real"]
@@ -47,6 +48,9 @@ class MethodScores:
         inception: Inception Score of the outputs.
         mse: Mean squared difference of the samples, or None for the clips themselves.
         ssim: SSIM of the spectrograms, or None for the clips themselves.
+        log_spectral_distance: Log-spectral distance in dB, or None for the clips themselves.
+        prior_distance: Mean over the latents of `audiate.metrics.distance_from_prior`, or None
+            where there are no latents.
         accuracy: Share of the outputs that the classifier reads as the digit that is spoken in the
             clip. Of a synthesized clip, that is the digit that the classifier reads in it.
         drawn: Share of the outputs of which `DEFAULT_DRAWER` draws that digit, as
@@ -60,6 +64,8 @@ class MethodScores:
     inception: InceptionScore
     mse: float | None
     ssim: float | None
+    log_spectral_distance: float | None
+    prior_distance: float | None
     accuracy: float
     drawn: float
     evaluations: float
@@ -72,6 +78,8 @@ class MethodScores:
             f"{self.inception.mean:.2f} ± {self.inception.std:.2f}",
             "-" if self.mse is None else f"{self.mse:.5f}",
             "-" if self.ssim is None else f"{self.ssim:.4f}",
+            "-" if self.log_spectral_distance is None else f"{self.log_spectral_distance:.1f}",
+            "-" if self.prior_distance is None else f"{self.prior_distance:.3f}",
             f"{100 * self.accuracy:.2f} %",
             f"{100 * self.drawn:.2f} %",
             f"{self.evaluations:.0f}",
@@ -91,6 +99,7 @@ class InversionReport:
         protocol: The protocol.
         n: Number of clips.
         max_iterations: Largest number of iterations of the method ``gradient``.
+        prior_distance: That of latents of the prior themselves, for comparison.
         rows: Scores of the clips themselves, of silence, and of each method.
 
     """
@@ -102,6 +111,7 @@ class InversionReport:
     protocol: InversionProtocol
     n: int
     max_iterations: int
+    prior_distance: float
     rows: Sequence[MethodScores]
 
     def to_json(self) -> str:
@@ -116,13 +126,25 @@ class InversionReport:
         """Return the table and a note that explains its columns."""
         table = make_table(
             f"{self.generator}: {self.n} {self.source} clips, {self.protocol} protocol",
-            *("", "Inception Score", "MSE", "SSIM", "accuracy", "drawn", "runs", "s a clip"),
+            *(
+                "",
+                "Inception Score",
+                "MSE",
+                "SSIM",
+                "LSD",
+                "prior",
+                "accuracy",
+                "drawn",
+                "runs",
+                "s a clip",
+            ),
         )
         published = _PUBLISHED[self.source]
         for row in self.rows:
             table.add_row(*row.cells())
             if row.method in published:
-                table.add_row("  published", *published[row.method], style="dim")
+                score, mse, ssim, accuracy = published[row.method]
+                table.add_row("  published", score, mse, ssim, "-", "-", accuracy, style="dim")
         return render(table, self._note())
 
     def _note(self) -> str:
@@ -143,9 +165,13 @@ class InversionReport:
             f"Accuracy is the share that {self.classifier} reads as {digit}. The Inception Score "
             f"is taken over {SPLITS} splits. The method gradient makes at most "
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours make at "
-            f"most {few} from the encoder's latent. The classifier guides ours, so compare the "
-            f"column drawn: the share of which {DEFAULT_DRAWER}, which guides no method, draws "
-            f"that digit. Runs is the mean number of times that the generator ran for a clip."
+            f"most {few} from the encoder's latent. Search takes the nearest of {POOL_SIZE:,} "
+            f"random latents, and refined goes on from there. LSD is the log-spectral distance in "
+            f"dB. Prior is the distance of the latents' values from those of the prior, whose own "
+            f"latents are at {self.prior_distance:.3f}: far from it, a latent is hard to edit. The "
+            f"classifier guides ours, search and refined, so compare the column drawn: the share "
+            f"of which {DEFAULT_DRAWER}, which guides no method, draws that digit. Runs is the "
+            f"mean number of times that the generator ran for a clip."
         )
 
     def save_figure(self, path: Path) -> None:

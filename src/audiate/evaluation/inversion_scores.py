@@ -9,11 +9,11 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.evaluation.inversion_report import SPLITS, InversionProtocol, MethodScores
-from audiate.metrics import inception_score
+from audiate.metrics import distance_from_prior, inception_score
 from audiate.models import DigitClassifier, Drawer, LeNet
 from audiate.progress import tracked
 from audiate.scores import classifier_input
-from audiate.similarity import mean_squared_error, structural_similarity
+from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
 from audiate.spectra import Spectrogram
 
 _BATCH = 64
@@ -34,6 +34,7 @@ class Scorer:
         target: The clips, (count, channels, samples), on the CPU.
         spoken: The digits that are spoken in the clips, (count,), int64.
         protocol: The protocol, which says what SSIM compares.
+        prior: Latents (n, latent_dim) of the prior.
 
     """
 
@@ -44,25 +45,38 @@ class Scorer:
     target: Tensor
     spoken: Tensor
     protocol: InversionProtocol
+    prior: Tensor
 
     def score(
-        self, method: str, output: Tensor, evaluations: float = 0.0, seconds: float = 0.0
+        self,
+        method: str,
+        output: Tensor,
+        latent: Tensor | None = None,
+        evaluations: float = 0.0,
+        seconds: float = 0.0,
     ) -> MethodScores:
-        """Score the outputs (count, channels, samples), on the CPU, of a method."""
-        mse = mean_squared_error(output, self.target).mean().item()
-        ssim = self._ssim(output)
-        return self._with_digits(method, output, mse, ssim, evaluations, seconds)
+        """Score the outputs (count, channels, samples) of a method, on the CPU, and the latents."""
+        distances = (
+            mean_squared_error(output, self.target).mean().item(),
+            self._ssim(output),
+            log_spectral_distance(output.mean(1), self.target.mean(1)).mean().item(),
+            None if latent is None else self.distance_from_prior(latent),
+        )
+        return self._with_digits(method, output, distances, evaluations, seconds)
 
     def score_clips(self) -> MethodScores:
         """Score the clips themselves."""
-        return self._with_digits("clips", self.target, None, None, 0.0, 0.0)
+        return self._with_digits("clips", self.target, (None, None, None, None), 0.0, 0.0)
+
+    def distance_from_prior(self, latent: Tensor) -> float:
+        """Mean distance of latents (count, latent_dim) from the prior."""
+        return distance_from_prior(latent, self.prior).mean().item()
 
     def _with_digits(
         self,
         method: str,
         output: Tensor,
-        mse: float | None,
-        ssim: float | None,
+        distances: tuple[float | None, float | None, float | None, float | None],
         evaluations: float,
         seconds: float,
     ) -> MethodScores:
@@ -70,8 +84,7 @@ class Scorer:
         return MethodScores(
             method,
             inception_score(logits, splits=SPLITS),
-            mse,
-            ssim,
+            *distances,
             (logits.argmax(1) == self.spoken).double().mean().item(),
             (self._draw_and_read(output) == self.spoken).double().mean().item(),
             evaluations,

@@ -1,17 +1,16 @@
 """From sound back to the latent that a generator would make it of."""
 
-from audiate.inversion.build import (
-    BudgetInverter,
-    as_classifier,
-    find_encoder,
-    inverter,
-    paper_objective,
-    speech_objective,
-)
+from audiate.inversion.build import inverter
 from audiate.inversion.common import Inversion, Inverter
 from audiate.inversion.evolution import EvolutionInverter
 from audiate.inversion.folder import InversionRun, invert_folder
-from audiate.inversion.inverters import EncoderInverter, GradientInverter, HybridInverter
+from audiate.inversion.inverters import (
+    BestInverter,
+    BudgetInverter,
+    EncoderInverter,
+    GradientInverter,
+    HybridInverter,
+)
 from audiate.inversion.objectives import (
     LevelTerm,
     Objective,
@@ -20,11 +19,17 @@ from audiate.inversion.objectives import (
     StructureTerm,
     Term,
     WaveformTerm,
+    level_objective,
+    paper_objective,
     plain_objective,
+    speech_objective,
 )
 from audiate.inversion.results import ClipResult, InversionReport
+from audiate.inversion.search import SearchInverter
+from audiate.inversion.starts import as_classifier, find_encoder
 
 __all__ = [
+    "BestInverter",
     "BudgetInverter",
     "ClipResult",
     "EncoderInverter",
@@ -38,6 +43,7 @@ __all__ = [
     "LevelTerm",
     "Objective",
     "PerceptualTerm",
+    "SearchInverter",
     "SpectrogramTerm",
     "StructureTerm",
     "Term",
@@ -46,6 +52,7 @@ __all__ = [
     "find_encoder",
     "invert_folder",
     "inverter",
+    "level_objective",
     "paper_objective",
     "plain_objective",
     "speech_objective",

@@ -18,17 +18,19 @@ from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.files import save_array
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.inversion.build import (
-    Method,
-    as_classifier,
-    find_encoder,
-    inverter,
+from audiate.inversion.build import inverter
+from audiate.inversion.common import Inversion, Inverter
+from audiate.inversion.objectives import (
+    Objective,
+    PerceptualTerm,
+    level_objective,
     paper_objective,
+    plain_objective,
     speech_objective,
 )
-from audiate.inversion.common import Inversion, Inverter
-from audiate.inversion.objectives import Objective, PerceptualTerm, plain_objective
 from audiate.inversion.results import ClipResult, InversionReport
+from audiate.inversion.search import POOL_SIZE
+from audiate.inversion.starts import Method, Start, as_classifier, choose_starts
 from audiate.latents import Latents
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
@@ -38,10 +40,10 @@ from audiate.pictures import save_before_and_after
 from audiate.pipeline import ClipWork, Notify, Product, work_through
 from audiate.scores import score_clips
 
-ObjectiveName = Literal["speech", "paper", "plain"]
+ObjectiveName = Literal["speech", "levels", "paper", "plain"]
 
 TARGETS_FOLDER = "heard"
-_ENCODED = 32  # clips in a batch where an encoder finds the latents
+_LOOKED_UP = 32  # clips in a batch where an encoder or a search gives the latents
 _SEARCHED = 4  # clips in a batch of searches: 8 are 5 % faster, but an interruption loses a batch
 _GPU_BATCH = 64
 
@@ -65,9 +67,10 @@ def invert_folder(
     *,
     generator: str | Path | Generator = DEFAULT_GENERATOR,
     method: Method = "hybrid",
+    start: Start = "auto",
     encoder: str | Path | InverseMapping | None = None,
     classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
-    objective: ObjectiveName = "speech",
+    objective: ObjectiveName | None = None,
     budget: float | None = None,
     restarts: int = 1,
     max_iterations: int | None = None,
@@ -82,24 +85,24 @@ def invert_folder(
     clip and output; ``heard/<clip>.wav``, the clip as the generator would make it; and for all
     ``latents.npz``, the names of the clips and their latents (clips, latent_dim), and
     ``report.json``, the settings and a `ClipResult` for each clip. Clips that were inverted before
-    with the same settings are left as they are. A clip that cannot be used stops no other.
+    with the same settings are left as they are.
 
     Args:
         clips: Sound files, or folders of them.
         out: The folder. Only files that an earlier call has written are replaced there.
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: As for `audiate.inverter`.
-        encoder: As for `audiate.inverter`.
+        method: As for `audiate.inverter`, like the next two.
+        start: Where a search for latents begins.
+        encoder: The generator's encoder.
         classifier: It tells the digit in clip and output, and guides the objective where it has the
             generator's sample rate. None leaves it out.
-        objective: What a search minimises. ``speech``: ours. ``paper``: the objective of the
-            paper's programs. ``plain``: the paper's equation 1.
+        objective: Name of what is minimised; by default levels for search, and speech elsewhere.
         budget: As for `audiate.inverter`, like the next three.
         restarts: Number of starts.
-        max_iterations: Largest number of iterations.
+        max_iterations: Limit of iterations.
         seed: Seed of random starts.
         device: Where to load a generator that is given by name: auto, cpu or cuda.
-        name: Name of the generator in the record; by default the given one, or that of its class.
+        name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
@@ -108,15 +111,14 @@ def invert_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    found = find_clips(
-        [clips] if isinstance(clips, (str, Path)) else clips, Path(out), reserved=(TARGETS_FOLDER,)
-    )
-    name = name or _name_of(generator)
-    generator = as_generator(generator, device=device)
-    settings = _Settings(method, objective, budget, restarts, max_iterations, seed)
+    given = [clips] if isinstance(clips, (str, Path)) else clips
+    found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
+    name, generator = name or _name_of(generator), as_generator(generator, device=device)
+    objective = objective or ("levels" if method == "search" else "speech")
+    settings = _Settings(method, start, objective, budget, restarts, max_iterations, seed)
     run, record = _prepare(generator, name, settings, encoder, classifier)
     with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
-        size = _batch_size(generator, method, budget)
+        size = _batch_size(generator, settings)
         report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
     return InversionReport(report.folder, report.clips, report.new)
 
@@ -129,11 +131,18 @@ class _Settings:
     """
 
     method: Method
+    start: Start
     objective: ObjectiveName
     budget: float | None
     restarts: int
     max_iterations: int | None
     seed: int
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether latents are given by an encoder or a search, and none is improved."""
+        alone = self.method == "encoder" or (self.method == "search" and not self.max_iterations)
+        return alone and self.budget is None
 
     def __post_init__(self) -> None:
         check_range("`restarts`", self.restarts, 1, 10_000)
@@ -143,7 +152,7 @@ class _Settings:
             )
         if self.budget is not None and self.method != "hybrid":
             raise InputError("`method`: a budget chooses its own; leave one of them out")
-        if self.method in ("encoder", "evolution") and self.restarts > 1:
+        if self.method in ("encoder", "search", "evolution") and self.restarts > 1:
             raise InputError(
                 f"`restarts`: `method={self.method}` has one start; leave `restarts` out"
             )
@@ -167,34 +176,43 @@ def _prepare(
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
-    if settings.method in ("encoder", "hybrid") or settings.budget is not None or encoder:
-        given = encoder
-        encoder = find_encoder(generator, encoder, fingerprint=known)
-        weights = digest(encoder.network.head.weight.tolist())
-        record["encoder"] = f"{_name_of(given or encoder.config.generator)} ({weights})"
+    found, searches = choose_starts(
+        generator,
+        settings.method,
+        settings.start,
+        encoder,
+        budget=settings.budget,
+        known=known,
+    )
+    if found is not None:
+        weights = digest(found.network.head.weight.tolist())
+        record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"
+    if searches:
+        record["search"] = f"{POOL_SIZE} latents"
     # A classifier of another sample rate scores the output, but guides nothing.
     guides = scorer is not None and scorer.sample_rate == generator.sample_rate
     objective = _objective(settings.objective, scorer if guides else None, generator.sample_rate)
     objective = objective.to(device_of(generator))
-    encodes = settings.method == "encoder" and settings.budget is None
     invert = inverter(
         generator,
         settings.method,
-        encoder=encoder,
-        objective=plain_objective() if encodes else objective,
+        start=settings.start,
+        encoder=found,
+        classifier=scorer if guides else None,
+        objective=plain_objective() if settings.looks_up else objective,
         budget=settings.budget,
         restarts=settings.restarts,
         max_iterations=settings.max_iterations,
         seed=settings.seed,
         fingerprint=known,
     )
-    descends = settings.method in ("gradient", "hybrid") and settings.budget is None
+    descends = settings.method in ("gradient", "hybrid", "search") and settings.budget is None
     run = InversionRun(
         generator,
         invert,
         scorer,
-        measured_by=objective if encodes else None,
-        compared_by=objective if descends else None,
+        measured_by=objective if settings.looks_up else None,
+        compared_by=objective if descends and not settings.looks_up else None,
     )
     return run, {key: str(value) for key, value in record.items() if value is not None}
 
@@ -319,10 +337,11 @@ def _objective(
 ) -> Objective:
     if name == "plain":
         return plain_objective()
-    if name == "speech":
-        return speech_objective(classifier, sample_rate)
+    if name in ("speech", "levels"):
+        ours = speech_objective if name == "speech" else level_objective
+        return ours(classifier, sample_rate)
     if name != "paper":
-        raise InputError(f"`objective` {name}: give speech, paper or plain")
+        raise InputError(f"`objective` {name}: give speech, levels, paper or plain")
     if classifier is None:
         raise InputError(
             "`objective=paper`: needs a classifier of the generator's sample rate; give "
@@ -331,12 +350,12 @@ def _objective(
     return paper_objective(classifier, sample_rate)
 
 
-def _batch_size(generator: Generator, method: Method, budget: float | None) -> int:
-    if budget is not None:
+def _batch_size(generator: Generator, settings: _Settings) -> int:
+    if settings.budget is not None:
         return 1
     if device_of(generator).type == "cuda":
         return _GPU_BATCH
-    return _ENCODED if method == "encoder" else _SEARCHED
+    return _LOOKED_UP if settings.looks_up else _SEARCHED
 
 
 def _name_of(model: object) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -30,6 +32,9 @@ Encoder = Callable[[Tensor], Tensor]
 """Maps waveforms (batch, channels, num_samples) to latents (batch, latent_dim)."""
 
 Engine = Literal["batched", "scipy"]
+
+HYBRID_ITERATIONS = 200
+"""Largest number of iterations of the hybrid's gradient part (Keyes et al. 2020, section 4.4)."""
 
 # Mixed into the seed of starts: clips generated with the same seed would begin at their goal.
 _STARTS = 0x1A7E57
@@ -94,6 +99,7 @@ class GradientInverter:
         *,
         engine: Engine = "batched",
         box: Box = "clipped",
+        hold: int = 0,
         restarts: int = 1,
         max_iterations: int = 50_000,
         tolerance: float = 1e-8,
@@ -108,6 +114,7 @@ class GradientInverter:
             engine: ``batched`` or ``scipy``; see above.
             box: How latents are kept in the prior's box; see above. It has no effect where the
                 prior has no sharp edges.
+            hold: Number of entries of z, from the first, that stay as they are at the start.
             restarts: Number of starts for each clip, of which the best is kept. All clips have the
                 same starts.
             max_iterations: Limit of iterations from each start.
@@ -129,13 +136,14 @@ class GradientInverter:
             raise InputError(f"engine {engine!r}: give batched or scipy")
         if box not in ("none", "projected", "clipped"):
             raise InputError(f"box {box!r}: give none, projected or clipped")
+        check_range("hold", hold, 0, generator.latent_dim)
         check_range("restarts", restarts, 1, 10_000)
         check_range("max_iterations", max_iterations, 0, 10**9)
         check_range("tolerance", tolerance, 0, 1)
         check_range("batch_size", batch_size, 1, 10**6)
         self.generator = generator
         self.objective = objective or plain_objective()
-        self.engine, self.restarts = engine, restarts
+        self.engine, self.hold, self.restarts = engine, hold, restarts
         self.max_iterations, self.tolerance = max_iterations, tolerance
         self.batch_size, self.seed = batch_size, seed
         self.bounds, sharp = probe_prior(generator)
@@ -183,6 +191,8 @@ class GradientInverter:
         targets = Targets(self.objective, target[first : int(owner[-1]) + 1])
 
         def losses(z: Tensor, problems: Tensor) -> Tensor:
+            if self.hold:
+                z = torch.cat([starts[problems, : self.hold], z[:, self.hold :]], 1)
             return targets.losses(self.generator(z), owner[problems] - first)
 
         if self.engine == "scipy":
@@ -221,3 +231,69 @@ class HybridInverter:
         begun = self.encode(target, init)
         found = self.refine(target, begun.latent)
         return replace(found, num_evals=begun.num_evals + found.num_evals)
+
+
+class BestInverter:
+    """Runs several inverters with one objective, and keeps for each clip the lowest loss."""
+
+    def __init__(self, inverters: Sequence[Inverter]) -> None:
+        """Use ``inverters``, at least one."""
+        self.inverters = tuple(inverters)
+
+    def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
+        """Invert waveforms (batch, channels, num_samples); ``init`` goes to each inverter."""
+        return reduce(_better, (invert(target, init) for invert in self.inverters))
+
+
+class BudgetInverter:
+    """Finds the best inversion that fits in so many seconds a clip.
+
+    It begins with the latents of a quick inverter. As long as time remains, L-BFGS goes on from
+    there, and then from random latents. The latent with the lowest loss is kept, so more time never
+    gives a worse one.
+    """
+
+    def __init__(
+        self,
+        first: Inverter,
+        generator: Generator,
+        objective: Objective,
+        seconds: float,
+        *,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> None:
+        """Spend ``seconds`` on each clip, beginning with ``first``, which has this objective."""
+        self.first, self.generator, self.objective = first, generator, objective
+        self.seconds, self.seed, self.batch_size = seconds, seed, batch_size
+
+    def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
+        """Invert within ``seconds`` times the number of clips; ``init`` plays no part."""
+        began = time.monotonic()
+        deadline = began + self.seconds * len(target)
+        best = self.first(target, init)
+        took = time.monotonic() - began
+        round_ = 0
+        # The least that a descent does lasts about three times as long as encoding.
+        while self.generator.differentiable and time.monotonic() + 3 * took < deadline:
+            descend = GradientInverter(
+                self.generator,
+                self.objective,
+                max_iterations=HYBRID_ITERATIONS,
+                box="projected",
+                seed=self.seed + round_,
+                batch_size=self.batch_size,
+            )
+            found = descend(target, None if round_ else best.latent, deadline=deadline - took)
+            best = _better(best, found)
+            round_ += 1
+        return best
+
+
+def _better(one: Inversion, other: Inversion) -> Inversion:
+    """For each clip, the inversion with the lower loss; evaluations are those of both."""
+    wins = other.loss < one.loss
+    latent = torch.where(wins.unsqueeze(1), other.latent, one.latent)
+    output = torch.where(wins.view(-1, 1, 1), other.output, one.output)
+    loss = torch.minimum(one.loss, other.loss)
+    return Inversion(latent, output, loss, one.num_evals + other.num_evals)

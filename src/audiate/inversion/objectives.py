@@ -247,3 +247,64 @@ class Objective(nn.Module):
 def plain_objective() -> Objective:
     """The paper's objective, a `SpectrogramTerm` alone (Keyes et al. 2020, equation 1)."""
     return Objective({"spectrogram": (1.0, SpectrogramTerm())})
+
+
+def paper_objective(classifier: DigitClassifier, sample_rate: int) -> Objective:
+    """The objective of the paper's programs: spectrogram, waveform, 0.002 of the perceptual term.
+
+    Args:
+        classifier: A classifier of spoken digits, whose activations are compared.
+        sample_rate: Sample rate of the clips in Hz, which is also the classifier's.
+
+    """
+    return Objective(
+        {
+            "spectrogram": (1.0, SpectrogramTerm()),
+            "waveform": (1.0, WaveformTerm()),
+            "perceptual": (0.002, PerceptualTerm(classifier, sample_rate, normalised=False)),
+        }
+    )
+
+
+def speech_objective(classifier: DigitClassifier | None, sample_rate: int) -> Objective:
+    """Our objective, which also compares what is said, so that words survive.
+
+    Spectrograms alone depend on phases, and are best matched by something quiet that says nothing.
+    Therefore levels, the structure of both, and activations of a classifier are compared as well.
+
+    Args:
+        classifier: A classifier of spoken digits; None to compare levels and structure alone.
+        sample_rate: Sample rate of the clips in Hz, which is also the classifier's.
+
+    """
+    terms: dict[str, tuple[float, Term]] = {
+        "spectrogram": (1.0, SpectrogramTerm()),
+        "levels": (3.0, LevelTerm()),
+        "structure": (5.0, StructureTerm("real")),
+        "level_structure": (1.0, StructureTerm("log")),
+    }
+    if classifier is not None:
+        terms["perceptual"] = (0.3, PerceptualTerm(classifier, sample_rate))
+    return Objective(terms)
+
+
+def level_objective(classifier: DigitClassifier | None, sample_rate: int) -> Objective:
+    """An objective for recordings, on which phases have no effect.
+
+    A generator can say a word of a recording again, but never with the same phases. Terms that
+    depend on them then pull away from the word: from the nearest of 3,000 latents, L-BFGS on
+    `speech_objective` lowers the share of words that a listener other than ``classifier``
+    recognises, and L-BFGS on this one does not.
+
+    Args:
+        classifier: As for `speech_objective`.
+        sample_rate: As for `speech_objective`.
+
+    """
+    terms: dict[str, tuple[float, Term]] = {
+        "levels": (3.0, LevelTerm()),
+        "level_structure": (1.0, StructureTerm("log")),
+    }
+    if classifier is not None:
+        terms["perceptual"] = (0.3, PerceptualTerm(classifier, sample_rate))
+    return Objective(terms)

@@ -135,6 +135,8 @@ def device_of(generator: Generator) -> torch.device:
 class AudioGAN(PretrainedModel):
     """A `Generator` and the discriminator that it was trained against; z is uniform in [-1, 1].
 
+    Where `config.discriminator` is False, `discriminator` is None.
+
     Both networks work on what `analyse` makes of waveforms. The generator puts out a draft of that
     kind, and `render` makes waveforms of it.
 

@@ -91,7 +91,9 @@ class SpecGAN(AudioGAN):
         super().__init__(config)
         self.iterations = config.iterations
         self.generator = SpecGANGenerator(config)
-        self.discriminator = SpecGANDiscriminator(config)
+        self.register_module(
+            "discriminator", SpecGANDiscriminator(config) if config.discriminator else None
+        )
         self.transform = ShortTimeTransform(
             config.n_fft, config.num_samples // config.size, config.num_samples
         )

@@ -113,7 +113,7 @@ def convert_wavegan(
     """Make a WaveGAN with the weights of the published program's variables.
 
     Width, latent size, channels and length are read off the variables' shapes. Where there are no
-    weights of the discriminator, it keeps initial ones.
+    variables of the discriminator, the model has none.
 
     Args:
         variables: As `read_checkpoint` gives them.
@@ -138,6 +138,7 @@ def convert_wavegan(
                 num_samples=length,
                 channels=channels,
                 sample_rate=sample_rate,
+                discriminator=any(key.startswith("D/") for key in variables),
             )
         )
         weights = {
@@ -189,8 +190,6 @@ def _length_of(layers: int, name: str, num_samples: int | None) -> int:
 def _fill(model: WaveGAN, weights: dict[str, Tensor], name: str) -> None:
     """Copy weights into a network, after their names and shapes have been compared."""
     expected = model.state_dict()
-    if not any(key.startswith("discriminator.") for key in weights):
-        weights |= {k: v for k, v in expected.items() if k.startswith("discriminator.")}
     for key, tensor in expected.items():
         if key not in weights or weights[key].shape != tensor.shape:
             found = tuple(weights[key].shape) if key in weights else "missing"

@@ -88,7 +88,9 @@ class WaveGAN(AudioGAN):
         config = config or WaveGANConfig()
         super().__init__(config)
         self.generator = WaveGANGenerator(config)
-        self.discriminator = WaveGANDiscriminator(config)
+        self.register_module(
+            "discriminator", WaveGANDiscriminator(config) if config.discriminator else None
+        )
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)

@@ -70,7 +70,8 @@ class AudioGANRecipe(Recipe):
     perturbation: Perturbation = field(default_factory=Perturbation)
     """Changes to real clips."""
     init: str | None = None
-    """Model whose weights training begins with: a shipped name, a folder or a hub id."""
+    """Model whose weights training begins with: a shipped name, a folder or a hub id. Where it was
+    kept without its discriminator, that begins anew."""
     preview_every: int = 250
     """Number of steps between previews, alarms, and copies of the last good model."""
     seed: int = 0

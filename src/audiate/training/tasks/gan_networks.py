@@ -51,7 +51,7 @@ def adopt(model: AudioGAN, source: str) -> None:
     """Copy the weights of another model of the same sizes; its labels may differ.
 
     Weights that belong to labels are copied if both models have as many labels; otherwise they keep
-    their initial values.
+    their initial values, and so does the discriminator if the other model was kept without one.
 
     Raises:
         InputError: There is no such model, or it has other sizes.
@@ -65,7 +65,7 @@ def adopt(model: AudioGAN, source: str) -> None:
         raise InputError(
             f"`init` {source}: is a {type(before).__name__}, not a {type(model).__name__}"
         )
-    free = {"classes", "names", "sample_rate", "iterations"}
+    free = {"classes", "names", "sample_rate", "iterations", "discriminator"}
     old, new = asdict(before.config), asdict(model.config)
     differing = sorted(name for name in old.keys() - free if old[name] != new[name])
     if differing:
@@ -73,9 +73,11 @@ def adopt(model: AudioGAN, source: str) -> None:
             f"`{name}` is {old[name]} there and {new[name]} here" for name in differing
         )
         raise InputError(f"`init` {source}: {listed}; give the same")
-    weights = before.state_dict()
+    own = model.state_dict()
+    kept = {} if before.config.discriminator else own
+    weights = {**kept, **before.state_dict()}
     if before.classes != model.classes:
-        own, shared = model.state_dict(), model.latent_dim
+        shared = model.latent_dim
         project = own["generator.project.weight"].clone()
         project[:, :shared] = weights["generator.project.weight"][:, :shared]
         weights["generator.project.weight"] = project

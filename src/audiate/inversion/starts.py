@@ -1,0 +1,147 @@
+"""What a method begins with: an encoder, a search, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from audiate.errors import InputError
+from audiate.hub import find, shipped_models
+from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.models.inverse import Fingerprint
+from audiate.models.inverse import fingerprint as fingerprint_of
+from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.storage import read_config
+
+Method = Literal["encoder", "search", "gradient", "hybrid", "evolution"]
+"""Ways to find a latent. ``encoder``: the latent that an encoder gives. ``search``: the nearest of
+some thousand random latents; if iterations are asked for, L-BFGS goes on from there. ``gradient``:
+L-BFGS from random latents. ``hybrid``: L-BFGS from a `Start`. ``evolution``: CMA-ES from a `Start`,
+for generators that only run forward."""
+
+Start = Literal["auto", "encoder", "search", "both"]
+"""The latent that hybrid, evolution and a budget begin with. ``encoder``: that of an encoder.
+``search``: that of a search. ``both``: the better of the two. ``auto``: that of the encoder if one
+is given or shipped (for evolution: given), or else that of a search."""
+
+_SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
+
+
+def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
+    """A classifier of spoken digits as it is, or the one of that name.
+
+    Raises:
+        InputError: There is none of that name, or it is something else.
+
+    """
+    if isinstance(classifier, DigitClassifier):
+        return classifier
+    return load_as(classifier, DigitClassifier, "hears no digits; give another `classifier`")
+
+
+def find_encoder(
+    generator: Generator,
+    encoder: str | Path | InverseMapping | None,
+    *,
+    fingerprint: Fingerprint | None = None,
+) -> InverseMapping:
+    """Find the encoder of a generator.
+
+    Args:
+        generator: The generator.
+        encoder: The encoder, its folder or hub id; None for the shipped one.
+        fingerprint: The generator's, where it is known already.
+
+    Raises:
+        InputError: There is none, or it is another generator's.
+
+    """
+    own = fingerprint_of(generator) if fingerprint is None else fingerprint
+    how = (
+        "`audiate train inverse-mapping --generator ...`"
+        if isinstance(generator, PretrainedModel)
+        else "audiate.train_encoder(generator, folder) in Python"
+    )
+    if encoder is None:
+        shipped = _shipped_encoder(own)
+        if shipped is not None:
+            return load_as(shipped, InverseMapping, "")
+        raise InputError(
+            f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
+            f"`encoder`, or do without: `method=search`"
+        )
+    name = "the encoder"
+    if not isinstance(encoder, InverseMapping):
+        name = str(encoder)
+        encoder = load_as(encoder, InverseMapping, "is no encoder; give another `encoder`")
+    if not _same(encoder.config.fingerprint, own):
+        raise InputError(
+            f"{name}: was trained for another generator ({encoder.config.generator or 'unnamed'}); "
+            f"train one for this: {how}"
+        )
+    return encoder
+
+
+def _shipped_encoder(own: Fingerprint) -> str | None:
+    """Name of the shipped encoder of the generator with this fingerprint; None without one."""
+    for name in shipped_models():
+        model_type, config, _ = read_config(find(name))
+        if model_type == InverseMapping.model_type and _same(config["fingerprint"], own):
+            return name
+    return None
+
+
+def is_shipped(generator: Generator) -> bool:
+    """Whether an encoder of this generator comes with the package."""
+    return _shipped_encoder(fingerprint_of(generator)) is not None
+
+
+def choose_starts(
+    generator: Generator,
+    method: Method,
+    start: Start = "auto",
+    encoder: str | Path | InverseMapping | None = None,
+    *,
+    budget: float | None = None,
+    known: Fingerprint | None = None,
+) -> tuple[InverseMapping | None, bool]:
+    """Choose what a method begins with.
+
+    Args:
+        generator: The generator.
+        method: One of `Method`.
+        start: One of `Start`.
+        encoder: The encoder, its folder or hub id; None for the shipped one.
+        budget: Seconds for each clip, in place of the method.
+        known: The generator's fingerprint, where it is known already.
+
+    Returns:
+        The encoder, if one is used, and whether a search is made.
+
+    Raises:
+        InputError: There is no such encoder, or the settings do not go together.
+
+    """
+    if method not in get_args(Method):
+        raise InputError(f"method {method!r}: give one of {', '.join(get_args(Method))}")
+    if start not in get_args(Start):
+        raise InputError(f"`start` {start!r}: give one of {', '.join(get_args(Start))}")
+    own = fingerprint_of(generator) if known is None else known
+    if budget is None and method in ("encoder", "search", "gradient"):
+        if start != "auto":
+            raise InputError(f"`start`: `method={method}` has its own; leave `start` out")
+        if method == "encoder":
+            return find_encoder(generator, encoder, fingerprint=own), False
+        return None, method == "search"
+    # Evolution is for generators of others, so it looks for no shipped encoder.
+    there = encoder is not None or (method != "evolution" and _shipped_encoder(own) is not None)
+    encodes = start in ("encoder", "both") or (start == "auto" and there)
+    found = find_encoder(generator, encoder, fingerprint=own) if encodes else None
+    return found, start in ("search", "both") or found is None
+
+
+def _same(one: Sequence[float], other: Sequence[float]) -> bool:
+    return len(one) == len(other) and all(
+        abs(a - b) <= _SAME * max(abs(a), abs(b)) for a, b in zip(one, other, strict=True)
+    )

@@ -1,0 +1,248 @@
+"""The search among random latents: what it finds, and how its pool is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_specgan, write_tone
+from torch import Tensor, nn
+
+import audiate
+from audiate.cli import main
+from audiate.errors import InputError
+from audiate.inversion import (
+    BestInverter,
+    EncoderInverter,
+    HybridInverter,
+    SearchInverter,
+    inverter,
+    level_objective,
+)
+from audiate.inversion.search import pool_folder
+from audiate.inversion.starts import Method, Start, choose_starts
+from audiate.models import DigitClassifier
+from audiate.models.wrap import WrappedGenerator, wrap
+from audiate.spectra import MelSpectrogram
+
+
+class Tones(nn.Module):
+    """A tone whose pitch and fading are the latent; it counts the clips that it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+        self.register_buffer("time", torch.arange(4096) / 16_000)
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.made += len(z)
+        hertz = 800 * torch.exp(z[:, :1])
+        fading = torch.exp(-self.get_buffer("time") * 20 * torch.exp(z[:, 1:]))
+        return 0.9 * fading * torch.sin(2 * torch.pi * hertz * self.get_buffer("time"))
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def module() -> Tones:
+    return Tones()
+
+
+@pytest.fixture
+def generator(module: Tones) -> WrappedGenerator:
+    return wrap(module, latent_dim=2, sample_rate=16_000)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> DigitClassifier:
+    torch.manual_seed(0)
+    return DigitClassifier().eval()
+
+
+def drawn(generator: WrappedGenerator, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    z = generator.sample_latent(count, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        return z, generator(z)
+
+
+class TestNearest:
+    def test_what_is_in_the_pool_is_found_again(
+        self, generator: WrappedGenerator, classifier: DigitClassifier
+    ) -> None:
+        for guide in (None, classifier):
+            search = SearchInverter(generator, classifier=guide, size=100)
+            with torch.no_grad():
+                target = generator(search.pool.latents[:20])
+            found = search(target)
+            assert torch.equal(found.latent, search.pool.latents[:20])
+            torch.testing.assert_close(found.output, target)
+            assert found.num_evals.tolist() == [1] * 20
+
+    def test_by_levels_it_is_the_nearest_of_all(self, generator: WrappedGenerator) -> None:
+        """Compared with distances that NumPy computes, one after the other."""
+        search = SearchInverter(generator, size=60, batch_size=3)
+        pool = search.pool.latents
+        with torch.no_grad():
+            sounds = generator(pool)
+        _, target = drawn(generator, 10, seed=7)
+        mel = MelSpectrogram(16_000, 4096)
+        own, other = mel(sounds.mean(1)).numpy(), mel(target.mean(1)).numpy()
+        nearest = [int(np.abs(own - each).mean((1, 2)).argmin()) for each in other]
+        assert torch.equal(search.nearest(target), pool[nearest])
+
+    def test_more_latents_are_nearer(self, generator: WrappedGenerator) -> None:
+        z, target = drawn(generator, 30, seed=7)
+        errors = [
+            (SearchInverter(generator, size=size)(target).latent - z).abs().mean().item()
+            for size in (20, 1000)
+        ]
+        assert errors[1] < 0.35 * errors[0]
+
+    def test_loudness_and_channels_make_no_difference(self) -> None:
+        stereo = small_specgan(channels=2)
+        with torch.no_grad():
+            target = stereo(stereo.sample_latent(6, generator=torch.Generator().manual_seed(3)))
+        search = SearchInverter(stereo, size=40)
+        assert torch.equal(search.nearest(target), search.nearest(0.25 * target))
+
+
+class TestPool:
+    def test_it_is_sampled_once(
+        self, module: Tones, generator: WrappedGenerator, classifier: DigitClassifier
+    ) -> None:
+        first = SearchInverter(generator, size=50, classifier=classifier).pool
+        made = module.made
+        again = SearchInverter(generator, size=50, classifier=classifier).pool
+        assert module.made <= made + 4  # the fingerprint's
+        assert len(again) == 50
+        for name, values in vars(first).items():
+            torch.testing.assert_close(getattr(again, name), values, atol=1e-3, rtol=1e-3)
+        # Another size, another classifier, another generator: other pools.
+        SearchInverter(generator, size=51, classifier=classifier)
+        SearchInverter(generator, size=50)
+        SearchInverter(small_specgan(), size=50)
+        assert len(list(pool_folder().iterdir())) == 4
+
+    def test_a_damaged_one_is_sampled_anew(
+        self, module: Tones, generator: WrappedGenerator
+    ) -> None:
+        SearchInverter(generator, size=50)
+        (file,) = pool_folder().iterdir()
+        whole = file.read_bytes()
+        for damage in (b"", whole[:-100], b"no pool at all"):
+            file.write_bytes(damage)
+            before = module.made
+            SearchInverter(generator, size=50)
+            assert module.made >= before + 50
+            assert file.read_bytes() == whole
+
+    def test_a_folder_that_cannot_be_written_stops_nothing(
+        self, generator: WrappedGenerator, tmp_path: Path
+    ) -> None:
+        (tmp_path / "cache").write_text("a file in the way")
+        assert len(SearchInverter(generator, size=50).pool) == 50
+
+    def test_bad_sizes(self, generator: WrappedGenerator) -> None:
+        with pytest.raises(InputError, match="size 0"):
+            SearchInverter(generator, size=0)
+
+
+class TestStarts:
+    def test_the_better_of_both(self, generator: WrappedGenerator) -> None:
+        z, target = drawn(generator, 8, seed=7)
+        right = torch.where((torch.arange(8) < 4).unsqueeze(1), z, -z)
+        objective = level_objective(None, 16_000)
+        encode = EncoderInverter(generator, lambda part: right[: len(part)], objective)
+        search = SearchInverter(generator, objective, size=200)
+        found = BestInverter([encode, search])(target)
+        assert torch.equal(found.latent[:4], z[:4])
+        assert torch.equal(found.latent[4:], search(target).latent[4:])
+        assert torch.equal(found.loss, torch.minimum(encode(target).loss, search(target).loss))
+        assert found.num_evals.tolist() == [2] * 8
+
+    def test_hybrid_begins_with_a_search_where_there_is_no_encoder(
+        self, generator: WrappedGenerator
+    ) -> None:
+        _, target = drawn(generator, 3, seed=7)
+        begun = inverter(generator, "hybrid", max_iterations=0)(target)
+        search = inverter(generator, "search")(target)
+        assert torch.equal(begun.latent, search.latent)
+        found = inverter(generator, "hybrid", max_iterations=20)(target)
+        assert (found.loss < begun.loss).all()
+
+    def test_a_search_goes_on_if_asked(self, generator: WrappedGenerator) -> None:
+        _, target = drawn(generator, 3, seed=7)
+        near, further = (inverter(generator, "search", max_iterations=n) for n in (None, 20))
+        assert isinstance(near, SearchInverter)
+        assert isinstance(further, HybridInverter)
+        assert (further(target).loss < near(target).loss).all()
+
+    def test_evolution_and_budgets_begin_with_it(self, generator: WrappedGenerator) -> None:
+        generator.differentiable = False
+        _, target = drawn(generator, 2, seed=7)
+        objective = level_objective(None, 16_000)
+        search = inverter(generator, "search", objective=objective)(target)
+        evolved = inverter(generator, "evolution", objective=objective, max_iterations=10)(target)
+        assert (evolved.loss <= search.loss).all()
+        budget = inverter(generator, objective=objective, budget=0.001)(target)
+        assert torch.equal(budget.latent, search.latent)
+
+    def test_who_begins_with_what(self, generator: WrappedGenerator) -> None:
+        asked: list[tuple[Method, Start]] = [
+            ("search", "auto"),
+            ("gradient", "auto"),
+            ("hybrid", "auto"),
+            ("hybrid", "search"),
+            ("evolution", "auto"),
+        ]
+        chosen = {pair: choose_starts(generator, *pair) for pair in asked}
+        assert {key: searches for key, (_, searches) in chosen.items()} == {
+            ("search", "auto"): True,
+            ("gradient", "auto"): False,
+            ("hybrid", "auto"): True,
+            ("hybrid", "search"): True,
+            ("evolution", "auto"): True,
+        }
+        assert all(encoder is None for encoder, _ in chosen.values())
+        shipped = audiate.load("specgan-digits")
+        encoder, searches = choose_starts(shipped, "hybrid")  # type: ignore[arg-type]
+        assert encoder is not None
+        assert not searches
+        encoder, searches = choose_starts(shipped, "hybrid", start="both")  # type: ignore[arg-type]
+        assert encoder is not None
+        assert searches
+
+    def test_what_does_not_go_together(self, generator: WrappedGenerator) -> None:
+        wrong: Any = "middle"
+        with pytest.raises(InputError, match="`start` 'middle': give one of auto, encoder"):
+            choose_starts(generator, "hybrid", start=wrong)
+        with pytest.raises(InputError, match="`start`: `method=search` has its own"):
+            choose_starts(generator, "search", start="both")
+        with pytest.raises(InputError, match=r"no encoder is shipped .*without: `method=search`"):
+            choose_starts(generator, "hybrid", start="both")
+
+
+def test_by_the_command(
+    small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, out = write_tone(tmp_path / "tone.wav", seconds=0.2), tmp_path / "out"
+    command = ["invert", str(clip), "--generator", str(small_models / "gan"), "--method", "search"]
+    assert main([*command, "--out", str(out)]) == 0
+    stored = json.loads((out / "report.json").read_text())
+    assert stored["clips"]["tone"]["evaluations"] == 1
+    assert stored["settings"]["search"] == "3000 latents"
+    assert stored["settings"]["objective"] == "levels"
+    assert np.load(out / "tone.npy").shape == (12,)
+    assert main([*command, "--out", str(out)]) == 0
+    assert "there already" in capsys.readouterr().out
+    more = [*command, "--max-iterations", "2", "--out", str(tmp_path / "more")]
+    assert main(more) == 0
+    descended = json.loads((tmp_path / "more" / "report.json").read_text())["clips"]["tone"]
+    assert descended["loss"] <= stored["clips"]["tone"]["loss"]
