@@ -129,7 +129,10 @@ def test_gradients_alone_need_no_encoder(
     assert found["encoder"] == "none"
     assert main(flags) == 0  # all that need none
     found = json.loads(capsys.readouterr().out)
-    assert list(found["methods"]) == ["clips", "silence", "gradient", "search", "refined"]
+    assert list(found["methods"]) == [
+        "clips", "silence", "gradient", "hybrid", "ours", "search", "refined",
+    ]  # fmt: skip
+    assert found["methods"]["hybrid"]["evaluations"] > 2  # of the search, and from there
     assert main([*flags, "--methods", "gradient", "encoder"]) == 2
     assert "no encoder is shipped for this generator" in capsys.readouterr().err
 

@@ -126,7 +126,6 @@ def test_the_shipped_models_are_there() -> None:
         "specgan-digits": SpecGAN,
         "wavegan-digits": WaveGAN,
         "specgan-digits-encoder": InverseMapping,
-        "wavegan-digits-encoder": InverseMapping,
     }
     for name, kind in shipped.items():
         assert isinstance(audiate.load(name), kind)

@@ -79,6 +79,8 @@ class TestGenerators:
         assert train.n == validation.n == 500
         assert train.frechet_distance < 0.1
         assert report.generated.frechet_distance < 0.1
+        assert train.near_copies is None
+        assert report.generated.near_copies == 0  # all are as near as can be, and none is nearer
 
     def test_one_that_mistakes_half_of_the_digits(self, shared_data: Path) -> None:
         choir = Choir()

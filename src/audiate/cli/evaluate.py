@@ -114,7 +114,8 @@ class EvaluateInversion(_Common):
     training has heard, and SSIM compares levels."""
     methods: Annotated[tuple[str, ...] | None, arg(metavar="METHOD ...")] = None
     """Methods that are scored, any of gradient, encoder, hybrid, ours, search and refined. The
-    default is all of them, or those that need no encoder where there is none."""
+    default is all of them, without encoder where there is none; hybrid and ours then begin with a
+    search."""
     count: int = 500
     """Number of clips."""
     max_iterations: int = 1_000

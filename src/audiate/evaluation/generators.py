@@ -45,6 +45,9 @@ class SoundScores:
         confidence: Mean probability of the digit that is read.
         spread: Mean standard deviation of a spectrogram's levels among the clips, relative to that
             among train clips.
+        near_copies: Share of the clips that are nearer to a train clip than half of the unheard
+            real clips are, in the classifier's features; None for train clips. Far more than 0.5
+            means that train clips are copied.
 
     """
 
@@ -56,6 +59,7 @@ class SoundScores:
     agreement: float | None
     confidence: float
     spread: float
+    near_copies: float | None
 
     def to_plain(self) -> dict[str, object]:
         """Return the scores as plain JSON values."""
@@ -102,6 +106,7 @@ class GeneratorReport:
         scores = make_table(
             f"{self.model}, as {self.classifier} hears it",
             *("", "clips", "Inception Score", "Fréchet", "confidence", "as meant", "spread"),
+            "near copies",
         )
         digits = make_table("Share of the clips that is read as each digit (%)", "")
         for digit in range(10):
@@ -115,6 +120,7 @@ class GeneratorReport:
                 f"{100 * each.confidence:.1f} %",
                 "-" if each.agreement is None else f"{100 * each.agreement:.1f} %",
                 f"{each.spread:.2f}",
+                "-" if each.near_copies is None else f"{100 * each.near_copies:.1f} %",
             )
             digits.add_row(each.what, *(f"{100 * share:.1f}" for share in each.digits))
         note = (
@@ -124,7 +130,9 @@ class GeneratorReport:
             f"classifier's features; for train clips, it is the distance of one random choice to "
             f"another. Confidence is the mean probability of the digit that is read. As meant is "
             f"the share that is read as the digit that was meant. Spread tells how much the clips "
-            f"differ among themselves, relative to train clips. Real clips are chosen evenly by "
+            f"differ among themselves, relative to train clips. Near copies is the share that is "
+            f"nearer to a train clip, in the classifier's features, than half of the validation "
+            f"clips are. Real clips are chosen evenly by "
             f"digit and data set, with replacement. The classifier was trained on the train clips."
         )
         return render(scores, digits, note)
@@ -183,9 +191,14 @@ def evaluate_generator(
     waveforms, meant = _generate(generator, classifier, count, seed)
     generated = _classify(classifier, waveforms, "classifying generated clips")
     known, compared = train.rows(places[:count]), train.rows(places[count:])
+    usual = _to_nearest(unheard.features, train.features).median()
 
     def scores(what: str, found: _Features, meant: Tensor | None) -> SoundScores:
-        return _score(what, found, meant, known, classifier, splits)
+        copies = None
+        if found is not compared:
+            nearest = _to_nearest(found.features, train.features)
+            copies = (nearest < usual).double().mean().item()
+        return _score(what, found, meant, known, classifier, splits, copies)
 
     return GeneratorReport(
         name,
@@ -235,6 +248,7 @@ def _score(
     known: _Features,
     classifier: DigitClassifier,
     splits: int,
+    near_copies: float | None,
 ) -> SoundScores:
     """Score clips; ``known`` are the train clips that they are compared with."""
     logits = classifier.classify(found.features.to(classifier.device)).cpu()
@@ -248,4 +262,10 @@ def _score(
         agreement=None if meant is None else (read == meant).double().mean().item(),
         confidence=logits.softmax(1).amax(1).mean().item(),
         spread=(spread_of(found.levels.float()) / spread_of(known.levels.float())).item(),
+        near_copies=near_copies,
     )
+
+
+def _to_nearest(features: Tensor, others: Tensor) -> Tensor:
+    """Distances (count,) of features (count, dim) to the nearest of ``others`` (n, dim)."""
+    return torch.cat([torch.cdist(part, others).amin(1) for part in torch.split(features, _BATCH)])

@@ -46,7 +46,8 @@ METHODS = ("gradient", "encoder", "hybrid", "ours", "search", "refined")
 REFINED_ITERATIONS = 40
 """Largest number of iterations of L-BFGS after a search, of the method ``refined``."""
 
-_ENCODED = {"encoder", "hybrid", "ours"}  # methods that need an encoder
+_SEARCHED = {"search", "refined"}
+_ENCODED = {"encoder", "hybrid", "ours"}  # methods that begin with an encoder, if there is one
 _BATCH = 64
 _PRIOR = 200  # latents that stand for the prior
 
@@ -62,8 +63,8 @@ class InversionSettings:
         protocol: With ``paper``, real clips are those that the generator was trained on, and SSIM
             compares the real parts of spectrograms. With ``default``, real clips are those of
             speakers that no training has heard, and SSIM compares levels.
-        methods: The methods to evaluate, out of `METHODS`; by default all, but where no encoder is
-            given or shipped those that need none.
+        methods: The methods to evaluate, out of `METHODS`; by default all, but without ``encoder``
+            where none is given or shipped. Hybrid and ours then begin with a search.
         count: Number of clips. All real clips are taken where there are fewer.
         max_iterations: Largest number of iterations of the method ``gradient`` (the paper's is
             50,000). It also bounds ``hybrid`` and ``ours`` where it is less than their 200, and
@@ -123,7 +124,7 @@ def evaluate_inversion(
     device = generator.device
     classifier = classifier.to(device)
     encoder = _encoder(generator, settings)
-    methods = settings.methods or (METHODS if encoder else tuple(set(METHODS) - _ENCODED))
+    methods = settings.methods or METHODS
     inverters = _make_inverters(generator, classifier, encoder, settings, methods)
     drawer = Drawer.from_pretrained(DEFAULT_DRAWER, device=device)
     written_classifier = load_written_classifier(None).to(device)
@@ -160,9 +161,9 @@ def _prior(generator: AudioGAN, seed: int) -> Tensor:
 
 def _encoder(generator: AudioGAN, settings: InversionSettings) -> InverseMapping | None:
     """The encoder, where a method needs one; None where none is asked for and none is shipped."""
-    if settings.methods is not None and not _ENCODED & set(settings.methods):
-        return None
-    if settings.methods is None and settings.encoder is None and not is_shipped(generator):
+    methods = set(settings.methods or METHODS)
+    asked = settings.encoder is not None or (settings.methods is not None and "encoder" in methods)
+    if not _ENCODED & methods or not (asked or is_shipped(generator)):
         return None
     encoder: InverseMapping = find_encoder(generator, settings.encoder).to(generator.device)
     return encoder
@@ -175,28 +176,33 @@ def _make_inverters(
     settings: InversionSettings,
     methods: Collection[str],
 ) -> dict[str, Inverter]:
-    """Return the inverter of each of the methods, in the order of `METHODS`."""
-    plain = paper_objective(classifier, generator.sample_rate).to(generator.device)
-    gradient = GradientInverter(
-        generator, plain, max_iterations=settings.max_iterations, seed=settings.seed
-    )
+    """Return the inverter of each of the methods, in the order of `METHODS`.
+
+    Without an encoder, ``hybrid`` and ``ours`` begin with a search.
+    """
+    rate, most = generator.sample_rate, settings.max_iterations
+    plain = paper_objective(classifier, rate).to(generator.device)
+    ours = speech_objective(classifier, rate).to(generator.device)
+    few = min(most, HYBRID_ITERATIONS)
+    refine = GradientInverter(generator, plain, max_iterations=few)
+    refine_ours = GradientInverter(generator, ours, box="projected", max_iterations=few)
+    gradient = GradientInverter(generator, plain, max_iterations=most, seed=settings.seed)
     found: dict[str, Inverter] = {"gradient": gradient}
+    first: Inverter | None = None
     if encoder is not None:
-        ours = speech_objective(classifier, generator.sample_rate).to(generator.device)
-        few = min(settings.max_iterations, HYBRID_ITERATIONS)
-        encode = EncoderInverter(generator, encoder, plain)
-        refine = GradientInverter(generator, plain, max_iterations=few)
-        refine_ours = GradientInverter(generator, ours, box="projected", max_iterations=few)
-        found |= {
-            "encoder": encode,
-            "hybrid": HybridInverter(encode, refine),
-            "ours": HybridInverter(encode, refine_ours),
-        }
-    if {"search", "refined"} & set(methods):
-        found["search"] = inverter(generator, "search", classifier=classifier)
-        few = min(settings.max_iterations, REFINED_ITERATIONS)
-        found["refined"] = inverter(generator, "search", classifier=classifier, max_iterations=few)
-    return {name: invert for name, invert in found.items() if name in methods}
+        first = found["encoder"] = EncoderInverter(generator, encoder, plain)
+    if set(methods) & (_SEARCHED if encoder is not None else _SEARCHED | _ENCODED):
+        search = inverter(generator, "search", classifier=classifier)
+        first = search if first is None else first
+        found["search"] = search
+        least = min(most, REFINED_ITERATIONS)
+        found["refined"] = inverter(
+            generator, "search", classifier=classifier, max_iterations=least
+        )
+    if first is not None:
+        found["hybrid"] = HybridInverter(first, refine)
+        found["ours"] = HybridInverter(first, refine_ours)
+    return {name: found[name] for name in METHODS if name in found and name in methods}
 
 
 def _invert(method: str, inverter: Inverter, scorer: Scorer, device: torch.device) -> MethodScores:

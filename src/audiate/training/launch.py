@@ -18,8 +18,12 @@ from audiate.version import __version__
 
 
 def launch(device: str, precision: str) -> Fabric:
-    """Start Fabric on this machine's device, or join the processes that torchrun started."""
+    """Start Fabric on this machine's device, or join the processes that torchrun started.
+
+    On a GPU, cuDNN tries its algorithms out, as the shapes in a training do not change.
+    """
     kind = resolve_device(device).type
+    torch.backends.cudnn.benchmark = kind == "cuda"
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
     _keep_freed_memory()
