@@ -479,6 +479,29 @@ class TestRuns:
             else:
                 torch.testing.assert_close(new[name], tensor, msg=name)
 
+    @pytest.mark.parametrize("kind", [SMALL, SMALL_WAVE])
+    def test_an_init_that_was_kept_without_its_discriminator(
+        self, kind: AudioGANRecipe, tmp_path: Path
+    ) -> None:
+        whole = task_of(replace(kind, seed=1)).model
+        alone = type(whole)(replace(whole.config, discriminator=False))
+        alone.load_state_dict(
+            {k: v for k, v in whole.state_dict().items() if not k.startswith("discriminator.")}
+        )
+        assert alone.num_parameters() < whole.num_parameters()
+        alone.save_pretrained(tmp_path / "alone")
+        z = whole.sample_latent(2)
+        loaded = package.load(tmp_path / "alone")
+        with torch.no_grad():
+            torch.testing.assert_close(loaded(z), whole.eval()(z))
+        begun, fresh = (
+            task_of(replace(kind, init=init)).model.state_dict()
+            for init in (str(tmp_path / "alone"), None)
+        )
+        for name, tensor in begun.items():
+            expected = fresh if name.startswith("discriminator.") else whole.state_dict()
+            torch.testing.assert_close(tensor, expected[name], msg=name)
+
     def test_a_batch_that_processes_share_unevenly(self) -> None:
         for loss in ("r1", "wgan-gp"):
             recipe = replace(SMALL, loss=loss, batch_size=5, critic_updates=2)

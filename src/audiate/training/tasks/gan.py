@@ -222,8 +222,8 @@ class AudioGANTask(Task):
     def end_epoch(self) -> None:
         """Measure the statistics of the averaged weights' batch norms.
 
-        Those of the live generator belong to other weights: with them, one model scored 3.51 where
-        it scores 5.73 (Brock et al. 2019 call statistics that are measured anew "standing").
+        Those of the live generator belong to other weights. Brock et al. 2019 call statistics that
+        are measured anew "standing".
         """
         if self._generator is self.model.generator:
             return
