@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 
 import audiate
 from audiate.datasets.mnist import load_mnist
-from audiate.datasets.pairs import load_pairs
+from audiate.datasets.pairs import PairedDigits, load_pairs
 from audiate.evaluation import clips, diversity, drawings, evaluate_model, generators
 from audiate.evaluation.drawings import DrawerReport
 from audiate.evaluation.generators import GeneratorReport
@@ -33,6 +34,9 @@ from audiate.models import (
 )
 from audiate.models.lenet import load_written_classifier
 
+TESTED = 4_000
+"""Number of test images, of 10,000, that drawers are tested on."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def data_read_once() -> Iterator[None]:
@@ -41,10 +45,22 @@ def data_read_once() -> Iterator[None]:
         lambda root: diversity.measure_train_images(load_written_classifier(None), root)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawings, "load_pairs", cache(load_pairs))
+        patch.setattr(drawings, "load_pairs", cache(fewer_pairs))
         patch.setattr(drawings, "measure_train_images", lambda _, root: measured(root))
         patch.setattr(generators, "train_clips", cache(clips.train_clips))
         yield
+
+
+def fewer_pairs(*args: Any, **settings: Any) -> PairedDigits:
+    """All train pairs, and the first of the test pairs, which are in random order."""
+    pairs = load_pairs(*args, **settings)
+    images, heard = pairs.test.images[:TESTED], pairs.test.heard[:TESTED]
+    return replace(
+        pairs,
+        test=replace(pairs.test, images=images, heard=heard),
+        test_labels=pairs.test_labels[:TESTED],
+        test_clips=pairs.test_clips,
+    )
 
 
 @pytest.fixture
@@ -57,7 +73,7 @@ def words(real_data: Path) -> Path:
 class TestDrawers:
     def test_the_vae_draws_what_was_said(self, real_data: Path) -> None:
         values = evaluate_drawer("vae-fsdd", real_data)
-        assert values["n"] == 10_000
+        assert values["n"] == TESTED
         assert values["lenet_accuracy_mean"] >= 0.98
         assert values["lenet_accuracy_sampled"] >= 0.98
 
