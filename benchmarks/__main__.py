@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import drawing, folders, inversion, vae_step, wavegan
+from benchmarks import drawing, folders, inversion, search, vae_step, wavegan
 
 vae_step.main()
 drawing.main()
 folders.main()
 wavegan.main()
 inversion.main()
+search.main()
