@@ -57,8 +57,8 @@ class Invert:
     """Number of starts of gradients, of which the best is kept; not with --budget."""
     objective: Literal["speech", "levels", "paper", "plain"] | None = None
     """The objective that gradients and evolution minimise. speech: ours. levels: ours without the
-    terms that depend on phases, the default of search. paper: that of the paper's programs. plain:
-    the paper's equation 1, spectrograms alone."""
+    terms that depend on phases, the default after a search alone. paper: that of the paper's
+    programs. plain: the paper's equation 1, spectrograms alone."""
     max_iterations: int | None = None
     """Largest number of iterations of L-BFGS, or of rounds of evolution. The default is 200 for
     hybrid, 1,000 for gradient, 300 for evolution, 0 for search; published: 200 and 50,000 for the

@@ -19,7 +19,7 @@ from audiate.inversion.inverters import (
 from audiate.inversion.lbfgs import Box
 from audiate.inversion.objectives import Objective, level_objective, speech_objective
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import Method, Start, as_classifier, choose_starts
+from audiate.inversion.starts import Method, Start, Starts, as_classifier, choose_starts
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
 from audiate.models.inverse import Fingerprint
@@ -58,10 +58,9 @@ def inverter(
         classifier: A classifier of spoken digits or its name, whose activations are compared beside
             levels and spectrograms; by default none. Like the encoder, it is moved to the
             generator's device.
-        objective: The objective that is minimised, in place of `level_objective` for search and
-            `speech_objective` elsewhere. `plain_objective` and `paper_objective` are the paper's.
-        budget: Seconds for each clip. The best that fits is found, in place of ``method`` and
-            ``restarts``.
+        objective: What is minimised; by default `level_objective` after a search alone, else
+            `speech_objective`. The paper's are `plain_objective` and `paper_objective`.
+        budget: Seconds for each clip, in place of ``method`` and ``restarts``.
         restarts: Number of starts of gradients, of which the best is kept.
         max_iterations: Largest number of iterations of L-BFGS, or of rounds of evolution: by
             default 200 from a start, 1,000 from random latents (the paper: 50,000), none after a
@@ -77,8 +76,10 @@ def inverter(
     check_range("seed", seed, 0, 2**63 - 1)
     generator = as_generator(generator)
     guide = None if classifier is None else as_classifier(classifier)
+    own = fingerprint_of(generator) if fingerprint is None else fingerprint
+    starts = choose_starts(generator, method, start, encoder, budget=budget, known=own)
     if objective is None:
-        ours = level_objective if method == "search" else speech_objective
+        ours = level_objective if starts.only_search else speech_objective
         objective = ours(guide, generator.sample_rate)
     settings = _Settings(
         generator,
@@ -87,11 +88,10 @@ def inverter(
         max_iterations,
         seed,
         batch_size,
-        fingerprint_of(generator) if fingerprint is None else fingerprint,
+        own,
+        label_entries(generator) if starts.only_search else 0,
     )
-    own = settings.fingerprint
-    starts = choose_starts(generator, method, start, encoder, budget=budget, known=own)
-    return settings.inverter(method, settings.first(*starts, guide), budget)
+    return settings.inverter(method, settings.first(starts, guide), budget)
 
 
 @dataclass(frozen=True)
@@ -105,19 +105,19 @@ class _Settings:
     seed: int
     batch_size: int
     fingerprint: Fingerprint
+    hold: int
 
-    def first(
-        self, encoder: InverseMapping | None, searches: bool, classifier: DigitClassifier | None
-    ) -> Inverter | None:
+    def first(self, starts: Starts, classifier: DigitClassifier | None) -> Inverter | None:
         """What begins: an encoder, a search, the better of both, or nothing."""
         device = device_of(self.generator)
         found: list[Inverter] = []
-        if encoder is not None:
+        if starts.encoder is not None:
+            encoder = starts.encoder.to(device)
             encode = EncoderInverter(
-                self.generator, encoder.to(device), self.objective, batch_size=self.batch_size
+                self.generator, encoder, self.objective, batch_size=self.batch_size
             )
             found.append(encode)
-        if searches:
+        if starts.searches:
             search = SearchInverter(
                 self.generator,
                 self.objective,
@@ -146,16 +146,15 @@ class _Settings:
             return first
         if method == "evolution":
             return HybridInverter(first, self._evolution())
-        hold = label_entries(self.generator) if method == "search" else 0
-        return HybridInverter(first, self._gradient("projected", HYBRID_ITERATIONS, hold))
+        return HybridInverter(first, self._gradient("projected", HYBRID_ITERATIONS))
 
-    def _gradient(self, box: Box, max_iterations: int, hold: int = 0) -> GradientInverter:
+    def _gradient(self, box: Box, max_iterations: int) -> GradientInverter:
         """L-BFGS, for as many iterations as were asked for, or else ``max_iterations``."""
         return GradientInverter(
             self.generator,
             self.objective,
             box=box,
-            hold=hold,
+            hold=self.hold,
             restarts=self.restarts,
             max_iterations=max_iterations if self.max_iterations is None else self.max_iterations,
             seed=self.seed,

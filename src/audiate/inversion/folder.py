@@ -96,7 +96,7 @@ def invert_folder(
         encoder: The generator's encoder.
         classifier: It tells the digit in clip and output, and guides the objective where it has the
             generator's sample rate. None leaves it out.
-        objective: Name of what is minimised; by default levels for search, and speech elsewhere.
+        objective: Name of what is minimised; by default levels after a search alone, else speech.
         budget: As for `audiate.inverter`, like the next three.
         restarts: Number of starts.
         max_iterations: Limit of iterations.
@@ -114,7 +114,6 @@ def invert_folder(
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
     name, generator = name or _name_of(generator), as_generator(generator, device=device)
-    objective = objective or ("levels" if method == "search" else "speech")
     settings = _Settings(method, start, objective, budget, restarts, max_iterations, seed)
     run, record = _prepare(generator, name, settings, encoder, classifier)
     with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
@@ -132,7 +131,7 @@ class _Settings:
 
     method: Method
     start: Start
-    objective: ObjectiveName
+    objective: ObjectiveName | None
     budget: float | None
     restarts: int
     max_iterations: int | None
@@ -176,7 +175,7 @@ def _prepare(
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
-    found, searches = choose_starts(
+    starts = choose_starts(
         generator,
         settings.method,
         settings.start,
@@ -184,14 +183,16 @@ def _prepare(
         budget=settings.budget,
         known=known,
     )
-    if found is not None:
+    if (found := starts.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
         record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"
-    if searches:
+    if starts.searches:
         record["search"] = f"{POOL_SIZE} latents"
+    name_of_objective = settings.objective or ("levels" if starts.only_search else "speech")
+    record["objective"] = name_of_objective
     # A classifier of another sample rate scores the output, but guides nothing.
     guides = scorer is not None and scorer.sample_rate == generator.sample_rate
-    objective = _objective(settings.objective, scorer if guides else None, generator.sample_rate)
+    objective = _objective(name_of_objective, scorer if guides else None, generator.sample_rate)
     objective = objective.to(device_of(generator))
     invert = inverter(
         generator,

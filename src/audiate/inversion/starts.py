@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from audiate.errors import InputError
 from audiate.hub import find, shipped_models
@@ -24,6 +24,25 @@ Start = Literal["auto", "encoder", "search", "both"]
 """The latent that hybrid, evolution and a budget begin with. ``encoder``: that of an encoder.
 ``search``: that of a search. ``both``: the better of the two. ``auto``: that of the encoder if one
 is given or shipped (for evolution: given), or else that of a search."""
+
+
+class Starts(NamedTuple):
+    """What a method begins with.
+
+    Attributes:
+        encoder: The encoder, if one is used.
+        searches: Whether a search is made.
+
+    """
+
+    encoder: InverseMapping | None
+    searches: bool
+
+    @property
+    def only_search(self) -> bool:
+        """Whether a search is made, and no encoder is used."""
+        return self.searches and self.encoder is None
+
 
 _SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
 
@@ -105,7 +124,7 @@ def choose_starts(
     *,
     budget: float | None = None,
     known: Fingerprint | None = None,
-) -> tuple[InverseMapping | None, bool]:
+) -> Starts:
     """Choose what a method begins with.
 
     Args:
@@ -115,9 +134,6 @@ def choose_starts(
         encoder: The encoder, its folder or hub id; None for the shipped one.
         budget: Seconds for each clip, in place of the method.
         known: The generator's fingerprint, where it is known already.
-
-    Returns:
-        The encoder, if one is used, and whether a search is made.
 
     Raises:
         InputError: There is no such encoder, or the settings do not go together.
@@ -132,13 +148,13 @@ def choose_starts(
         if start != "auto":
             raise InputError(f"`start`: `method={method}` has its own; leave `start` out")
         if method == "encoder":
-            return find_encoder(generator, encoder, fingerprint=own), False
-        return None, method == "search"
+            return Starts(find_encoder(generator, encoder, fingerprint=own), False)
+        return Starts(None, method == "search")
     # Evolution is for generators of others, so it looks for no shipped encoder.
     there = encoder is not None or (method != "evolution" and _shipped_encoder(own) is not None)
     encodes = start in ("encoder", "both") or (start == "auto" and there)
     found = find_encoder(generator, encoder, fingerprint=own) if encodes else None
-    return found, start in ("search", "both") or found is None
+    return Starts(found, start in ("search", "both") or found is None)
 
 
 def _same(one: Sequence[float], other: Sequence[float]) -> bool:
