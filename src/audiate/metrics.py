@@ -247,7 +247,7 @@ def _squared_distances(first: Tensor, second: Tensor) -> Iterator[Tensor]:
 
 
 def distance_from_prior(latent: Tensor, prior: Tensor) -> Tensor:
-    """How far the values in each latent are from those that the prior draws.
+    """Measure how far the values in each latent are from those that the prior draws.
 
     It is the Wasserstein distance between the values of a latent and those of many latents of the
     prior, all entries of which are to have one distribution. A latent that a search has driven to

@@ -108,7 +108,7 @@ class _Settings:
     hold: int
 
     def first(self, starts: Starts, classifier: DigitClassifier | None) -> Inverter | None:
-        """What begins: an encoder, a search, the better of both, or nothing."""
+        """Return the inverter that begins: an encoder, a search, or the better of both."""
         device = device_of(self.generator)
         found: list[Inverter] = []
         if starts.encoder is not None:

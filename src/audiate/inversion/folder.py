@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,11 +22,10 @@ from audiate.inversion.build import inverter
 from audiate.inversion.common import Inversion, Inverter
 from audiate.inversion.objectives import (
     Objective,
+    ObjectiveName,
     PerceptualTerm,
-    level_objective,
-    paper_objective,
+    objective_named,
     plain_objective,
-    speech_objective,
 )
 from audiate.inversion.results import ClipResult, InversionReport
 from audiate.inversion.search import POOL_SIZE
@@ -39,8 +38,6 @@ from audiate.outputs import open_outputs
 from audiate.pictures import save_before_and_after
 from audiate.pipeline import ClipWork, Notify, Product, work_through
 from audiate.scores import score_clips
-
-ObjectiveName = Literal["speech", "levels", "paper", "plain"]
 
 TARGETS_FOLDER = "heard"
 _LOOKED_UP = 32  # clips in a batch where an encoder or a search gives the latents
@@ -188,11 +185,11 @@ def _prepare(
         record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"
     if starts.searches:
         record["search"] = f"{POOL_SIZE} latents"
-    name_of_objective = settings.objective or ("levels" if starts.only_search else "speech")
-    record["objective"] = name_of_objective
+    chosen = settings.objective or ("levels" if starts.only_search else "speech")
+    record["objective"] = chosen
     # A classifier of another sample rate scores the output, but guides nothing.
     guides = scorer is not None and scorer.sample_rate == generator.sample_rate
-    objective = _objective(name_of_objective, scorer if guides else None, generator.sample_rate)
+    objective = objective_named(chosen, scorer if guides else None, generator.sample_rate)
     objective = objective.to(device_of(generator))
     invert = inverter(
         generator,
@@ -331,24 +328,6 @@ class InversionRun(ClipWork[Target, ClipResult]):
             return None
         fits = isinstance(latent, np.ndarray) and latent.shape == (self.generator.latent_dim,)
         return latent.astype(np.float32) if fits else None
-
-
-def _objective(
-    name: ObjectiveName, classifier: DigitClassifier | None, sample_rate: int
-) -> Objective:
-    if name == "plain":
-        return plain_objective()
-    if name in ("speech", "levels"):
-        ours = speech_objective if name == "speech" else level_objective
-        return ours(classifier, sample_rate)
-    if name != "paper":
-        raise InputError(f"`objective` {name}: give speech, levels, paper or plain")
-    if classifier is None:
-        raise InputError(
-            "`objective=paper`: needs a classifier of the generator's sample rate; give "
-            "`classifier`, or `objective=plain`"
-        )
-    return paper_objective(classifier, sample_rate)
 
 
 def _batch_size(generator: Generator, settings: _Settings) -> int:

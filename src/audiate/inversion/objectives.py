@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,9 @@ from audiate.models import DigitClassifier
 from audiate.models.resnet import BLOCKS
 from audiate.similarity import structural_similarity
 from audiate.spectra import Spectrogram, decibels, hann_window, power_spectrum
+
+ObjectiveName = Literal["speech", "levels", "paper", "plain"]
+"""Names of the objectives, as on the command line."""
 
 RESIDUAL_BLOCKS = BLOCKS[1:]
 
@@ -308,3 +312,27 @@ def level_objective(classifier: DigitClassifier | None, sample_rate: int) -> Obj
     if classifier is not None:
         terms["perceptual"] = (0.3, PerceptualTerm(classifier, sample_rate))
     return Objective(terms)
+
+
+def objective_named(
+    name: ObjectiveName, classifier: DigitClassifier | None, sample_rate: int
+) -> Objective:
+    """Return the objective of that name.
+
+    Raises:
+        InputError: There is no such name, or the objective needs a classifier and has none.
+
+    """
+    if name == "plain":
+        return plain_objective()
+    if name in ("speech", "levels"):
+        ours = speech_objective if name == "speech" else level_objective
+        return ours(classifier, sample_rate)
+    if name != "paper":
+        raise InputError(f"`objective` {name}: give speech, levels, paper or plain")
+    if classifier is None:
+        raise InputError(
+            "`objective=paper`: needs a classifier of the generator's sample rate; give "
+            "`classifier`, or `objective=plain`"
+        )
+    return paper_objective(classifier, sample_rate)

@@ -1,4 +1,4 @@
-"""What a method begins with: an encoder, a search, or both."""
+"""Chooses whether a method begins with an encoder, a search, or both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ is given or shipped (for evolution: given), or else that of a search."""
 
 
 class Starts(NamedTuple):
-    """What a method begins with.
+    """The choice of an encoder, a search, or both, with which a method begins.
 
     Attributes:
         encoder: The encoder, if one is used.
