@@ -41,6 +41,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
+def few_latents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches that sample 300 latents by default, for tests of all that is around them."""
+    from audiate.inversion import SearchInverter
+
+    defaults = SearchInverter.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "size", 300)
+
+
+@pytest.fixture
 def real_data() -> Path:
     """The folder with the real data sets; skips the test where AUDIATE_DATA does not name one."""
     folder = os.environ.get("AUDIATE_DATA")

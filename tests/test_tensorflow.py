@@ -77,6 +77,8 @@ sounds = random.uniform(-1, 1, (2, length, channels)).astype(np.float32)
 with v1.Session() as session:
     session.run(v1.global_variables_initializer())
     v1.train.Saver().save(session, out + "/model.ckpt", global_step=7)
+    own = [v for v in v1.global_variables() if v.name.startswith("G/")]
+    v1.train.Saver(own).save(session, out + "/generator/model")
     first = v1.train.Saver(write_version=v1.train.SaverDef.V1)
     tf.io.gfile.makedirs(out + "/first")
     first.save(session, out + "/first/model.ckpt", global_step=7)
@@ -116,14 +118,12 @@ def test_the_published_size_by_the_command(audiate: Command, tmp_path: Path) -> 
     compare(model, folder)
 
 
-@pytest.mark.parametrize(("channels", "length"), [(2, 16_384), (1, 32_768), (2, 65_536)])
+@pytest.mark.parametrize(("channels", "length"), [(1, 32_768), (2, 65_536)])
 def test_other_sizes(tmp_path: Path, channels: int, length: int) -> None:
     folder = original(tmp_path, 4, channels, length)
     variables = read_checkpoint(folder)
     assert not any("Adam" in n or "RMSProp" in n or "global_step" in n for n in variables)
-    model = convert_wavegan(
-        variables, "it", num_samples=None if length == 16_384 else length, sample_rate=44_100
-    )
+    model = convert_wavegan(variables, "it", num_samples=length, sample_rate=44_100)
     assert (model.channels, model.num_samples, model.sample_rate) == (channels, length, 44_100)
     compare(model, folder)
 
@@ -136,21 +136,7 @@ def test_the_first_format_of_checkpoints(tmp_path: Path) -> None:
 
 def test_without_a_discriminator_it_says_so(audiate: Command, tmp_path: Path) -> None:
     folder = original(tmp_path / "train", 2)
-    variables = read_checkpoint(folder)
-    without: dict[str, Any] = {
-        name.replace("/", "|"): value for name, value in variables.items() if name[:2] == "G/"
-    }
-    code = (
-        "import sys, numpy as np, tensorflow as tf; v = np.load(sys.argv[1]); v1 = tf.compat.v1; "
-        "v1.disable_eager_execution(); "
-        "[v1.get_variable(n.replace('|', '/'), initializer=v[n]) for n in v.files]; "
-        "s = v1.Session(); s.run(v1.global_variables_initializer()); "
-        "v1.train.Saver().save(s, sys.argv[2])"
-    )
-    np.savez(tmp_path / "g.npz", **without)
-    command = [sys.executable, "-c", code, str(tmp_path / "g.npz"), str(tmp_path / "g" / "model")]
-    subprocess.run(command, check=True, capture_output=True)
-    done = audiate("import-wavegan", tmp_path / "g" / "model", "imported")
+    done = audiate("import-wavegan", folder / "generator" / "model", "imported")
     assert done.returncode == 0, done.stderr
     assert "no discriminator in it; a training that begins with it has a new one" in done.stdout
 

@@ -17,6 +17,8 @@ from audiate.evaluation.inversion_report import InversionReport
 from audiate.inversion import inverters
 from audiate.models import DigitClassifier, SpecGAN
 
+pytestmark = pytest.mark.usefixtures("few_latents")
+
 
 @pytest.fixture(autouse=True)
 def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:

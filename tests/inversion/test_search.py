@@ -229,6 +229,7 @@ class TestStarts:
             choose_starts(generator, "hybrid", start="both")
 
 
+@pytest.mark.usefixtures("few_latents")
 def test_by_the_command(
     small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

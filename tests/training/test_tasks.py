@@ -427,7 +427,7 @@ class TestAsAUserTrains:
     def command(self, tiny_data: Path, tmp_path: Path) -> list[str]:
         script = tmp_path / "tiny.py"
         script.write_text(_TINY.format(tests=str(Path(__file__).parent.parent)))
-        return [str(script), "train", "lenet", "--data-dir", str(tiny_data), "--epochs", "6",
+        return [str(script), "train", "lenet", "--data-dir", str(tiny_data), "--epochs", "4",
                 "--batch-size", "20", "--precision", "float32", "--save-every", "0"]  # fmt: skip
 
     def run(

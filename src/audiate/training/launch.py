@@ -7,14 +7,17 @@ import logging
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from audiate.devices import resolve_device
 from audiate.errors import InputError
 from audiate.training.options import RunOptions
 from audiate.version import __version__
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def launch(device: str, precision: str) -> Fabric:
@@ -22,6 +25,8 @@ def launch(device: str, precision: str) -> Fabric:
 
     On a GPU, cuDNN tries its algorithms out, as the shapes in a training do not change.
     """
+    from lightning_fabric import Fabric  # takes seconds, which a mistyped argument must not cost
+
     kind = resolve_device(device).type
     torch.backends.cudnn.benchmark = kind == "cuda"
     world_size = int(os.environ.get("WORLD_SIZE", "1"))

@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from audiate.errors import Interrupted
@@ -25,6 +25,9 @@ from audiate.training.recipes import Prepared, Recipe
 from audiate.training.run import Run
 from audiate.training.seeds import seed_step
 from audiate.training.task import Shard, Stage, Task, weighted_sum
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _LOG_EVERY = 20  # steps
 _ROUNDING = {"device", "processes", "threads", "torch"}  # parts of the environment that change bits

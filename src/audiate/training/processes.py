@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def sum_over_processes(fabric: Fabric, tensors: Sequence[Tensor], share: float) -> None:

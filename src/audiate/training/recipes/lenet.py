@@ -39,6 +39,9 @@ class LeNetRecipe(Recipe):
 
     def prepare(self, root: Path) -> Prepared:
         """Train on MNIST."""
+        from audiate.datasets.installed import require
+
+        require("mnist", root)
 
         def make_task(device: torch.device, shard: Shard) -> Task:
             from audiate.datasets.mnist import load_mnist
