@@ -29,7 +29,7 @@ LAYERS = (
     {"scores"},
     {"models", "datasets"},
     {"pipeline"},
-    {"drawing", "inversion"},
+    {"drawing", "export", "inversion"},
     {"training"},
     {"evaluation"},
     {"cli"},

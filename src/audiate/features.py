@@ -98,8 +98,7 @@ class LogMel(nn.Module):
             energy = power.sum(1)
             # A mean over five frames reaches beyond the clip's end; a word does not.
             energy = F.avg_pool1d(energy.unsqueeze(1), 5, 1, 2).squeeze(1) * (energy > 0)
-            own = energy.masked_fill(energy == 0, torch.nan)
-            noise = own.nanquantile(0.1, dim=1, keepdim=True).nan_to_num()
+            noise = _quietest_tenth(energy)
             peak = energy.amax(1, keepdim=True)
             loud = energy >= torch.maximum(
                 peak * 10 ** (-self.config.trim_db / 10),
@@ -114,6 +113,20 @@ class LogMel(nn.Module):
         middle = words.mean(1, keepdim=True)
         half = (words[:, 1:] - words[:, :1]) / 2 * (1 + 2 * self.config.margin)
         return middle + half * positions
+
+
+def _quietest_tenth(energy: Tensor) -> Tensor:
+    """The tenth percentile (batch, 1) of the entries above 0 of (batch, n); 0 where none is."""
+    ascending = energy.masked_fill(energy == 0, torch.inf).sort(1).values
+    place = 0.1 * ((energy > 0).sum(1, keepdim=True) - 1).clamp_min(0)
+    before = place.floor()
+    low, high = (
+        ascending.gather(1, (before + step).long().clamp_max(energy.shape[1] - 1))
+        for step in (0, 1)
+    )
+    high = torch.where(high.isinf(), low, high)
+    found = low + (place - before) * (high - low)
+    return torch.where(found.isfinite(), found, 0)
 
 
 def at_times(power: Tensor, times: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ in bfloat16 levels would be off by a hundredth and waveforms by more than a tent
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -21,6 +23,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _FLOOR_DB = 80.0
+_BY_PRODUCTS = ContextVar("_BY_PRODUCTS", default=False)
+
+
+@contextmanager
+def matrix_products() -> Iterator[None]:
+    """Compute Fourier transforms as products with matrices of sines and cosines.
+
+    Then no tensor is complex, so that networks can be exported to formats without such tensors.
+    """
+    token = _BY_PRODUCTS.set(True)
+    try:
+        yield
+    finally:
+        _BY_PRODUCTS.reset(token)
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
@@ -93,14 +109,39 @@ def power_spectrum(
     centred: bool = True,
 ) -> Tensor:
     """The squared magnitude of `short_time_spectrum`, which takes the same arguments."""
-    return power_of(
-        short_time_spectrum(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
-    )
+    real, imaginary = spectrum_parts(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
+    return real.square() + imaginary.square()
 
 
-def power_of(spectrum: Tensor) -> Tensor:
-    """The squared magnitude of a complex tensor."""
-    return spectrum.real.square() + spectrum.imag.square()
+def spectrum_parts(
+    waveforms: Tensor,
+    window: Tensor,
+    hop_length: int,
+    *,
+    n_fft: int | None = None,
+    centred: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Real and imaginary parts of `short_time_spectrum`, which takes the same arguments."""
+    if not _BY_PRODUCTS.get():
+        spectrum = short_time_spectrum(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
+        return spectrum.real, spectrum.imag
+    length = n_fft or len(window)
+    before = (length - len(window)) // 2
+    kernels = _waves(length) * F.pad(window, (before, length - len(window) - before))
+    edge = length // 2 if centred else 0
+    padded = F.pad(waveforms, (edge, edge)).unsqueeze(1)
+    real, imaginary = F.conv1d(padded, kernels.unsqueeze(1), stride=hop_length).chunk(2, 1)
+    return real, imaginary
+
+
+def _waves(length: int) -> Tensor:
+    """Cosines and negative sines (2 (length // 2 + 1), length) of a Fourier transform.
+
+    They are made anew each time, so that an exported graph makes them, and no file holds them.
+    """
+    bins, samples = torch.arange(length // 2 + 1).unsqueeze(1), torch.arange(length)
+    angles = (bins * samples % length).float() * (2 * torch.pi / length)
+    return torch.cat([angles.cos(), -angles.sin()])
 
 
 def mel_filters(
@@ -195,11 +236,11 @@ class Spectrogram(nn.Module):
         frames = -(-waveforms.shape[1] // self.hop_length)
         missing = (frames - 1) * self.hop_length + self.n_fft - waveforms.shape[1]
         padded = F.pad(waveforms, (0, missing))
-        spectrum = short_time_spectrum(padded, self.window, self.hop_length, centred=False)
-        spectrum = spectrum.transpose(1, 2)
+        parts = spectrum_parts(padded, self.window, self.hop_length, centred=False)
+        real, imaginary = (part.transpose(1, 2) for part in parts)
         if self.kind == "real":
-            return spectrum.real
-        return unit_decibels(power_of(spectrum), _FLOOR_DB)
+            return real
+        return unit_decibels(real.square() + imaginary.square(), _FLOOR_DB)
 
 
 class MelSpectrogram(nn.Module):
@@ -260,6 +301,11 @@ class ShortTimeTransform(nn.Module):
         spectra = short_time_spectrum(waveforms, self.window, self.hop_length)
         return spectra[..., : self.num_samples // self.hop_length]
 
+    def power(self, waveforms: Tensor) -> Tensor:
+        """Squared magnitudes (batch, bins, frames) of the spectra of waveforms."""
+        power = power_spectrum(waveforms, self.window, self.hop_length)
+        return power[..., : self.num_samples // self.hop_length]
+
     @full_precision
     def inverse(self, spectra: Tensor) -> Tensor:
         """The waveforms (batch, num_samples) whose spectra are nearest in least squares."""
@@ -296,6 +342,8 @@ class ShortTimeTransform(nn.Module):
                 depend on phases.
 
         """
+        if _BY_PRODUCTS.get():
+            return self._griffin_lim_by_products(magnitudes, iterations, momentum)
         with torch.set_grad_enabled(torch.is_grad_enabled() and through_phases):
             phases = self._phases(magnitudes, iterations, momentum)
         return self.inverse(magnitudes * phases)
@@ -311,3 +359,37 @@ class ShortTimeTransform(nn.Module):
             size = (ahead.real.square() + ahead.imag.square() + 1e-16).sqrt()
             phases = ahead / size
         return phases
+
+    def _griffin_lim_by_products(
+        self, magnitudes: Tensor, iterations: int, momentum: float
+    ) -> Tensor:
+        """What `griffin_lim` computes, with real and imaginary parts one below the other."""
+        first = torch.cat([self.phases.real, self.phases.imag])  # (2 bins, frames)
+        phases = first.expand(magnitudes.shape[0], -1, -1)
+        both = magnitudes.repeat(1, 2, 1)
+        before = torch.zeros_like(both)
+        frames = magnitudes.shape[2]
+        for _ in range(iterations):
+            waveforms = self._inverse_by_products(both * phases)
+            parts = spectrum_parts(waveforms, self.window, self.hop_length)
+            rebuilt = torch.cat(parts, 1)[..., :frames]
+            ahead = rebuilt - before * (momentum / (1 + momentum))
+            before = rebuilt
+            real, imaginary = ahead.chunk(2, 1)
+            size = (real.square() + imaginary.square() + 1e-16).sqrt()
+            phases = ahead / size.repeat(1, 2, 1)
+        return self._inverse_by_products(both * phases)
+
+    def _inverse_by_products(self, parts: Tensor) -> Tensor:
+        """Waveforms (batch, num_samples) of spectra's parts (batch, 2 bins, frames)."""
+        weights = torch.full((self.n_fft // 2 - 1, 1), 2 / self.n_fft)  # each stands for two bins
+        weights = F.pad(weights, (0, 0, 1, 1), value=1 / self.n_fft)
+        kernels = _waves(self.n_fft) * weights.repeat(2, 1) * self.window
+        padded = F.pad(parts, (0, 1))
+        summed = F.conv_transpose1d(padded, kernels.unsqueeze(1), stride=self.hop_length)
+        squares = self.window.square().view(1, 1, -1)
+        ones = torch.ones(1, 1, padded.shape[2])
+        shares = F.conv_transpose1d(ones, squares, stride=self.hop_length)
+        begin = self.n_fft // 2
+        inside = slice(begin, begin + self.num_samples)
+        return (summed[..., inside] / shares[..., inside]).squeeze(1)

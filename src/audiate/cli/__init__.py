@@ -17,6 +17,7 @@ from audiate.cli.data import FetchCommand, ListCommand
 from audiate.cli.demo import Demo
 from audiate.cli.draw import Draw
 from audiate.cli.evaluate import Evaluate, with_subcommand
+from audiate.cli.export import Export
 from audiate.cli.generate import Generate
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.invert import Invert
@@ -62,6 +63,7 @@ Commands = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Export, subcommand("export")]
     | Annotated[ImportWaveGAN, subcommand("import-wavegan")]
     | Annotated[Data, subcommand("data")]
     | Annotated[Demo, subcommand("demo")]

@@ -119,14 +119,29 @@ class LatentFlow(Drawer):
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
         """Follow the flow from noise: (batch, samples, 28, 28) in [0, 1]."""
+        return self.flow_from(self.condition(spectrogram), noise, self.config.guidance)
+
+    def flow_from(self, condition: Tensor, noise: Tensor, guidance: float | Tensor) -> Tensor:
+        """Follow the flow from noise, for a condition.
+
+        Args:
+            condition: (batch, condition_dim), as `condition` gives it.
+            noise: (batch, samples, latent_dim), standard normal.
+            guidance: How far images are drawn away from those of no sound at all: 1 is not at all
+                (classifier-free guidance, Ho and Salimans 2022). A tensor is a single number.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
         batch, samples, _ = noise.shape
-        condition = self.condition(spectrogram).repeat_interleave(samples, 0)
+        condition = condition.repeat_interleave(samples, 0)
         latents = noise.flatten(0, 1)
-        steps, guidance = self.config.steps, self.config.guidance
+        steps = self.config.steps
         for step in range(steps):
-            times = torch.full((len(latents),), step / steps, device=self.device)
+            times = torch.full((latents.shape[0],), step / steps, device=self.device)
             velocity = self(latents, times, condition)
-            if guidance != 1:
+            if isinstance(guidance, Tensor) or guidance != 1:
                 free = self(latents, times, self.unheard.expand_as(condition))
                 velocity = free + guidance * (velocity - free)
             latents = latents + velocity / steps

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audiate.configs import SpecGANConfig
 from audiate.models.generator import AudioGAN, Projection, Score
-from audiate.spectra import ShortTimeTransform, full_precision, power_of, wide_mel_filters
+from audiate.spectra import ShortTimeTransform, full_precision, wide_mel_filters
 
 _RANGE = 3.0  # number of deviations about the mean that are mapped to [-1, 1]
 _UPDATES = 8  # number of updates of the power in bins
@@ -35,7 +35,7 @@ class SpecGANGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Spectrograms (batch, channels, frames, bands) of latents (batch, latent_dim)."""
         # Channels come last in memory: the published order, and the fastest.
-        hidden = self.project(z).view(len(z), 4, 4, -1).permute(0, 3, 1, 2)
+        hidden = self.project(z).view(z.shape[0], 4, 4, -1).permute(0, 3, 1, 2)
         for norm, layer in zip(self.norms, self.upsample, strict=True):
             hidden = layer(norm(hidden).relu())
         spectrograms: Tensor = hidden.tanh()
@@ -117,7 +117,7 @@ class SpecGAN(AudioGAN):
     @full_precision
     def levels(self, waveforms: Tensor) -> Tensor:
         """Natural logarithms of power in each band, (batch, channels, size, size)."""
-        power = power_of(self.transform(waveforms.flatten(0, 1)))
+        power = self.transform.power(waveforms.flatten(0, 1))
         # A sine of full scale has a magnitude of a quarter of the frame's length.
         power = (self.filters @ power) * (4 / self.transform.n_fft) ** 2
         levels: Tensor = power.add(_FLOOR).log().transpose(1, 2)

@@ -36,7 +36,7 @@ class WaveGANGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Waveforms (batch, channels, num_samples) of latents (batch, latent_dim)."""
         # The published code makes (time, channels) of the first layer's outputs.
-        hidden: Tensor = self.project(z).view(len(z), 16, -1)
+        hidden: Tensor = self.project(z).view(z.shape[0], 16, -1)
         hidden = hidden.transpose(1, 2)
         for norm, layer in zip(self.norms, self.upsample, strict=True):
             hidden = layer(norm(hidden).relu())
