@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench page page-build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -26,6 +26,13 @@ format: $(VENV)/.installed-dev  ## Let ruff format the code
 bench: $(VENV)/.installed-dev  ## Measure speed, as ratios
 	$(BIN)/python -m benchmarks
 
+page: page-build  ## Serve the page that listens and draws at http://127.0.0.1:4173
+	cd web && npm run preview
+
+page-build: web/node_modules/.installed $(VENV)/.installed-page  ## Build that page into web/dist
+	$(BIN)/python web/prepare.py
+	cd web && npm run build
+
 clean:  ## Remove the virtual environment
 	rm -rf $(VENV)
 
@@ -43,4 +50,15 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-page
+
+$(VENV)/.installed-page: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[onnx]'
 	@touch $@ $(VENV)/.installed
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || \
+	  { echo "the page needs Node.js 20 or later with npm: on Debian, apt install nodejs npm" >&2; exit 1; }
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

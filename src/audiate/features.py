@@ -116,9 +116,14 @@ class LogMel(nn.Module):
 
 
 def _quietest_tenth(energy: Tensor) -> Tensor:
-    """The tenth percentile (batch, 1) of the entries above 0 of (batch, n); 0 where none is."""
-    ascending = energy.masked_fill(energy == 0, torch.inf).sort(1).values
-    place = 0.1 * ((energy > 0).sum(1, keepdim=True) - 1).clamp_min(0)
+    """The tenth percentile (batch, 1) of the frames of (batch, n) that hold any sound.
+
+    Frames 100 dB below the loudest hold none: they are digital silence, or what a resampler's
+    filter leaves of a word in it. It is 0 where there is no sound at all.
+    """
+    sounds = energy > 1e-10 * energy.amax(1, keepdim=True)
+    ascending = energy.masked_fill(~sounds, torch.inf).sort(1).values
+    place = 0.1 * (sounds.sum(1, keepdim=True) - 1).clamp_min(0)
     before = place.floor()
     low, high = (
         ascending.gather(1, (before + step).long().clamp_max(energy.shape[1] - 1))

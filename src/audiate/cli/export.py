@@ -34,8 +34,8 @@ class Export:
 
     def run(self) -> int:
         """Export, say what the file takes and gives, and return the exit status."""
-        from audiate.models.pretrained import load
         from audiate.export import export, export_scores
+        from audiate.models.pretrained import load
 
         if self.out.suffix != ".onnx":
             raise InputError(f"{self.out}: give OUT a name that ends in .onnx")

@@ -24,6 +24,7 @@ from audiate.spectra import matrix_products
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
 PRODUCER = "audiate"
 """The producer's name in the files that are written here."""
@@ -75,7 +76,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
     """Trace a graph, store its weights small, and write it."""
     try:
         import onnx
-        from onnxscript import optimizer
+        import onnxscript  # noqa: F401  # the exporter needs it
     except ImportError as error:
         raise InputError(
             f"{error.name} is not installed; get it with: pip install 'audiate[onnx]'"
@@ -98,13 +99,11 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
             verbose=False,
         )
         assert program is not None
-        # Small constants alone: larger ones are made when a file is loaded, so that it need not
-        # hold them. The exporter's own rewriting takes constants below 1e-8 for zero.
-        optimizer.fold_constants_ir(
-            program.model, input_size_limit=_LEAST, output_size_limit=_LEAST
-        )
-        optimizer.remove_unused_nodes(program.model)
+        _simplify(program.model)
     proto = program.model_proto
+    for each in proto.graph.input:  # the exporter says nothing where it takes a size for fixed
+        sizes = [size.dim_param for size in each.type.tensor_type.shape.dim]
+        assert all(sizes[at] for at in graph.dynamic.get(each.name, {})), f"{each.name}: {sizes}"
     proto.producer_name = PRODUCER
     del proto.graph.value_info[:]
     for node in proto.graph.node:  # each of them tells where in PyTorch it comes from, at length
@@ -116,6 +115,25 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
     onnx.checker.check_model(proto)
     with writing(path) as partial:
         partial.write_bytes(proto.SerializeToString())
+
+
+def _simplify(model: ir.Model) -> None:
+    """Leave out what need not be computed more than once.
+
+    Only small constants are folded: larger ones are made when a file is loaded, so that it need not
+    hold them. The exporter's own rewriting is not for us: it takes constants below 1e-8 for zero.
+    """
+    from onnx_ir.passes import Sequential, common
+    from onnxscript import optimizer
+
+    optimizer.fold_constants_ir(model, input_size_limit=_LEAST, output_size_limit=_LEAST)
+    Sequential(
+        common.RemoveUnusedNodesPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+    )(model)
 
 
 def _check_ours(path: Path) -> None:

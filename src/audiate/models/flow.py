@@ -137,13 +137,17 @@ class LatentFlow(Drawer):
         batch, samples, _ = noise.shape
         condition = condition.repeat_interleave(samples, 0)
         latents = noise.flatten(0, 1)
+        guided = isinstance(guidance, Tensor) or guidance != 1
+        if guided:  # velocities with and without the sound are computed together
+            condition = torch.cat([condition, self.unheard.expand_as(condition)])
         steps = self.config.steps
         for step in range(steps):
-            times = torch.full((latents.shape[0],), step / steps, device=self.device)
-            velocity = self(latents, times, condition)
-            if isinstance(guidance, Tensor) or guidance != 1:
-                free = self(latents, times, self.unheard.expand_as(condition))
-                velocity = free + guidance * (velocity - free)
+            both = torch.cat([latents, latents]) if guided else latents
+            times = torch.full((both.shape[0],), step / steps, device=self.device)
+            velocity = self(both, times, condition)
+            if guided:
+                heard, free = velocity.view(2, -1, self.latent_dim)
+                velocity = free + guidance * (heard - free)
             latents = latents + velocity / steps
         images = self.decode_logits(latents).sigmoid()
         return images.view(batch, samples, self.image_size, self.image_size)

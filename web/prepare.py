@@ -1,0 +1,115 @@
+"""Writes what the page is built from into web/public/assets: models, clips, and a manifest.
+
+Usage: python web/prepare.py. Models are exported again where weights or code have changed since.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import audiate
+from audiate.audio import save_wav
+from audiate.cli.demo import CLIPS_FOLDER
+from audiate.datasets.sources import DIGIT_WORDS
+from audiate.export import export, export_scores
+from audiate.hub import (
+    DEFAULT_DRAWER,
+    DEFAULT_GENERATOR,
+    SPOKEN_CLASSIFIER,
+    WRITTEN_CLASSIFIER,
+    find,
+)
+from audiate.models import AudioGAN
+from audiate.models.pretrained import load_as
+from audiate.spectra import MelSpectrogram
+
+ASSETS = Path(__file__).parent / "public" / "assets"
+RATE = 16_000
+MODELS = {
+    "drawer": DEFAULT_DRAWER,
+    "reader": WRITTEN_CLASSIFIER,
+    "encoder": f"{DEFAULT_GENERATOR}-encoder",
+    "generator": DEFAULT_GENERATOR,
+    "listener": SPOKEN_CLASSIFIER,
+}
+HEARS = {"drawer", "encoder", "listener"}
+PACKAGE = Path(audiate.__file__).parent
+CODE = [
+    *(PACKAGE / name for name in ("audio.py", "features.py", "spectra.py")),
+    *(PACKAGE / "export").glob("*.py"),
+    *(PACKAGE / "models").glob("*.py"),
+]
+_SAMPLED = 500  # latents from which the map's directions are found
+
+
+def main() -> None:
+    """Write all files."""
+    ASSETS.mkdir(parents=True, exist_ok=True)
+    for role, name in MODELS.items():
+        write_model(role, name)
+    if not (ASSETS / "scores.onnx").exists():
+        export_scores(ASSETS / "scores.onnx", sample_rate=RATE)
+    clips = [write_clip(clip) for clip in sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)]
+    generator = load_as(DEFAULT_GENERATOR, AudioGAN, "generates no sound")  # type: ignore[type-abstract]
+    drawer = audiate.load(DEFAULT_DRAWER)
+    manifest: dict[str, Any] = {
+        "sampleRate": RATE,
+        "models": MODELS,
+        "noise": drawer.latent_dim,
+        "guidance": drawer.config.guidance,
+        "latent": generator.latent_dim,
+        "samples": generator.num_samples,
+        "words": DIGIT_WORDS,
+        "clips": clips,
+        "map": directions(generator),
+    }
+    (ASSETS / "manifest.json").write_text(json.dumps(manifest))
+    size = sum(path.stat().st_size for path in ASSETS.iterdir())
+    print(f"{ASSETS}: {size / 2**20:.1f} MiB")
+
+
+def digit(clip: Path) -> int:
+    """The digit that a shipped clip's name begins with."""
+    return DIGIT_WORDS.index(clip.stem.split("-")[0])
+
+
+def write_model(role: str, name: str) -> None:
+    """Export a shipped model, unless that was done after its weights and the code changed."""
+    path, weights = ASSETS / f"{role}.onnx", find(name) / "model.safetensors"
+    changed = max(each.stat().st_mtime for each in (weights, *CODE))
+    if path.exists() and path.stat().st_mtime > changed:
+        return
+    print(f"exporting {name}", flush=True)
+    export(audiate.load(name), path, sample_rate=RATE if role in HEARS else None)
+
+
+def write_clip(clip: Path) -> str:
+    """Write a shipped clip as a wav at the page's sample rate; returns its name."""
+    waveform, _ = audiate.load_audio(clip, RATE)
+    save_wav(ASSETS / f"{clip.stem}.wav", waveform, RATE)
+    return clip.stem
+
+
+@torch.inference_mode()
+def directions(generator: AudioGAN) -> list[list[float]]:
+    """Two vectors (2, latent_dim) along which the generator's sounds differ most.
+
+    They are the regressions of latents on the two first principal components of mel levels, as
+    long as the prior is wide.
+    """
+    z = generator.sample_latent(_SAMPLED, generator=torch.Generator().manual_seed(0))
+    see = MelSpectrogram(generator.sample_rate, generator.num_samples)
+    levels = torch.cat([see(generator(part).mean(1)).flatten(1) for part in z.split(50)])
+    left, sizes, _ = torch.linalg.svd(levels - levels.mean(0), full_matrices=False)
+    scores = left[:, :2] * sizes[:2]
+    found = torch.linalg.lstsq(scores, z).solution
+    found = found / found.abs().amax(1, keepdim=True)
+    return [[round(number, 5) for number in row] for row in found.tolist()]
+
+
+if __name__ == "__main__":
+    main()
