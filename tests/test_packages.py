@@ -1,7 +1,8 @@
-"""Two distributions of one version: their contents, and what a model that is not installed says."""
+"""Two packages of one version: their contents, and what a model that is not installed says."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def packaged(folder: Path) -> Iterator[Path]:
-    """Files that the wheel of the distribution in this folder holds."""
+    """Files that the wheel of the package in this folder holds."""
     (package,) = project(folder)["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     for path in (folder / package).rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -51,13 +52,13 @@ def test_the_version_is_in_one_place() -> None:
     assert extras["papers"] == [f"audiate-papers=={audiate.__version__}"]
 
 
-def test_each_model_is_in_one_distribution() -> None:
+def test_each_model_is_in_one_package() -> None:
     assert models_in(PAPERS) == set(hub.PAPERS_MODELS)
     assert not models_in(ROOT) & models_in(PAPERS)
     assert models_in(ROOT) | models_in(PAPERS) == set(hub.shipped_models())
 
 
-def test_the_defaults_need_one_distribution() -> None:
+def test_the_defaults_need_one_package() -> None:
     defaults = {
         *(hub.DEFAULT_DRAWER, hub.DEFAULT_GENERATOR),
         *(hub.SPOKEN_CLASSIFIER, hub.WRITTEN_CLASSIFIER, "specgan-digits-encoder"),
@@ -74,8 +75,15 @@ def test_both_have_the_licence() -> None:
     assert (PAPERS / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
+def test_links_of_the_cards_lead_somewhere() -> None:
+    cards = [path for folder in (ROOT, PAPERS) for path in packaged(folder) if path.suffix == ".md"]
+    for page in (*cards, ROOT / "docs" / "weights.md"):
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
 class TestNotInstalled:
-    """What `audiate` alone says, without its second distribution."""
+    """What `audiate` alone says, without `audiate-papers`."""
 
     @pytest.fixture(autouse=True)
     def alone(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from audiate.errors import InputError
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
-"""The folder of the weights that come with this distribution."""
+"""The folder of the weights that come with `audiate`."""
 PAPERS_PACKAGE = "audiate_papers"
-"""The import package of the second distribution, which has a folder of further weights."""
+"""The import name of the package `audiate-papers`, which holds a folder of further weights."""
 PAPERS_MODELS = ("vae-fsdd", "vaegan-fsdd", "wavegan-digits")
-"""The shipped models whose weights come with the second distribution."""
+"""The shipped models whose weights come with `audiate-papers`."""
 PAPERS_COMMAND = 'pip install "audiate[papers]"'
-"""The command that installs the second distribution."""
+"""The command that installs `audiate-papers`."""
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -38,10 +38,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def weights_folders() -> list[Path]:
-    """Folders of the weights that are installed, one for each distribution."""
-    papers = find_spec(PAPERS_PACKAGE)  # finds the package, and does not import it
+    """Folders of the weights that are installed, one for each package."""
+    papers = find_spec(PAPERS_PACKAGE)  # which does not import it
     places = (papers.submodule_search_locations if papers else None) or ()
-    return [SHIPPED_FOLDER, *(Path(place) / "weights" for place in places)]
+    return [*(Path(place) / "weights" for place in places), SHIPPED_FOLDER]
 
 
 def shipped_models() -> list[str]:
