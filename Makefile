@@ -3,7 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format bench page page-build clean
+LOWEST := build/lowest
+LOWEST_UV := $(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)
+LOWEST_TOOLS := hypothesis librosa onnx pytest pytest-xdist scikit-image torchmetrics
+LOWEST_TESTS := $(addprefix tests/test_,audio.py cli.py hub.py layout.py losses.py \
+  metrics.py models.py outputs.py packages.py pictures.py spectra.py wrap.py)
+
+.PHONY: help demo test lint format bench page page-build dist lowest clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -33,8 +39,21 @@ page-build: web/node_modules/.installed $(VENV)/.installed-page  ## Build that p
 	$(BIN)/python web/prepare.py
 	cd web && npm run build
 
-clean:  ## Remove the virtual environment
-	rm -rf $(VENV)
+dist: $(VENV)/.installed-build  ## Build both source distributions, and from these the wheels, into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist packages/papers
+
+lowest: $(VENV)/bin/python  ## Run fast tests with the lowest versions of dependencies that are allowed
+	$(BIN)/python -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST_UV) --resolution lowest-direct -e '.[onnx]'
+	$(LOWEST)/bin/uv pip freeze --python $(LOWEST) --exclude-editable > $(LOWEST)/bounds.txt
+	$(LOWEST_UV) --constraints $(LOWEST)/bounds.txt $(LOWEST_TOOLS)
+	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
+
+clean:  ## Remove the virtual environments, and what was built
+	rm -rf $(VENV) $(LOWEST) dist web/node_modules web/dist web/public/assets
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -61,4 +80,8 @@ web/node_modules/.installed: web/package.json web/package-lock.json
 	@command -v npm >/dev/null || \
 	  { echo "the page needs Node.js 20 or later with npm: on Debian, apt install nodejs npm" >&2; exit 1; }
 	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(VENV)/.installed-build: $(VENV)/bin/python constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt build
 	@touch $@

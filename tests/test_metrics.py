@@ -57,8 +57,9 @@ def test_accuracy_and_confusion_are_those_of_torchmetrics(seed: int, count: int)
 def test_interval_of_independent_items_is_scipys() -> None:
     correct = (torch.rand(500, generator=torch.Generator().manual_seed(0)) < 0.8).float()
     low, high = bootstrap_interval(correct, torch.arange(500), draws=5000)
+    random = np.random.default_rng(0)
     expected = bootstrap(
-        (correct.numpy(),), np.mean, method="percentile", n_resamples=5000, rng=0
+        (correct.numpy(),), np.mean, method="percentile", n_resamples=5000, random_state=random
     ).confidence_interval
     assert low == pytest.approx(expected.low, abs=0.005)
     assert high == pytest.approx(expected.high, abs=0.005)

@@ -9,20 +9,21 @@ import soundfile
 
 import audiate
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.hub import SHIPPED_FOLDER, shipped_models
+from audiate.hub import find, shipped_models, weights_folders
 
 MIB = 2**20
 
 
 def test_all_weights_together_stay_small() -> None:
-    sizes = [path.stat().st_size for path in SHIPPED_FOLDER.rglob("*") if path.is_file()]
+    files = (path for folder in weights_folders() for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in files]
     assert sum(sizes) < 90 * MIB
     assert max(sizes) < 50 * MIB
 
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_each_has_a_card_and_says_how_it_was_made(name: str) -> None:
-    folder = SHIPPED_FOLDER / name
+    folder = find(name)
     assert {path.name for path in folder.iterdir()} == {
         "README.md", "config.json", "model.safetensors",
     }  # fmt: skip

@@ -6,11 +6,19 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from audiate.errors import InputError
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
+"""The folder of the weights that come with `audiate`."""
+PAPERS_PACKAGE = "audiate_papers"
+"""The import name of the package `audiate-papers`, which holds a folder of further weights."""
+PAPERS_MODELS = ("vae-fsdd", "vaegan-fsdd", "wavegan-digits")
+"""The shipped models whose weights come with `audiate-papers`."""
+PAPERS_COMMAND = 'pip install "audiate[papers]"'
+"""The command that installs `audiate-papers`."""
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -29,9 +37,22 @@ WRITTEN_CLASSIFIER = "lenet-mnist"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+def weights_folders() -> list[Path]:
+    """Folders of the weights that are installed, one for each package."""
+    papers = find_spec(PAPERS_PACKAGE)  # which does not import it
+    places = (papers.submodule_search_locations if papers else None) or ()
+    return [*(Path(place) / "weights" for place in places), SHIPPED_FOLDER]
+
+
 def shipped_models() -> list[str]:
-    """Names of the models whose weights come with the package."""
-    return sorted(path.parent.name for path in SHIPPED_FOLDER.glob(f"*/{CONFIG_NAME}"))
+    """Names of the shipped models whose weights are installed."""
+    return sorted(_installed())
+
+
+def _installed() -> dict[str, Path]:
+    """Names and folders of the shipped models whose weights are installed."""
+    configs = [path for place in weights_folders() for path in place.glob(f"*/{CONFIG_NAME}")]
+    return {path.parent.name: path.parent for path in configs}
 
 
 def find(source: str | Path) -> Path:
@@ -42,12 +63,15 @@ def find(source: str | Path) -> Path:
             ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``, which is downloaded.
 
     Raises:
-        InputError: There is no such model.
+        InputError: There is no such model, or it is a shipped one that is not installed.
 
     """
     name = str(source)
-    if name in shipped_models():
-        return SHIPPED_FOLDER / name
+    installed = _installed()
+    if name in installed:
+        return installed[name]
+    if name in PAPERS_MODELS:
+        raise InputError(f"{name}: its weights are not installed; install them: {PAPERS_COMMAND}")
     folder = Path(source)
     if folder.is_dir():
         return _model_in(folder)
@@ -61,7 +85,7 @@ def find(source: str | Path) -> Path:
         return _download(name)
     raise InputError(
         f"{name}: no such model; give a folder, a hub id (owner/name), or one of "
-        f"{', '.join(shipped_models())}"
+        f"{', '.join(sorted({*installed, *PAPERS_MODELS}))}"
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -28,26 +31,43 @@ def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = No
 
     """
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     weights = weights or [1] * len(items)
-    total, done = sum(weights), 0
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
-    printed = begun = time.monotonic()
-    with Progress(
-        *columns, console=console, disable=not console.is_terminal, transient=True
-    ) as bars:
-        bar = bars.add_task(what, total=total)
+    show = _bar(console, what, sum(weights)) if console.is_terminal else _lines(what, sum(weights))
+    done = 0
+    with show as update:
         for item, weight in zip(items, weights, strict=True):
             yield item
             done += weight
-            bars.update(bar, completed=done)
-            now = time.monotonic()
-            if not console.is_terminal and done < total and now - printed > _SECONDS_BETWEEN_LINES:
-                printed = now
-                left = (now - begun) / max(done, 1) * (total - done)
-                print(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left", file=sys.stderr)
+            update(done)
+
+
+@contextmanager
+def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar, and give what tells it how much is done."""
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task(what, total=total)
+        yield lambda done: bars.update(bar, completed=done)
+
+
+@contextmanager
+def _lines(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give what prints a line now and then when it is told how much is done."""
+    printed = begun = time.monotonic()
+
+    def update(done: int) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        if done < total and now - printed > _SECONDS_BETWEEN_LINES:
+            printed = now
+            left = (now - begun) / max(done, 1) * (total - done)
+            print(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left", file=sys.stderr)
+
+    yield update
 
 
 @contextmanager
