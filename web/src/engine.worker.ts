@@ -31,10 +31,7 @@ const here = (path: string): string => new URL(path, self.location.href).href;
 
 async function open(address: string): Promise<InferenceSession> {
   runtime ??= load();
-  const library = await runtime;
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address}: not found`);
-  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const [library, bytes] = await Promise.all([runtime, download(address)]);
   if (gpu) {
     try {
       return await library.InferenceSession.create(bytes, { executionProviders: ["webgpu", "wasm"] });
@@ -43,6 +40,12 @@ async function open(address: string): Promise<InferenceSession> {
     }
   }
   return library.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+}
+
+async function download(address: string): Promise<Uint8Array> {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${address}: not found`);
+  return new Uint8Array(await answer.arrayBuffer());
 }
 
 async function run(session: InferenceSession, inputs: Values): Promise<Values> {
