@@ -264,7 +264,7 @@ def test_the_page_is_small(dist: Path) -> None:
     first = sum(
         size
         for name, size in sizes.items()
-        if not name.startswith(later) and not name.endswith(".wav") and "asyncify" not in name
+        if not name.startswith(later) and not name.endswith(".wav")
     )
     assert first < 12e6
     assert sum(sizes.values()) < 45e6
