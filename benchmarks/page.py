@@ -76,27 +76,27 @@ def _measure(page: Page, address: str, asked: list[str]) -> None:
     first = sum(_size(name) for name in set(asked) if not name.startswith(later))
     whole = sum(len(gzip.compress(each.read_bytes(), 6)) for each in DIST.rglob("*.*"))
     page.wait_for_selector("body[data-complete]")
-    times = []
-    for _ in range(ROUNDS):
-        page.evaluate("() => { document.querySelector('#status').textContent = '' }")
-        page.click("#speak")
-        page.wait_for_function(
-            "() => document.querySelector('#status').textContent.includes('read as')"
-        )
-        times.append(float(page.evaluate("() => document.body.dataset.drawnIn")))
-    drawn = PAUSE + max(times[1:])
+    drawn = PAUSE + _slowest(page, "#speak", "read as", "drawnIn")
     print(f"  speaking ends to eight drawings: {drawn:.2f} s, {PAUSE} of which is quiet (limit 1)")
-    times = []
-    for _ in range(ROUNDS):
-        page.evaluate("() => { document.querySelector('#status').textContent = '' }")
-        page.click("#say")
-        page.wait_for_function(
-            "() => document.querySelector('#status').textContent.includes('Said again')"
-        )
-        times.append(float(page.evaluate("() => document.body.dataset.saidIn")))
-    print(f"  said again: {max(times[1:]):.2f} s (limit 1.5)")
+    print(f"  said again: {_slowest(page, '#say', 'Said again', 'saidIn'):.2f} s (limit 1.5)")
     print(f"  download until the first drawing: {first / 1e6:.1f} MB (limit 12)")
     print(f"  download of all files: {whole / 1e6:.1f} MB (limit 45)")
+
+
+def _slowest(page: Page, button: str, words: str, measured: str) -> float:
+    """Press a button until the page has said some words, again and again; the first is warming up.
+
+    Returns the longest of the times that the page has measured, in seconds.
+    """
+    times = []
+    for _ in range(ROUNDS):
+        page.evaluate("() => { document.querySelector('#status').textContent = '' }")
+        page.click(button)
+        page.wait_for_function(
+            "words => document.querySelector('#status').textContent.includes(words)", arg=words
+        )
+        times.append(float(page.evaluate(f"() => document.body.dataset.{measured}")))
+    return max(times[1:])
 
 
 def _size(name: str) -> int:
