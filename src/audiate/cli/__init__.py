@@ -19,8 +19,11 @@ from audiate.cli.draw import Draw
 from audiate.cli.evaluate import Evaluate, with_subcommand
 from audiate.cli.export import Export
 from audiate.cli.generate import Generate
+from audiate.cli.imagine import Imagine
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.invert import Invert
+from audiate.cli.match import Match
+from audiate.cli.say import Say
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 from audiate.interrupts import terminated_like_interrupted
@@ -58,6 +61,9 @@ class Train:
 
 Commands = (
     Annotated[Draw, subcommand("draw")]
+    | Annotated[Say, subcommand("say")]
+    | Annotated[Imagine, subcommand("imagine")]
+    | Annotated[Match, subcommand("match")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Compare, subcommand("compare")]
