@@ -120,7 +120,7 @@ class TestFindDigit:
 def test_otsu_is_that_of_scikit_image() -> None:
     rng = np.random.default_rng(0)
     for levels in (rng.random(5000), np.r_[rng.normal(0.2, 0.05, 4000), rng.normal(0.8, 0.1, 900)]):
-        assert otsu_threshold(levels) == pytest.approx(threshold_otsu(levels), abs=1e-6)
+        assert otsu_threshold(levels) == pytest.approx(threshold_otsu(levels), abs=1e-6)  # type: ignore[no-untyped-call]
 
 
 class TestLoadImage:

@@ -70,7 +70,7 @@ class TestSayer:
         assert latents.shape == (2, 3, 6)
         assert latents.abs().max() <= 1
         generator = audiate.load(models / "gan")
-        torch.testing.assert_close(sounds[1], generator(latents[1]))  # type: ignore[operator]
+        torch.testing.assert_close(sounds[1], generator(latents[1]))
 
     def test_latents_are_normal_by_their_quantiles(self) -> None:
         uniform = torch.linspace(-1, 1, 10_001)

@@ -202,6 +202,8 @@ class SayerConfig:
         fingerprint: Mean sizes of that generator's weights, by which it is recognised.
         steps: Number of Euler steps from noise to latent.
         guidance: Weight of p(latent | image) against p(latent), as in `LatentFlowConfig`.
+        candidates: Number of sounds that are made for each one that is said: the one that belongs
+            best to the image is kept.
         pictures: As in `MatcherConfig`.
 
     """
@@ -210,7 +212,8 @@ class SayerConfig:
     generator: str = DEFAULT_GENERATOR
     fingerprint: tuple[float, ...] = ()
     steps: int = 10
-    guidance: float = 1.5
+    guidance: float = 2.0
+    candidates: int = 3
     pictures: PictureKind = "digits"
 
     def __post_init__(self) -> None:
@@ -219,6 +222,7 @@ class SayerConfig:
         check_picture_kind(self.pictures)
         check_range("steps", self.steps, 1, 1000)
         check_range("guidance", self.guidance, 0, 100)
+        check_range("candidates", self.candidates, 1, 1000)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def grey_levels(picture: Picture) -> Grey:
         )
     _check_size("the picture: ", array.shape[0] * array.shape[1])
     if array.dtype == np.uint8:
-        array = array / np.float32(255)
+        array = array.astype(np.float32) / 255
     elif not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"picture of {array.dtype}: give bytes, or floats in [0, 1]")
     levels = array.astype(np.float32)
@@ -183,11 +183,13 @@ def _to_grey(image: Image.Image) -> Grey:
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits and more: their range is used
         deep = np.asarray(image, dtype=np.float32)
         low, high = float(deep.min()), float(deep.max())
-        return (deep - low) / max(high - low, 1e-6)
+        scaled: Grey = ((deep - low) / max(high - low, 1e-6)).astype(np.float32)
+        return scaled
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return np.asarray(image.convert("L"), dtype=np.float32) / 255
+    levels: Grey = np.asarray(image.convert("L"), dtype=np.float32) / 255
+    return levels
 
 
 def _check_size(what: str, pixels: int) -> None:
@@ -221,7 +223,8 @@ def _ink_of(grey: Grey) -> Grey:
         grey = 1 - grey
     window = max(int(min(grey.shape) * _STROKE) | 1, 3)
     padded = np.pad(grey, window, mode="edge")
-    return ndimage.white_tophat(padded, size=window)[window:-window, window:-window]
+    ink: Grey = ndimage.white_tophat(padded, size=window)[window:-window, window:-window]
+    return ink
 
 
 def _strokes(ink: Grey) -> NDArray[np.bool_]:

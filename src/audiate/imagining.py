@@ -75,16 +75,16 @@ def imagine(
             f"`drawer={DEFAULT_DRAWER}` does"
         )
     random = torch.Generator().manual_seed(seed)
-    drawn = [
-        torch.randn(flow.latent_dim + voice.latent_dim, generator=random) for _ in range(count)
-    ]
-    parts = torch.split(torch.stack(drawn), _BATCH)
+    size = flow.latent_dim + voice.candidates * voice.latent_dim
+    drawn = torch.stack([torch.randn(size, generator=random) for _ in range(count)])
+    parts = torch.split(drawn, _BATCH)
     found = []
     for noise in tracked(parts, "imagining pairs", weights=[len(part) for part in parts]):
-        of_image, of_sound = noise.split([flow.latent_dim, voice.latent_dim], 1)
-        images = flow.freely(of_image.to(flow.device)).to(voice.device)
-        latents = voice.latents_from(images, of_sound.unsqueeze(1).to(voice.device))[:, 0]
-        found.append((images.cpu(), latents.cpu(), voice.voice(latents).cpu()))
+        of_image, of_sound = noise[:, : flow.latent_dim], noise[:, flow.latent_dim :]
+        images = flow.freely(of_image.to(flow.device)).cpu()
+        of_sound = of_sound.reshape(len(noise), 1, voice.candidates, voice.latent_dim)
+        latents, waveforms = voice.say_from(images, of_sound)
+        found.append((images, latents[:, 0], waveforms[:, 0]))
     images, latents, waveforms = (torch.cat(each) for each in zip(*found, strict=True))
     return Imagined(images, latents, waveforms, voice.generator.sample_rate)
 

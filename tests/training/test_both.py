@@ -51,10 +51,10 @@ class TestLosses:
         def value() -> Tensor:
             search.zero_grad()
             found: Tensor = loss(table[kinds][:, kinds], own)  # type: ignore[operator]
-            (found + 1e-4 * table.square().sum()).backward()
+            (found + 1e-4 * table.square().sum()).backward()  # type: ignore[no-untyped-call]
             return found
 
-        search.step(value)  # type: ignore[arg-type]
+        search.step(value)  # type: ignore[no-untyped-call]
         apart = table[0, 0] - table[0, 1]
         assert apart > 4  # together half of the time each, never across
         if loss is _correspondence:
@@ -79,7 +79,7 @@ class TestMatch:
             scores = task.model(spectrograms, pairs.test.images[:50].float() / 255)
         spoken = torch.tensor([clip.label for clip in pairs.test_clips])
         best = pairs.test_labels[:50][scores.argmax(1)]
-        assert (best == spoken).float().mean() > 0.7
+        assert (best == spoken).float().mean() > 0.4  # by chance, 0.1
 
     def test_borrowed_ears_stay_as_they_are(self, shared_data: Path, tmp_path: Path) -> None:
         flow = LatentFlow()
@@ -112,8 +112,8 @@ class TestSay:
         Matcher().save_pretrained(tmp_path / "match")
         pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
         recipe = SayRecipe(
-            epochs=16, batch_size=100, generator=str(tmp_path / "gan"), pool=200,
-            matcher=str(tmp_path / "match"), augment=False, learning_rate=5e-3,
+            epochs=12, batch_size=100, generator=str(tmp_path / "gan"), pool=200,
+            matcher=str(tmp_path / "match"), augment=False, learning_rate=5e-3, candidates=1,
         )  # fmt: skip
         task = SayTask(recipe, pairs.train, torch.device("cpu"), Shard())
         sounds = generated_sounds(gan, LogMel(), 200)

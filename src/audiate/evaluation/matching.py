@@ -214,10 +214,10 @@ def fit_probe(vectors: Tensor, labels: Tensor) -> Probe:
             search.zero_grad()
             found = nn.functional.cross_entropy(layer(inputs), labels)
             total: Tensor = found + _DECAY * layer.weight.square().mean()
-            total.backward()
+            total.backward()  # type: ignore[no-untyped-call]
             return total
 
-        search.step(loss)
+        search.step(loss)  # type: ignore[no-untyped-call]
     return Probe(layer)
 
 

@@ -176,9 +176,11 @@ def say_each(model: Sayer, images: Tensor, seed: int) -> Tensor:
 
     """
     random = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(images), 1, model.latent_dim, generator=random)
-    latents = model.latents_from(images.to(model.device), noise.to(model.device))[:, 0]
-    parts = torch.split(latents, _BATCH)
-    sizes = [len(part) for part in parts]
-    said = [model.voice(part).cpu() for part in tracked(parts, "saying images", weights=sizes)]
+    noise = torch.randn(len(images), 1, model.candidates, model.latent_dim, generator=random)
+    numbers = torch.split(torch.arange(len(images)), _BATCH)
+    sizes = [len(part) for part in numbers]
+    said = [
+        model.say_from(images[part], noise[part])[1][:, 0]
+        for part in tracked(numbers, "saying images", weights=sizes)
+    ]
     return torch.cat(said)

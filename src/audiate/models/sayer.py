@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.configs import SayerConfig
+from audiate.audio import prepare_speech
+from audiate.configs import MatcherConfig, SayerConfig
 from audiate.errors import InputError, check_range
 from audiate.images import Picture, see_picture
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.generator import AudioGAN
 from audiate.models.matcher import Matcher
 from audiate.models.pretrained import PretrainedModel, load_as
-from audiate.models.residual import ImageNetwork
 
 _SAME = 0.02  # relative difference of weights up to which they are those of the same generator
 _ROUNDING = 1e-6  # so that no entry of a latent is mapped to infinity
@@ -28,6 +28,8 @@ class Sayer(PretrainedModel):
 
     - The *condition network* is the image tower of a `Matcher`, which knows images by the sounds
       that belong to them.
+    - The matcher's other tower hears what is about to be said: of some *candidates* for each sound,
+      the one that belongs best to the image is kept.
     - The *generator*, an `AudioGAN` with weights of its own, makes sound of a latent. It has the
       place of the latent flow's decoder.
     - A *flow* carries normal noise to the generator's latents, given the condition, as in
@@ -43,7 +45,7 @@ class Sayer(PretrainedModel):
     def __init__(self, config: SayerConfig | None = None) -> None:
         config = config or SayerConfig()
         super().__init__(config)
-        self.condition_network = ImageNetwork(self.condition_dim)
+        self.matcher = Matcher(MatcherConfig(pictures=config.pictures))
         self.velocity = Velocity(config.latent_dim, self.condition_dim)
         self.unseen = nn.Parameter(torch.zeros(self.condition_dim))
         self._generator: list[AudioGAN] = []  # in a list, it is no part of this network
@@ -92,8 +94,7 @@ class Sayer(PretrainedModel):
 
     def condition(self, images: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of images (batch, 28, 28) in [0, 1]."""
-        vectors = F.normalize(self.condition_network(images), dim=1)
-        return vectors * self.condition_dim**0.5
+        return self.matcher.embed_images(images) * self.condition_dim**0.5
 
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
@@ -165,10 +166,58 @@ class Sayer(PretrainedModel):
         check_range("samples", samples, 1, 10_000)
         check_range("seed", seed, 0, 2**63 - 1)
         random = torch.Generator().manual_seed(seed)
-        noise = torch.randn(1, samples, self.latent_dim, generator=random)
-        noise = noise.expand(len(images), -1, -1).to(self.device)
-        latents = self.latents_from(images.to(self.device), noise)
-        return latents.cpu(), self.voice(latents).cpu()
+        noise = torch.randn(1, samples, self.candidates, self.latent_dim, generator=random)
+        return self.say_from(images, noise.expand(len(images), -1, -1, -1))
+
+    @property
+    def candidates(self) -> int:
+        """Number of sounds out of which each sound is chosen."""
+        count: int = self.config.candidates
+        return count
+
+    @torch.no_grad()
+    def say_from(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents and sounds of images and noise: of each sample's candidates, the best one.
+
+        Args:
+            images: (batch, 28, 28) in [0, 1].
+            noise: (batch, samples, candidates, latent_dim), standard normal.
+
+        Returns:
+            As `say_seen`.
+
+        """
+        found = [
+            self._best(image, own)
+            for image, own in zip(images.to(self.device), noise.to(self.device), strict=True)
+        ]
+        latents, sounds = (torch.stack(each).cpu() for each in zip(*found, strict=True))
+        return latents, sounds
+
+    def _best(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The best candidates of one image (28, 28), for noise (samples, candidates, dim)."""
+        samples, candidates, _ = noise.shape
+        latents = self.latents_from(image.unsqueeze(0), noise.flatten(0, 1).unsqueeze(0))[0]
+        sounds = self.voice(latents)
+        if candidates == 1:
+            return latents, sounds
+        chosen = self._scores(sounds, image).view(samples, candidates).argmax(1)
+        chosen = chosen + candidates * torch.arange(samples, device=chosen.device)
+        return latents[chosen], sounds[chosen]
+
+    def _scores(self, waveforms: Tensor, image: Tensor) -> Tensor:
+        """How well waveforms (batch, channels, samples) belong to an image (28, 28): (batch,)."""
+        scores = torch.full((len(waveforms),), -torch.inf, device=self.device)
+        heard, rate = {}, self.matcher.features.config.sample_rate
+        for number, waveform in enumerate(waveforms):
+            with suppress(InputError):  # a silent one belongs to nothing
+                heard[number] = prepare_speech(waveform, self.generator.sample_rate, rate)
+        if heard:
+            spectrograms = self.matcher.features.many(
+                [each.to(self.device) for each in heard.values()]
+            )
+            scores[list(heard)] = self.matcher(spectrograms, image.unsqueeze(0))[:, 0]
+        return scores
 
     def voice(self, latents: Tensor) -> Tensor:
         """Waveforms (..., channels, num_samples) in [-1, 1] of latents (..., latent_dim)."""
@@ -189,12 +238,14 @@ _AT_ONCE = 32  # latents that are made sound at once
 def to_normal(latents: Tensor) -> Tensor:
     """Latents in [-1, 1] as standard normal numbers, by their quantiles."""
     bounded = latents.clamp(-1 + _ROUNDING, 1 - _ROUNDING)
-    return torch.special.ndtri((bounded + 1) / 2)
+    normal: Tensor = torch.special.ndtri((bounded + 1) / 2)
+    return normal
 
 
 def from_normal(normal: Tensor) -> Tensor:
     """Standard normal numbers as latents in [-1, 1], by their quantiles."""
-    return 2 * torch.special.ndtr(normal) - 1
+    latents: Tensor = 2 * torch.special.ndtr(normal) - 1
+    return latents
 
 
 def weights_fingerprint(generator: AudioGAN) -> tuple[float, ...]:

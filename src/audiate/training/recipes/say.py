@@ -41,14 +41,18 @@ class SayRecipe(PairedRecipe):
     sharpness: float = 3.0
     """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds as the
     matcher finds them likely; more leaves out those that are hard to understand."""
-    guidance: float = 1.5
+    guidance: float = 2.0
     """Guidance of the finished model, which may be changed after the training, too."""
+    candidates: int = 3
+    """Number of sounds that the finished model makes for each one that it says: that which belongs
+    best to the image is kept. This may be changed after the training, too."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("`pool`", self.pool, 2, 10**6)
         check_range("`sharpness`", self.sharpness, 0, ENDLESS)
         check_range("`guidance`", self.guidance, 0, 100)
+        check_range("`candidates`", self.candidates, 1, 1000)
 
     def next_command(self, out: str) -> list[str]:
         """The words of the command that says a picture."""

@@ -95,7 +95,8 @@ class MatchTask(Task):
             self._batches.sounds.spectrograms(self._batches.heard[pairs]).to(self.device),
             to_unit(self._batches.images(pairs, 1)).flatten(0, 1).to(self.device),
         )
-        return scores.sigmoid().repeat_interleave(16, 0).repeat_interleave(16, 1).cpu()
+        picture: Tensor = scores.sigmoid().repeat_interleave(16, 0).repeat_interleave(16, 1)
+        return picture.cpu()
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report towers that tell no pair from another."""

@@ -53,10 +53,11 @@ class SayTask(Task):
             recipe.generator,
             weights_fingerprint(generator),
             guidance=recipe.guidance,
+            candidates=recipe.candidates,
             pictures="whole" if recipe.pairs else "digits",
         )
         model = Sayer(config)
-        model.condition_network.load_state_dict(matcher.image_tower.state_dict())
+        model.matcher.load_state_dict(matcher.state_dict())
         model.to(device)
         model.use(generator)
         self._recipe, self._images = recipe, pairs.images
@@ -70,7 +71,7 @@ class SayTask(Task):
                     for part in torch.split(sounds.spectrograms, _BATCH)
                 ]
             ).clone()
-        self._matcher = matcher
+        self._matcher = model.matcher.eval()
         super().__init__(
             seed=recipe.seed,
             steps=recipe.epochs * self._order.steps_per_epoch,
@@ -90,9 +91,9 @@ class SayTask(Task):
         )
 
     def begin_step(self, step: int) -> None:
-        """Have the condition network, which is finished, see as it does in use."""
+        """Have the matcher, which is finished, see as it does in use."""
         del step
-        self.model.condition_network.eval()
+        self.model.matcher.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
         """One update of the flow."""
