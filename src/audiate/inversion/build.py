@@ -15,15 +15,29 @@ from audiate.inversion.inverters import (
     EncoderInverter,
     GradientInverter,
     HybridInverter,
+    check_differentiable,
 )
 from audiate.inversion.lbfgs import Box
-from audiate.inversion.objectives import Objective, level_objective, speech_objective
+from audiate.inversion.objectives import (
+    Objective,
+    StructureTerm,
+    level_objective,
+    speech_objective,
+)
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import Method, Start, Starts, as_classifier, choose_starts
+from audiate.inversion.starts import (
+    Method,
+    Start,
+    Starts,
+    as_classifier,
+    check_restarts,
+    choose_starts,
+)
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
 from audiate.models.inverse import Fingerprint
 from audiate.models.inverse import fingerprint as fingerprint_of
+from audiate.scores import check_comparable
 
 GRADIENT_ITERATIONS = 1_000
 """Largest number of iterations of gradients alone; the paper has 50,000."""
@@ -51,16 +65,18 @@ def inverter(
 
     Args:
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: One of `Method`. ``search`` samples latents once for each generator, which takes as
-            long as they take to generate.
+        method: One of `Method`. ``search`` samples latents once for each generator and classifier,
+            which takes as long as they take to generate.
         start: One of `Start`.
         encoder: The encoder, its folder or hub id; by default the shipped one.
         classifier: A classifier of spoken digits or its name, whose activations are compared beside
-            levels and spectrograms; by default none. Like the encoder, it is moved to the
-            generator's device.
+            levels and spectrograms, and in whose features a search compares sounds. The default is
+            none, unlike that of `invert_folder` and the command line, because it suits speech
+            alone; "digits-resnet18" is shipped. Like the encoder, it is moved to the generator's
+            device.
         objective: What is minimised; by default `level_objective` after a search alone, else
             `speech_objective`. The paper's are `plain_objective` and `paper_objective`.
-        budget: Seconds for each clip, in place of ``method`` and ``restarts``.
+        budget: Seconds for each clip, in place of ``method``, ``restarts`` and ``max_iterations``.
         restarts: Number of starts of gradients, of which the best is kept.
         max_iterations: Largest number of iterations of L-BFGS, or of rounds of evolution: by
             default 200 from a start, 1,000 from random latents (the paper: 50,000), none after a
@@ -70,20 +86,29 @@ def inverter(
         fingerprint: The generator's, where it is known already.
 
     Raises:
-        InputError: There is no such thing, or it does not fit the generator.
+        InputError: There is no such thing, it does not fit the generator, or a setting is given
+            that the method ignores.
+        Interrupted: Ctrl-C was pressed while a search sampled latents; that part is kept.
 
     """
     check_range("seed", seed, 0, 2**63 - 1)
+    check_restarts(method, restarts, max_iterations, budget)
     generator = as_generator(generator)
+    if budget is None and (
+        method in ("gradient", "hybrid") or (method == "search" and max_iterations)
+    ):
+        check_differentiable(generator)
     guide = None if classifier is None else as_classifier(classifier)
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
     starts = choose_starts(generator, method, start, encoder, budget=budget, known=own)
     if objective is None:
         ours = level_objective if starts.only_search else speech_objective
         objective = ours(guide, generator.sample_rate)
+    if any(isinstance(term, StructureTerm) for term in _checked(objective).terms.values()):
+        check_comparable(generator.num_samples)
     settings = _Settings(
         generator,
-        _checked(objective).to(device_of(generator)),
+        objective.to(device_of(generator)),
         restarts,
         max_iterations,
         seed,
@@ -131,7 +156,6 @@ class _Settings:
     def inverter(self, method: Method, first: Inverter | None, budget: float | None) -> Inverter:
         """The inverter of a method, which begins with ``first`` where it needs that."""
         if budget is not None and first is not None:
-            check_range("budget", budget, 0.001, 10**6)
             return BudgetInverter(
                 first,
                 self.generator,

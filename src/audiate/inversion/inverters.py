@@ -127,11 +127,7 @@ class GradientInverter:
             InputError: No gradients flow through the generator, or a value is out of range.
 
         """
-        if not generator.differentiable:
-            raise InputError(
-                "this generator only runs forward, so there are no gradients to follow; use "
-                "`method=encoder` or `method=evolution`"
-            )
+        check_differentiable(generator)
         if engine not in ("batched", "scipy"):
             raise InputError(f"engine {engine!r}: give batched or scipy")
         if box not in ("none", "projected", "clipped"):
@@ -288,6 +284,20 @@ class BudgetInverter:
             best = _better(best, found)
             round_ += 1
         return best
+
+
+def check_differentiable(generator: Generator) -> None:
+    """Make sure that gradients flow through a generator.
+
+    Raises:
+        InputError: It only runs forward.
+
+    """
+    if not generator.differentiable:
+        raise InputError(
+            "this generator only runs forward, so there are no gradients to follow; use "
+            "`method=search` without `max_iterations`, `method=evolution`, or `method=encoder`"
+        )
 
 
 def _better(one: Inversion, other: Inversion) -> Inversion:
