@@ -83,9 +83,9 @@ class TestSettingsThatDoNothing:
     @pytest.mark.parametrize(
         ("method", "settings", "complaint"),
         [
-            ("search", {"restarts": 3}, "`restarts`: `method=search` has its own starts"),
-            ("evolution", {"restarts": 3}, "`restarts`: `method=evolution` has its own starts"),
-            ("encoder", {"restarts": 3}, "`restarts`: `method=encoder` has its own starts"),
+            ("search", {"restarts": 3}, "`method=search` follows no gradients without `max_it"),
+            ("evolution", {"restarts": 3}, "`restarts`: `method=evolution` follows no gradients;"),
+            ("encoder", {"restarts": 3}, "`restarts`: `method=encoder` follows no gradients;"),
             ("encoder", {"max_iterations": 3}, "`max_iterations`: `method=encoder` has no itera"),
             ("hybrid", {"restarts": 3, "budget": 1.0}, "`restarts`: a budget goes on for"),
             ("hybrid", {"max_iterations": 3, "budget": 1.0}, "`max_iterations`: a budget goes on"),

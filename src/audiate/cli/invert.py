@@ -55,7 +55,9 @@ class Invert:
     """The classifier of spoken digits, which also guides gradients. none does without, for other
     sounds."""
     restarts: int = 1
-    """Number of starts of gradients, of which the best is kept; not with --budget."""
+    """Number of starts of gradients, of which the best is kept; not with --budget. After a search
+    alone, they are its nearest latents, of which fewer and fewer go on; otherwise, the ones after
+    the first are random."""
     objective: Literal["speech", "levels", "paper", "plain"] | None = None
     """The objective that gradients and evolution minimise. speech: ours. levels: ours without the
     terms that depend on phases, the default after a search alone. paper: that of the paper's

@@ -110,11 +110,9 @@ def invert_folder(
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: There are no clips or no such model, settings do not go together, the
-            generator's clips are too short or too long to be compared, or the folder cannot be
-            written or holds something else.
-        Interrupted: Ctrl-C was pressed; what is done is recorded, and latents that a search has
-            sampled are kept.
+        InputError: There are no clips or no such model, settings do not go together, clips of
+            the generator cannot be compared, or the folder cannot be written or is another's.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
     given = [clips] if isinstance(clips, (str, Path)) else clips
@@ -161,11 +159,7 @@ def _prepare(
     encoder: str | Path | InverseMapping | None,
     classifier: str | Path | DigitClassifier | None,
 ) -> tuple[InversionRun, dict[str, str], Starts]:
-    """Load what an inversion needs.
-
-    The generator's fingerprint is computed here, once. Returns the work, all settings that its
-    results depend on, and what it begins with.
-    """
+    """Load what an inversion needs: its work, the settings that it depends on, its starts."""
     known = fingerprint(generator)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
@@ -173,14 +167,8 @@ def _prepare(
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
-    starts = choose_starts(
-        generator,
-        settings.method,
-        settings.start,
-        encoder,
-        budget=settings.budget,
-        known=known,
-    )
+    chosen_start = settings.method, settings.start, encoder
+    starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
     if (found := starts.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
         record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"

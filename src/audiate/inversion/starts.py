@@ -79,8 +79,12 @@ def check_restarts(
                     f"`{name}`: a budget goes on for as long as time remains, with as many starts "
                     f"as fit; leave one of them out"
                 )
-    if method in ("encoder", "search", "evolution") and restarts > 1:
-        raise InputError(f"`restarts`: `method={method}` has its own starts; leave `restarts` out")
+    looks_up = method == "search" and not max_iterations
+    if restarts > 1 and (method in ("encoder", "evolution") or looks_up):
+        raise InputError(
+            f"`restarts`: `method={method}` follows no gradients"
+            f"{' without `max_iterations`' * looks_up}; leave `restarts` out"
+        )
     if method == "encoder" and max_iterations:
         raise InputError(
             "`max_iterations`: `method=encoder` has no iterations; leave one of them out, or give "
