@@ -219,7 +219,7 @@ class TestInvertFolder:
             "encoder": ClipRecord(result=replace(result, silent_loss=None)),
             "earlier": ClipRecord(result=result),
         }
-        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"])
+        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"], Starts(None, False))
         (note,) = report.notes(seconds=1.02)
         assert note.startswith("1 of 3 clips ended in a bad minimum")
         assert "`restarts=10`" in note

@@ -25,7 +25,8 @@ STARTS = torch.linspace(-0.9, 0.9, 8).view(1, 8, 1)
 def chirp(z: Tensor) -> Tensor:
     """A tone of 200 to 1,800 Hz; as a function of its pitch, a distance has many minima."""
     time = torch.arange(2048) / 16_000
-    return 0.9 * torch.sin(2 * torch.pi * (1000 + 800 * z) * time)
+    tone: Tensor = 0.9 * torch.sin(2 * torch.pi * (1000 + 800 * z) * time)
+    return tone
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def objective() -> Objective:
 
 def clips(generator: WrappedGenerator, count: int) -> Tensor:
     z = generator.sample_latent(count, generator=torch.Generator().manual_seed(5))
-    return generator(z)
+    with torch.no_grad():
+        return generator(z)
 
 
 def test_more_starts_escape_more_minima(generator: WrappedGenerator, objective: Objective) -> None:

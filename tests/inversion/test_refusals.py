@@ -15,13 +15,13 @@ from audiate.cli import main
 from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError
 from audiate.inversion import (
+    ClipResult,
     GradientInverter,
     InversionReport,
     SearchInverter,
     inverter,
     plain_objective,
 )
-from audiate.inversion.folder import ClipResult
 from audiate.inversion.pool import pool_folder
 from audiate.inversion.starts import Starts
 from audiate.models import InverseMapping

@@ -41,7 +41,8 @@ class Tones(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.made, self.stops_at = 0, None
+        self.made = 0
+        self.stops_at: int | None = None
         self.register_buffer("time", torch.arange(4096) / 16_000)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -144,6 +145,8 @@ class TestPool:
         assert len(again) == 50
         assert torch.equal(again.latents, first.latents)
         for own, other in zip(again.heard, first.heard, strict=True):
+            assert own is not None
+            assert other is not None
             assert torch.equal(own, other)
         # Another size, another classifier, another generator: other pools.
         SearchInverter(generator, size=51, classifier=classifier)

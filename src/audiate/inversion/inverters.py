@@ -145,7 +145,7 @@ class BudgetInverter:
             )
             if round_ == 1 and self.search is not None:
                 others = self.search.nearest(target, 1 + _OTHERS)[:, 1:]
-            start = best.latent
+            start: Tensor | None = best.latent
             if round_:
                 start = others[:, round_ - 1] if round_ <= others.shape[1] else None
             found = descend(target, start, deadline=deadline - took)
