@@ -22,6 +22,7 @@ from audiate.datasets.sounds import find_clips
 from audiate.drawing import DrawingWork
 from audiate.errors import InputError, Interrupted
 from audiate.inversion import ClipResult, InversionReport, InversionRun
+from audiate.inversion.starts import Starts
 from audiate.models import VAE, Drawer
 from audiate.records import ClipRecord
 

@@ -42,7 +42,8 @@ def objective() -> Objective:
 def clips(generator: WrappedGenerator, count: int) -> Tensor:
     z = generator.sample_latent(count, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        return generator(z)
+        target: Tensor = generator(z)
+    return target
 
 
 def test_more_starts_escape_more_minima(generator: WrappedGenerator, objective: Objective) -> None:
