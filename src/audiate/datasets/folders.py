@@ -75,11 +75,14 @@ def find_files(
         Pairs of name and path.
 
     Raises:
-        InputError: Nothing is given, or a folder holds no such file.
+        InputError: Nothing is given, nothing of it exists, or a folder holds no such file.
 
     """
     if not given:
         raise InputError(f"no {kind.name}s given; name {kind.noun} files, or folders of them")
+    if not any(os.path.exists(path) for path in given):  # noqa: PTH110 - as below
+        others = f", and so are the {len(given) - 1:,} others" if len(given) > 1 else ""
+        raise InputError(f"{given[0]}: no such file or folder{others}; check what you have typed")
     found: dict[str, tuple[str, Path]] = {}
     for path in map(Path, given):
         is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails on names that are too long
