@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from audiate.spectra import Spectrogram
 DEFAULT_COUNT = 300
 """Number of pairs that are imagined, and of images that are said, by default."""
 
-_HELD_OUT = 10  # images and sounds that the figure shows, one of each digit
+_SHOWN = 10  # images and sounds of the figure, one of each digit
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class RoundTripReport:
 
         """
         rows = len(self.examples)
-        figure, axes = plt.subplots(rows, _HELD_OUT, figsize=(10, 1.05 * rows + 0.2))
+        figure, axes = plt.subplots(rows, _SHOWN, figsize=(10, 1.05 * rows + 0.2))
         try:
             for row, example in zip(axes, self.examples, strict=True):
                 for place, panel in zip(row, example.panels, strict=True):
@@ -160,50 +161,66 @@ def evaluate_roundtrip(
 
     """
     check_range("`count`", count, 10, 10_000)
-    judge = _Judge(classifier, drawer, reader, sayer.generator.sample_rate)
-    with working("reading validation clips"):
-        words = load_validation_words(root, drawer.features.config.sample_rate)
-        test = load_mnist(root, "test")
-    spectrograms = drawer.features.many(words.recordings)
-    random = torch.Generator().manual_seed(seed)
-    drawn = drawer.sample_images(spectrograms, 1, generator=random)[:, 0].cpu()
-    said = say_each(sayer, drawn, seed)
-    ways = [judge.way("sound → image → sound", drawn, said, words.labels)]
-    firsts = [int((words.labels == digit).nonzero()[0]) for digit in range(_HELD_OUT)]
-    heard = [_levels(words.recordings[i], drawer.features.config.sample_rate) for i in firsts]
-    examples = [
-        Example("sound", heard),
-        Example("→ image", list(drawn[firsts])),
-        Example("→ sound", [_levels(said[i, 0], judge.sample_rate) for i in firsts]),
-    ]
-
+    judge = _Judge(classifier, drawer, sayer, reader, seed)
+    test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]
-    said = say_each(sayer, images, seed)
-    drawn = judge.draw(said, seed)
-    ways.append(judge.way("image → sound → image", drawn, said, labels))
-    firsts = [int((test.labels[:count] == d).nonzero()[0]) for d in range(_HELD_OUT)]
-    examples += [
-        Example("image", list(images[firsts])),
-        Example("→ sound", [_levels(said[i, 0], judge.sample_rate) for i in firsts]),
-        Example("→ image", list(drawn[firsts])),
-    ]
-
     pairs = imagine(count, seed=seed, drawer=drawer, sayer=sayer)
     meant = read_digits(reader, pairs.images)
-    ways.append(judge.way("imagined pairs", pairs.images, pairs.waveforms, meant))
-    examples += [
-        Example("imagined image", list(pairs.images[:_HELD_OUT])),
-        Example("and sound", [_levels(w[0], judge.sample_rate) for w in pairs.waveforms[:10]]),
+    ways = [
+        judge.from_sounds(root),
+        judge.from_images(images, labels),
+        (
+            judge.way("imagined pairs", pairs.images, pairs.waveforms, meant),
+            [
+                Example("imagined image", list(pairs.images[:_SHOWN])),
+                Example("and sound", judge.levels(pairs.waveforms[:_SHOWN])),
+            ],
+        ),
     ]
-    return RoundTripReport(*names, ways, examples)
+    return RoundTripReport(
+        *names, [way for way, _ in ways], [each for _, examples in ways for each in examples]
+    )
 
 
 @dataclass(frozen=True)
 class _Judge:
     classifier: DigitClassifier
     drawer: Drawer
+    sayer: Sayer
     reader: LeNet
-    sample_rate: int
+    seed: int
+
+    @property
+    def sample_rate(self) -> int:
+        return self.sayer.generator.sample_rate
+
+    def from_sounds(self, root: Path) -> tuple[Way, list[Example]]:
+        """Draw the validation clips, and say the drawings."""
+        rate = self.drawer.features.config.sample_rate
+        with working("reading validation clips"):
+            words = load_validation_words(root, rate)
+        spectrograms = self.drawer.features.many(words.recordings)
+        random = torch.Generator().manual_seed(self.seed)
+        drawn = self.drawer.sample_images(spectrograms, 1, generator=random)[:, 0].cpu()
+        said = say_each(self.sayer, drawn, self.seed)
+        shown = _first_of_each(words.labels)
+        heard = [_levels(words.recordings[index], rate) for index in shown]
+        return self.way("sound → image → sound", drawn, said, words.labels), [
+            Example("sound", heard),
+            Example("→ image", list(drawn[shown])),
+            Example("→ sound", self.levels(said[shown])),
+        ]
+
+    def from_images(self, images: Tensor, labels: Tensor) -> tuple[Way, list[Example]]:
+        """Say images, and draw what is said."""
+        said = say_each(self.sayer, images, self.seed)
+        drawn = self.draw(said)
+        shown = _first_of_each(labels)
+        return self.way("image → sound → image", drawn, said, labels), [
+            Example("image", list(images[shown])),
+            Example("→ sound", self.levels(said[shown])),
+            Example("→ image", list(drawn[shown])),
+        ]
 
     def way(self, what: str, images: Tensor, waveforms: Tensor, meant: Tensor) -> Way:
         """Score images (n, 28, 28) and waveforms (n, channels, samples) that mean some digits."""
@@ -213,18 +230,24 @@ class _Judge:
         shares = (each.double().mean().item() for each in (written, heard, second, written & heard))
         return Way(what, len(meant), *shares)
 
-    def draw(self, waveforms: Tensor, seed: int) -> Tensor:
+    def draw(self, waveforms: Tensor) -> Tensor:
         """Draw each sound once: (n, 28, 28); of a silent one, nothing."""
         images = torch.zeros(len(waveforms), 28, 28)
         for row, waveform in enumerate(waveforms):
-            try:
-                found = self.drawer.draw(
-                    waveform, sample_rate=self.sample_rate, samples=1, seed=seed + row
-                )
-            except InputError:  # silent
-                continue
-            images[row] = found[0]
+            with suppress(InputError):  # silent
+                images[row] = self.drawer.draw(
+                    waveform, sample_rate=self.sample_rate, samples=1, seed=self.seed + row
+                )[0]
         return images
+
+    def levels(self, waveforms: Tensor) -> list[Tensor]:
+        """Levels of what is said, waveforms (n, channels, samples)."""
+        return [_levels(waveform.mean(0), self.sample_rate) for waveform in waveforms]
+
+
+def _first_of_each(labels: Tensor) -> list[int]:
+    """Number of the first item of each digit."""
+    return [int((labels == digit).nonzero()[0]) for digit in range(_SHOWN)]
 
 
 def _levels(waveform: Tensor, sample_rate: int) -> Tensor:

@@ -14,7 +14,7 @@ from audiate.audio import prepare_speech
 from audiate.errors import InputError
 from audiate.features import LogMel
 from audiate.files import replacing
-from audiate.inversion.search import pool_folder
+from audiate.inversion.pool import pool_folder
 from audiate.models import AudioGAN
 from audiate.models.inverse import digest
 from audiate.models.sayer import weights_fingerprint
