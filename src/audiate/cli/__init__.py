@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
+from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
 from audiate.cli.data import FetchCommand, ListCommand
@@ -21,6 +22,7 @@ from audiate.cli.export import Export
 from audiate.cli.generate import Generate
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.invert import Invert
+from audiate.cli.measure import Measure
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 from audiate.interrupts import terminated_like_interrupted
@@ -61,6 +63,8 @@ Commands = (
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Codes, subcommand("codes")]
+    | Annotated[Measure, subcommand("measure")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Export, subcommand("export")]
