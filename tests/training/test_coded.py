@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_specgan
-from training.test_gan import SIZES, run, tones
+from conftest import small_specgan, tones, trained, write_tone
 
 import audiate as package
 from audiate.cli import main
-from audiate.configs import CodeConfig, WaveGANConfig
+from audiate.configs import CodeConfig, CodeNetworkKind, WaveGANConfig
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.models import WaveGAN
@@ -56,9 +55,8 @@ def short_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ONE_HOT, BINARY = CodeConfig("one-hot", 5, "words"), CodeConfig("binary", 3, "words")
-SMALL = CiwSpecGANRecipe(
-    steps=3, batch_size=8, network=replace(SIZES, batch_norm=True), codes=2, preview_every=3
-)
+SIZES = replace(CiwSpecGANRecipe().network, dim=2, num_samples=4096, n_fft=256, iterations=2)
+SMALL = CiwSpecGANRecipe(steps=3, batch_size=8, network=SIZES, codes=2, preview_every=3)
 
 
 def task_of(recipe: CodedRecipe, sounds: SoundSet | None = None) -> CodedGANTask:
@@ -83,7 +81,7 @@ class TestCodes:
         model = small_specgan(latent_dim=12, code=code)
         z = model.sample_latent(4000, generator=torch.Generator().manual_seed(0))
         first, rest = z[:, : code.size], z[:, code.size :]
-        assert set(first.unique().tolist()) == {0.0, 1.0}
+        assert set(first.flatten().tolist()) == {0.0, 1.0}
         if code.kind == "one-hot":
             assert torch.equal(first.sum(1), torch.ones(4000))
         shares = torch.bincount(model.labels_of(z), minlength=code.count) / 4000
@@ -122,7 +120,7 @@ class TestCodes:
 
 class TestQNetworks:
     @pytest.mark.parametrize("kind", ["published", "words"])
-    def test_both_kinds_in_both_networks(self, kind: str) -> None:
+    def test_both_kinds_in_both_networks(self, kind: CodeNetworkKind) -> None:
         code = replace(ONE_HOT, network=kind, judged=True)
         for model in (
             small_specgan(latent_dim=12, code=code),
@@ -245,7 +243,7 @@ class TestTraining:
             for name, module in task.model.named_children()
             if list(module.parameters())
         }
-        losses = run(task)
+        losses = trained(task)
         assert all(torch.stack(list(each.values())).isfinite().all() for each in losses)
         task.end_epoch()
         for name, parameters in before.items():
@@ -255,7 +253,7 @@ class TestTraining:
     def test_labels_have_no_part_in_it(self) -> None:
         sounds = tones(count=24)
         shuffled = replace(sounds, labels=sounds.labels.flip(0), names=("a", "b"))
-        one, other = (run(task_of(SMALL, each)) for each in (sounds, shuffled))
+        one, other = (trained(task_of(SMALL, each)) for each in (sounds, shuffled))
         for a, b in zip(one, other, strict=True):
             assert a.keys() == b.keys()
             assert all(torch.equal(a[name], b[name]) for name in a)
@@ -277,8 +275,8 @@ class TestTraining:
     def test_groups_belong_to_the_state_of_the_run(self) -> None:
         task = task_of(SMALL, tones(count=24))
         train_step(launch("cpu", "float32"), task, 0)
-        groups = task.modules["groups"].numbers
-        assert set(groups.unique().tolist()) == {0, 1}
+        groups = task.modules["groups"].state_dict()["numbers"]
+        assert set(groups.tolist()) == {0, 1}
         again = task_of(SMALL, tones(count=24))
         again.modules["groups"].load_state_dict({"numbers": 1 - groups})
         again.begin_step(1)
@@ -286,7 +284,7 @@ class TestTraining:
 
     def test_codes_that_are_not_recovered_raise_an_alarm(self) -> None:
         task = task_of(replace(SMALL, discover=False))
-        run(task)
+        trained(task)
         alarm = task.diagnose({"told_apart": 0.7, "recovered": 0.69})
         assert alarm is None or "codes are not recovered" in alarm or "collapse" in alarm
 
@@ -299,8 +297,6 @@ class TestTraining:
 def test_the_command_trains_on_a_flat_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from conftest import write_tone
-
     monkeypatch.chdir(tmp_path)
     for word, hertz in (("low", 300.0), ("high", 1200.0)):
         for voice in ("anna", "bert"):
@@ -313,4 +309,4 @@ def test_the_command_trains_on_a_flat_folder(
     )
     assert main(command.split()) == 0
     assert "next: audiate codes run" in capsys.readouterr().out
-    assert package.load("run").config.code.count == 2  # type: ignore[attr-defined]
+    assert package.load("run").config.code.count == 2

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from rich.table import Table
 from torch import Tensor
 
 from audiate.audio import to_peak
@@ -123,7 +124,7 @@ class CodesReport:
         if self.recovered is not None:
             mean = sum(self.recovered) / len(self.recovered)
             note += f" The Q-network recovers the code of {100 * mean:.1f} % of the samples."
-        parts = [table, note]
+        parts: list[Table | str] = [table, note]
         if self.pairs:
             pairs = make_table(
                 "Two entries of the code at 1 together: the most frequent word, and its share (%)",
@@ -169,7 +170,8 @@ def digit_listener(classifier: DigitClassifier, sample_rate: int) -> Listener:
 
     def listen(waveforms: Tensor) -> Tensor:
         clips = classifier_input(waveforms, sample_rate, classifier)
-        return classifier(clips.to(classifier.device)).argmax(1).cpu()
+        logits: Tensor = classifier(clips.to(classifier.device))
+        return logits.argmax(1).cpu()
 
     return listen
 

@@ -396,7 +396,8 @@ def _nearest_means(values: Array, count: int) -> Integers:
     """Groups (n,) of the best of five k-means."""
     tries = [_first_means(values, count, seed) for seed in range(5)]
     distances = min((_squares(values, means) for means in tries), key=lambda d: d.min(1).sum())
-    return distances.argmin(1)
+    groups: Integers = distances.argmin(1)
+    return groups
 
 
 def _squares(one: Array, other: Array) -> Array:
