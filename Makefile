@@ -9,7 +9,7 @@ LOWEST_TOOLS := hypothesis librosa onnx pytest pytest-xdist scikit-image torchme
 LOWEST_TESTS := $(addprefix tests/test_,audio.py cli.py hub.py layout.py losses.py \
   metrics.py models.py outputs.py packages.py pictures.py spectra.py wrap.py)
 
-.PHONY: help demo test lint format bench page page-build dist lowest clean
+.PHONY: help demo test lint format bench docs page page-build dist lowest clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -32,6 +32,10 @@ format: $(VENV)/.installed-dev  ## Let ruff format the code
 bench: $(VENV)/.installed-dev  ## Measure speed, as ratios
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.installed-docs  ## Build the documentation into build/docs; it has the page after page-build
+	$(BIN)/sphinx-build -q -W --keep-going -j auto -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
+
 page: page-build  ## Serve the page that listens and draws at http://127.0.0.1:4173
 	cd web && npm run preview
 
@@ -53,7 +57,7 @@ lowest: $(VENV)/bin/python  ## Run fast tests with the lowest versions of depend
 	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
 
 clean:  ## Remove the virtual environments, and what was built
-	rm -rf $(VENV) $(LOWEST) dist web/node_modules web/dist web/public/assets
+	rm -rf $(VENV) $(LOWEST) dist build/docs build/doctrees web/node_modules web/dist web/public/assets
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -69,7 +73,12 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	@touch $@ $(VENV)/.installed $(VENV)/.installed-page
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs $(VENV)/.installed-page
+
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-page: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "setting up $(VENV): PyTorch is large, this can take minutes"

@@ -42,12 +42,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def few_latents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Searches that sample 300 latents by default, for tests of all that is around them."""
+    """Searches that sample 100 latents by default, for tests of all that is around them."""
     from audiate.inversion import SearchInverter
 
     defaults = SearchInverter.__init__.__kwdefaults__
     assert defaults is not None
-    monkeypatch.setitem(defaults, "size", 300)
+    monkeypatch.setitem(defaults, "size", 100)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from audiate.datasets.sounds import find_clips
 from audiate.drawing import DrawingWork
 from audiate.errors import InputError, Interrupted
 from audiate.inversion import ClipResult, InversionReport, InversionRun
+from audiate.inversion.starts import Starts
 from audiate.models import VAE, Drawer
 from audiate.records import ClipRecord
 
@@ -219,7 +220,7 @@ class TestInvertFolder:
             "encoder": ClipRecord(result=replace(result, silent_loss=None)),
             "earlier": ClipRecord(result=result),
         }
-        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"])
+        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"], Starts(None, False))
         (note,) = report.notes(seconds=1.02)
         assert note.startswith("1 of 3 clips ended in a bad minimum")
         assert "`restarts=10`" in note

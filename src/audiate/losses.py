@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, exp(logvar)) || N(0, 1)) in nats, summed over latent dimensions.
+    """``KL(N(mu, exp(logvar)) || N(0, 1))`` in nats, summed over latent dimensions.
 
     Kingma & Welling 2014, appendix B. ``mu`` and ``logvar``: (batch, latent_dim) → (batch,).
     """
@@ -42,7 +42,7 @@ def discriminator_loss(real: Tensor, drawn: Tensor) -> Tensor:
 
 
 def r1_penalty(scores: Tensor, real: Tensor) -> Tensor:
-    """|grad D(x)|² at real samples: ``scores`` (batch,) of ``real`` (batch, ...) → (batch,).
+    """``|grad D(x)|²`` at real samples: ``scores`` (batch,) of ``real`` (batch, ...) → (batch,).
 
     Mescheder et al. 2018, equation 9, without the factor gamma / 2. ``real`` must require
     gradients; so will the result, of the discriminator's parameters.
@@ -52,7 +52,7 @@ def r1_penalty(scores: Tensor, real: Tensor) -> Tensor:
 
 
 def gradient_penalty(scores: Tensor, between: Tensor) -> Tensor:
-    """(|grad D(x)| - 1)² at points between real and drawn samples, (batch,) → (batch,).
+    """``(|grad D(x)| - 1)²`` at points between real and drawn samples, (batch,) → (batch,).
 
     Gulrajani et al. 2017, equation 3, without the factor lambda. ``between`` as `r1_penalty`'s
     ``real``.

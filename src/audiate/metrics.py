@@ -58,7 +58,7 @@ def bootstrap_interval(
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Squared Fréchet distance of the Gaussians that have the mean and covariance of two sets.
 
-    |m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^(1/2)), with unbiased covariances: Dowson & Landau 1982;
+    ``|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, with unbiased covariances: Dowson & Landau 1982;
     Heusel et al. 2017, equation 6, whose features are other ones, so do not compare the values
     with a published FID. At least 0, in squared units of the features; 0 for equal sets. Biased
     upwards for small sets: what two sets of real images have is as near as one can come.
@@ -96,7 +96,7 @@ class InceptionScore(NamedTuple):
 
 
 def inception_score(logits: Tensor, *, splits: int = 10) -> InceptionScore:
-    """exp(E KL(p(y|x) || p(y))), Salimans et al. 2016, section 4, on each of some splits.
+    """``exp(E KL(p(y|x) || p(y)))``, Salimans et al. 2016, section 4, on each of some splits.
 
     p(y) is the mean over a split. The score is 1 where all samples get the same probabilities, and
     at most the number of classes, where each sample is of one class for certain and all classes

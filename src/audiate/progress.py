@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
+from audiate.errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -16,7 +18,14 @@ T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 15.0
 
 
-def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = None) -> Iterator[T]:
+def note(text: str) -> None:
+    """Print a line on standard error that is no error, with flags for arguments in backticks."""
+    print(f"audiate: {InputError(text).with_flags()}", file=sys.stderr)
+
+
+def tracked(
+    items: Sequence[T], what: str, *, weights: Sequence[int] | None = None, done: int = 0
+) -> Iterator[T]:
     """Yield the items one after the other, and show how many of them are done.
 
     On a terminal, this is a bar with the time that has passed and the time that is left; it
@@ -28,14 +37,15 @@ def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = No
         what: The work in a few words that begin with a verb, as in "generating clips".
         weights: The share of each item in the work, such as the number of clips in a batch. By
             default, all items weigh the same.
+        done: Share of the work that was done before these items.
 
     """
     from rich.console import Console
 
     weights = weights or [1] * len(items)
     console = Console(stderr=True)
-    show = _bar(console, what, sum(weights)) if console.is_terminal else _lines(what, sum(weights))
-    done = 0
+    total = done + sum(weights)
+    show = _bar(console, what, done, total) if console.is_terminal else _lines(what, done, total)
     with show as update:
         for item, weight in zip(items, weights, strict=True):
             yield item
@@ -86,18 +96,18 @@ def counting(what: str, done: int = 0) -> Iterator[Callable[[int, int | None], N
 
 
 @contextmanager
-def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(console: Console, what: str, before: int, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar, and give what tells it how much is done."""
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task(what, total=total)
+        bar = bars.add_task(what, total=total, completed=before)
         yield lambda done: bars.update(bar, completed=done)
 
 
 @contextmanager
-def _lines(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _lines(what: str, before: int, total: int) -> Iterator[Callable[[int], None]]:
     """Give what prints a line now and then when it is told how much is done."""
     printed = begun = time.monotonic()
 
@@ -106,7 +116,7 @@ def _lines(what: str, total: int) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if done < total and now - printed > _SECONDS_BETWEEN_LINES:
             printed = now
-            left = (now - begun) / max(done, 1) * (total - done)
+            left = (now - begun) / max(done - before, 1) * (total - done)
             print(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left", file=sys.stderr)
 
     yield update

@@ -225,7 +225,7 @@ class InvertJob(Job):
             prior=self.prior,
             device=device,
         )
-        run, settings = prepare_inversion(
+        run, settings, _ = prepare_inversion(
             generator, self.generator, self.search, self.encoder, self.classifier
         )
         settings["sounds"] = str(self.sounds)

@@ -116,15 +116,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def parse(arguments: Sequence[str]) -> Any:
+    """Read the words after ``audiate``, and return the command that they name; it is not run.
+
+    Raises:
+        SystemExit: Help was asked for (code 0), or there is no such command or flag (code 2).
+        InputError: A value is out of range.
+
+    """
+    return tyro.cli(
+        Commands,
+        prog="audiate",
+        description=_ABOUT,
+        args=with_subcommand(arguments),
+        config=(OmitArgPrefixes, OmitSubcommandPrefixes),
+    )
+
+
 def _run(arguments: Sequence[str]) -> int:
     with terminated_like_interrupted():
-        command: Any = tyro.cli(
-            Commands,
-            prog="audiate",
-            description=_ABOUT,
-            args=with_subcommand(arguments),
-            config=(OmitArgPrefixes, OmitSubcommandPrefixes),
-        )
-        status: int = command.run()
+        status: int = parse(arguments).run()
         sys.stdout.flush()  # here, so that a closed pipe is noticed here
         return status

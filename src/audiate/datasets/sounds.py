@@ -280,11 +280,14 @@ def find_clips(
         Pairs of name and path.
 
     Raises:
-        InputError: Nothing is given, or a folder holds no sounds.
+        InputError: Nothing is given, nothing of it exists, or a folder holds no sounds.
 
     """
     if not given:
         raise InputError("no clips given; name sound files, or folders of them")
+    if not any(os.path.exists(path) for path in given):  # noqa: PTH110 - as below
+        others = f", and so are the {len(given) - 1:,} others" if len(given) > 1 else ""
+        raise InputError(f"{given[0]}: no such file or folder{others}; check what you have typed")
     found: dict[str, tuple[str, Path]] = {}
     for path in map(Path, given):
         is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails on names that are too long

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiate.audio import Recording, fit_length, is_silent, load_channels, save_wav, to_peak
 from audiate.datasets.sounds import find_clips
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError
 from audiate.files import save_array
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.inversion.build import inverter
@@ -29,7 +29,14 @@ from audiate.inversion.objectives import (
 )
 from audiate.inversion.results import ClipResult, InversionReport
 from audiate.inversion.search import POOL_SIZE
-from audiate.inversion.starts import Method, Start, as_classifier, choose_starts
+from audiate.inversion.starts import (
+    Method,
+    Start,
+    Starts,
+    as_classifier,
+    check_restarts,
+    choose_starts,
+)
 from audiate.latents import Latents
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
@@ -37,7 +44,7 @@ from audiate.models.inverse import digest, fingerprint
 from audiate.outputs import open_outputs
 from audiate.pictures import save_before_and_after
 from audiate.pipeline import ClipWork, Notify, Product, work_through
-from audiate.scores import score_clips
+from audiate.scores import check_comparable, score_clips
 
 TARGETS_FOLDER = "heard"
 _LOOKED_UP = 32  # clips in a batch where an encoder or a search gives the latents
@@ -114,8 +121,8 @@ def invert_folder(
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: There are no clips or no such model, settings do not go together, or the folder
-            cannot be written or holds something else.
+        InputError: There are no clips or no such model, settings do not go together, clips of
+            the generator cannot be compared, or the folder cannot be written or is another's.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
@@ -123,11 +130,12 @@ def invert_folder(
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
     name, generator = name or _name_of(generator), as_generator(generator, device=device)
     settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
-    run, record = prepare_inversion(generator, name, settings, encoder, classifier)
+    check_comparable(generator.num_samples)
+    run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
     with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
         size = batch_size_for(generator, settings)
         report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
-    return InversionReport(report.folder, report.clips, report.new)
+    return InversionReport(report.folder, report.clips, report.new, begins)
 
 
 @dataclass(frozen=True)
@@ -152,17 +160,7 @@ class SearchSettings:
         return alone and self.budget is None
 
     def __post_init__(self) -> None:
-        check_range("`restarts`", self.restarts, 1, 10_000)
-        if self.budget is not None and self.restarts > 1:
-            raise InputError(
-                "`restarts`: a budget makes as many starts as fit; leave one of them out"
-            )
-        if self.budget is not None and self.method != "hybrid":
-            raise InputError("`method`: a budget chooses its own; leave one of them out")
-        if self.method in ("encoder", "search", "evolution") and self.restarts > 1:
-            raise InputError(
-                f"`restarts`: `method={self.method}` has one start; leave `restarts` out"
-            )
+        check_restarts(self.method, self.restarts, self.max_iterations, self.budget)
 
 
 def prepare_inversion(
@@ -171,11 +169,8 @@ def prepare_inversion(
     settings: SearchSettings,
     encoder: str | Path | InverseMapping | None,
     classifier: str | Path | DigitClassifier | None,
-) -> tuple[InversionRun, dict[str, str]]:
-    """Load what an inversion needs; returns the work, and all settings that its results depend on.
-
-    The generator's fingerprint is computed here, once.
-    """
+) -> tuple[InversionRun, dict[str, str], Starts]:
+    """Load what an inversion needs: its work, the settings that it depends on, its starts."""
     known = fingerprint(generator)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
@@ -183,14 +178,8 @@ def prepare_inversion(
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
-    starts = choose_starts(
-        generator,
-        settings.method,
-        settings.start,
-        encoder,
-        budget=settings.budget,
-        known=known,
-    )
+    chosen_start = settings.method, settings.start, encoder
+    starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
     if (found := starts.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
         record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"
@@ -215,15 +204,17 @@ def prepare_inversion(
         seed=settings.seed,
         fingerprint=known,
     )
-    descends = settings.method in ("gradient", "hybrid", "search") and settings.budget is None
+    # Losses by levels alone have another scale, on which silence is no measure of a minimum.
+    descends = settings.method in ("gradient", "hybrid") and settings.budget is None
+    silence_tells = descends and chosen != "levels"
     run = InversionRun(
         generator,
         invert,
         scorer,
         measured_by=objective if settings.looks_up else None,
-        compared_by=objective if descends and not settings.looks_up else None,
+        compared_by=objective if silence_tells else None,
     )
-    return run, {key: str(value) for key, value in record.items() if value is not None}
+    return run, {key: str(value) for key, value in record.items() if value is not None}, starts
 
 
 class InversionRun(ClipWork[Target, ClipResult]):
