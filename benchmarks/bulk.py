@@ -1,7 +1,7 @@
 """Bulk work: speed, memory, and what kills do to it.
 
-``python -m benchmarks.bulk speed|decode|memory|faults`` prints one of them. Clips are those of FSDD
-in ``AUDIATE_DATA``, each perturbed anew, in FLAC.
+``python -m benchmarks.bulk speed``, ``decode``, ``memory 100000`` and ``faults`` print one each.
+The clips are those of FSDD in ``AUDIATE_DATA``, each perturbed anew, in FLAC.
 """
 
 from __future__ import annotations
@@ -125,11 +125,11 @@ def decode(count: int = 2000) -> None:
     """Processor time of the parts of `encode`, on one core."""
     import torch
 
-    import audiate
-    from audiate.audio import Recording
+    from audiate.audio import Recording, load_audio
+    from audiate.models import LatentFlow
 
     torch.set_num_threads(1)
-    model = audiate.load("flow-digits")
+    model = LatentFlow.from_pretrained("flow-digits")
     clips = [Recording("clip", content) for content in perturbed(count, 1.0)]
 
     def timed(function: Callable[[], object]) -> float:
@@ -142,15 +142,15 @@ def decode(count: int = 2000) -> None:
     spectrograms: list[torch.Tensor] = []
 
     def read() -> None:
-        heard[:] = [audiate.load_audio(clip) for clip in clips]  # type: ignore[arg-type]
+        heard[:] = [load_audio(clip) for clip in clips]
 
     def hear() -> None:
-        spectrograms[:] = [model.hear(wave, sample_rate=rate) for wave, rate in heard]  # type: ignore[attr-defined]
+        spectrograms[:] = [model.hear(wave, sample_rate=rate) for wave, rate in heard]
 
     @torch.inference_mode()
     def encode() -> None:
         for batch in torch.split(torch.stack(spectrograms), 32):
-            model.latents(batch)  # type: ignore[attr-defined]
+            model.latents(batch)
 
     print("clips of 1 s a second of processor time, on one core")
     print(f"  reading FLAC      {timed(read):8.0f}")
@@ -179,8 +179,8 @@ def tree_memory(root: int) -> int:
     return total
 
 
-def memory(place: Path, count: int = 100_000, *more: str) -> None:
-    """The memory of `encode` while it works at clips of a second."""
+def memory(place: Path, count: int, *more: str) -> None:
+    """Print the memory of `encode` while it works at clips of a second."""
     write_shards(place / "clips", count, 1000, 1.0)
     words = command(place / "clips", place / "out", *more)
     process = subprocess.Popen(words, env=one_thread(), stdout=subprocess.PIPE, text=True)
@@ -300,7 +300,7 @@ def main() -> None:
         if "speed" in asked:
             speed(place)
         if "memory" in asked:
-            memory(place, *map(int, asked[1:2]), *asked[2:])
+            memory(place, int(asked[1]), *asked[2:])
         if "faults" in asked:
             faults(place, *map(int, asked[1:2]))
 

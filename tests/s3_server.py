@@ -143,12 +143,16 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def s3_server() -> Iterator[tuple[str, dict[str, bytes]]]:
     """Serve objects: yields the server's URL, and its objects by bucket and name."""
-    handler = type("Handler", (_Handler,), {"objects": {}, "uploads": {}})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+
+    class Handler(_Handler):
+        objects: ClassVar[dict[str, bytes]] = {}
+        uploads: ClassVar[dict[str, dict[int, bytes]]] = {}
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", handler.objects
+        yield f"http://127.0.0.1:{server.server_port}", Handler.objects
     finally:
         server.shutdown()
         server.server_close()

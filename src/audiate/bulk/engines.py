@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle  # only what one process of a run tells another
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ T = TypeVar("T")
 
 # Of a core. As many readers as models fit; while one waits for files, another uses the core.
 _SHARE = 0.5
-_WRITING = 0.1
 _INSTALL = 'pip install "audiate[ray]"'
 _OBJECT_STORE = 2**29  # bytes, of a Ray that we start: it bounds what is read ahead
 
@@ -110,7 +110,7 @@ def run_on_ray(
     workers: int | None,
     device: str,
 ) -> Iterator[Part]:
-    """Work by Ray Data: tasks read, actors hold the models, tasks write.
+    """Work by Ray Data: tasks read and decode, actors hold the models and write.
 
     A worker or a node that is lost does not matter: Ray gives its chunks to others, and a chunk
     that is done twice replaces the same file.
@@ -143,6 +143,7 @@ def run_on_ray(
 def _start(address: str | None) -> None:
     import ray
 
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what Ray mends is no news to users
     where: dict[str, Any] = {"address": address}
     if address is None:  # not a cluster that happens to run here
         where = {"address": "local", "include_dashboard": False}
@@ -161,8 +162,8 @@ def _results(
     import ray
     from ray.exceptions import RayTaskError
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # which importing it has reset
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # each chunk goes on as soon as it is read
     resources = ray.cluster_resources()
@@ -181,10 +182,6 @@ def _results(
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
             **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": _SHARE + 0.01},
             **({"num_gpus": min(1.0, gpus / count)} if gpus else {}),
-        )
-        .map_batches(
-            partial(_write, task=task),
-            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": _WRITING},
         )
     )
     try:
@@ -223,18 +220,14 @@ def _read(table: pa.Table, task: Task) -> Iterator[pa.Table]:
             yield _packed(chunk)
 
 
-def _write(table: pa.Table, task: Task) -> pa.Table:
-    store = Store(task.out)
-    return _packed(*(record(store, computed) for computed in _unpacked(table)))
-
-
 class _Model:
-    """An actor that holds the models."""
+    """An actor that holds the models, works at chunks and writes them."""
 
     def __init__(self, task: Task, device: str) -> None:
         torch.set_num_threads(1)
-        self.work = task.job.open(device)
+        self.work, self.store = task.job.open(device), Store(task.out)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Work at chunks."""
-        return _packed(*(compute(self.work, chunk) for chunk in _unpacked(table)))
+        """Give the parts that were written of chunks."""
+        chunks = _unpacked(table)
+        return _packed(*(record(self.store, compute(self.work, chunk)) for chunk in chunks))

@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,7 @@ def key_of(source: str, begin: float | None) -> str:
 
 def chunks_of(
     work: ClipWork[Any, Any], shard: Shard, *, size: int, long: Long, seconds: float
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """Read a shard.
 
     Memory is bounded: few recordings are held at a time, and the caller takes a chunk before the
@@ -159,7 +159,8 @@ def _jobs(
 ) -> Iterator[tuple[_Fetched, tuple[int, int] | None] | tuple[None, None]]:
     """The clips of recordings; nothing in the place of one that has its row."""
     for each in fetched:
-        for span in each.spans or [None]:
+        spans: list[tuple[int, int] | None] = [*each.spans] or [None]
+        for span in spans:
             begin = _begin(each, span)
             if shard.done and key_of(each.found.source, begin) in shard.done:
                 yield None, None
@@ -171,7 +172,7 @@ def _begin(fetched: _Fetched, span: tuple[int, int] | None) -> float | None:
     if span is None or fetched.recording is None:
         return None
     with fetched.recording.open() as content, soundfile.SoundFile(content) as file:
-        return round(span[0] / file.samplerate, 3)
+        return round(float(span[0] / file.samplerate), 3)
 
 
 def _fetch(found: _Found, long: Long, seconds: float) -> _Fetched:

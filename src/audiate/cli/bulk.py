@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg, subcommand
 
-from audiate.cli.common import Device, tell
+from audiate.cli.common import Device, print_error
 from audiate.cli.own import OwnGenerator
+from audiate.errors import InputError
 from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
@@ -68,10 +69,12 @@ class _Bulk:
         )
         failures = report.totals.failures
         for error in list(failures.values())[:_MOST_LISTED]:
-            tell(error)
+            print_error(InputError(error))
         if len(failures) > _MOST_LISTED:
             more = len(failures) - _MOST_LISTED
-            tell(f"{more:,} more could not be used; the column error has the reasons")
+            print_error(
+                InputError(f"{more:,} more could not be used; the column error has the reasons")
+            )
         print("\n".join(report.summary()))
         sys.stdout.flush()
         return 2 if failures else 0
