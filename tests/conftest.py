@@ -20,12 +20,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core, hence a threa
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
 
 if TYPE_CHECKING:
     from audiate.models import SpecGAN
     from audiate.pipeline import ClipWork
+
+WEB = Path(__file__).parent.parent / "web"
 
 WORD_SPEAKERS = ("0a1b2c3d", "1b2c3d4e", "2c3d4e5f", "3d4e5f60")  # the last one for validation
 
@@ -87,6 +90,18 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     InverseMapping(encoder).save_pretrained(folder / "encoder")
     DigitClassifier().save_pretrained(folder / "classifier")
     return folder
+
+
+@pytest.fixture(scope="session")
+def page_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported models that the page uses, brought up to date once by its own script."""
+    base = tmp_path_factory.getbasetemp()
+    done = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "page-files"
+    with FileLock(WEB / ".prepare.lock", timeout=600):
+        if not done.exists():
+            subprocess.run([sys.executable, str(WEB / "prepare.py")], check=True)
+            done.touch()
+    return WEB / "public" / "assets"
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ LAYERS = (
     {"models", "datasets"},
     {"pipeline"},
     {"drawing", "export", "inversion"},
+    {"bulk"},
     {"training"},
     {"evaluation"},
     {"cli"},

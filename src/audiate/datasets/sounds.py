@@ -26,7 +26,8 @@ from audiate.records import identity
 DIGIT_RATE = 16_000
 """Sample rate to which spoken digits are brought by default, in Hz."""
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
+"""Endings of the names of sound files."""
 _FULL_SCALE = 32767
 
 
@@ -251,13 +252,13 @@ def find_sounds(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in SUFFIXES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
         raise InputError(
-            f"{folder}: holds no sound file ({', '.join(_SUFFIXES)}); name a folder of sounds"
+            f"{folder}: holds no sound file ({', '.join(SUFFIXES)}); name a folder of sounds"
         )
     return found
 
