@@ -20,6 +20,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core, hence a threa
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from audiate.models import SpecGAN
     from audiate.pipeline import ClipWork
     from audiate.training.tasks.gan import AudioGANTask
+
+WEB = Path(__file__).parent.parent / "web"
 
 WORD_SPEAKERS = ("0a1b2c3d", "1b2c3d4e", "2c3d4e5f", "3d4e5f60")  # the last one for validation
 
@@ -46,12 +49,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def few_latents(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Searches that sample 300 latents by default, for tests of all that is around them."""
+    """Searches that sample 100 latents by default, for tests of all that is around them."""
     from audiate.inversion import SearchInverter
 
     defaults = SearchInverter.__init__.__kwdefaults__
     assert defaults is not None
-    monkeypatch.setitem(defaults, "size", 300)
+    monkeypatch.setitem(defaults, "size", 100)
 
 
 @pytest.fixture
@@ -124,6 +127,18 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     InverseMapping(encoder).save_pretrained(folder / "encoder")
     DigitClassifier().save_pretrained(folder / "classifier")
     return folder
+
+
+@pytest.fixture(scope="session")
+def page_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported models that the page uses, brought up to date once by its own script."""
+    base = tmp_path_factory.getbasetemp()
+    done = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "page-files"
+    with FileLock(WEB / ".prepare.lock", timeout=600):
+        if not done.exists():
+            subprocess.run([sys.executable, str(WEB / "prepare.py")], check=True)
+            done.touch()
+    return WEB / "public" / "assets"
 
 
 @pytest.fixture

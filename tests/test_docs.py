@@ -214,7 +214,7 @@ def anchors(text: str) -> set[str]:
 
 PACKAGES = (audiate, evaluation, export, inversion, models, recipes)
 MODULES = (
-    *("audio", "configs", "errors", "features", "losses"),
+    *("audio", "configs", "errors", "features", "fourier", "losses"),
     *("metrics", "scores", "similarity", "spectra"),
 )
 

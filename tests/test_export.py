@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import Command, small_specgan
+from conftest import Command
 from numpy.typing import NDArray
 from torch import Tensor
 
 import audiate
 from audiate.audio import resample, to_peak
+from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.configs import InverseMappingConfig, WaveGANConfig
+from audiate.configs import WaveGANConfig
 from audiate.errors import InputError
-from audiate.export import export, export_scores
+from audiate.export import export
 from audiate.export.graphs import fitted
 from audiate.export.resampling import Decimation
 from audiate.models import (
@@ -29,7 +29,6 @@ from audiate.models import (
     InverseMapping,
     LatentFlow,
     LeNet,
-    SpecGAN,
     WaveGAN,
 )
 from audiate.models.pretrained import PretrainedModel
@@ -38,25 +37,30 @@ from audiate.scores import score_clips
 CLIPS = sorted(CLIPS_FOLDER.glob("*.flac"))
 
 
-def example(model_type: str) -> PretrainedModel:
-    """A model of each kind: the shipped one, but for those that would take long to export."""
+PAGE_FILES = {
+    "latent-flow": ("drawer", "flow-digits"),
+    "lenet": ("reader", "lenet-mnist"),
+    "inverse-mapping": ("encoder", "specgan-digits-encoder"),
+    "specgan": ("generator", "specgan-digits"),
+    "digit-classifier": ("listener", "digits-resnet18"),
+}
+"""Kinds of models that the page uses: the file there, and the model that it was exported from."""
+
+
+def exported(model_type: str, page_files: Path, folder: Path) -> tuple[PretrainedModel, Path]:
+    """A model of a kind and its file: the page's where there is one, or else one exported now."""
+    if model_type in PAGE_FILES:
+        role, name = PAGE_FILES[model_type]
+        return audiate.load(name), page_files / f"{role}.onnx"
     torch.manual_seed(0)
-    if model_type == "latent-flow":
-        model = LatentFlow.from_pretrained("flow-digits")
-        model.config = replace(model.config, steps=3)
-        return model
-    shipped = {"lenet": "lenet-mnist", "vae": "vae-fsdd", "vaegan": "vaegan-fsdd"}
-    if model_type in shipped:
-        loaded: PretrainedModel = audiate.load(shipped[model_type])
-        return loaded
-    made: dict[str, Any] = {
-        "specgan": lambda: small_specgan(latent_dim=12),
-        "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)),
-        "digit-classifier": DigitClassifier,
-        "inverse-mapping": lambda: InverseMapping(InverseMappingConfig(latent_dim=12)),
+    made: dict[str, Callable[[], PretrainedModel]] = {
+        "vae": lambda: audiate.load("vae-fsdd"),
+        "vaegan": lambda: audiate.load("vaegan-fsdd"),
+        "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)).eval(),
     }
-    new: PretrainedModel = made[model_type]().eval()
-    return new
+    model, path = made[model_type](), folder / "model.onnx"
+    export(model, path, sample_rate=16_000 if isinstance(model, Drawer) else None)
+    return model, path
 
 
 def run(path: Path, **inputs: Tensor) -> dict[str, NDArray[np.float32]]:
@@ -72,34 +76,20 @@ def near(found: NDArray[np.float32], expected: Tensor, tolerance: float = 1e-4) 
 
 @pytest.mark.parametrize("model_type", PretrainedModel.known)
 @torch.inference_mode()
-def test_every_kind_of_model(model_type: str, tmp_path: Path) -> None:
-    model = example(model_type)
-    path = tmp_path / "model.onnx"
+def test_every_kind_of_model(model_type: str, page_files: Path, tmp_path: Path) -> None:
+    model, path = exported(model_type, page_files, tmp_path)
     if isinstance(model, LeNet):
-        export(model, path)
         images = torch.rand(5, 28, 28)
         near(run(path, images=images)["logits"], model(images))
         return
     if isinstance(model, AudioGAN):
-        export(model, path)
         z = model.sample_latent(2, generator=torch.Generator().manual_seed(3))
         near(run(path, latents=z)["waveforms"], model(z))
         return
-    export(model, path, sample_rate=16_000)
     for clip in CLIPS[:4]:
         waveform, rate = audiate.load_audio(clip, 16_000)
         if isinstance(model, Drawer):
-            noise = torch.randn(2, model.latent_dim)
-            guidance = {"guidance": torch.tensor(2.0)} if model_type == "latent-flow" else {}
-            found = run(path, waveform=waveform, noise=noise, **guidance)
-            heard = model.hear(waveform, sample_rate=rate)[None]
-            near(found["spectrogram"], heard[0])
-            near(found["latent"], model.latents(heard)[0])
-            if isinstance(model, LatentFlow):
-                expected = model.flow_from(model.condition(heard), noise[None], 2.0)
-            else:
-                expected = model.images_from(heard, noise[None])
-            near(found["images"], expected[0])
+            check_drawer(model, path, waveform, rate)
             continue
         found = run(path, waveform=waveform)
         cut = audiate.fit_length(waveform, 16_384)
@@ -112,20 +102,28 @@ def test_every_kind_of_model(model_type: str, tmp_path: Path) -> None:
             near(found["latent"], model(to_peak(cut[None, None]))[0])
 
 
-@torch.inference_mode()
-def test_the_shipped_generator_and_its_weights_in_8_bits(tmp_path: Path) -> None:
-    model = SpecGAN.from_pretrained("specgan-digits")
-    export(model, tmp_path / "model.onnx")
-    z = model.sample_latent(3, generator=torch.Generator().manual_seed(1))
-    near(run(tmp_path / "model.onnx", latents=z)["waveforms"], model(z))
-    assert (tmp_path / "model.onnx").stat().st_size < 5.5 * 2**20
+def check_drawer(model: Drawer, path: Path, waveform: Tensor, rate: int) -> None:
+    noise = torch.randn(2, model.latent_dim)
+    guidance = {"guidance": torch.tensor(2.0)} if isinstance(model, LatentFlow) else {}
+    found = run(path, waveform=waveform, noise=noise, **guidance)
+    heard = model.hear(waveform, sample_rate=rate)[None]
+    near(found["spectrogram"], heard[0])
+    near(found["latent"], model.latents(heard)[0])
+    if isinstance(model, LatentFlow):
+        expected = model.flow_from(model.condition(heard), noise[None], 2.0)
+    else:
+        expected = model.images_from(heard, noise[None])
+    near(found["images"], expected[0])
+
+
+def test_weights_stay_in_8_bits(page_files: Path) -> None:
+    assert (page_files / "generator.onnx").stat().st_size < 5.5 * 2**20
 
 
 @torch.inference_mode()
-def test_the_scores_of_compare(tmp_path: Path) -> None:
-    export_scores(tmp_path / "scores.onnx")
+def test_the_scores_of_compare(page_files: Path) -> None:
     pair = [audiate.fit_length(audiate.load_audio(clip, 16_000)[0], 16_384) for clip in CLIPS[:2]]
-    found = run(tmp_path / "scores.onnx", output=pair[0], target=pair[1])
+    found = run(page_files / "scores.onnx", output=pair[0], target=pair[1])
     (expected,) = score_clips(pair[0][None, None], pair[1][None, None], 16_000, None)
     assert found["mse"] == pytest.approx(expected.mse, rel=1e-4)
     assert found["ssim"] == pytest.approx(expected.ssim, abs=1e-5)
@@ -151,11 +149,15 @@ class TestByTheCommand:
         assert done.returncode == 0, done.stderr
         assert "takes images (count, 28, 28)" in done.stdout
         assert (tmp_path / "deep" / "model.onnx").is_file()
-        (tmp_path / "mine.onnx").write_bytes(b"mine")
-        done = audiate("export", "lenet-mnist", "mine.onnx")
-        assert done.returncode == 2
-        assert "mine.onnx: audiate has not written this" in done.stderr
-        assert (tmp_path / "mine.onnx").read_bytes() == b"mine"
+
+    def test_a_file_of_others_stays(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        mine = tmp_path / "mine.onnx"
+        mine.write_bytes(b"mine")
+        assert main(["export", "lenet-mnist", str(mine)]) == 2
+        assert "mine.onnx: audiate has not written this" in capsys.readouterr().err
+        assert mine.read_bytes() == b"mine"
 
     def test_bad_arguments(self, tmp_path: Path) -> None:
         flow, lenet = audiate.load("vaegan-fsdd"), audiate.load("lenet-mnist")

@@ -22,6 +22,7 @@ from audiate.datasets.sounds import find_clips
 from audiate.drawing import DrawingWork
 from audiate.errors import InputError, Interrupted
 from audiate.inversion import ClipResult, InversionReport, InversionRun
+from audiate.inversion.starts import Starts
 from audiate.models import VAE, Drawer
 from audiate.records import ClipRecord
 
@@ -74,7 +75,7 @@ class TestDrawFolder:
         self, drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clips, out = tones(tmp_path / "clips", 5), tmp_path / "out"
-        monkeypatch.setattr("audiate.drawing._BATCH", 2)
+        monkeypatch.setattr("audiate.drawing.BATCH_SIZE", 2)
         interrupt_second_batch(monkeypatch, DrawingWork)
         with pytest.raises(Interrupted, match="stopped after 2 of 5 clips"):
             audiate.draw_folder(clips, out, model=drawer)
@@ -219,7 +220,7 @@ class TestInvertFolder:
             "encoder": ClipRecord(result=replace(result, silent_loss=None)),
             "earlier": ClipRecord(result=result),
         }
-        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"])
+        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"], Starts(None, False))
         (note,) = report.notes(seconds=1.02)
         assert note.startswith("1 of 3 clips ended in a bad minimum")
         assert "`restarts=10`" in note

@@ -301,7 +301,8 @@ class TestInvert:
         clip = write_tone(tmp_path / "tone.wav")
         found = {}
         for name in ("encoder", method):
-            command = ["invert", str(clip), *flags, "--method", name, "--classifier", "none"]
+            given = flags[:2] if name == "gradient" else flags  # gradients use no encoder
+            command = ["invert", str(clip), *given, "--method", name, "--classifier", "none"]
             assert main([*command, "--out", str(tmp_path / name)]) == 0
             found[name] = json.loads((tmp_path / name / "report.json").read_text())["clips"]["tone"]
         assert found[method]["loss"] < found["encoder"]["loss"]
@@ -368,7 +369,21 @@ class TestInvert:
             (["CLIP", "--classifier", "vae-fsdd"], "hears no digits"),
             (["EMPTY"], "holds no sound file"),
             (["CLIP", "--restarts", "0"], "--restarts 0"),
-            (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget makes as many"),
+            (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget goes on for"),
+            (
+                ["CLIP", "--max-iterations", "3", "--budget", "1s"],
+                "--max-iterations: a budget goes on for",
+            ),
+            (
+                ["CLIP", "--max-iterations", "3", "--method", "encoder"],
+                "--max-iterations: --method encoder has no iterations",
+            ),
+            (
+                ["CLIP", "--encoder", "lenet-mnist", "--method", "gradient"],
+                "--encoder: --method gradient uses none",
+            ),
+            (["CLIP", "--latent-dim", "7"], "--latent-dim 7: specgan-digits has 100; leave"),
+            (["CLIP", "--generator", "GAN", "--generator-rate", "7"], "--generator-rate 7: "),
             (
                 ["CLIP", "--restarts", "3", "--method", "encoder"],
                 "--restarts: --method encoder",

@@ -24,12 +24,13 @@ LAYERS = (
     {"errors", "version"},
     {"configs", "devices", "files", "hub", "interrupts", "plain", "progress"},
     {"byhand", "latents", "outputs", "records"},
-    {"audio", "spectra"},
+    {"audio", "fourier", "spectra"},
     {"acoustics", "features", "losses", "metrics", "pictures", "similarity"},
     {"scores"},
     {"models", "datasets"},
     {"pipeline"},
     {"drawing", "export", "inversion"},
+    {"bulk"},
     {"training"},
     {"evaluation"},
     {"cli"},
@@ -115,7 +116,7 @@ def test_a_clip_goes_down_through_the_layers(small_models: Path, tmp_path: Path)
         if event != "call" or caller is None or frame.f_code.co_name.startswith("<"):
             return
         if caller.f_code.co_name == "without_autocast" and caller.f_back is not None:
-            caller = caller.f_back  # a decorator of `audiate.spectra` stands in between
+            caller = caller.f_back  # a decorator of `audiate.fourier` stands in between
         into, out_of = (each.f_globals.get("__name__", "") for each in (frame, caller))
         if not (into.startswith("audiate.") and out_of.startswith("audiate.")):
             return

@@ -162,6 +162,16 @@ class TestFiles:
         assert "--generator, --latent-dim and --generator-rate" in caught.value.with_flags()
 
 
+def test_sizes_that_a_generator_has_itself(here: Path, tmp_path: Path) -> None:
+    small_specgan().save_pretrained(tmp_path / "gan")
+    for source, own in (("ownsounds.drums:protocol", 2), (str(tmp_path / "gan"), 100)):
+        assert open_generator(source, latent_dim=own).latent_dim == own
+        with pytest.raises(InputError, match=f"`latent_dim` 7: .* has {own}; leave `latent_dim`"):
+            open_generator(source, latent_dim=7)
+        with pytest.raises(InputError, match=r"`generator_rate` 7: .*; leave `gener"):
+            open_generator(source, generator_rate=7)
+
+
 def test_our_own_models_by_folder_and_name(tmp_path: Path) -> None:
     small_specgan().save_pretrained(tmp_path / "gan")
     assert isinstance(open_generator(str(tmp_path / "gan")), SpecGAN)

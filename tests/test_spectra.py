@@ -13,9 +13,10 @@ from scipy.signal import get_window
 from torch import Tensor
 
 from audiate.features import LogMel
+from audiate.fourier import ShortTimeTransform, full_precision
 from audiate.inversion import LevelTerm
 from audiate.similarity import structural_similarity
-from audiate.spectra import MelSpectrogram, ShortTimeTransform, Spectrogram, full_precision
+from audiate.spectra import MelSpectrogram, Spectrogram
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

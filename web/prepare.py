@@ -39,7 +39,7 @@ MODELS = {
 HEARS = {"drawer", "encoder", "listener"}
 PACKAGE = Path(audiate.__file__).parent
 CODE = [
-    *(PACKAGE / name for name in ("audio.py", "features.py", "spectra.py")),
+    *(PACKAGE / name for name in ("audio.py", "features.py", "fourier.py", "spectra.py")),
     *(PACKAGE / "export").glob("*.py"),
     *(PACKAGE / "models").glob("*.py"),
 ]

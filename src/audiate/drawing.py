@@ -12,10 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from audiate.audio import load_audio
+from audiate.audio import Recording, load_audio
 from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_DRAWER
+from audiate.latents import Latents
 from audiate.models import Drawer
 from audiate.models.pretrained import load_as
 from audiate.outputs import LATENTS_NAME, Outputs, open_outputs
@@ -23,7 +24,8 @@ from audiate.pictures import SheetRow, save_image, save_sheet, side_by_side
 from audiate.pipeline import ClipWork, FolderReport, Notify, Product, work_through
 
 SHEET_NAME = "sheet.png"
-_BATCH = 32
+BATCH_SIZE = 32
+"""Number of clips that are drawn together."""
 _SHEET_ROWS = 100  # more would be no picture any more
 _SHEET_SAMPLES = 16
 
@@ -63,22 +65,46 @@ def draw_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
+    out = Path(out)
+    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
+    work, settings = prepare_drawing(model, samples, seed, scale, device=device)
+    with open_outputs(out, "draw", settings, type(None)) as outputs:
+        return work_through(
+            work, outputs, found, batch_size=BATCH_SIZE, what="drawing", notify=notify
+        )
+
+
+def prepare_drawing(
+    model: str | Path | Drawer,
+    samples: int,
+    seed: int,
+    scale: int,
+    *,
+    device: str | torch.device = "cpu",
+) -> tuple[DrawingWork, dict[str, str]]:
+    """Load what drawings need.
+
+    Arguments are those of `draw_folder`.
+
+    Returns:
+        The work, and all settings that its results depend on.
+
+    Raises:
+        InputError: There is no such model, or a value is out of range.
+
+    """
     check_range("`samples`", samples, 1, 1000)
     check_range("`scale`", scale, 1, 64)
     check_range("`seed`", seed, 0, 2**63 - 1)
-    out = Path(out)
-    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
     model = as_drawer(model, device=device)
     settings = {
-        "model": f"{name} ({_digest(model)})",
+        "model": f"{name} ({weights_digest(model)})",
         "samples": str(samples),
         "seed": str(seed),
         "scale": str(scale),
     }
-    work = DrawingWork(model, samples=samples, seed=seed, scale=scale)
-    with open_outputs(out, "draw", settings, type(None)) as outputs:
-        return work_through(work, outputs, found, batch_size=_BATCH, what="drawing", notify=notify)
+    return DrawingWork(model, samples=samples, seed=seed, scale=scale), settings
 
 
 class _Drawn(NamedTuple):
@@ -96,7 +122,7 @@ class DrawingWork(ClipWork[Tensor, None]):
         self.model, self.samples, self.seed, self.scale = model, samples, seed, scale
         self._drawn: dict[Path, _Drawn] = {}  # for the sheet
 
-    def read(self, path: Path) -> Tensor:
+    def read(self, path: Path | Recording) -> Tensor:
         """The spectrogram of a clip."""
         waveform, rate = load_audio(path)
         try:
@@ -104,20 +130,27 @@ class DrawingWork(ClipWork[Tensor, None]):
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    @torch.inference_mode()
     def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
         """Draw a batch."""
-        spectrograms = torch.stack(list(items))
-        drawings = self.model.draw_heard(spectrograms, samples=self.samples, seed=self.seed)
-        latents = self.model.latents(spectrograms.to(self.model.device)).float().cpu().numpy()
+        drawings = self.draw(items)
         return [
             Product(latent, None, partial(self._write, _Drawn(spectrogram, images)))
-            for latent, spectrogram, images in zip(latents, items, drawings, strict=True)
+            for latent, spectrogram, images in zip(self.encode(items), items, drawings, strict=True)
         ]
+
+    def draw(self, items: Sequence[Tensor]) -> Tensor:
+        """Images (batch, samples, 28, 28) in [0, 1] of spectrograms, on the CPU."""
+        return self.model.draw_heard(torch.stack(list(items)), samples=self.samples, seed=self.seed)
+
+    @torch.inference_mode()
+    def encode(self, items: Sequence[Tensor]) -> Latents:
+        """Latents (batch, numbers) of spectrograms, before any noise."""
+        spectrograms = torch.stack(list(items)).to(self.model.device)
+        return self.model.latents(spectrograms).float().cpu().numpy()
 
     def _write(self, drawn: _Drawn, paths: Sequence[Path]) -> None:
         save_image(side_by_side(drawn.images), paths[0], scale=self.scale)
-        if len(self._drawn) < _SHEET_ROWS + _BATCH:  # a batch is not written in order
+        if len(self._drawn) < _SHEET_ROWS + BATCH_SIZE:  # a batch is not written in order
             self._drawn[paths[0]] = _Drawn(drawn.spectrogram, drawn.images[:_SHEET_SAMPLES])
 
     def finish(self, outputs: Outputs[None], new: Sequence[str]) -> None:
@@ -170,7 +203,7 @@ def as_drawer(model: str | Path | Drawer, *, device: str | torch.device = "cpu")
     return load_as(model, Drawer, otherwise, device=device)  # type: ignore[type-abstract]
 
 
-def _digest(model: Drawer) -> str:
+def weights_digest(model: torch.nn.Module) -> str:
     """Eight characters by which the weights of a model are known again."""
     found = blake2b(digest_size=4)
     for tensor in model.state_dict().values():

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from audiate.configs import LogMelConfig
-from audiate.spectra import full_precision, hann_window, mel_filters, power_spectrum, unit_decibels
+from audiate.fourier import full_precision, hann_window, power_spectrum
+from audiate.spectra import mel_filters, unit_decibels
 
 
 class LogMel(nn.Module):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
+
+from audiate.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +18,14 @@ T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 15.0
 
 
-def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = None) -> Iterator[T]:
+def note(text: str) -> None:
+    """Print a line on standard error that is no error, with flags for arguments in backticks."""
+    print(f"audiate: {InputError(text).with_flags()}", file=sys.stderr)
+
+
+def tracked(
+    items: Sequence[T], what: str, *, weights: Sequence[int] | None = None, done: int = 0
+) -> Iterator[T]:
     """Yield the items one after the other, and show how many of them are done.
 
     On a terminal, this is a bar with the time that has passed and the time that is left; it
@@ -28,14 +37,15 @@ def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = No
         what: The work in a few words that begin with a verb, as in "generating clips".
         weights: The share of each item in the work, such as the number of clips in a batch. By
             default, all items weigh the same.
+        done: Share of the work that was done before these items.
 
     """
     from rich.console import Console
 
     weights = weights or [1] * len(items)
     console = Console(stderr=True)
-    show = _bar(console, what, sum(weights)) if console.is_terminal else _lines(what, sum(weights))
-    done = 0
+    total = done + sum(weights)
+    show = _bar(console, what, done, total) if console.is_terminal else _lines(what, done, total)
     with show as update:
         for item, weight in zip(items, weights, strict=True):
             yield item
@@ -44,18 +54,60 @@ def tracked(items: Sequence[T], what: str, *, weights: Sequence[int] | None = No
 
 
 @contextmanager
-def _bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def counting(what: str, done: int = 0) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many clips are done, how many a second, and how long the others will take.
+
+    On a terminal, this is a line that is written anew; elsewhere, a line every 15 seconds.
+
+    Args:
+        what: The work, as for `tracked`.
+        done: Number of clips that are done already, which do not count in the rate.
+
+    Yields:
+        A function of the number of clips that are done, and of the number of all, or None where
+        that is not known yet.
+
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    begun, printed = time.monotonic(), time.monotonic()
+
+    def update(now_done: int, total: int | None) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        rate = (now_done - done) / max(now - begun, 1e-9)
+        text = (
+            f"{what}: {now_done:,} clips"
+            if total is None
+            else (f"{what}: {now_done:,} of {total:,} clips")
+        )
+        text += f", {rate:,.1f} a second"
+        if total is not None and rate > 0:
+            text += f", {(total - now_done) / rate / 60:.1f} min left"
+        if status is not None:
+            status.update(text)
+        elif now - printed > _SECONDS_BETWEEN_LINES:
+            printed = now
+            print(text, file=sys.stderr)
+
+    with console.status(what) if console.is_terminal else nullcontext() as status:
+        yield update
+
+
+@contextmanager
+def _bar(console: Console, what: str, before: int, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar, and give what tells it how much is done."""
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task(what, total=total)
+        bar = bars.add_task(what, total=total, completed=before)
         yield lambda done: bars.update(bar, completed=done)
 
 
 @contextmanager
-def _lines(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _lines(what: str, before: int, total: int) -> Iterator[Callable[[int], None]]:
     """Give what prints a line now and then when it is told how much is done."""
     printed = begun = time.monotonic()
 
@@ -64,7 +116,7 @@ def _lines(what: str, total: int) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if done < total and now - printed > _SECONDS_BETWEEN_LINES:
             printed = now
-            left = (now - begun) / max(done, 1) * (total - done)
+            left = (now - begun) / max(done - before, 1) * (total - done)
             print(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left", file=sys.stderr)
 
     yield update

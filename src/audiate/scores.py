@@ -14,6 +14,9 @@ from audiate.errors import InputError
 from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
 from audiate.spectra import Spectrogram
 
+MIN_COMPARED = 11 * Spectrogram.hop_length
+"""Least number of samples of a clip that is scored: SSIM's window takes 11 frames."""
+
 MAX_COMPARED = 2**24
 """Limit of the samples of a clip that is scored: 17 minutes at 16,000 Hz."""
 
@@ -86,15 +89,7 @@ def score_clips(
         raise InputError(
             f"output {tuple(output.shape)}, target {tuple(target.shape)}: give one shape"
         )
-    if output.shape[-1] < 11 * Spectrogram.hop_length:
-        raise InputError(
-            f"clips of {output.shape[-1]} samples: give at least {11 * Spectrogram.hop_length}"
-        )
-    if output.shape[-1] > MAX_COMPARED:
-        raise InputError(
-            f"clips of {output.shape[-1]:,} samples: at most {MAX_COMPARED:,} are compared; cut "
-            f"out the part you mean"
-        )
+    check_comparable(output.shape[-1])
     output, target = output.cpu().float(), target.cpu().float()
     spectrogram = Spectrogram("real")
     mono = output.mean(1), target.mean(1)
@@ -107,6 +102,22 @@ def score_clips(
         _digits(classifier, mono[0], sample_rate, known[0]),
     )
     return [ClipScores(*row) for row in zip(*columns, strict=True)]
+
+
+def check_comparable(num_samples: int) -> None:
+    """Make sure that clips of so many samples can be compared, by SSIM and otherwise.
+
+    Raises:
+        InputError: They are too short or too long.
+
+    """
+    if num_samples < MIN_COMPARED:
+        raise InputError(f"clips of {num_samples} samples: give at least {MIN_COMPARED}")
+    if num_samples > MAX_COMPARED:
+        raise InputError(
+            f"clips of {num_samples:,} samples: at most {MAX_COMPARED:,} are compared; cut "
+            f"out the part you mean"
+        )
 
 
 def classifier_input(waveforms: Tensor, sample_rate: int, classifier: Classifier) -> Tensor:

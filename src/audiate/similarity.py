@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.errors import InputError
-from audiate.spectra import decibels, full_precision, power_spectrum
+from audiate.fourier import full_precision, hann_window, power_spectrum
+from audiate.spectra import decibels
 
 _SSIM_ROWS = 512  # rows of SSIM's map at a time, as its windows are a matrix of rows times rows
 _FRAMES = 2**15  # frames of short-time spectra at a time: 67 MB for 257 bins
@@ -109,7 +110,7 @@ def log_spectral_distance(output: Tensor, target: Tensor) -> Tensor:
 def _levels(waveforms: Tensor) -> Iterator[Tensor]:
     """Levels in dB (batch, bins, frames) of centred frames, `_FRAMES` at a time in all clips."""
     n_fft, hop_length = 512, 128
-    window = torch.hann_window(n_fft, device=waveforms.device)
+    window = hann_window(n_fft).to(waveforms.device)
     padded = F.pad(waveforms, (n_fft // 2, n_fft // 2))
     frames, block = waveforms.shape[1] // hop_length + 1, max(_FRAMES // len(waveforms), 1)
     for begin in range(0, frames, block):

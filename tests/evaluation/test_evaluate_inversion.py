@@ -136,7 +136,9 @@ def test_gradients_alone_need_no_encoder(
     ]  # fmt: skip
     assert found["methods"]["hybrid"]["evaluations"] > 2  # of the search, and from there
     assert main([*flags, "--methods", "gradient", "encoder"]) == 2
-    assert "no encoder is shipped for this generator" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no encoder is shipped for this generator" in told
+    assert "leave encoder out of --methods" in told
 
 
 def test_an_encoder_is_scored_with_its_generator(

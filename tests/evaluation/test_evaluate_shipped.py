@@ -34,7 +34,7 @@ from audiate.models import (
 )
 from audiate.models.lenet import load_written_classifier
 
-TESTED = 4_000
+TESTED = 2_000
 """Number of test images, of 10,000, that drawers are tested on."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_specgan, write_tone
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import audiate
 from audiate.cli import main
-from audiate.errors import InputError
+from audiate.errors import InputError, Interrupted
 from audiate.inversion import (
     BestInverter,
     EncoderInverter,
@@ -23,7 +26,7 @@ from audiate.inversion import (
     inverter,
     level_objective,
 )
-from audiate.inversion.search import pool_folder
+from audiate.inversion.pool import pool_folder
 from audiate.inversion.starts import Method, Start, choose_starts
 from audiate.models import DigitClassifier
 from audiate.models.wrap import WrappedGenerator, wrap
@@ -31,14 +34,20 @@ from audiate.spectra import MelSpectrogram
 
 
 class Tones(nn.Module):
-    """A tone whose pitch and fading are the latent; it counts the clips that it makes."""
+    """A tone whose pitch and fading are the latent; it counts the clips that it makes.
+
+    Ctrl-C is pressed where more than ``stops_at`` are to be made.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.made = 0
+        self.stops_at: int | None = None
         self.register_buffer("time", torch.arange(4096) / 16_000)
 
     def forward(self, z: Tensor) -> Tensor:
+        if self.stops_at is not None and self.made + len(z) > self.stops_at:
+            raise KeyboardInterrupt
         self.made += len(z)
         hertz = 800 * torch.exp(z[:, :1])
         fading = torch.exp(-self.get_buffer("time") * 20 * torch.exp(z[:, 1:]))
@@ -64,6 +73,10 @@ def generator(module: Tones) -> WrappedGenerator:
 def classifier() -> DigitClassifier:
     torch.manual_seed(0)
     return DigitClassifier().eval()
+
+
+def read_error(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().err
 
 
 def drawn(generator: WrappedGenerator, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -95,7 +108,15 @@ class TestNearest:
         mel = MelSpectrogram(16_000, 4096)
         own, other = mel(sounds.mean(1)).numpy(), mel(target.mean(1)).numpy()
         nearest = [int(np.abs(own - each).mean((1, 2)).argmin()) for each in other]
-        assert torch.equal(search.nearest(target), pool[nearest])
+        assert torch.equal(search.nearest(target)[:, 0], pool[nearest])
+        three = search.nearest(target, 3)
+        for each, found in zip(other, three, strict=True):
+            distances = np.abs(own - each).mean((1, 2))
+            rows = [int((pool == latent).all(1).nonzero()) for latent in found]
+            # Levels are kept in steps of a 255th, so near ties may change places.
+            np.testing.assert_allclose(distances[rows], np.sort(distances)[:3], atol=1 / 255)
+            assert len(set(rows)) == 3
+        assert search.nearest(target, 100).shape == (10, 60, 2)  # there are no more
 
     def test_more_latents_are_nearer(self, generator: WrappedGenerator) -> None:
         z, target = drawn(generator, 30, seed=7)
@@ -122,8 +143,11 @@ class TestPool:
         again = SearchInverter(generator, size=50, classifier=classifier).pool
         assert module.made <= made + 4  # the fingerprint's
         assert len(again) == 50
-        for name, values in vars(first).items():
-            torch.testing.assert_close(getattr(again, name), values, atol=1e-3, rtol=1e-3)
+        assert torch.equal(again.latents, first.latents)
+        for own, other in zip(again.heard, first.heard, strict=True):
+            assert own is not None
+            assert other is not None
+            assert torch.equal(own, other)
         # Another size, another classifier, another generator: other pools.
         SearchInverter(generator, size=51, classifier=classifier)
         SearchInverter(generator, size=50)
@@ -131,23 +155,73 @@ class TestPool:
         assert len(list(pool_folder().iterdir())) == 4
 
     def test_a_damaged_one_is_sampled_anew(
-        self, module: Tones, generator: WrappedGenerator
+        self, module: Tones, generator: WrappedGenerator, capsys: pytest.CaptureFixture[str]
     ) -> None:
         SearchInverter(generator, size=50)
         (file,) = pool_folder().iterdir()
         whole = file.read_bytes()
-        for damage in (b"", whole[:-100], b"no pool at all"):
+        flipped = whole[:-7] + bytes([whole[-7] ^ 1]) + whole[-6:]
+        stored = load_file(file)
+        nothing = {name: torch.full_like(values, 0) for name, values in stored.items()}
+        with safe_open(file, "pt") as opened:
+            recorded = opened.metadata()
+        capsys.readouterr()
+        for damage in (b"", whole[:-100], b"no pool at all", flipped, save(nothing, recorded)):
             file.write_bytes(damage)
             before = module.made
             SearchInverter(generator, size=50)
             assert module.made >= before + 50
             assert file.read_bytes() == whole
+            assert re.search(r"(damaged|cannot be read .*), so its latents", read_error(capsys))
 
-    def test_a_folder_that_cannot_be_written_stops_nothing(
-        self, generator: WrappedGenerator, tmp_path: Path
+    def test_a_folder_that_cannot_be_written_stops_nothing_and_is_named(
+        self, generator: WrappedGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "cache").write_text("a file in the way")
         assert len(SearchInverter(generator, size=50).pool) == 50
+        told = read_error(capsys)
+        assert f"{pool_folder()}: cannot be written (" in told
+        assert told.count("sampled again in every run") == 1
+
+    def test_where_it_is_kept_is_told(
+        self, generator: WrappedGenerator, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        SearchInverter(generator, size=50)
+        (file,) = pool_folder().iterdir()
+        assert f"{file}: keeps the sampled latents (0.2 MB)" in read_error(capsys)
+        SearchInverter(generator, size=50)
+        assert read_error(capsys) == ""
+
+    @pytest.mark.parametrize("stopped_at", [0, 70])
+    def test_an_interruption_keeps_the_part_that_was_sampled(
+        self, module: Tones, generator: WrappedGenerator, stopped_at: int
+    ) -> None:
+        whole = SearchInverter(generator, size=170).pool
+        (file,) = pool_folder().iterdir()
+        kept = file.read_bytes()
+        file.unlink()
+        module.stops_at = module.made + 4 + stopped_at
+        with pytest.raises(Interrupted if stopped_at else KeyboardInterrupt) as stop:
+            SearchInverter(generator, size=170)
+        if stopped_at:
+            assert str(stop.value) == "stopped after 50 of 170 sampled latents"
+        module.stops_at, before = None, module.made
+        again = SearchInverter(generator, size=170).pool
+        assert module.made == before + 4 + (120 if stopped_at else 170)
+        assert torch.equal(again.heard.levels, whole.heard.levels)
+        assert [each.name for each in pool_folder().iterdir()] == [file.name]
+        assert file.read_bytes() == kept
+
+    def test_a_silent_generator(self, capsys: pytest.CaptureFixture[str]) -> None:
+        quiet = wrap(lambda z: torch.zeros(len(z), 4096), latent_dim=2, sample_rate=16_000)
+        half = wrap(
+            lambda z: (z[:, :1] < 0) * torch.ones(1, 4096), latent_dim=2, sample_rate=16_000
+        )
+        for generator in (quiet, half):
+            for _ in range(2):  # sampled, and read
+                pool = SearchInverter(generator, size=50).pool
+                silent = int((generator(pool.latents).abs().amax((1, 2)) == 0).sum())
+                assert f"{silent} of 50 random latents give a silent sound" in read_error(capsys)
 
     def test_bad_sizes(self, generator: WrappedGenerator) -> None:
         with pytest.raises(InputError, match="size 0"):

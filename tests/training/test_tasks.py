@@ -196,7 +196,7 @@ class TestTasks:
 
     def test_vae_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
-        recipe = VAERecipe(epochs=5, batch_size=20, kl_warmup_epochs=2.0, learning_rate=1e-3)
+        recipe = VAERecipe(epochs=3, batch_size=20, kl_warmup_epochs=2.0, learning_rate=1e-3)
         task = VAETask(recipe, pairs.train, CPU, Shard())
         train(task)
         with torch.no_grad():

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
+from audiate.cli.bulk import BulkCommands
 from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
@@ -58,6 +59,22 @@ class Train:
         return self.recipe.run()
 
 
+@dataclass(frozen=True)
+class Bulk:
+    """Work at archives of clips, in one process or on a Ray cluster, with nothing lost.
+
+    The source is a folder, a pattern, a list of names (.txt), tar shards or Parquet files, on disk
+    or at any address that fsspec knows (s3://, gs://, https://). A row for each clip goes to
+    OUT/rows, as Parquet. `audiate bulk encode --help` tells the rest.
+    """
+
+    action: BulkCommands
+
+    def run(self) -> int:
+        """Run the command that was chosen, and return its exit status."""
+        return self.action.run()
+
+
 Commands = (
     Annotated[Draw, subcommand("draw")]
     | Annotated[Generate, subcommand("generate")]
@@ -65,6 +82,7 @@ Commands = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Codes, subcommand("codes")]
     | Annotated[Measure, subcommand("measure")]
+    | Annotated[Bulk, subcommand("bulk")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Export, subcommand("export")]

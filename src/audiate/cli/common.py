@@ -28,8 +28,3 @@ Device = Annotated[
 def print_error(error: InputError) -> None:
     """Tell of an error on standard error, as the command line spells arguments."""
     print(f"audiate: error: {error.with_flags()}", file=sys.stderr)
-
-
-def tell(text: str) -> None:
-    """Tell something on standard error that is no error."""
-    print(f"audiate: {InputError(text).with_flags()}", file=sys.stderr)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from audiate.cli.common import Device, tell
+from audiate.cli.common import Device
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_GENERATOR
+from audiate.progress import note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -158,7 +159,7 @@ class Generate:
         margin = _MARGIN * (high - low)
         outside = (z < (low - margin).cpu()) | (z > (high + margin).cpu())
         if far := int(outside.any(1).sum()):
-            tell(
+            note(
                 f"{self.latents}: {far} of {len(z)} latents lie far outside of the prior, whose "
                 f"numbers are within {low.min():.1f} to {high.max():.1f}; these go up to "
                 f"{z.abs().max():.1f}, so expect noise"

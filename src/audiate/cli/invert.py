@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audiate.cli.common import Clips, Device, print_error, tell
+from audiate.cli.common import Clips, Device, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.progress import note
 
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 
@@ -38,9 +39,9 @@ class Invert:
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["encoder", "search", "gradient", "hybrid", "evolution"] = "hybrid"
     """encoder: the latent that an encoder gives, the fastest. search: the nearest of 3,000 random
-    latents, which are sampled once for each generator; with --max-iterations, L-BFGS goes on from
-    there. gradient: L-BFGS from a random latent. hybrid: L-BFGS from --start. evolution: CMA-ES
-    from --start, without gradients."""
+    latents, which are sampled once for each generator and classifier; with --max-iterations, L-BFGS
+    goes on from there. gradient: L-BFGS from a random latent. hybrid: L-BFGS from --start.
+    evolution: CMA-ES from --start, without gradients."""
     start: Literal["auto", "encoder", "search", "both"] = "auto"
     """Latent that hybrid and evolution begin with: the encoder's, that of a search, or the better
     of both. auto: the encoder's where one is given or shipped, else that of a search."""
@@ -54,7 +55,9 @@ class Invert:
     """The classifier of spoken digits, which also guides gradients. none does without, for other
     sounds."""
     restarts: int = 1
-    """Number of starts of gradients, of which the best is kept; not with --budget."""
+    """Number of starts of gradients, of which the best is kept; not with --budget. After a search
+    alone, they are its nearest latents, of which fewer and fewer go on; otherwise, the ones after
+    the first are random."""
     objective: Literal["speech", "levels", "paper", "plain"] | None = None
     """The objective that gradients and evolution minimise. speech: ours. levels: ours without the
     terms that depend on phases, the default after a search alone. paper: that of the paper's
@@ -93,10 +96,10 @@ class Invert:
             notify=print_error,
         )
         print(report.summary())
-        for note in report.notes(
+        for line in report.notes(
             seconds=generator.num_samples / generator.sample_rate, budget=budget
         ):
-            tell(note)
+            note(line)
         return 2 if report.errors else 0
 
 

@@ -28,7 +28,8 @@ from audiate.records import identity
 DIGIT_RATE = 16_000
 """Sample rate to which spoken digits are brought by default, in Hz."""
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
+"""Endings of the names of sound files."""
 _FULL_SCALE = 32767
 
 
@@ -304,13 +305,13 @@ def find_sounds(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in SUFFIXES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
         raise InputError(
-            f"{folder}: holds no sound file ({', '.join(_SUFFIXES)}); name a folder of sounds"
+            f"{folder}: holds no sound file ({', '.join(SUFFIXES)}); name a folder of sounds"
         )
     return found
 
@@ -332,11 +333,14 @@ def find_clips(
         Pairs of name and path.
 
     Raises:
-        InputError: Nothing is given, or a folder holds no sounds.
+        InputError: Nothing is given, nothing of it exists, or a folder holds no sounds.
 
     """
     if not given:
         raise InputError("no clips given; name sound files, or folders of them")
+    if not any(os.path.exists(path) for path in given):  # noqa: PTH110 - as below
+        others = f", and so are the {len(given) - 1:,} others" if len(given) > 1 else ""
+        raise InputError(f"{given[0]}: no such file or folder{others}; check what you have typed")
     found: dict[str, tuple[str, Path]] = {}
     for path in map(Path, given):
         is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails on names that are too long

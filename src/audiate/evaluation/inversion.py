@@ -163,8 +163,15 @@ def _encoder(generator: AudioGAN, settings: InversionSettings) -> InverseMapping
     """The encoder, where a method needs one; None where none is asked for and none is shipped."""
     methods = set(settings.methods or METHODS)
     asked = settings.encoder is not None or (settings.methods is not None and "encoder" in methods)
-    if not _ENCODED & methods or not (asked or is_shipped(generator)):
+    there = settings.encoder is not None or is_shipped(generator)
+    if not _ENCODED & methods or not (asked or there):
         return None
+    if not there:
+        raise InputError(
+            "no encoder is shipped for this generator; train one (`audiate train inverse-mapping "
+            "--generator ...`) and name its folder with `encoder`, or leave encoder out of "
+            "`methods`"
+        )
     encoder: InverseMapping = find_encoder(generator, settings.encoder).to(generator.device)
     return encoder
 

@@ -19,8 +19,8 @@ from torch.export import Dim
 from audiate.errors import InputError
 from audiate.export.graphs import Graph, graph_of, scores_graph
 from audiate.files import writing
+from audiate.fourier import matrix_products
 from audiate.models.pretrained import PretrainedModel
-from audiate.spectra import matrix_products
 
 if TYPE_CHECKING:
     import onnx

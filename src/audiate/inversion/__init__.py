@@ -4,11 +4,12 @@ from audiate.inversion.build import inverter
 from audiate.inversion.common import Inversion, Inverter
 from audiate.inversion.evolution import EvolutionInverter
 from audiate.inversion.folder import InversionRun, invert_folder
+from audiate.inversion.gradient import GradientInverter
+from audiate.inversion.halving import HalvingInverter
 from audiate.inversion.inverters import (
     BestInverter,
     BudgetInverter,
     EncoderInverter,
-    GradientInverter,
     HybridInverter,
 )
 from audiate.inversion.objectives import (
@@ -35,6 +36,7 @@ __all__ = [
     "EncoderInverter",
     "EvolutionInverter",
     "GradientInverter",
+    "HalvingInverter",
     "HybridInverter",
     "Inversion",
     "InversionReport",

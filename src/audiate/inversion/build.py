@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from audiate.errors import InputError, check_range
 from audiate.inversion.common import Inverter
 from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.gradient import GradientInverter, check_differentiable
+from audiate.inversion.halving import HalvingInverter
 from audiate.inversion.inverters import (
     HYBRID_ITERATIONS,
     BestInverter,
     BudgetInverter,
     EncoderInverter,
-    GradientInverter,
     HybridInverter,
 )
 from audiate.inversion.lbfgs import Box
-from audiate.inversion.objectives import Objective, level_objective, speech_objective
+from audiate.inversion.objectives import (
+    Objective,
+    StructureTerm,
+    level_objective,
+    speech_objective,
+)
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import Method, Start, Starts, as_classifier, choose_starts
+from audiate.inversion.starts import (
+    Method,
+    Start,
+    Starts,
+    as_classifier,
+    check_restarts,
+    choose_starts,
+)
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
 from audiate.models.inverse import Fingerprint
 from audiate.models.inverse import fingerprint as fingerprint_of
+from audiate.scores import check_comparable
 
 GRADIENT_ITERATIONS = 1_000
 """Largest number of iterations of gradients alone; the paper has 50,000."""
@@ -51,45 +66,45 @@ def inverter(
 
     Args:
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: One of `Method`. ``search`` samples latents once for each generator, which takes as
-            long as they take to generate.
+        method: One of `Method`. A search samples latents once for a generator and a classifier.
         start: One of `Start`.
         encoder: The encoder, its folder or hub id; by default the shipped one.
-        classifier: A classifier of spoken digits or its name, whose activations are compared beside
-            levels and spectrograms; by default none. Like the encoder, it is moved to the
-            generator's device.
+        classifier: A classifier of spoken digits or its name, in whose activations sounds are
+            compared, too, also by a search. It suits speech alone, so the default is none, unlike
+            in `invert_folder`. Like the encoder, it is moved to the generator's device.
         objective: What is minimised; by default `level_objective` after a search alone, else
             `speech_objective`. The paper's are `plain_objective` and `paper_objective`.
-        budget: Seconds for each clip, in place of ``method`` and ``restarts``.
-        restarts: Number of starts of gradients, of which the best is kept.
-        max_iterations: Largest number of iterations of L-BFGS, or of rounds of evolution: by
-            default 200 from a start, 1,000 from random latents (the paper: 50,000), none after a
-            search, and 300 rounds.
+        budget: Seconds for each clip, in place of ``method``, ``restarts`` and ``max_iterations``.
+        restarts: Number of starts of gradients, of which the best is kept. After a search alone,
+            they are its nearest latents (`HalvingInverter`), else all but the first are random.
+        max_iterations: Largest number of iterations of L-BFGS (by default 200 from a start, 1,000
+            from random latents, none after a search), or of rounds of evolution (300).
         seed: Seed of random starts.
         batch_size: Number of clips, or of starts, that are worked at together.
         fingerprint: The generator's, where it is known already.
 
     Raises:
-        InputError: There is no such thing, or it does not fit the generator.
+        InputError: There is no such thing, it does not fit, or the method ignores a setting.
+        Interrupted: Ctrl-C was pressed while latents were sampled; that part is kept.
 
     """
     check_range("seed", seed, 0, 2**63 - 1)
+    check_restarts(method, restarts, max_iterations, budget)
     generator = as_generator(generator)
+    follows = method in ("gradient", "hybrid") or (method == "search" and max_iterations)
+    if follows and budget is None:
+        check_differentiable(generator)
     guide = None if classifier is None else as_classifier(classifier)
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
     starts = choose_starts(generator, method, start, encoder, budget=budget, known=own)
     if objective is None:
         ours = level_objective if starts.only_search else speech_objective
         objective = ours(guide, generator.sample_rate)
+    _check(objective, generator)
+    hold = label_entries(generator) if starts.only_search else 0
+    objective = objective.to(device_of(generator))
     settings = _Settings(
-        generator,
-        _checked(objective).to(device_of(generator)),
-        restarts,
-        max_iterations,
-        seed,
-        batch_size,
-        own,
-        label_entries(generator) if starts.only_search else 0,
+        generator, objective, restarts, max_iterations, seed, batch_size, own, hold
     )
     return settings.inverter(method, settings.first(starts, guide), budget)
 
@@ -130,13 +145,15 @@ class _Settings:
 
     def inverter(self, method: Method, first: Inverter | None, budget: float | None) -> Inverter:
         """The inverter of a method, which begins with ``first`` where it needs that."""
+        parts = first.inverters if isinstance(first, BestInverter) else (first,)
+        search = next((part for part in parts if isinstance(part, SearchInverter)), None)
         if budget is not None and first is not None:
-            check_range("budget", budget, 0.001, 10**6)
             return BudgetInverter(
                 first,
                 self.generator,
                 self.objective,
                 budget,
+                search=search,
                 seed=self.seed,
                 batch_size=self.batch_size,
             )
@@ -146,7 +163,10 @@ class _Settings:
             return first
         if method == "evolution":
             return HybridInverter(first, self._evolution())
-        return HybridInverter(first, self._gradient("projected", HYBRID_ITERATIONS))
+        refine = self._gradient("projected", HYBRID_ITERATIONS)
+        if search is first and search is not None and self.restarts > 1:
+            return HalvingInverter(partial(search.nearest, count=self.restarts), refine)
+        return HybridInverter(first, refine)
 
     def _gradient(self, box: Box, max_iterations: int) -> GradientInverter:
         """L-BFGS, for as many iterations as were asked for, or else ``max_iterations``."""
@@ -173,10 +193,12 @@ class _Settings:
         )
 
 
-def _checked(objective: Objective) -> Objective:
+def _check(objective: Objective, generator: Generator) -> None:
+    """Make sure that it is an objective that takes the generator's clips."""
     if not isinstance(objective, Objective):
         raise InputError(f"objective {objective!r}: give one, as plain_objective() is")
-    return objective
+    if any(isinstance(term, StructureTerm) for term in objective.terms.values()):
+        check_comparable(generator.num_samples)
 
 
 def label_entries(generator: Generator) -> int:

@@ -95,7 +95,9 @@ def check_target(generator: Generator, target: Tensor, init: Tensor | None = Non
     if not isinstance(target, Tensor) or not target.is_floating_point():
         given = target.dtype if isinstance(target, Tensor) else type(target).__name__
         raise InputError(f"clips of {given}: give a tensor of floats in [-1, 1]")
-    if target.dim() != 3 or tuple(target.shape[1:]) != shape or not len(target):
+    if target.dim() and not len(target):
+        raise InputError("the batch is empty; give at least one clip")
+    if target.dim() != 3 or tuple(target.shape[1:]) != shape:
         raise InputError(
             f"clips {tuple(target.shape)}: the generator makes (batch, {shape[0]}, {shape[1]}); "
             f"cut or pad them with audiate.fit_length"

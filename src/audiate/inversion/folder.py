@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio import fit_length, is_silent, load_channels, save_wav, to_peak
+from audiate.audio import Recording, fit_length, is_silent, load_channels, save_wav, to_peak
 from audiate.datasets.sounds import find_clips
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError
 from audiate.files import save_array
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.inversion.build import inverter
@@ -29,7 +29,14 @@ from audiate.inversion.objectives import (
 )
 from audiate.inversion.results import ClipResult, InversionReport
 from audiate.inversion.search import POOL_SIZE
-from audiate.inversion.starts import Method, Start, as_classifier, choose_starts
+from audiate.inversion.starts import (
+    Method,
+    Start,
+    Starts,
+    as_classifier,
+    check_restarts,
+    choose_starts,
+)
 from audiate.latents import Latents
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import as_generator, device_of
@@ -37,7 +44,7 @@ from audiate.models.inverse import digest, fingerprint
 from audiate.outputs import open_outputs
 from audiate.pictures import save_before_and_after
 from audiate.pipeline import ClipWork, Notify, Product, work_through
-from audiate.scores import score_clips
+from audiate.scores import check_comparable, score_clips
 
 TARGETS_FOLDER = "heard"
 _LOOKED_UP = 32  # clips in a batch where an encoder or a search gives the latents
@@ -56,6 +63,17 @@ class Target(NamedTuple):
 
     waveform: Tensor
     duration: float
+
+
+class Sizes(Protocol):
+    """The form of a generator's clips: channels, sample rate in Hz, number of samples."""
+
+    @property
+    def channels(self) -> int: ...  # noqa: D102
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102
+    @property
+    def num_samples(self) -> int: ...  # noqa: D102
 
 
 def invert_folder(
@@ -103,36 +121,37 @@ def invert_folder(
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: There are no clips or no such model, settings do not go together, or the folder
-            cannot be written or holds something else.
+        InputError: There are no clips or no such model, settings do not go together, clips of
+            the generator cannot be compared, or the folder cannot be written or is another's.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
     name, generator = name or _name_of(generator), as_generator(generator, device=device)
-    settings = _Settings(method, start, objective, budget, restarts, max_iterations, seed)
-    run, record = _prepare(generator, name, settings, encoder, classifier)
+    settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
+    check_comparable(generator.num_samples)
+    run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
     with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
-        size = _batch_size(generator, settings)
+        size = batch_size_for(generator, settings)
         report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
-    return InversionReport(report.folder, report.clips, report.new)
+    return InversionReport(report.folder, report.clips, report.new, begins)
 
 
 @dataclass(frozen=True)
-class _Settings:
+class SearchSettings:
     """Settings of a search, as `invert_folder` documents them.
 
     Raises `InputError` where they do not go together.
     """
 
-    method: Method
-    start: Start
-    objective: ObjectiveName | None
-    budget: float | None
-    restarts: int
-    max_iterations: int | None
-    seed: int
+    method: Method = "hybrid"
+    start: Start = "auto"
+    objective: ObjectiveName | None = None
+    budget: float | None = None
+    restarts: int = 1
+    max_iterations: int | None = None
+    seed: int = 0
 
     @property
     def looks_up(self) -> bool:
@@ -141,30 +160,17 @@ class _Settings:
         return alone and self.budget is None
 
     def __post_init__(self) -> None:
-        check_range("`restarts`", self.restarts, 1, 10_000)
-        if self.budget is not None and self.restarts > 1:
-            raise InputError(
-                "`restarts`: a budget makes as many starts as fit; leave one of them out"
-            )
-        if self.budget is not None and self.method != "hybrid":
-            raise InputError("`method`: a budget chooses its own; leave one of them out")
-        if self.method in ("encoder", "search", "evolution") and self.restarts > 1:
-            raise InputError(
-                f"`restarts`: `method={self.method}` has one start; leave `restarts` out"
-            )
+        check_restarts(self.method, self.restarts, self.max_iterations, self.budget)
 
 
-def _prepare(
+def prepare_inversion(
     generator: Generator,
     name: str,
-    settings: _Settings,
+    settings: SearchSettings,
     encoder: str | Path | InverseMapping | None,
     classifier: str | Path | DigitClassifier | None,
-) -> tuple[InversionRun, dict[str, str]]:
-    """Load what an inversion needs; returns the work, and all settings that its results depend on.
-
-    The generator's fingerprint is computed here, once.
-    """
+) -> tuple[InversionRun, dict[str, str], Starts]:
+    """Load what an inversion needs: its work, the settings that it depends on, its starts."""
     known = fingerprint(generator)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
@@ -172,14 +178,8 @@ def _prepare(
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
-    starts = choose_starts(
-        generator,
-        settings.method,
-        settings.start,
-        encoder,
-        budget=settings.budget,
-        known=known,
-    )
+    chosen_start = settings.method, settings.start, encoder
+    starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
     if (found := starts.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
         record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"
@@ -204,15 +204,17 @@ def _prepare(
         seed=settings.seed,
         fingerprint=known,
     )
-    descends = settings.method in ("gradient", "hybrid", "search") and settings.budget is None
+    # Losses by levels alone have another scale, on which silence is no measure of a minimum.
+    descends = settings.method in ("gradient", "hybrid") and settings.budget is None
+    silence_tells = descends and chosen != "levels"
     run = InversionRun(
         generator,
         invert,
         scorer,
         measured_by=objective if settings.looks_up else None,
-        compared_by=objective if descends and not settings.looks_up else None,
+        compared_by=objective if silence_tells else None,
     )
-    return run, {key: str(value) for key, value in record.items() if value is not None}
+    return run, {key: str(value) for key, value in record.items() if value is not None}, starts
 
 
 class InversionRun(ClipWork[Target, ClipResult]):
@@ -243,20 +245,14 @@ class InversionRun(ClipWork[Target, ClipResult]):
         self.measured_by, self.compared_by = measured_by, compared_by
         self._device = device_of(generator)
 
-    def read(self, path: Path) -> Target:
+    def read(self, path: Path | Recording) -> Target:
         """A clip as the generator would make it.
 
         Raises:
             InputError: It cannot be read, or is silent.
 
         """
-        rate, num_samples = self.generator.sample_rate, self.generator.num_samples
-        waveform = load_channels(path, self.generator.channels, rate)
-        if not waveform.numel():
-            raise InputError(f"{path}: lasts not even a sample; record it again")
-        if is_silent(waveform.flatten()):
-            raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
-        return Target(to_peak(fit_length(waveform, num_samples)), waveform.shape[1] / rate)
+        return read_target(path, self.generator)
 
     def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
         """Invert a batch, and score it."""
@@ -314,11 +310,16 @@ class InversionRun(ClipWork[Target, ClipResult]):
     def _write(
         self, target: Tensor, output: Tensor, latent: Latents, paths: Sequence[Path]
     ) -> None:
-        wav, npy, png, target_wav = paths
-        save_wav(wav, output, self.generator.sample_rate)
-        save_array(latent, npy)
-        save_before_and_after(target.mean(0), output.mean(0), png)
-        save_wav(target_wav, target, self.generator.sample_rate)
+        """Write the files whose paths are given: the first ones of `endings`, or all."""
+        rate = self.generator.sample_rate
+        writers: tuple[Callable[[Path], None], ...] = (
+            lambda wav: save_wav(wav, output, rate),
+            lambda npy: save_array(latent, npy),
+            lambda png: save_before_and_after(target.mean(0), output.mean(0), png),
+            lambda wav: save_wav(wav, target, rate),
+        )
+        for write, path in zip(writers, paths, strict=False):
+            write(path)
 
     def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
         """The latent in the .npy file of a clip; None where it is damaged."""
@@ -330,7 +331,24 @@ class InversionRun(ClipWork[Target, ClipResult]):
         return latent.astype(np.float32) if fits else None
 
 
-def _batch_size(generator: Generator, settings: _Settings) -> int:
+def read_target(path: Path | Recording, sizes: Sizes) -> Target:
+    """A clip as a generator of these sizes would make it.
+
+    Raises:
+        InputError: It cannot be read, or is silent.
+
+    """
+    waveform = load_channels(path, sizes.channels, sizes.sample_rate)
+    if not waveform.numel():
+        raise InputError(f"{path}: lasts not even a sample; record it again")
+    if is_silent(waveform.flatten()):
+        raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
+    fitted = to_peak(fit_length(waveform, sizes.num_samples))
+    return Target(fitted, waveform.shape[1] / sizes.sample_rate)
+
+
+def batch_size_for(generator: Generator, settings: SearchSettings) -> int:
+    """Number of clips that are worked at together."""
     if settings.budget is not None:
         return 1
     if device_of(generator).type == "cuda":

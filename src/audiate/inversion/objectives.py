@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from audiate.configs import SpectrogramKind
 from audiate.errors import InputError, check_range
+from audiate.fourier import hann_window, power_spectrum
 from audiate.models import DigitClassifier
 from audiate.models.resnet import BLOCKS
 from audiate.similarity import structural_similarity
-from audiate.spectra import Spectrogram, decibels, hann_window, power_spectrum
+from audiate.spectra import Spectrogram, decibels
 
 ObjectiveName = Literal["speech", "levels", "paper", "plain"]
 """Names of the objectives, as on the command line."""

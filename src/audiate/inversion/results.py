@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audiate.inversion.starts import Starts
 from audiate.outputs import REPORT_NAME
 from audiate.pipeline import FolderReport
 
@@ -17,8 +18,8 @@ class ClipResult:
 
     Attributes:
         loss: Value of the objective at the latent that was found.
-        silent_loss: Value of the objective for silence in place of the output; None where the
-            method does not search from several starts.
+        silent_loss: Value of the objective for silence in place of the output; None where no
+            gradients are followed, and where only levels are compared.
         mse: Mean squared difference of samples.
         ssim: Structural similarity of the real parts of spectrograms, at most 1.
         log_spectral_distance: In dB.
@@ -42,8 +43,16 @@ class ClipResult:
     duration: float
 
 
+@dataclass(frozen=True)
 class InversionReport(FolderReport[ClipResult]):
-    """The result of `invert_folder` for all clips."""
+    """The result of `invert_folder` for all clips.
+
+    Attributes:
+        starts: What the inversion began with.
+
+    """
+
+    starts: Starts
 
     @property
     def results(self) -> dict[str, ClipResult]:
@@ -91,7 +100,7 @@ class InversionReport(FolderReport[ClipResult]):
         slowest = max((each.seconds for each in new), default=0.0)
         if budget is not None and slowest > 1.1 * budget:
             found.append(
-                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as the encoder runs "
+                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as {self.starts.described} "
                 f"whatever the budget"
             )
         return found

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from audiate.errors import InputError
+from audiate.errors import InputError, check_range
 from audiate.hub import find, shipped_models
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.inverse import Fingerprint
@@ -42,6 +42,54 @@ class Starts(NamedTuple):
     def only_search(self) -> bool:
         """Whether a search is made, and no encoder is used."""
         return self.searches and self.encoder is None
+
+    @property
+    def described(self) -> str:
+        """What runs at the start, with its verb, as in "the search runs"."""
+        if self.encoder is None:
+            return "the search runs"
+        return "the encoder and the search run" if self.searches else "the encoder runs"
+
+
+def check_restarts(
+    method: Method, restarts: int, max_iterations: int | None, budget: float | None
+) -> None:
+    """Make sure that there is such a method, and that no setting is given that it ignores.
+
+    Args:
+        method: One of `Method`.
+        restarts: Number of starts of gradients; 1 by default.
+        max_iterations: Largest number of iterations; None by default.
+        budget: Seconds for each clip, in place of the method; None by default.
+
+    Raises:
+        InputError: There is no such method, a value is out of range, or a setting does nothing.
+
+    """
+    if method not in get_args(Method):
+        raise InputError(f"method {method!r}: give one of {', '.join(get_args(Method))}")
+    check_range("`restarts`", restarts, 1, 10_000)
+    if budget is not None:
+        check_range("`budget`", budget, 0.001, 10**6)
+        if method != "hybrid":
+            raise InputError("`method`: a budget chooses its own; leave one of them out")
+        for name, given in (("restarts", restarts > 1), ("max_iterations", max_iterations)):
+            if given:
+                raise InputError(
+                    f"`{name}`: a budget goes on for as long as time remains, with as many starts "
+                    f"as fit; leave one of them out"
+                )
+    looks_up = method == "search" and not max_iterations
+    if restarts > 1 and (method in ("encoder", "evolution") or looks_up):
+        raise InputError(
+            f"`restarts`: `method={method}` follows no gradients"
+            f"{' without `max_iterations`' * looks_up}; leave `restarts` out"
+        )
+    if method == "encoder" and max_iterations:
+        raise InputError(
+            "`max_iterations`: `method=encoder` has no iterations; leave one of them out, or give "
+            "`method=hybrid`"
+        )
 
 
 _SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
@@ -139,11 +187,13 @@ def choose_starts(
         InputError: There is no such encoder, or the settings do not go together.
 
     """
-    if method not in get_args(Method):
-        raise InputError(f"method {method!r}: give one of {', '.join(get_args(Method))}")
     if start not in get_args(Start):
         raise InputError(f"`start` {start!r}: give one of {', '.join(get_args(Start))}")
     own = fingerprint_of(generator) if known is None else known
+    looks_elsewhere = start == "search" or (budget is None and method in ("search", "gradient"))
+    if encoder is not None and looks_elsewhere:
+        other = "`start=search`" if start == "search" else f"`method={method}`"
+        raise InputError(f"`encoder`: {other} uses none; leave one of them out")
     if budget is None and method in ("encoder", "search", "gradient"):
         if start != "auto":
             raise InputError(f"`start`: `method={method}` has its own; leave `start` out")

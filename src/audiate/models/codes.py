@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from audiate.configs import CodeConfig, LogMelConfig
 from audiate.errors import check_range
 from audiate.features import LogMel
-from audiate.spectra import full_precision
+from audiate.fourier import full_precision
 
 if TYPE_CHECKING:
     from audiate.configs import AudioGANConfig

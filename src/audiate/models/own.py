@@ -46,7 +46,8 @@ def open_generator(
         device: Device to put it on.
 
     Raises:
-        InputError: There is no such generator, it cannot be made, or an argument is missing.
+        InputError: There is no such generator, it cannot be made, or an argument is missing or
+            contradicts a generator that has its own.
 
     """
     where = resolve_device(device)
@@ -57,11 +58,14 @@ def open_generator(
             f"{source}: name what the module has that makes the generator, as in {source}make"
         )
     if path.is_dir() or not (name or is_file):
-        return load_as(source, AudioGAN, "does not generate sound", device=where)  # type: ignore[type-abstract]
+        ours = load_as(source, AudioGAN, "does not generate sound", device=where)  # type: ignore[type-abstract]
+        _check_sizes(source, ours, latent_dim, generator_rate)
+        return ours
     found: Any = source
     if name and not is_file:
         found = _made(source, name["module"], name["attribute"])
     if isinstance(found, Generator):
+        _check_sizes(source, found, latent_dim, generator_rate)
         return found.to(where) if isinstance(found, nn.Module) else found
     if latent_dim is None or generator_rate is None:
         raise InputError(
@@ -76,6 +80,18 @@ def open_generator(
         return wrap(
             found.to(where) if isinstance(found, nn.Module) else found, prior=prior, **sizes
         )
+
+
+def _check_sizes(
+    source: str, generator: Generator, latent_dim: int | None, generator_rate: int | None
+) -> None:
+    """Make sure that sizes that are given are those of a generator that has its own."""
+    for name, given, own in (
+        ("latent_dim", latent_dim, generator.latent_dim),
+        ("generator_rate", generator_rate, generator.sample_rate),
+    ):
+        if given is not None and given != own:
+            raise InputError(f"`{name}` {given}: {source} has {own}; leave `{name}` out")
 
 
 def _made(source: str, module_name: str, attribute: str) -> Any:

@@ -74,6 +74,18 @@ class Perturbation:
             check_range("`speed_perturbation`", speed, 0.25, 4)
         check_range("`shift`", self.shift, 0, 10**7)
 
+    def check_fits(self, num_samples: int) -> None:
+        """Make sure that clips of this length are not moved out of hearing.
+
+        Raises:
+            InputError: Clips are moved by more than half of their length.
+
+        """
+        if self.shift > num_samples // 2:
+            raise InputError(
+                f"`shift` {self.shift}: give at most {num_samples // 2}, half of a clip's samples"
+            )
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -95,6 +95,7 @@ class AudioGANRecipe(Recipe):
         check_names("data", self.data, "data sets of spoken digits, or a folder")
         if self.sample_rate is not None:
             check_range("`sample_rate`", self.sample_rate, 100, 10**7)
+        self.perturbation.check_fits(self.network.num_samples)
         check_range("`preview_every`", self.preview_every, 1, ENDLESS)
 
     @staticmethod

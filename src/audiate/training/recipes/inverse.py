@@ -101,7 +101,8 @@ class InverseMappingRecipe(Recipe):
             generator: Generator to be inverted, in place of the one that `generator` names.
 
         Raises:
-            InputError: Data are missing or damaged, or a model of that name is.
+            InputError: Data are missing or damaged, or a model of that name is, or perturbations do
+                not fit the generator's clips.
 
         """
         from audiate.datasets.sounds import list_sounds
@@ -111,6 +112,7 @@ class InverseMappingRecipe(Recipe):
 
         listed = list_sounds(self.data, root)
         inverted = as_generator(self.generator) if generator is None else generator
+        self.perturbation.check_fits(inverted.num_samples)
         classifier = None
         if self.perceptual_weight:
             classifier = load_as(

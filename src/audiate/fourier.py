@@ -1,0 +1,255 @@
+"""Fourier transforms of sound, in both forms: by FFT, and by products with matrices.
+
+All of it is computed in float32 (or float64, after ``.double()``), also within a block of autocast:
+in bfloat16 levels would be off by a hundredth and waveforms by more than a tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import wraps
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_BY_PRODUCTS = ContextVar("_BY_PRODUCTS", default=False)
+
+
+class Parts(NamedTuple):
+    """Real and imaginary parts of spectra, (batch, bins, frames) each."""
+
+    real: Tensor
+    imaginary: Tensor
+
+
+@contextmanager
+def matrix_products() -> Iterator[None]:
+    """Compute Fourier transforms as products with matrices of sines and cosines.
+
+    Then no tensor is complex, so that networks can be exported to formats without such tensors.
+    """
+    token = _BY_PRODUCTS.set(True)
+    try:
+        yield
+    finally:
+        _BY_PRODUCTS.reset(token)
+
+
+def full_precision(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function of tensors compute without autocast, in the precision of its arguments."""
+
+    @wraps(function)
+    def without_autocast(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = (*args, *kwargs.values())
+        device = next(each.device for each in given if isinstance(each, Tensor))
+        with torch.autocast(device.type, enabled=False):
+            return function(*args, **kwargs)
+
+    return without_autocast
+
+
+def hann_window(length: int) -> Tensor:
+    """A periodic Hann window (length,), on the CPU.
+
+    It is made there even where a network is only sketched, on the device ``meta``, because PyTorch
+    imports its compiler to make a window there, which takes seconds.
+    """
+    return torch.hann_window(length, device="cpu")
+
+
+@full_precision
+def short_time_spectrum(
+    waveforms: Tensor,
+    window: Tensor,
+    hop_length: int,
+    *,
+    n_fft: int | None = None,
+    centred: bool = True,
+) -> Tensor:
+    """The short-time Fourier transform of waveforms.
+
+    Args:
+        waveforms: (batch, samples).
+        window: (window_length,), which is put in the middle of ``n_fft`` samples.
+        hop_length: Number of samples between the beginnings of frames.
+        n_fft: Length of the transform, in samples; that of the window by default.
+        centred: True: frame t is centred at sample ``t * hop_length``, with zeros around the clip.
+            False: frame t begins there, and only whole frames count.
+
+    Returns:
+        Complex spectra (batch, n_fft / 2 + 1, frames), in the window's precision, but at least
+        in that of float32.
+
+    """
+    precision = torch.promote_types(window.dtype, torch.float32)
+    if window.is_inference():  # made in inference mode, and now perhaps used with gradients
+        window = window.clone()
+    return torch.stft(
+        waveforms.to(precision),
+        n_fft or len(window),
+        hop_length,
+        len(window),
+        window.to(precision),
+        center=centred,
+        pad_mode="constant",
+        return_complex=True,
+    )
+
+
+def power_spectrum(
+    waveforms: Tensor,
+    window: Tensor,
+    hop_length: int,
+    *,
+    n_fft: int | None = None,
+    centred: bool = True,
+) -> Tensor:
+    """The squared magnitude of `short_time_spectrum`, which takes the same arguments."""
+    real, imaginary = spectrum_parts(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
+    return real.square() + imaginary.square()
+
+
+def spectrum_parts(
+    waveforms: Tensor,
+    window: Tensor,
+    hop_length: int,
+    *,
+    n_fft: int | None = None,
+    centred: bool = True,
+) -> Parts:
+    """Real and imaginary parts of `short_time_spectrum`, which takes the same arguments."""
+    if not _BY_PRODUCTS.get():
+        spectrum = short_time_spectrum(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
+        return Parts(spectrum.real, spectrum.imag)
+    length = n_fft or len(window)
+    before = (length - len(window)) // 2
+    kernels = _waves(length) * F.pad(window, (before, length - len(window) - before))
+    edge = length // 2 if centred else 0
+    padded = F.pad(waveforms, (edge, edge)).unsqueeze(1)
+    return Parts(*F.conv1d(padded, kernels.unsqueeze(1), stride=hop_length).chunk(2, 1))
+
+
+def _waves(length: int) -> Tensor:
+    """Cosines and negative sines (2 (length // 2 + 1), length) of a Fourier transform.
+
+    They are made anew each time, so that an exported graph makes them, and no file holds them.
+    """
+    bins, samples = torch.arange(length // 2 + 1).unsqueeze(1), torch.arange(length)
+    angles = (bins * samples % length).float() * (2 * torch.pi / length)
+    return torch.cat([angles.cos(), -angles.sin()])
+
+
+class ShortTimeTransform(nn.Module):
+    """The short-time Fourier transform of whole clips, and its inverse.
+
+    Frames have ``n_fft`` samples, are ``hop_length`` apart and centred (the clip is surrounded by
+    zeros), and lie under a periodic Hann window. Waveforms (batch, samples) become complex spectra
+    (batch, n_fft / 2 + 1, samples / hop_length). The frame beyond the last full hop is left out.
+    """
+
+    window: Tensor
+    phases: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int, num_samples: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop_length = n_fft, hop_length
+        self.num_samples = num_samples
+        self.register_buffer("window", hann_window(n_fft), persistent=False)
+        bins, frames = torch.arange(n_fft // 2 + 1), torch.arange(num_samples // hop_length)
+        # From frame to frame, a tone in the middle of its bin turns by this much.
+        turns = bins.unsqueeze(1) * hop_length * frames % n_fft / n_fft
+        source = torch.Generator().manual_seed(0)
+        turns += torch.rand(len(bins), 1, generator=source, device="cpu").to(turns.device)
+        phases = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
+        self.register_buffer("phases", phases, persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Spectra (batch, bins, frames) of waveforms (batch, num_samples)."""
+        spectra = short_time_spectrum(waveforms, self.window, self.hop_length)
+        return spectra[..., : self.num_samples // self.hop_length]
+
+    def power(self, waveforms: Tensor) -> Tensor:
+        """Squared magnitudes (batch, bins, frames) of the spectra of waveforms."""
+        power = power_spectrum(waveforms, self.window, self.hop_length)
+        return power[..., : self.num_samples // self.hop_length]
+
+    @full_precision
+    def inverse(self, spectra: Tensor) -> Tensor:
+        """The waveforms (batch, num_samples) whose spectra are nearest in least squares."""
+        return torch.istft(
+            F.pad(spectra, (0, 1)),
+            self.n_fft,
+            self.hop_length,
+            window=self.window,
+            length=self.num_samples,
+        )
+
+    @full_precision
+    def griffin_lim(
+        self,
+        magnitudes: Tensor,
+        iterations: int,
+        momentum: float = 0.99,
+        *,
+        through_phases: bool = True,
+    ) -> Tensor:
+        """Waveforms (batch, num_samples) whose spectra have nearly these magnitudes.
+
+        Griffin and Lim 1984; with momentum, Perraudin et al. 2013. It begins with the same phases
+        for every clip, a tone in the middle of each bin, so a clip does not depend on others, nor
+        on a seed. Differentiable. More iterations bring magnitudes nearer, and make the waveform
+        depend on them less smoothly.
+
+        Args:
+            magnitudes: (batch, bins, frames), at least 0.
+            iterations: Number of times that the phases are brought nearer to those of a sound.
+            momentum: Weight of the step before; 0 for the original algorithm.
+            through_phases: Whether gradients take into account that phases depend on magnitudes.
+                Without, they take less time and memory, and are right for distances that do not
+                depend on phases.
+
+        """
+        with nullcontext() if through_phases else torch.no_grad():
+            phases = self._phases(magnitudes, iterations, momentum)
+        return self._joined(Parts(*(magnitudes * part for part in phases)))
+
+    def _phases(self, magnitudes: Tensor, iterations: int, momentum: float) -> Parts:
+        """Phases (batch, bins, frames) as points on the unit circle."""
+        phases = Parts(self.phases.real, self.phases.imag)
+        before = [torch.zeros_like(magnitudes)] * 2
+        for _ in range(iterations):
+            waveforms = self._joined(Parts(*(magnitudes * part for part in phases)))
+            parts = spectrum_parts(waveforms, self.window, self.hop_length)
+            rebuilt = [part[..., : magnitudes.shape[2]] for part in parts]
+            real, imaginary = (
+                new - old * (momentum / (1 + momentum))
+                for new, old in zip(rebuilt, before, strict=True)
+            )
+            before = rebuilt
+            # Not sgn: its derivative at 0 is infinite, and silence is common.
+            size = (real.square() + imaginary.square() + 1e-16).sqrt()
+            phases = Parts(real / size, imaginary / size)
+        return phases
+
+    def _joined(self, parts: Parts) -> Tensor:
+        """Waveforms (batch, num_samples) of spectra's parts: `inverse`, in either form."""
+        if not _BY_PRODUCTS.get():
+            return self.inverse(torch.complex(*parts))
+        weights = torch.full((self.n_fft // 2 - 1, 1), 2 / self.n_fft)  # each stands for two bins
+        weights = F.pad(weights, (0, 0, 1, 1), value=1 / self.n_fft)
+        kernels = _waves(self.n_fft) * weights.repeat(2, 1) * self.window
+        padded = F.pad(torch.cat(parts, 1), (0, 1))
+        summed = F.conv_transpose1d(padded, kernels.unsqueeze(1), stride=self.hop_length)
+        squares = self.window.square().view(1, 1, -1)
+        ones = torch.ones(1, 1, padded.shape[2])
+        shares = F.conv_transpose1d(ones, squares, stride=self.hop_length)
+        begin = self.n_fft // 2
+        inside = slice(begin, begin + self.num_samples)
+        return (summed[..., inside] / shares[..., inside]).squeeze(1)

@@ -1,0 +1,193 @@
+"""L-BFGS from random latents, or from given ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from audiate.errors import InputError, check_range
+from audiate.inversion.common import (
+    BATCH,
+    Inversion,
+    Targets,
+    check_target,
+    generate_all,
+    joined,
+    probe_prior,
+)
+from audiate.inversion.lbfgs import Box, Minimum, minimise
+from audiate.inversion.objectives import Objective, plain_objective
+from audiate.models import Generator
+
+Engine = Literal["batched", "scipy"]
+
+# Mixed into the seed of starts: clips generated with the same seed would begin at their goal.
+_STARTS = 0x1A7E57
+
+
+class GradientInverter:
+    """L-BFGS from random latents, or from given ones (Keyes et al. 2020, section 4.2).
+
+    The engine ``batched`` is ours: many clips at once, each with its own history, line search and
+    end. The engine ``scipy`` gives one clip at a time to SciPy's L-BFGS-B, as the paper does.
+
+    Latents are kept in the prior's box, where it has one: ``clipped`` replaces entries that leave
+    it by random numbers within (Lipton and Tripathi 2017), ``projected`` by the nearest within.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        objective: Objective | None = None,
+        *,
+        engine: Engine = "batched",
+        box: Box = "clipped",
+        hold: int = 0,
+        restarts: int = 1,
+        max_iterations: int = 50_000,
+        tolerance: float = 1e-8,
+        batch_size: int = BATCH,
+        seed: int = 0,
+    ) -> None:
+        """Set up the inverter.
+
+        Args:
+            generator: A generator that gradients flow through.
+            objective: What is minimised; by default `plain_objective`.
+            engine: ``batched`` or ``scipy``; see above.
+            box: How latents are kept in the prior's box; see above. It has no effect where the
+                prior has no sharp edges.
+            hold: Number of entries of z, from the first, that stay as they are at the start.
+            restarts: Number of starts for each clip, of which the best is kept. All clips have the
+                same starts.
+            max_iterations: Limit of iterations from each start.
+            tolerance: A search ends when a step lowers its loss by less than this share, or when
+                its gradient is smaller than this.
+            batch_size: Number of starts that are worked at together.
+            seed: Seed of the starts and of stochastic clipping.
+
+        Raises:
+            InputError: No gradients flow through the generator, or a value is out of range.
+
+        """
+        check_differentiable(generator)
+        if engine not in ("batched", "scipy"):
+            raise InputError(f"engine {engine!r}: give batched or scipy")
+        if box not in ("none", "projected", "clipped"):
+            raise InputError(f"box {box!r}: give none, projected or clipped")
+        check_range("hold", hold, 0, generator.latent_dim)
+        check_range("restarts", restarts, 1, 10_000)
+        check_range("max_iterations", max_iterations, 0, 10**9)
+        check_range("tolerance", tolerance, 0, 1)
+        check_range("batch_size", batch_size, 1, 10**6)
+        self.generator = generator
+        self.objective = objective or plain_objective()
+        self.engine, self.hold, self.restarts = engine, hold, restarts
+        self.max_iterations, self.tolerance = max_iterations, tolerance
+        self.batch_size, self.seed = batch_size, seed
+        self.bounds, sharp = probe_prior(generator)
+        self.box: Box = box if sharp else "none"
+
+    @torch.inference_mode(mode=False)
+    def __call__(
+        self, target: Tensor, init: Tensor | None = None, *, deadline: float = float("inf")
+    ) -> Inversion:
+        """Invert waveforms.
+
+        Args:
+            target: Waveforms (batch, channels, num_samples).
+            init: Latents (batch, latent_dim) that take the place of each clip's first start.
+            deadline: As for `audiate.inversion.lbfgs.minimise`; the engine ``scipy`` ignores it.
+
+        """
+        check_target(self.generator, target, init)
+        random = self.generator.sample_latent(
+            self.restarts, generator=torch.Generator().manual_seed(self.seed ^ _STARTS)
+        )
+        starts = random.repeat(len(target), 1, 1)  # (clips, restarts, latent_dim)
+        if init is not None:
+            starts[:, 0] = init
+        found = self.minima(target, starts, self.max_iterations, deadline=deadline)
+        best = found.loss.view(-1, self.restarts).argmin(1)
+        rows = torch.arange(len(target), device=target.device) * self.restarts + best
+        output = generate_all(self.generator, found.point[rows], self.batch_size)
+        evals = found.num_evals.view(-1, self.restarts).sum(1)
+        return Inversion(found.point[rows], output, found.loss[rows], evals)
+
+    def minima(
+        self,
+        target: Tensor,
+        starts: Tensor,
+        max_iterations: int,
+        *,
+        deadline: float = float("inf"),
+    ) -> Minimum:
+        """Descend from several starts of each clip.
+
+        Args:
+            target: Waveforms (batch, channels, num_samples).
+            starts: Latents (batch, count, latent_dim).
+            max_iterations: Limit of iterations from each start, in place of the inverter's own.
+            deadline: As for a call.
+
+        Returns:
+            The minima, (batch * count, ...) each: first those of the first clip.
+
+        """
+        owner = torch.arange(len(target), device=target.device).repeat_interleave(starts.shape[1])
+        parts = zip(
+            torch.split(owner, self.batch_size),
+            torch.split(starts.flatten(0, 1), self.batch_size),
+            strict=True,
+        )
+        return joined([self._descend(target, *part, max_iterations, deadline) for part in parts])
+
+    def _descend(
+        self,
+        target: Tensor,
+        owner: Tensor,
+        starts: Tensor,
+        max_iterations: int,
+        deadline: float,
+    ) -> Minimum:
+        """Descend from starts (n, latent_dim), each for the clip in the row that ``owner`` says."""
+        first = int(owner[0])
+        targets = Targets(self.objective, target[first : int(owner[-1]) + 1])
+
+        def losses(z: Tensor, problems: Tensor) -> Tensor:
+            if self.hold:
+                z = torch.cat([starts[problems, : self.hold], z[:, self.hold :]], 1)
+            return targets.losses(self.generator(z), owner[problems] - first)
+
+        search: Callable[..., Minimum] = partial(minimise, deadline=deadline)
+        if self.engine == "scipy":
+            from audiate.inversion.scipy_engine import minimise_by_scipy  # SciPy is slow to import
+
+            search = minimise_by_scipy
+        return search(
+            losses,
+            starts,
+            max_iterations=max_iterations,
+            tolerance=self.tolerance,
+            box=self.box,
+            bounds=self.bounds,
+            seed=self.seed,
+        )
+
+
+def check_differentiable(generator: Generator) -> None:
+    """Make sure that gradients flow through a generator.
+
+    Raises:
+        InputError: It only runs forward.
+
+    """
+    if not generator.differentiable:
+        raise InputError(
+            "this generator only runs forward, so there are no gradients to follow; use "
+            "`method=search` without `max_iterations`, `method=evolution`, or `method=encoder`"
+        )
