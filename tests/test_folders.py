@@ -75,7 +75,7 @@ class TestDrawFolder:
         self, drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clips, out = tones(tmp_path / "clips", 5), tmp_path / "out"
-        monkeypatch.setattr("audiate.drawing._BATCH", 2)
+        monkeypatch.setattr("audiate.drawing.BATCH_SIZE", 2)
         interrupt_second_batch(monkeypatch, DrawingWork)
         with pytest.raises(Interrupted, match="stopped after 2 of 5 clips"):
             audiate.draw_folder(clips, out, model=drawer)

@@ -148,7 +148,7 @@ class TestSayFolder:
         def say() -> FolderReport[None]:
             return say_folder(pictures, tmp_path / "out", model=models / "say", samples=1)
 
-        monkeypatch.setattr("audiate.saying.BATCH", 1)
+        monkeypatch.setattr("audiate.saying.BATCH_SIZE", 1)
         with monkeypatch.context() as patch:
             interrupt_second_batch(patch, SayingWork)
             with pytest.raises(Interrupted):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -23,6 +25,9 @@ MAX_CLIP_SECONDS = 60.0
 
 MAX_FILE_SECONDS = 600.0
 """Limit of the length of a file that may be cut into clips, in seconds."""
+
+MAX_CUT_SECONDS = 24 * 3600.0
+"""Limit of the length of a recording that is cut into clips one by one, in seconds."""
 
 MAX_SAMPLES = 2**26
 """Limit of the samples of all channels together, of a file and of what it is resampled to: 268 MB.
@@ -48,7 +53,34 @@ _SHORT_CHUNK = re.compile(r"(?:data|SSND)\s*:\s*(\d+) \(should be \d+\)")
 _STREAM_SIZE = 0x7FFFF000
 
 
-def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor, int]:
+@dataclass(frozen=True)
+class Recording:
+    """A sound file, or a part of one: on disk, or read from an archive into memory.
+
+    Attributes:
+        name: Its name in messages.
+        content: The file, or what it holds.
+        span: The first frame and the number of frames of the part that is meant; None for all.
+
+    """
+
+    name: str
+    content: Path | bytes
+    span: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+    def open(self) -> BinaryIO:
+        """Open it for reading; errors are those of the system."""
+        # Opened by us: libsndfile takes no name that is not Unicode.
+        if isinstance(self.content, Path):
+            return self.content.open("rb")
+        return io.BytesIO(self.content)
+
+
+def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> tuple[Tensor, int]:
     """Read a sound file: wav, flac, ogg, mp3, aiff and whatever else libsndfile knows.
 
     Args:
@@ -65,7 +97,7 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
             10 MHz, or holds NaN or infinite samples.
 
     """
-    channels, rate = _read(Path(path), 1, sample_rate)
+    channels, rate = _read(_recording(path), 1, sample_rate)
     waveform = _to_unit_range(_to_mono(channels))
     return (waveform if sample_rate is None else resample(waveform, rate, sample_rate)), (
         sample_rate or rate
@@ -73,7 +105,7 @@ def load_audio(path: str | Path, sample_rate: int | None = None) -> tuple[Tensor
 
 
 def load_channels(
-    path: str | Path, channels: int, sample_rate: int, *, as_it_is: bool = False
+    path: str | Path | Recording, channels: int, sample_rate: int, *, as_it_is: bool = False
 ) -> Tensor:
     """Read a sound file as `load_audio` does, but of up to ten minutes, with its channels.
 
@@ -91,7 +123,7 @@ def load_channels(
         InputError: As for `load_audio`.
 
     """
-    found, rate = _read(Path(path), channels, sample_rate, longest=MAX_FILE_SECONDS)
+    found, rate = _read(_recording(path), channels, sample_rate, longest=MAX_FILE_SECONDS)
     if channels == 1:
         found = _to_mono(found).unsqueeze(0)
     else:
@@ -101,8 +133,12 @@ def load_channels(
     return torch.stack([resample(channel, rate, sample_rate) for channel in found])
 
 
+def _recording(path: str | Path | Recording) -> Recording:
+    return path if isinstance(path, Recording) else Recording(str(path), Path(path))
+
+
 def _read(
-    path: Path, channels: int, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
+    path: Recording, channels: int, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
 ) -> tuple[Tensor, int]:
     """Read the samples (channels, samples) of a file as they are, and its sample rate in Hz.
 
@@ -111,16 +147,18 @@ def _read(
     if sample_rate is not None:
         check_sample_rate(sample_rate)
     try:
-        _check_is_file(path)
-        # Opened by us: libsndfile takes no name that is not Unicode.
-        with path.open("rb") as content, soundfile.SoundFile(content) as file:
+        _check_content(path)
+        with path.open() as content, soundfile.SoundFile(content) as file:
             check_sample_rate(file.samplerate, f"{path}: sample rate")
-            _check_length(path, file, longest)
-            _check_size(f"{path}: ", file.frames * file.channels)
+            first, promised = path.span or (0, file.frames)
+            _check_length(path, file, promised, longest)
+            _check_size(f"{path}: ", promised * file.channels)
             if sample_rate is not None:
-                _check_size(f"{path}: ", file.frames * channels * sample_rate / file.samplerate)
-            samples = file.read(dtype="float32", always_2d=True)
-            rate, promised = file.samplerate, file.frames
+                _check_size(f"{path}: ", promised * channels * sample_rate / file.samplerate)
+            if first:
+                file.seek(first)
+            samples = file.read(promised, dtype="float32", always_2d=True)
+            rate = file.samplerate
     except (soundfile.SoundFileError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
         raise InputError(
@@ -149,6 +187,41 @@ def file_rate(path: Path) -> int:
             return rate
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(f"{path}: cannot be read as sound; convert it to wav or flac") from error
+
+
+def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
+    """Cut a recording into clips of one length, as its first frame and number of frames each.
+
+    The last one is kept if it is at least half as long as the others. A recording shorter than 1.5
+    clips is left whole, which an empty list says.
+
+    Args:
+        recording: The recording.
+        seconds: Length of a clip.
+
+    Raises:
+        InputError: The recording cannot be read, lasts longer than `MAX_CUT_SECONDS`, or ends
+            before it should.
+
+    """
+    try:
+        _check_content(recording)
+        with recording.open() as content, soundfile.SoundFile(content) as file:
+            check_sample_rate(file.samplerate, f"{recording}: sample rate")
+            _check_length(recording, file, file.frames, MAX_CUT_SECONDS)
+            length = max(1, round(seconds * file.samplerate))
+            if file.frames < 1.5 * length:
+                return []
+            # What a damaged header promises would become thousands of clips that are not there.
+            file.seek(max(0, file.frames - file.frames // 10 - 1))
+            if not len(file.read(1)):
+                raise InputError(f"{recording}: is truncated; copy it again")
+            count = (file.frames + length // 2) // length
+            return [(at * length, min(length, file.frames - at * length)) for at in range(count)]
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(
+            f"{recording}: cannot be read as sound; convert it to wav or flac"
+        ) from error
 
 
 def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
@@ -202,12 +275,19 @@ def _check_is_file(path: Path) -> None:
         raise InputError(f"{path}: the file is empty; copy it again")
 
 
-def _check_length(path: Path, file: soundfile.SoundFile, longest: float) -> None:
-    seconds = file.frames / file.samplerate
+def _check_content(recording: Recording) -> None:
+    if isinstance(recording.content, Path):
+        _check_is_file(recording.content)
+    elif not recording.content:
+        raise InputError(f"{recording}: the file is empty; copy it again")
+
+
+def _check_length(path: Recording, file: soundfile.SoundFile, frames: int, longest: float) -> None:
+    seconds = frames / file.samplerate
     sizes = [int(size) for size in _SHORT_CHUNK.findall(file.extra_info)]
     if any(size < _STREAM_SIZE for size in sizes):
         raise InputError(f"{path}: truncated after {seconds:.2f} s; copy it again")
-    if file.frames == 0:
+    if frames == 0:
         raise InputError(f"{path}: holds no samples, or was cut short; record or copy it again")
     if seconds > longest:
         raise InputError(

@@ -9,18 +9,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiate.audio import load_audio
+from audiate.audio import Recording, load_audio
 from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_DRAWER
+from audiate.latents import Latents
 from audiate.models import Drawer
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load_as, weights_digest
 from audiate.outputs import open_outputs
 from audiate.pictures import Panel, image_panel, save_image, side_by_side, sound_panel
 from audiate.pipeline import FolderReport, Notify, Product, work_through
-from audiate.sheets import BATCH, SHEET_NAME, SHEET_SAMPLES, SheetWork
+from audiate.sheets import BATCH_SIZE, SHEET_NAME, SHEET_SAMPLES, SheetWork
 
-__all__ = ["SHEET_NAME", "DrawingWork", "as_drawer", "draw_folder"]
+__all__ = ["BATCH_SIZE", "SHEET_NAME", "DrawingWork", "as_drawer", "draw_folder", "prepare_drawing"]
 
 
 def draw_folder(
@@ -58,22 +59,46 @@ def draw_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
+    out = Path(out)
+    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
+    work, settings = prepare_drawing(model, samples, seed, scale, device=device)
+    with open_outputs(out, "draw", settings, type(None)) as outputs:
+        return work_through(
+            work, outputs, found, batch_size=BATCH_SIZE, what="drawing", notify=notify
+        )
+
+
+def prepare_drawing(
+    model: str | Path | Drawer,
+    samples: int,
+    seed: int,
+    scale: int,
+    *,
+    device: str | torch.device = "cpu",
+) -> tuple[DrawingWork, dict[str, str]]:
+    """Load what drawings need.
+
+    Arguments are those of `draw_folder`.
+
+    Returns:
+        The work, and all settings that its results depend on.
+
+    Raises:
+        InputError: There is no such model, or a value is out of range.
+
+    """
     check_range("`samples`", samples, 1, 1000)
     check_range("`scale`", scale, 1, 64)
     check_range("`seed`", seed, 0, 2**63 - 1)
-    out = Path(out)
-    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
     model = as_drawer(model, device=device)
     settings = {
-        "model": f"{name} ({model.digest()})",
+        "model": f"{name} ({weights_digest(model)})",
         "samples": str(samples),
         "seed": str(seed),
         "scale": str(scale),
     }
-    work = DrawingWork(model, samples=samples, seed=seed, scale=scale)
-    with open_outputs(out, "draw", settings, type(None)) as outputs:
-        return work_through(work, outputs, found, batch_size=BATCH, what="drawing", notify=notify)
+    return DrawingWork(model, samples=samples, seed=seed, scale=scale), settings
 
 
 class DrawingWork(SheetWork):
@@ -85,7 +110,7 @@ class DrawingWork(SheetWork):
         super().__init__()
         self.model, self.samples, self.seed, self.scale = model, samples, seed, scale
 
-    def read(self, path: Path) -> Tensor:
+    def read(self, path: Path | Recording) -> Tensor:
         """The spectrogram of a clip."""
         waveform, rate = load_audio(path)
         try:
@@ -93,16 +118,23 @@ class DrawingWork(SheetWork):
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    @torch.inference_mode()
     def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
         """Draw a batch."""
-        spectrograms = torch.stack(list(items))
-        drawings = self.model.draw_heard(spectrograms, samples=self.samples, seed=self.seed)
-        latents = self.model.latents(spectrograms.to(self.model.device)).float().cpu().numpy()
+        drawings = self.draw(items)
         return [
             Product(latent, None, partial(self._write, spectrogram, images))
-            for latent, spectrogram, images in zip(latents, items, drawings, strict=True)
+            for latent, spectrogram, images in zip(self.encode(items), items, drawings, strict=True)
         ]
+
+    def draw(self, items: Sequence[Tensor]) -> Tensor:
+        """Images (batch, samples, 28, 28) in [0, 1] of spectrograms, on the CPU."""
+        return self.model.draw_heard(torch.stack(list(items)), samples=self.samples, seed=self.seed)
+
+    @torch.inference_mode()
+    def encode(self, items: Sequence[Tensor]) -> Latents:
+        """Latents (batch, numbers) of spectrograms, before any noise."""
+        spectrograms = torch.stack(list(items)).to(self.model.device)
+        return self.model.latents(spectrograms).float().cpu().numpy()
 
     def _write(self, spectrogram: Tensor, images: Tensor, paths: Sequence[Path]) -> None:
         save_image(side_by_side(images), paths[0], scale=self.scale)

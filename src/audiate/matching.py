@@ -18,6 +18,7 @@ from audiate.files import writing
 from audiate.hub import DEFAULT_MATCHER
 from audiate.images import load_image
 from audiate.models.matcher import Matcher, load_matcher
+from audiate.models.pretrained import weights_digest
 from audiate.outputs import open_outputs
 from audiate.pictures import Panel, PanelRow, image_panel, save_panels, sound_panel
 from audiate.pipeline import Notify
@@ -94,7 +95,7 @@ def match_folders(
         return model.hear(waveform, sample_rate=rate)
 
     notify = notify or (lambda _: None)
-    settings = {"model": model.digest(), "top": str(top)}
+    settings = {"model": weights_digest(model), "top": str(top)}
     with open_outputs(out, "match", settings, type(None), same_settings=False) as outputs:
         heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
         seen = _read(

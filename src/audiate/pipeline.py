@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
+from audiate.audio import Recording
 from audiate.errors import InputError, Interrupted
 from audiate.interrupts import uninterrupted
 from audiate.latents import Latents, read_table, save_table
@@ -53,7 +54,7 @@ class ClipWork(ABC, Generic[Item, R]):
     """The files that belong to no single clip."""
 
     @abstractmethod
-    def read(self, path: Path) -> Item:
+    def read(self, path: Path | Recording) -> Item:
         """Read a clip, in a thread.
 
         Raises:
@@ -77,6 +78,21 @@ class ClipWork(ABC, Generic[Item, R]):
 
     def finish(self, outputs: Outputs[R], new: Sequence[str]) -> None:
         """Write what belongs to no single clip, after the clips ``new`` are done."""
+
+
+def products_of(work: ClipWork[Item, R], items: Sequence[Item]) -> list[Product[R] | InputError]:
+    """Work at a batch of clips; where one of them cannot be used, at each by itself.
+
+    Returns:
+        For each clip its product, or the reason why there is none.
+
+    """
+    try:
+        return list(work.compute(items))
+    except InputError as error:
+        if len(items) == 1:
+            return [error]
+        return [found for item in items for found in products_of(work, [item])]
 
 
 @dataclass(frozen=True)
@@ -219,22 +235,18 @@ class _Run(Generic[Item, R]):
     def _compute(self, items: Mapping[str, tuple[Item, int | None]]) -> None:
         if not items:
             return
-        try:
-            products = self.work.compute([item for item, _ in items.values()])
-        except InputError as error:
-            if len(items) == 1:
-                (name,) = items
-                self._fail(name, InputError(f"{self.sources[name]}: {error}"))
-                return
-            for name in items:  # one of them is to blame
-                self._compute({name: items[name]})
-            return
+        products: dict[str, Product[R]] = {}
+        found = products_of(self.work, [item for item, _ in items.values()])
+        for name, product in zip(items, found, strict=True):
+            if isinstance(product, InputError):
+                self._fail(name, InputError(f"{self.sources[name]}: {product}"))
+            else:
+                products[name] = product
         with uninterrupted(), ThreadPoolExecutor(_THREADS) as threads:
             written = [
-                threads.submit(self._write, name, product)
-                for name, product in zip(items, products, strict=True)
+                threads.submit(self._write, name, product) for name, product in products.items()
             ]
-            for name, product, future in zip(items, products, written, strict=True):
+            for (name, product), future in zip(products.items(), written, strict=True):
                 try:
                     files = future.result()
                 except InputError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from audiate.errors import InputError
@@ -51,6 +51,48 @@ def tracked(
             yield item
             done += weight
             update(done)
+
+
+@contextmanager
+def counting(what: str, done: int = 0) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many clips are done, how many a second, and how long the others will take.
+
+    On a terminal, this is a line that is written anew; elsewhere, a line every 15 seconds.
+
+    Args:
+        what: The work, as for `tracked`.
+        done: Number of clips that are done already, which do not count in the rate.
+
+    Yields:
+        A function of the number of clips that are done, and of the number of all, or None where
+        that is not known yet.
+
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    begun, printed = time.monotonic(), time.monotonic()
+
+    def update(now_done: int, total: int | None) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        rate = (now_done - done) / max(now - begun, 1e-9)
+        text = (
+            f"{what}: {now_done:,} clips"
+            if total is None
+            else (f"{what}: {now_done:,} of {total:,} clips")
+        )
+        text += f", {rate:,.1f} a second"
+        if total is not None and rate > 0:
+            text += f", {(total - now_done) / rate / 60:.1f} min left"
+        if status is not None:
+            status.update(text)
+        elif now - printed > _SECONDS_BETWEEN_LINES:
+            printed = now
+            print(text, file=sys.stderr)
+
+    with console.status(what) if console.is_terminal else nullcontext() as status:
+        yield update
 
 
 @contextmanager

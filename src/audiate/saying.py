@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiate.audio import save_wav
+from audiate.audio import Recording, save_wav
 from audiate.datasets.folders import PICTURES, find_files
 from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_SAYER
 from audiate.images import load_image
 from audiate.models import Sayer
 from audiate.models.generator import AudioGAN
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load_as, weights_digest
 from audiate.outputs import open_outputs
 from audiate.pictures import Panel, image_panel, sound_panel
 from audiate.pipeline import FolderReport, Notify, Product, work_through
-from audiate.sheets import BATCH, SHEET_SAMPLES, SheetWork
+from audiate.sheets import BATCH_SIZE, SHEET_SAMPLES, SheetWork
 from audiate.spectra import Spectrogram
 
 
@@ -70,14 +70,16 @@ def say_folder(
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
     model = as_sayer(model, generator=generator, device=device)
     settings = {
-        "model": f"{name} ({model.digest()})",
-        "generator": model.generator.digest(),
+        "model": f"{name} ({weights_digest(model)})",
+        "generator": weights_digest(model.generator),
         "samples": str(samples),
         "seed": str(seed),
     }
     work = SayingWork(model, samples=samples, seed=seed)
     with open_outputs(out, "say", settings, type(None)) as outputs:
-        return work_through(work, outputs, found, batch_size=BATCH, what="saying", notify=notify)
+        return work_through(
+            work, outputs, found, batch_size=BATCH_SIZE, what="saying", notify=notify
+        )
 
 
 class SayingWork(SheetWork):
@@ -88,8 +90,9 @@ class SayingWork(SheetWork):
         self.model, self.samples, self.seed = model, samples, seed
         self.endings = tuple(f"{{}}-{number}.wav" for number in range(1, samples + 1))
 
-    def read(self, path: Path) -> Tensor:
+    def read(self, path: Path | Recording) -> Tensor:
         """The digit in a picture."""
+        assert isinstance(path, Path)  # a recording is no picture
         picture = load_image(path)
         try:
             return self.model.see(picture)

@@ -15,7 +15,7 @@ from audiate.pictures import Panel, PanelRow, save_panels
 from audiate.pipeline import ClipWork
 
 SHEET_NAME = "sheet.png"
-BATCH = 32
+BATCH_SIZE = 32
 """Number of files that are worked at together."""
 SHEET_SAMPLES = 16
 """Limit of what is shown of one file."""
@@ -37,7 +37,7 @@ class SheetWork(ClipWork[Tensor, None]):
 
     def show(self, path: Path, panels: Sequence[Panel]) -> None:
         """Keep the panels of a file, whose first output has this path, for the sheet."""
-        if len(self._shown) < _SHEET_ROWS + BATCH:  # a batch is not written in order
+        if len(self._shown) < _SHEET_ROWS + BATCH_SIZE:  # a batch is not written in order
             self._shown[path] = panels
 
     def finish(self, outputs: Outputs[None], new: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
+from audiate.cli.bulk import BulkCommands
+from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
 from audiate.cli.data import FetchCommand, ListCommand
@@ -23,6 +25,7 @@ from audiate.cli.imagine import Imagine
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.invert import Invert
 from audiate.cli.match import Match
+from audiate.cli.measure import Measure
 from audiate.cli.say import Say
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
@@ -59,6 +62,22 @@ class Train:
         return self.recipe.run()
 
 
+@dataclass(frozen=True)
+class Bulk:
+    """Work at archives of clips, in one process or on a Ray cluster, with nothing lost.
+
+    The source is a folder, a pattern, a list of names (.txt), tar shards or Parquet files, on disk
+    or at any address that fsspec knows (s3://, gs://, https://). A row for each clip goes to
+    OUT/rows, as Parquet. `audiate bulk encode --help` tells the rest.
+    """
+
+    action: BulkCommands
+
+    def run(self) -> int:
+        """Run the command that was chosen, and return its exit status."""
+        return self.action.run()
+
+
 Commands = (
     Annotated[Draw, subcommand("draw")]
     | Annotated[Say, subcommand("say")]
@@ -67,6 +86,9 @@ Commands = (
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Codes, subcommand("codes")]
+    | Annotated[Measure, subcommand("measure")]
+    | Annotated[Bulk, subcommand("bulk")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Export, subcommand("export")]

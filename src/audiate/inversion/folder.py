@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio import fit_length, is_silent, load_channels, save_wav, to_peak
+from audiate.audio import Recording, fit_length, is_silent, load_channels, save_wav, to_peak
 from audiate.datasets.sounds import find_clips
 from audiate.errors import InputError
 from audiate.files import save_array
@@ -63,6 +63,17 @@ class Target(NamedTuple):
 
     waveform: Tensor
     duration: float
+
+
+class Sizes(Protocol):
+    """The form of a generator's clips: channels, sample rate in Hz, number of samples."""
+
+    @property
+    def channels(self) -> int: ...  # noqa: D102
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102
+    @property
+    def num_samples(self) -> int: ...  # noqa: D102
 
 
 def invert_folder(
@@ -118,29 +129,29 @@ def invert_folder(
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
     name, generator = name or _name_of(generator), as_generator(generator, device=device)
-    settings = _Settings(method, start, objective, budget, restarts, max_iterations, seed)
+    settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
-    run, record, begins = _prepare(generator, name, settings, encoder, classifier)
+    run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
     with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
-        size = _batch_size(generator, settings)
+        size = batch_size_for(generator, settings)
         report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
     return InversionReport(report.folder, report.clips, report.new, begins)
 
 
 @dataclass(frozen=True)
-class _Settings:
+class SearchSettings:
     """Settings of a search, as `invert_folder` documents them.
 
     Raises `InputError` where they do not go together.
     """
 
-    method: Method
-    start: Start
-    objective: ObjectiveName | None
-    budget: float | None
-    restarts: int
-    max_iterations: int | None
-    seed: int
+    method: Method = "hybrid"
+    start: Start = "auto"
+    objective: ObjectiveName | None = None
+    budget: float | None = None
+    restarts: int = 1
+    max_iterations: int | None = None
+    seed: int = 0
 
     @property
     def looks_up(self) -> bool:
@@ -152,10 +163,10 @@ class _Settings:
         check_restarts(self.method, self.restarts, self.max_iterations, self.budget)
 
 
-def _prepare(
+def prepare_inversion(
     generator: Generator,
     name: str,
-    settings: _Settings,
+    settings: SearchSettings,
     encoder: str | Path | InverseMapping | None,
     classifier: str | Path | DigitClassifier | None,
 ) -> tuple[InversionRun, dict[str, str], Starts]:
@@ -234,20 +245,14 @@ class InversionRun(ClipWork[Target, ClipResult]):
         self.measured_by, self.compared_by = measured_by, compared_by
         self._device = device_of(generator)
 
-    def read(self, path: Path) -> Target:
+    def read(self, path: Path | Recording) -> Target:
         """A clip as the generator would make it.
 
         Raises:
             InputError: It cannot be read, or is silent.
 
         """
-        rate, num_samples = self.generator.sample_rate, self.generator.num_samples
-        waveform = load_channels(path, self.generator.channels, rate)
-        if not waveform.numel():
-            raise InputError(f"{path}: lasts not even a sample; record it again")
-        if is_silent(waveform.flatten()):
-            raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
-        return Target(to_peak(fit_length(waveform, num_samples)), waveform.shape[1] / rate)
+        return read_target(path, self.generator)
 
     def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
         """Invert a batch, and score it."""
@@ -305,11 +310,16 @@ class InversionRun(ClipWork[Target, ClipResult]):
     def _write(
         self, target: Tensor, output: Tensor, latent: Latents, paths: Sequence[Path]
     ) -> None:
-        wav, npy, png, target_wav = paths
-        save_wav(wav, output, self.generator.sample_rate)
-        save_array(latent, npy)
-        save_before_and_after(target.mean(0), output.mean(0), png)
-        save_wav(target_wav, target, self.generator.sample_rate)
+        """Write the files whose paths are given: the first ones of `endings`, or all."""
+        rate = self.generator.sample_rate
+        writers: tuple[Callable[[Path], None], ...] = (
+            lambda wav: save_wav(wav, output, rate),
+            lambda npy: save_array(latent, npy),
+            lambda png: save_before_and_after(target.mean(0), output.mean(0), png),
+            lambda wav: save_wav(wav, target, rate),
+        )
+        for write, path in zip(writers, paths, strict=False):
+            write(path)
 
     def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
         """The latent in the .npy file of a clip; None where it is damaged."""
@@ -321,7 +331,24 @@ class InversionRun(ClipWork[Target, ClipResult]):
         return latent.astype(np.float32) if fits else None
 
 
-def _batch_size(generator: Generator, settings: _Settings) -> int:
+def read_target(path: Path | Recording, sizes: Sizes) -> Target:
+    """A clip as a generator of these sizes would make it.
+
+    Raises:
+        InputError: It cannot be read, or is silent.
+
+    """
+    waveform = load_channels(path, sizes.channels, sizes.sample_rate)
+    if not waveform.numel():
+        raise InputError(f"{path}: lasts not even a sample; record it again")
+    if is_silent(waveform.flatten()):
+        raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
+    fitted = to_peak(fit_length(waveform, sizes.num_samples))
+    return Target(fitted, waveform.shape[1] / sizes.sample_rate)
+
+
+def batch_size_for(generator: Generator, settings: SearchSettings) -> int:
+    """Number of clips that are worked at together."""
     if settings.budget is not None:
         return 1
     if device_of(generator).type == "cuda":

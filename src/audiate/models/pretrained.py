@@ -63,13 +63,6 @@ class PretrainedModel(nn.Module):
         """Number of entries of all parameters."""
         return sum(p.numel() for p in self.parameters())
 
-    def digest(self) -> str:
-        """Eight characters by which the weights are known again."""
-        found = blake2b(digest_size=4)
-        for tensor in self.state_dict().values():
-            found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
-
     def save_pretrained(
         self, folder: str | Path, *, storage: Storage = "float32", card: str | None = None
     ) -> Path:
@@ -168,3 +161,11 @@ def load_as(
     if not isinstance(model, kind):
         raise InputError(f"{source}: a {type(model).__name__} {otherwise}")
     return model
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Eight characters by which the weights of a model are known again."""
+    found = blake2b(digest_size=4)
+    for tensor in model.state_dict().values():
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()

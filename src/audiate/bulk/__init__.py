@@ -1,0 +1,17 @@
+"""Archives of clips, encoded, classified, drawn or inverted: in one process, or on Ray Data."""
+
+from __future__ import annotations
+
+from audiate.bulk.run import BulkReport, run_bulk, status
+from audiate.bulk.works import ClassifyJob, DrawJob, EncodeJob, InvertJob, Job
+
+__all__ = [
+    "BulkReport",
+    "ClassifyJob",
+    "DrawJob",
+    "EncodeJob",
+    "InvertJob",
+    "Job",
+    "run_bulk",
+    "status",
+]

@@ -1,0 +1,92 @@
+"""Files by their address: a path, or a URL of any file system that fsspec knows."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from audiate.errors import InputError
+
+_INSTALL = 'pip install "audiate[bulk]"'
+
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
+
+
+def need_pyarrow() -> None:
+    """Make sure that Parquet files can be written.
+
+    Raises:
+        InputError: pyarrow is not installed.
+
+    """
+    if find_spec("pyarrow") is None:
+        raise InputError(f"bulk work needs pyarrow, which is not installed: {_INSTALL}")
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address is a URL."""
+    return "://" in address
+
+
+def absolute(address: str | Path) -> str:
+    """The address by which a file is known from whatever folder it is named."""
+    text = str(address)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    return text if is_remote(text) else os.path.abspath(text)  # noqa: PTH100 - keeps links
+
+
+def filesystem_of(address: str) -> tuple[Any, str]:
+    """The fsspec file system of an address, and the path there.
+
+    Where s3fs or gcsfs is not installed, ``s3://`` and ``gs://`` are read by pyarrow. Keys come
+    from where such programs look for them, and the server from ``AWS_ENDPOINT_URL``.
+
+    Raises:
+        InputError: There is no such file system, or it cannot be used.
+
+    """
+    from fsspec.core import url_to_fs
+
+    scheme, _, path = address.rpartition("://")
+    try:
+        if scheme == "s3" and find_spec("s3fs") is None:
+            return _by_arrow(_s3()), path
+        if scheme in ("gs", "gcs") and find_spec("gcsfs") is None:
+            from pyarrow.fs import GcsFileSystem
+
+            return _by_arrow(GcsFileSystem()), path
+        filesystem, path = url_to_fs(address)
+        return filesystem, str(path)
+    except (ImportError, ValueError, OSError) as error:
+        reason = " ".join(f"{error}".split())[:200]
+        raise InputError(f"{address}: cannot be opened ({reason})") from error
+
+
+def version_of(info: dict[str, Any]) -> str:
+    """What tells this version of a file from others: its size, and its time or checksum."""
+    marks = [str(info[name]) for name in _VERSIONS if info.get(name) is not None]
+    return "-".join([str(info.get("size")), *marks[:1]]).replace('"', "")
+
+
+def shown(address: str) -> str:
+    """An address as Unicode, which the name of a local file need not be."""
+    return os.fsencode(address).decode("utf-8", "backslashreplace")
+
+
+def _by_arrow(filesystem: Any) -> Any:
+    from fsspec.implementations.arrow import ArrowFSWrapper
+
+    return ArrowFSWrapper(filesystem)
+
+
+def _s3() -> Any:
+    from pyarrow.fs import S3FileSystem
+
+    server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not server:
+        return S3FileSystem()
+    scheme, _, host = server.rpartition("://")
+    return S3FileSystem(endpoint_override=host.rstrip("/"), scheme=scheme or "https")

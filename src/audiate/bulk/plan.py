@@ -1,0 +1,170 @@
+"""What is still to be done: the rows that are there, against the files that the source holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from audiate.bulk.addresses import shown
+from audiate.bulk.dataset import ROWS, Store, parts_of, rewrite
+from audiate.bulk.reading import key_of
+from audiate.bulk.sources import File, Shard, find_files, shards_of
+
+_COLUMNS = ("source", "begin", "cut_into", "version", "error")
+
+
+@dataclass
+class Index:
+    """The rows of an output, by what they were made of.
+
+    Attributes:
+        rows: For the digest of a clip's key, the number of its part and a digest of the version.
+        parts: Names of parts by their number.
+        cut: For the digest of a file that was cut, the keys of its clips, and their number.
+        containers: Keys of the clips of each container.
+        totals: Number of clips of each container that was read to its end.
+        versions: Version of each container.
+        clips: Number of rows.
+
+    """
+
+    rows: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+    cut: dict[bytes, tuple[set[str], int]] = field(default_factory=dict)
+    containers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    totals: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    clips: int = 0
+
+    def whole(self, file: File) -> bool:
+        """Whether a sound file, in this version, has its rows."""
+        source = _short(shown(file.address))
+        found = self.rows.get(source)
+        keys, number = self.cut.get(source, ((), 0))
+        return found is not None and found[1] == _short(file.version) and len(keys) >= number
+
+    def begun(self, files: Sequence[File]) -> frozenset[str]:
+        """Keys of the clips that have rows, of files that were cut in part."""
+        found = (self.cut.get(_short(shown(file.address))) for file in files)
+        return frozenset(key for each in found if each for key in each[0])
+
+    def done_in(self, container: str, version: str) -> frozenset[str] | None:
+        """Keys of a container's clips that have rows; None where all have."""
+        if self.versions.get(container, version) != version:
+            return frozenset()
+        done = self.containers.get(container, set())
+        return None if self.totals.get(container) == len(done) else frozenset(done)
+
+
+def _short(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
+
+
+def read_index(store: Store, *, retry_failed: bool) -> Index:
+    """Read what is there, and mend it.
+
+    What a killed command left half done is removed, and so is a second row of the same clip.
+
+    Args:
+        store: The output, which nobody else writes to.
+        retry_failed: Whether rows that hold an error are removed.
+
+    """
+    for name in store.names(ROWS):
+        if name.startswith("."):
+            store.remove(f"{ROWS}/{name}")
+    index = Index()
+    wrong: dict[str, set[str]] = {}
+    for part, table, noted in parts_of(store, _COLUMNS):
+        bad = _take_in(index, part, table, noted, retry_failed)
+        if bad:
+            wrong[part] = bad
+    for part, keys in wrong.items():
+        rewrite(store, part, _without(keys, frozenset()))
+    _remove_orphans(store, index)
+    return index
+
+
+def _take_in(
+    index: Index, part: str, table: Any, noted: Mapping[str, Any], retry_failed: bool
+) -> set[str]:
+    """Take a part into the index; returns the keys of rows that are to be removed.
+
+    A clip that was cut out of a file counts for the file, too.
+    """
+    number, container = len(index.parts), str(noted.get("container") or "")
+    index.parts.append(part)
+    bad: set[str] = set()
+    if container:
+        index.versions[container] = str(noted["version"])
+        if noted.get("total") is not None:
+            index.totals[container] = int(noted["total"])
+    columns = (table[name].to_pylist() for name in _COLUMNS)
+    for source, begin, cut_into, version, error in zip(*columns, strict=True):
+        key = key_of(source, begin)
+        digest = _short(key)
+        if (error is not None and retry_failed) or digest in index.rows:
+            bad.add(key)
+        else:
+            index.rows[digest] = index.rows[_short(source)] = (number, _short(version))
+            index.clips += 1
+            if cut_into is not None:
+                index.cut.setdefault(_short(source), (set(), cut_into))[0].add(key)
+            if container:
+                index.containers[container].add(key)
+    return bad
+
+
+def _remove_orphans(store: Store, index: Index) -> None:
+    """Remove pictures and sounds whose rows were never written."""
+    known = {f"{part}.tar" for part in index.parts}
+    for folder in ("pictures", "sounds"):
+        for name in store.names(folder):
+            if name not in known:
+                store.remove(f"{folder}/{name}")
+
+
+def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list[Shard]:
+    """The shards that are still to be read.
+
+    Rows of files that have changed since are removed first.
+    """
+    stale: dict[str, set[str]] = defaultdict(set)
+
+    def is_done(file: File) -> bool:
+        if index.whole(file):
+            return True
+        found = index.rows.get(_short(shown(file.address)))
+        if found is not None and found[1] != _short(file.version):
+            stale[index.parts[found[0]]].add(shown(file.address))
+        return False
+
+    found = shards_of(find_files(sources, store.address), group, is_done, index.done_in)
+    shards = [
+        replace(shard, done=index.begun(shard.files)) if shard.kind == "files" else shard
+        for shard in found
+    ]
+    changed = {
+        shard.name
+        for shard in shards
+        if index.versions.get(shard.name, shard.files[0].version) != shard.files[0].version
+    }
+    for part, _, noted in parts_of(store, ()) if changed else ():
+        if noted.get("container") in changed:
+            store.remove(f"{ROWS}/{part}.parquet")
+    for part, names in stale.items():
+        rewrite(store, part, _without(frozenset(), names))
+    return shards
+
+
+def _without(keys: Set[str], sources: Set[str]) -> Callable[[str, str], bool]:
+    return lambda key, source: key not in keys and source not in sources
+
+
+def known_counts(shards: Sequence[Shard]) -> tuple[int, int]:
+    """Number of clips that are still to be read, and of shards whose clips nobody has counted."""
+    known = sum(shard.count - len(shard.done) for shard in shards if shard.count is not None)
+    return known, sum(shard.count is None for shard in shards)

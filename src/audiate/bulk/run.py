@@ -1,0 +1,270 @@
+"""A bulk run: what is there is taken up, the rest is done, and everything is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from audiate.bulk.addresses import need_pyarrow
+from audiate.bulk.dataset import (
+    PROGRESS_NAME,
+    ROWS,
+    Part,
+    Store,
+    parts_of,
+    read_report,
+    take_up,
+)
+from audiate.bulk.engines import Task, run_here, run_on_ray
+from audiate.bulk.plan import known_counts, plan, read_index
+from audiate.bulk.reading import Long, key_of
+from audiate.bulk.works import Job
+from audiate.errors import InputError, Interrupted, check_range
+from audiate.outputs import REPORT_NAME
+from audiate.progress import counting
+
+Engine = Literal["auto", "local", "ray"]
+"""``local``: this process alone. ``ray``: Ray Data. ``auto``: Ray Data where a cluster or several
+workers are asked for."""
+
+_SECONDS_BETWEEN_NOTES = 5.0
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts of an output.
+
+    Attributes:
+        clips: Number of rows.
+        failures: Reasons by the key of the clip.
+        duration: Length of the usable clips, in seconds.
+
+    """
+
+    clips: int
+    failures: Mapping[str, str]
+    duration: float
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """Number of failures by their reason, in which names and numbers are left out."""
+        return Counter(_reason(key, error) for key, error in self.failures.items())
+
+    @property
+    def _length(self) -> str:
+        if self.duration < 3600:
+            return f"{self.duration / 60:.1f} minutes"
+        return f"{self.duration / 3600:,.1f} hours"
+
+    def summary(self) -> list[str]:
+        """Lines about all rows."""
+        good = self.clips - len(self.failures)
+        lines = [
+            f"{good:,} clips, {self._length} of sound; {len(self.failures):,} could not be used"
+        ]
+        lines += [f"  {count:,} x {reason}" for reason, count in self.reasons.most_common()]
+        return lines
+
+
+@dataclass(frozen=True)
+class BulkReport:
+    """The result of a bulk run.
+
+    Attributes:
+        out: Address of the output.
+        new: Number of clips that this call has worked at.
+        seconds: Time of this call, in seconds.
+        steady_rate: Clips a second between the first chunk and the last; None where there was only
+            one.
+        totals: Counts of the whole output.
+
+    """
+
+    out: str
+    new: int
+    seconds: float
+    steady_rate: float | None
+    totals: Totals
+
+    def summary(self) -> list[str]:
+        """Lines about this call and about all rows."""
+        rate = self.new / self.seconds if self.seconds else 0.0
+        once = "" if self.steady_rate is None else f", {self.steady_rate:,.1f} once started"
+        first = f"{self.new:,} clips in {self.seconds:,.0f} s: {rate:,.1f} a second{once}"
+        return [first, *self.totals.summary(), f"see {self.out}/{ROWS}"]
+
+
+@dataclass
+class _Count:
+    """How far a run has got."""
+
+    before: int
+    known: int
+    uncounted: int
+    new: int = 0
+    marks: list[tuple[float, int]] = field(default_factory=list)
+    totals: list[int] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        self.new += part.clips
+        self.marks = [*self.marks[:1], (time.monotonic(), self.new)]
+        if part.total is not None:
+            self.totals.append(part.total)
+
+    @property
+    def total(self) -> int | None:
+        """Number of all clips; an estimate while there are containers that nobody has counted."""
+        if not self.uncounted:
+            return self.before + self.known
+        if not self.totals:
+            return None
+        mean = sum(self.totals) / len(self.totals)
+        return max(self.before + self.new, self.before + self.known + round(self.uncounted * mean))
+
+    @property
+    def steady_rate(self) -> float | None:
+        if len(self.marks) < 2 or self.marks[1][0] <= self.marks[0][0]:
+            return None
+        return (self.marks[1][1] - self.marks[0][1]) / (self.marks[1][0] - self.marks[0][0])
+
+
+def run_bulk(
+    job: Job,
+    sources: Sequence[str],
+    out: str,
+    *,
+    engine: Engine = "auto",
+    workers: int | None = None,
+    address: str | None = None,
+    long: Long = "refuse",
+    retry_failed: bool = False,
+    device: str = "auto",
+) -> BulkReport:
+    """Work at all clips of a source, and write a row for each to a data set of Parquet files.
+
+    Rows that are there already stay as they are, so the same call goes on after an interruption of
+    any kind. A clip that cannot be used gets a row with the reason.
+
+    Args:
+        job: What is done.
+        sources: As for `audiate.bulk.sources.find_files`.
+        out: Folder or URL of the output. All workers must be able to write there.
+        engine: One of `Engine`.
+        workers: Number of models that work at once.
+        address: Address of a Ray cluster, such as ``auto`` or ``ray://head:10001``.
+        long: ``cut``: recordings of at least 1.5 times the model's length are cut into clips.
+            ``refuse``: what `draw` and `invert` refuse is refused.
+        retry_failed: Work at clips again whose rows hold an error.
+        device: auto, cpu or cuda.
+
+    Raises:
+        InputError: There is no such model or source, the output holds something else, or another
+            command writes there.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
+
+    """
+    need_pyarrow()
+    if workers is not None:
+        check_range("`workers`", workers, 1, 10_000)
+    by_ray = engine == "ray" or (engine == "auto" and (address is not None or (workers or 1) > 1))
+    if not by_ray and (address is not None or (workers or 1) > 1):
+        raise InputError("`engine=local` has one worker; leave `workers` and `address` out")
+    store, begun = Store(out), time.monotonic()
+    work = job.open("cpu" if by_ray else device)
+    with store.alone():
+        take_up(store, job.command, {**work.settings, "long": long})
+        index = read_index(store, retry_failed=retry_failed)
+        shards = plan(store, sources, index, work.chunk_size)
+        count = _Count(index.clips, *known_counts(shards))
+        task = Task(job, store.address, long)
+        parts = (
+            run_on_ray(task, shards, address=address, workers=workers, device=device)
+            if by_ray
+            else run_here(task, work, shards)
+        )
+        _follow(store, job, parts if shards else iter(()), count)
+        totals = count_rows(store)
+    return BulkReport(store.address, count.new, time.monotonic() - begun, count.steady_rate, totals)
+
+
+def _follow(store: Store, job: Job, parts: Iterator[Part], count: _Count) -> None:
+    """Take the parts as they are written, and show and note how far it is."""
+    noted, begun = -1e9, time.monotonic()
+    try:
+        with counting(f"{job.command}", count.before) as update:
+            for part in parts:
+                count.add(part)
+                update(count.before + count.new, count.total)
+                if time.monotonic() - noted > _SECONDS_BETWEEN_NOTES:
+                    noted = time.monotonic()
+                    _note(store, count, noted - begun)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f"stopped after {count.new:,} clips") from stop
+    finally:
+        store.remove(PROGRESS_NAME)
+
+
+def _note(store: Store, count: _Count, seconds: float) -> None:
+    state = {
+        **{"done": count.before + count.new, "total": count.total},
+        **{"rate": count.steady_rate or count.new / max(seconds, 1e-9), "time": time.time()},
+        **{"host": socket.gethostname(), "process": os.getpid()},
+    }
+    store.write(PROGRESS_NAME, json.dumps(state).encode())
+
+
+def count_rows(store: Store) -> Totals:
+    """Count the rows of an output."""
+    clips, duration = 0, 0.0
+    failures: dict[str, str] = {}
+    for _, table, _ in parts_of(store, ("source", "begin", "duration", "error")):
+        clips += len(table)
+        for row in table.to_pylist():
+            if row["error"] is None:
+                duration += row["duration"]
+            else:
+                failures[key_of(row["source"], row["begin"])] = row["error"]
+    return Totals(clips, failures, duration)
+
+
+def status(out: str) -> list[str]:
+    """Lines about an output, which a command may be writing to.
+
+    Raises:
+        InputError: It is no output of ours.
+
+    """
+    need_pyarrow()
+    store = Store(out)
+    command, settings = read_report(store, store.read(REPORT_NAME))
+    described = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+    lines = [f"audiate {command} ({described})", *count_rows(store).summary()]
+    stored = store.read(PROGRESS_NAME)
+    if stored is not None:
+        lines.append(_progress(json.loads(stored)))
+    return lines
+
+
+def _progress(state: Mapping[str, Any]) -> str:
+    """A line about the command that works there, or did when it was killed."""
+    ago = max(0.0, time.time() - state["time"])
+    line = f"{state['done']:,}"
+    if state["total"] is not None:
+        line += f" of {state['total']:,}"
+    line += f" clips {ago:,.0f} s ago, {state['rate']:,.1f} a second"
+    if state["total"] is not None and state["rate"] > 0:
+        line += f", {(state['total'] - state['done']) / state['rate'] / 60:.1f} min left"
+    return f"{line}; process {state['process']} on {state['host']}"
+
+
+def _reason(key: str, error: str) -> str:
+    """The reason of an error, in which names and numbers are left out."""
+    text = error.replace(key, "").lstrip(": ").split(";")[0]
+    return re.sub(r"(?<![\w])\d[\d.,]*", "N", text)[:100]

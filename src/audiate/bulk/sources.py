@@ -1,0 +1,250 @@
+"""From the names of a source to shards: files in groups, tar files, row groups of Parquet files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from audiate.bulk.addresses import absolute, filesystem_of, is_remote, version_of
+from audiate.datasets.sounds import SUFFIXES
+from audiate.errors import InputError
+from audiate.outputs import is_output_folder
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MOST_NAMES = 1_000_000  # of a pattern in braces
+
+
+class File(NamedTuple):
+    """A file that was found.
+
+    Attributes:
+        address: Absolute path, or URL.
+        version: Tells this version of it from others; empty where that is not known.
+        size: In bytes; -1 where that is not known.
+
+    """
+
+    address: str
+    version: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A unit of reading, which one worker reads from its beginning to its end.
+
+    Attributes:
+        kind: Sound files, a tar file, or a row group of a Parquet file.
+        files: The files; of a container, the only one.
+        row_group: Number of the row group; -1 where the Parquet file cannot be opened.
+        count: Number of recordings, where it is known.
+        done: Keys of the container's clips that have rows already.
+
+    """
+
+    kind: Literal["files", "tar", "parquet"]
+    files: tuple[File, ...]
+    row_group: int = 0
+    count: int | None = None
+    done: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The name by which a container is known again; empty for sound files."""
+        if self.kind == "files":
+            return ""
+        return f"{self.files[0].address}#{self.row_group}"
+
+
+def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
+    """Find all sound files, tar files and Parquet files of a source, each once, lazily.
+
+    Args:
+        sources: Each is a folder, a pattern with ``*`` or ``{000..099}``, a list of names in a
+            ``.txt`` file, or a file; as a path or a URL.
+        out: The folder that is written to, which is passed over.
+
+    Raises:
+        InputError: There is no such source, or nothing is found.
+
+    """
+    if not sources:
+        raise InputError("no source given; name folders, files, patterns or a list")
+    seen: set[str] = set()
+    for source in sources:
+        before = len(seen)
+        for file in _files_of(absolute(source), absolute(out)):
+            if file.address not in seen:
+                seen.add(file.address)
+                yield file
+        if len(seen) == before and len(sources) == 1:
+            raise InputError(
+                f"{source}: holds no sound files ({', '.join(SUFFIXES)}), tar or Parquet files; "
+                f"name a folder, a pattern, a list (.txt) or files of those"
+            )
+
+
+def _files_of(source: str, out: str) -> Iterator[File]:
+    if _BRACES.search(source):
+        for name in _expanded(source):
+            yield _file(name)
+        return
+    filesystem, path = filesystem_of(source)
+    back = (lambda found: _url(source, found)) if is_remote(source) else str
+    if any(sign in path for sign in "*?[") and not _exists(filesystem, path):
+        found = filesystem.glob(path, detail=True)
+        for name in sorted(found):
+            if found[name]["type"] != "directory" and _is_ours(name):
+                yield _found(found[name], name, back)
+    elif path.endswith(".txt"):
+        for name in _names_in(filesystem, path, source):
+            yield _file(absolute(name))
+    elif _is_folder(filesystem, path):
+        yield from _below(filesystem, path, out, back)
+    elif is_remote(source) or _exists(filesystem, path):
+        yield _file(source)
+    else:
+        raise InputError(f"{source}: no such file or folder")
+
+
+def _below(filesystem: Any, folder: str, out: str, back: Callable[[str], str]) -> Iterator[File]:
+    """Files below a folder, in the order of their names; hidden ones and results are left out."""
+    for place, folders, files in filesystem.walk(folder, detail=True):
+        kept = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and back(f"{place}/{name}").rstrip("/") != out.rstrip("/")
+            and not is_output_folder(Path(place) / name)
+        )
+        ordered = {name: folders[name] for name in kept}
+        folders.clear()
+        folders.update(ordered)
+        for name in sorted(files):
+            if name and not name.startswith((".", "_")) and _is_ours(name):
+                yield _found(files[name], f"{place.rstrip('/')}/{name}", back)
+
+
+def shards_of(
+    files: Iterator[File],
+    group: int,
+    is_done: Callable[[File], bool],
+    done_in: Callable[[str, str], frozenset[str] | None],
+) -> Iterator[Shard]:
+    """Make shards of files.
+
+    Groups are made before the done files are taken out of them, so the same files fall into the
+    same groups when a command is run again.
+
+    Args:
+        files: The files.
+        group: Number of sound files in a shard.
+        is_done: Tells whether a sound file has its rows.
+        done_in: Gives, for the name and the version of a container, the keys of its clips that have
+            rows; None where all have.
+
+    """
+    pending: list[File] = []
+    for file in files:
+        if file.address.lower().endswith(TAR_SUFFIXES):
+            containers: Iterator[Shard] = iter([Shard("tar", (file,))])
+        elif file.address.lower().endswith(".parquet"):
+            containers = _row_groups(file)
+        else:
+            pending.append(file)
+            if len(pending) == group:
+                yield from _group(pending, is_done)
+                pending = []
+            continue
+        for shard in containers:
+            done = done_in(shard.name, file.version)
+            if done is not None:
+                yield replace(shard, done=done)
+    yield from _group(pending, is_done)
+
+
+def _group(files: Sequence[File], is_done: Callable[[File], bool]) -> Iterator[Shard]:
+    left = tuple(file for file in files if not is_done(file))
+    if left:
+        yield Shard("files", left, count=len(left))
+
+
+def _row_groups(file: File) -> Iterator[Shard]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    filesystem, path = filesystem_of(file.address)
+    try:
+        with filesystem.open(path, "rb") as content:
+            metadata = pq.read_metadata(content)
+    except (OSError, pa.ArrowException):
+        yield Shard("parquet", (file,), row_group=-1)
+        return
+    for number in range(metadata.num_row_groups):
+        yield Shard("parquet", (file,), number, metadata.row_group(number).num_rows)
+
+
+def _file(address: str) -> File:
+    """A file that is named; one that is missing is told of when it is read."""
+    filesystem, path = filesystem_of(address)
+    try:
+        info = filesystem.info(path)
+    except (OSError, ValueError):
+        return File(address, "", -1)
+    return _found(info, address, str)
+
+
+def _found(info: Mapping[str, Any], name: str, back: Callable[[str], str]) -> File:
+    return File(back(name), version_of(dict(info)), int(info.get("size") or 0))
+
+
+def _is_ours(name: str) -> bool:
+    return name.lower().endswith((*SUFFIXES, *TAR_SUFFIXES, ".parquet"))
+
+
+def _url(source: str, path: str) -> str:
+    """The URL of a path in the file system of ``source``."""
+    return path if is_remote(path) else f"{source.partition('://')[0]}://{path.lstrip('/')}"
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    """The names that a pattern such as ``{000..099}`` stands for."""
+    match = _BRACES.search(pattern)
+    if match is None:
+        yield pattern
+        return
+    first, last = int(match[1]), int(match[2])
+    if not 0 <= last - first < _MOST_NAMES:
+        raise InputError(f"{pattern}: give numbers in braces from low to high, as in {{000..099}}")
+    for number in range(first, last + 1):
+        name = f"{pattern[: match.start()]}{number:0{len(match[1])}}{pattern[match.end() :]}"
+        yield from _expanded(name)
+
+
+def _names_in(filesystem: Any, path: str, source: str) -> Iterator[str]:
+    try:
+        with filesystem.open(path, "rb") as lines:
+            for line in lines:
+                name = line.strip().decode("utf-8", "surrogateescape")
+                if name:
+                    yield name
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from error
+
+
+def _exists(filesystem: Any, path: str) -> bool:
+    try:
+        return bool(filesystem.exists(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(filesystem: Any, path: str) -> bool:
+    try:
+        return bool(filesystem.isdir(path))
+    except (OSError, ValueError):
+        return False

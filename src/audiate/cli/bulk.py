@@ -1,0 +1,225 @@
+"""`audiate bulk`: archives of clips, in one process or on Ray Data."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg, subcommand
+
+from audiate.cli.common import Device, print_error
+from audiate.cli.own import OwnGenerator
+from audiate.errors import InputError
+from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+
+if TYPE_CHECKING:
+    from audiate.bulk import Job
+
+_MOST_LISTED = 50  # failures that are printed; all are in the rows
+
+Sources = Positional[
+    Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="SOURCE...",
+            help="Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
+            "(.txt), tar files, Parquet files with a column of sounds; paths or URLs.",
+        ),
+    ]
+]
+
+
+@dataclass(frozen=True)
+class _Bulk:
+    source: Sources
+    out: str
+    """Folder or URL of the output. All workers must be able to write there."""
+    engine: Literal["auto", "local", "ray"] = "auto"
+    """local: this process alone. ray: Ray Data. auto: Ray Data with --workers or --address."""
+    workers: int | None = None
+    """Number of models that work at once. On Ray, the default is one for each GPU, or each core."""
+    address: str | None = None
+    """Address of a Ray cluster, such as auto or ray://head:10001. The default is this machine."""
+    long: Literal["refuse", "cut"] = "refuse"
+    """cut: recordings of at least 1.5 times the model's length are cut into clips of that length,
+    each with a row. refuse: a recording that `audiate draw` or `audiate invert` would refuse is
+    refused."""
+    retry_failed: bool = False
+    """Work at clips again that could not be used in an earlier run."""
+    device: Device = "auto"
+
+    def _job(self) -> Job:
+        raise NotImplementedError
+
+    def run(self) -> int:
+        """Work at all clips, print a summary, and return the exit status."""
+        from audiate.bulk import run_bulk
+
+        report = run_bulk(
+            self._job(),
+            self.source,
+            self.out,
+            engine=self.engine,
+            workers=self.workers,
+            address=self.address,
+            long=self.long,
+            retry_failed=self.retry_failed,
+            device=self.device,
+        )
+        failures = report.totals.failures
+        for error in list(failures.values())[:_MOST_LISTED]:
+            print_error(InputError(error))
+        if len(failures) > _MOST_LISTED:
+            more = len(failures) - _MOST_LISTED
+            print_error(
+                InputError(f"{more:,} more could not be used; the column error has the reasons")
+            )
+        print("\n".join(report.summary()))
+        sys.stdout.flush()
+        return 2 if failures else 0
+
+
+@dataclass(frozen=True)
+class Encode(_Bulk):
+    """Find the latent that stands for each clip.
+
+    Writes OUT/rows/*.parquet, with a row for each clip: id, source, sha256, duration, latent
+    (float16), seconds, model, and error where the clip could not be used. pandas, polars, DuckDB
+    and `datasets` read them as they are.
+
+    The same command goes on after an interruption of any kind, also where a worker or the whole
+    machine was killed: every clip has one row. Files that were added or changed since are worked
+    at; other settings need another folder. A clip that cannot be used gets a row with the reason,
+    is named on standard error, and makes the exit status 2.
+    """
+
+    model: str = DEFAULT_DRAWER
+    """A drawer, whose latents before any noise are taken, or the encoder of a generator, such as
+    specgan-digits-encoder: a shipped model's name, a folder, or a Hugging Face hub id."""
+
+    def _job(self) -> Job:
+        from audiate.bulk import EncodeJob
+
+        return EncodeJob(self.model)
+
+
+@dataclass(frozen=True)
+class Classify(_Bulk):
+    """Tell the digit that is said in each clip.
+
+    Writes rows as `audiate bulk encode` does, with digit and probabilities in place of the latent.
+    """
+
+    model: str = SPOKEN_CLASSIFIER
+    """A classifier of spoken digits: a shipped model's name, a folder, or a hub id."""
+
+    def _job(self) -> Job:
+        from audiate.bulk import ClassifyJob
+
+        return ClassifyJob(self.model)
+
+
+@dataclass(frozen=True)
+class BulkDraw(_Bulk):
+    """Draw the digit that is spoken in each clip, as `audiate draw` does.
+
+    Writes rows as `audiate bulk encode` does, with the digits that LeNet-5 reads in the drawings;
+    and with --pictures OUT/pictures/*.tar, where each picture has the id of its row as its name.
+    """
+
+    model: str = DEFAULT_DRAWER
+    """A shipped model's name, a folder, or a Hugging Face hub id."""
+    samples: int = 8
+    """Number of images for each clip."""
+    seed: int = 0
+    """Seed of the images: the same clip and seed give the same images."""
+    scale: int = 1
+    """Factor by which the images are enlarged."""
+    pictures: bool = False
+    """Keep the pictures, in tar files."""
+
+    def _job(self) -> Job:
+        from audiate.bulk import DrawJob
+
+        return DrawJob(self.model, self.samples, self.seed, self.scale, self.pictures)
+
+
+@dataclass(frozen=True)
+class BulkInvert(_Bulk):
+    """Find the latent with which a generator says each clip again, as `audiate invert` does.
+
+    Writes rows as `audiate bulk encode` does, with the loss, scores and digits of
+    `audiate invert`; and with --sounds OUT/sounds/*.tar, where the sound that the generator makes
+    of each latent has the id of its row as its name.
+    """
+
+    generator: str = DEFAULT_GENERATOR
+    """A shipped model's name, a folder or a hub id; or a generator of your own:
+    package.module:make, an .onnx file or a TorchScript file."""
+    method: Literal["encoder", "search", "gradient", "hybrid", "evolution"] = "hybrid"
+    """The way to find latents; see `audiate invert --help`."""
+    start: Literal["auto", "encoder", "search", "both"] = "auto"
+    """Latent that hybrid and evolution begin with."""
+    encoder: str | None = None
+    """The generator's encoder. The default is the shipped one."""
+    classifier: str = SPOKEN_CLASSIFIER
+    """The classifier of spoken digits, which also guides gradients. none does without."""
+    restarts: int = 1
+    """Number of starts of gradients, of which the best is kept."""
+    objective: Literal["speech", "levels", "paper", "plain"] | None = None
+    """The objective that gradients and evolution minimise."""
+    max_iterations: int | None = None
+    """Largest number of iterations of L-BFGS, or of rounds of evolution."""
+    seed: int = 0
+    """Seed of random starts."""
+    sounds: bool = False
+    """Keep the sounds, in tar files."""
+    own: OwnGenerator = field(default_factory=OwnGenerator)
+
+    def _job(self) -> Job:
+        from audiate.bulk import InvertJob
+        from audiate.inversion.folder import SearchSettings
+
+        return InvertJob(
+            self.generator,
+            self.own.latent_dim,
+            self.own.generator_rate,
+            self.own.prior,
+            SearchSettings(
+                self.method,
+                self.start,
+                self.objective,
+                None,
+                self.restarts,
+                self.max_iterations,
+                self.seed,
+            ),
+            self.encoder,
+            None if self.classifier == "none" else self.classifier,
+            self.sounds,
+        )
+
+
+@dataclass(frozen=True)
+class Status:
+    """Tell how far bulk work is, at any time: clips, hours, failures by reason, time left."""
+
+    out: Positional[str]
+    """Folder or URL of the output."""
+
+    def run(self) -> int:
+        """Print the lines, and return the exit status."""
+        from audiate.bulk import status
+
+        print("\n".join(status(self.out)))
+        return 0
+
+
+BulkCommands = (
+    Annotated[Encode, subcommand("encode")]
+    | Annotated[Classify, subcommand("classify")]
+    | Annotated[BulkDraw, subcommand("draw")]
+    | Annotated[BulkInvert, subcommand("invert")]
+    | Annotated[Status, subcommand("status")]
+)

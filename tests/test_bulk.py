@@ -1,0 +1,474 @@
+"""Bulk work in one process: sources, one row a clip, and the results of single commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import Command, write_tone
+from s3_server import s3_server
+
+from audiate.errors import InputError, Interrupted
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+import pyarrow.parquet as pq  # noqa: E402
+
+from audiate.audio import load_audio, load_channels  # noqa: E402
+from audiate.bulk import (  # noqa: E402
+    BulkReport,
+    ClassifyJob,
+    DrawJob,
+    EncodeJob,
+    InvertJob,
+    run_bulk,
+    status,
+)
+from audiate.bulk.reading import chunks_of  # noqa: E402
+from audiate.bulk.works import OpenWork  # noqa: E402
+from audiate.drawing import draw_folder  # noqa: E402
+from audiate.inversion import invert_folder  # noqa: E402
+from audiate.inversion.folder import SearchSettings  # noqa: E402
+from audiate.models import VAE, load  # noqa: E402
+
+CLIPS = 9
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tones of a quarter of a second, as flac, in two folders."""
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(CLIPS):
+        path = folder / ("low" if number < 4 else "high") / f"{number}.flac"
+        write_tone(path, hertz=200 + 150 * number, seconds=0.25, rate=16_000)
+    return folder
+
+
+@pytest.fixture
+def job(small_models: Path, monkeypatch: pytest.MonkeyPatch) -> EncodeJob:
+    """A small encoder, and chunks of four clips."""
+    monkeypatch.setattr(OpenWork, "chunk_size", 4)
+    return EncodeJob(str(small_models / "encoder"))
+
+
+def rows_of(out: Path | str) -> dict[str, dict[str, Any]]:
+    """Rows by the name of the clip; there is one for each."""
+    table = pq.read_table(f"{out}/rows")
+    rows = {f"{row['source']}@{row['begin']}": row for row in table.to_pylist()}
+    assert len(rows) == len(table)
+    return {key.rpartition("@")[0].rsplit("/", 1)[-1]: row for key, row in rows.items()}
+
+
+def run(job: Any, source: Path | str, out: Path | str, **settings: Any) -> BulkReport:
+    return run_bulk(job, [str(source)], str(out), device="cpu", **settings)
+
+
+def write_tar(path: Path, clips: Path) -> Path:
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as tar:
+        for clip in sorted(clips.rglob("*.flac")):
+            tar.add(clip, clip.name)
+            note = tarfile.TarInfo(f"{clip.stem}.json")
+            tar.addfile(note, io.BytesIO())
+    return path
+
+
+def write_parquet(path: Path, clips: Path) -> Path:
+    """As `datasets` writes sounds, in row groups of five."""
+    sounds = [{"bytes": c.read_bytes(), "path": c.name} for c in sorted(clips.rglob("*.flac"))]
+    table = pa.table({"audio": sounds, "label": list(range(len(sounds)))})
+    pq.write_table(table, path, row_group_size=5)
+    return path
+
+
+def test_every_kind_of_source_gives_the_same_rows(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{clip}\n" for clip in clips.rglob("*.flac")))
+    sources = {
+        "folder": str(clips),
+        "pattern": f"{clips}/*/*.flac",
+        "list": str(names),
+        "tar": str(write_tar(tmp_path / "shard-000.tar", clips)),
+        "packed": str(write_tar(tmp_path / "shard-001.tgz", clips)),
+        "braces": f"{tmp_path}/shard-{{000..000}}.tar",
+        "parquet": str(write_parquet(tmp_path / "sounds.parquet", clips)),
+    }
+    found = {}
+    for name, source in sources.items():
+        report = run(job, source, tmp_path / "out" / name)
+        assert (report.new, report.totals.clips, dict(report.totals.failures)) == (CLIPS, CLIPS, {})
+        own = rows_of(tmp_path / "out" / name).values()
+        found[name] = {row["sha256"]: (row["id"], row["latent"]) for row in own}
+        assert run(job, source, tmp_path / "out" / name).new == 0  # all are done
+    for name, rows in found.items():
+        assert rows.keys() == found["folder"].keys()
+        for key, (identity, latent) in rows.items():
+            assert identity == found["folder"][key][0]
+            np.testing.assert_allclose(latent, found["folder"][key][1], rtol=2e-3, atol=1e-4), name
+
+
+def test_encode_is_the_encoder(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    run(job, clips, tmp_path / "out")
+    encoder = load(job.model)
+    for name, row in rows_of(tmp_path / "out").items():
+        waveform = load_channels(row["source"], 1, 16_000)
+        waveform = waveform * (0.9 / waveform.abs().max())
+        pad = 4096 - waveform.shape[1]
+        padded = np.pad(waveform.numpy(), ((0, 0), (pad // 2, pad - pad // 2)))
+        expected = encoder(waveform.new_tensor(padded)[None])[0].detach().numpy()
+        np.testing.assert_allclose(row["latent"], expected, rtol=2e-3, atol=1e-4, err_msg=name)
+        assert row["duration"] == 0.25
+
+
+def test_draw_and_classify_equal_single_commands(
+    small_models: Path, clips: Path, tmp_path: Path
+) -> None:
+    VAE().save_pretrained(tmp_path / "vae")
+    draw = DrawJob(str(tmp_path / "vae"), samples=2, seed=3, pictures=True)
+    run(draw, clips, tmp_path / "bulk")
+    run(EncodeJob(str(tmp_path / "vae")), clips, tmp_path / "encoded")
+    draw_folder(clips, tmp_path / "one", model=tmp_path / "vae", samples=2, seed=3)
+    with np.load(tmp_path / "one" / "latents.npz") as stored:
+        single = dict(zip(stored["names"].tolist(), stored["latents"], strict=True))
+    pictures: dict[str, bytes] = {}
+    for path in (tmp_path / "bulk" / "pictures").iterdir():
+        with tarfile.open(path) as tar:
+            for member in tar:
+                content = tar.extractfile(member)
+                assert content is not None
+                pictures[member.name] = content.read()
+    encoded = rows_of(tmp_path / "encoded")
+    for name, row in rows_of(tmp_path / "bulk").items():
+        place = Path(row["source"]).relative_to(clips).with_suffix("")
+        np.testing.assert_allclose(row["latent"], single[place.as_posix()], rtol=2e-3, atol=1e-3)
+        assert row["latent"] == encoded[name]["latent"]
+        assert len(row["digits"]) == 2
+        assert pictures[f"{row['id']}.png"] == (tmp_path / "one" / f"{place}.png").read_bytes()
+    classifier = str(small_models / "classifier")
+    run(ClassifyJob(classifier), clips, tmp_path / "digits")
+    for row in rows_of(tmp_path / "digits").values():
+        assert row["digit"] == np.argmax(row["probabilities"])
+        assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
+        assert "latent" not in row
+
+
+@pytest.mark.parametrize("method", ["encoder", "hybrid"])
+def test_invert_equals_the_single_command(
+    method: Any, small_models: Path, clips: Path, tmp_path: Path
+) -> None:
+    iterations = 3 if method == "hybrid" else None
+    search = SearchSettings(method, max_iterations=iterations)
+    job = InvertJob(
+        str(small_models / "gan"),
+        search=search,
+        encoder=str(small_models / "encoder"),
+        classifier=None,
+        sounds=True,
+    )
+    run(job, clips / "low", tmp_path / "bulk")
+    single = invert_folder(
+        clips / "low",
+        tmp_path / "one",
+        generator=str(small_models / "gan"),
+        method=method,
+        max_iterations=iterations,
+        encoder=str(small_models / "encoder"),
+        classifier=None,
+    )
+    (tar,) = (tmp_path / "bulk" / "sounds").iterdir()
+    with tarfile.open(tar) as members:
+        for name, row in rows_of(tmp_path / "bulk").items():
+            result = single.results[Path(name).stem]
+            for score in ("loss", "mse", "ssim", "evaluations"):
+                assert row[score] == pytest.approx(getattr(result, score), rel=1e-3, abs=1e-5)
+            latent = np.load(tmp_path / "one" / f"{Path(name).stem}.npy")
+            np.testing.assert_allclose(row["latent"], latent, rtol=2e-3, atol=1e-3)
+            sound = members.extractfile(f"{row['id']}.wav")
+            assert sound is not None
+            expected, _ = load_audio(tmp_path / "one" / f"{Path(name).stem}.wav")
+            found, _ = soundfile.read(io.BytesIO(sound.read()), dtype="float32")
+            np.testing.assert_allclose(found, expected.numpy(), atol=1e-3)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, chunks: int) -> None:
+    """Have Ctrl-C pressed once, after so many chunks were recorded."""
+    from audiate.bulk import engines
+
+    record, calls = vars(engines)["record"], 0
+
+    def stopped(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == chunks + 1:
+            raise KeyboardInterrupt
+        return record(*arguments)
+
+    monkeypatch.setattr(engines, "record", stopped)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "parquet"])
+def test_it_goes_on_where_it_stopped(
+    kind: str, job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = {
+        "folder": lambda: clips,
+        "tar": lambda: write_tar(tmp_path / "a.tar", clips),
+        "parquet": lambda: write_parquet(tmp_path / "a.parquet", clips),
+    }[kind]()
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(Interrupted, match="stopped after 4 clips"):
+            run(job, source, out)
+    (first,) = (out / "rows").glob("*.parquet")
+    before = first.read_bytes()
+    (out / "rows" / ".half.parquet.1.part").write_bytes(b"half")  # as a killed process leaves it
+    assert run(job, source, out).new == CLIPS - 4
+    assert len(rows_of(out)) == CLIPS
+    assert first.read_bytes() == before
+    assert not list((out / "rows").glob(".*"))
+
+
+def test_a_second_row_of_a_clip_is_removed(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    run(job, clips, tmp_path / "out")
+    part = min((tmp_path / "out" / "rows").iterdir())
+    shutil.copy(part, part.with_name("z.parquet"))
+    assert run(job, clips, tmp_path / "out").new == 0
+    assert len(rows_of(tmp_path / "out")) == CLIPS
+
+
+def damage(folder: Path, good: Path) -> dict[str, str]:
+    """Damage a sound in ten ways; the reasons by the name of the file."""
+    content, (samples, rate) = good.read_bytes(), soundfile.read(good)
+    (folder / "empty.flac").write_bytes(b"")
+    (folder / "head.flac").write_bytes(content[:30])
+    (folder / "text.wav").write_text("no sound")
+    (folder / "zeros.flac").write_bytes(bytes(2000))
+    (folder / "middle.flac").write_bytes(content[:200] + bytes(800) + content[1000:])
+    soundfile.write(folder / "short.wav", samples, rate)
+    wav = (folder / "short.wav").read_bytes()
+    (folder / "short.wav").write_bytes(wav[: len(wav) // 2])
+    soundfile.write(folder / "silent.wav", np.zeros(4000), rate)
+    soundfile.write(folder / "nan.wav", np.full(4000, np.nan), rate, "FLOAT")
+    soundfile.write(folder / "nothing.wav", np.zeros(0), rate)
+    (folder / "folder.wav").mkdir()
+    (folder / "link.flac").symlink_to("nowhere.flac")
+    return {
+        "empty.flac": "empty",
+        "head.flac": "cannot be read",
+        "text.wav": "cannot be read",
+        "zeros.flac": "cannot be read",
+        "middle.flac": "",
+        "short.wav": "truncated",
+        "silent.wav": "silent",
+        "nan.wav": "NaN",
+        "nothing.wav": "no samples",
+        "link.flac": "no such file",
+    }
+
+
+def test_bad_files_are_named_and_the_others_are_done(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    source, out = shutil.copytree(clips, tmp_path / "clips"), tmp_path / "out"
+    reasons = damage(source, clips / "low" / "0.flac")
+    report = run(job, source, out)
+    rows = rows_of(out)
+    bad = {name: row["error"] for name, row in rows.items() if row["error"]}
+    assert bad.keys() == reasons.keys()
+    assert all(reasons[name] in error and name in error for name, error in bad.items())
+    assert sum(row["latent"] is not None for row in rows.values()) == CLIPS
+    assert len(report.totals.failures) == len(reasons)
+    assert run(job, source, out).new == 0
+    shutil.copy(clips / "low" / "0.flac", source / "silent.wav")  # it is a flac, and mended
+    assert run(job, source, out).new == 1  # as it was changed
+    assert run(job, source, out, retry_failed=True).new == len(reasons) - 1
+    rows = rows_of(out)
+    assert len(rows) == CLIPS + len(reasons)
+    assert rows["silent.wav"]["id"] == rows["0.flac"]["id"]  # the same content
+    assert any("truncated" in line for line in status(str(out)))
+
+
+def test_a_damaged_container_gives_what_it_holds(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    tar = write_tar(tmp_path / "cut.tar", clips)
+    tar.write_bytes(tar.read_bytes()[: tar.stat().st_size // 2])
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and nothing")
+    pq.write_table(pa.table({"label": [1]}), tmp_path / "labels.parquet")
+    report = run(job, tmp_path, tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    bad = {name for name, row in rows.items() if row["error"]}
+    assert bad == {"cut.tar", "bad.parquet", "labels.parquet"}
+    assert 0 < len(rows) - 3 < CLIPS
+    assert len(report.totals.failures) == 3
+
+
+def test_files_that_were_added_or_changed_are_done(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    source, out = shutil.copytree(clips, tmp_path / "clips"), tmp_path / "out"
+    tar = write_tar(source / "a.tar", clips)
+    run(job, source, out)
+    write_tone(source / "low" / "00.flac", hertz=999, seconds=0.25, rate=16_000)
+    write_tone(source / "low" / "0.flac", hertz=888, seconds=0.3, rate=16_000)
+    assert run(job, source, out).new == 2
+    write_tar(tar, source / "low")
+    assert run(job, source, out).new == 5
+    rows = pq.read_table(out / "rows").to_pylist()
+    assert sorted(row["source"].split("/clips/")[-1] for row in rows) == sorted(
+        [f"low/{n}.flac" for n in ("00", 0, 1, 2, 3)]
+        + [f"high/{n}.flac" for n in range(4, CLIPS)]
+        + [f"a.tar/{n}.flac" for n in ("00", 0, 1, 2, 3)]
+    )
+
+
+def test_a_long_recording_is_cut_or_refused(
+    small_models: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenWork, "chunk_size", 8)
+    job, source = EncodeJob(str(small_models / "encoder")), tmp_path / "clips"
+    time = np.arange(16_000 * 700) / 16_000  # over the ten minutes of a file
+    source.mkdir()
+    soundfile.write(source / "long.flac", 0.5 * np.sin(2 * np.pi * 440 * time), 16_000)
+    shutil.copy(clips / "low" / "0.flac", source)
+    refused = run(job, source, tmp_path / "refused")
+    assert refused.totals.clips == 2
+    assert "lasts 12 min" in next(iter(refused.totals.failures.values()))
+    monkeypatch.setattr(  # a minute is enough to be cut
+        "audiate.bulk.reading.spans_of", lambda *given: spans(*given)[:20]
+    )
+    from audiate.audio import spans_of as spans
+
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(Interrupted):
+            run(job, source, tmp_path / "cut", long="cut")
+    report = run(job, source, tmp_path / "cut", long="cut")
+    assert (report.new, report.totals.clips, len(report.totals.failures)) == (5, 21, 0)
+    rows = pq.read_table(tmp_path / "cut" / "rows").to_pylist()
+    begins = sorted(row["begin"] for row in rows if row["begin"] is not None)
+    assert begins == pytest.approx([4096 / 16_000 * n for n in range(20)])
+
+
+def test_other_settings_and_foreign_folders_are_refused(
+    job: EncodeJob, small_models: Path, clips: Path, tmp_path: Path
+) -> None:
+    run(job, clips, tmp_path / "out")
+    with pytest.raises(InputError, match="begun with another `long`"):
+        run(job, clips, tmp_path / "out", long="cut")
+    with pytest.raises(InputError, match="holds the results of `audiate bulk encode`"):
+        run(ClassifyJob(str(small_models / "classifier")), clips, tmp_path / "out")
+    with pytest.raises(InputError, match="holds the results of `audiate bulk encode`"):
+        draw_folder(clips, tmp_path / "out", samples=1)
+    (tmp_path / "mine" / "rows").mkdir(parents=True)
+    (tmp_path / "mine" / "rows" / "a.parquet").write_bytes(b"mine")
+    with pytest.raises(InputError, match="has not written"):
+        run(job, clips, tmp_path / "mine")
+    with pytest.raises(InputError, match="holds no sound files"):
+        run(job, small_models, tmp_path / "new")
+    with pytest.raises(InputError, match="no such file or folder"):
+        run(job, tmp_path / "nothing", tmp_path / "new")
+    with pytest.raises(InputError, match="has one worker"):
+        run(job, clips, tmp_path / "new", engine="local", workers=2)
+
+
+def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    from audiate.bulk.dataset import Store
+
+    with Store(str(tmp_path / "out")).alone(), pytest.raises(InputError, match="is writing there"):
+        run(job, clips, tmp_path / "out")
+
+
+def test_memory_is_bounded_by_the_chunk(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    """A reader that nobody takes chunks from does not go on reading."""
+    from audiate.bulk.reading import THREADS
+    from audiate.bulk.sources import Shard, find_files
+
+    work, read = job.open("cpu"), 0
+    plain = work.clips.read
+
+    def count(path: Any) -> Any:
+        nonlocal read
+        read += 1
+        return plain(path)
+
+    work.clips.read = count  # type: ignore[method-assign]
+    names = tmp_path / "names.txt"
+    links = [tmp_path / f"{number}.flac" for number in range(200)]
+    for link in links:
+        link.symlink_to(clips / "low" / "0.flac")
+    names.write_text("".join(f"{link}\n" for link in links))
+    shard = Shard("files", tuple(find_files([str(names)], "out")))
+    chunks = chunks_of(work.clips, shard, size=10, long="refuse", seconds=1)
+    next(chunks)
+    assert read <= 10 + 4 * THREADS + 2
+    chunks.close()
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, bytes]]]:
+    with s3_server() as (url, objects):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield url, objects
+
+
+def test_object_stores(
+    job: EncodeJob,
+    clips: Path,
+    tmp_path: Path,
+    s3: tuple[str, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("audiate.bulk.dataset.time.sleep", lambda _: None)
+    url, objects = s3
+    for clip in clips.rglob("*.flac"):
+        objects[f"archive/clips/{clip.parent.name}/{clip.name}"] = clip.read_bytes()
+    objects["archive/a.tar"] = write_tar(tmp_path / "a.tar", clips).read_bytes()
+    out = "s3://archive/results"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(Interrupted):
+            run(job, "s3://archive/clips", out)
+    assert run(job, "s3://archive/clips", out).new == CLIPS - 4
+    assert run(job, "s3://archive/clips/*/*.flac", out).new == 0
+    assert run(job, "s3://archive/a.tar", out).new == CLIPS
+    parts = [name for name in objects if name.startswith("archive/results/rows/")]
+    rows = [row for name in parts for row in pq.read_table(io.BytesIO(objects[name])).to_pylist()]
+    assert len({row["source"] for row in rows}) == len(rows) == 2 * CLIPS
+    assert all(row["source"].startswith("s3://archive/") for row in rows)
+    assert len({row["id"] for row in rows}) == CLIPS
+    assert any(f"{2 * CLIPS} clips" in line for line in status(out))
+    objects["archive/results/.audiate.lock"] = json.dumps({"holder": "x", "time": 9e12}).encode()
+    with pytest.raises(InputError, match="is writing there"):
+        run(job, "s3://archive/clips", out)
+    objects["archive/results/.audiate.lock"] = json.dumps({"holder": "x", "time": 0}).encode()
+    assert run(job, "s3://archive/clips", out).new == 0  # the lock of a dead command
+    local = tmp_path / "over-http"
+    assert run(job, f"{url}/archive/{{a}}.tar".replace("{a}", "a"), local).new == CLIPS
+
+
+def test_the_command(audiate: Command, small_models: Path, clips: Path, tmp_path: Path) -> None:
+    (clips / "low" / "bad.wav").write_text("no sound")
+    try:
+        done = audiate(
+            *("bulk", "encode", clips, "--out", "latents"),
+            *("--model", small_models / "encoder", "--device", "cpu"),
+        )
+    finally:
+        (clips / "low" / "bad.wav").unlink()
+    assert done.returncode == 2
+    assert f"audiate: error: {clips}/low/bad.wav: cannot be read as sound" in done.stderr
+    assert f"{CLIPS} clips, 0.0 minutes of sound; 1 could not be used" in done.stdout
+    assert len(rows_of(tmp_path / "latents")) == CLIPS + 1
