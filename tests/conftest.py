@@ -25,8 +25,12 @@ from filelock import FileLock
 from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audiate.datasets.sounds import SoundSet
     from audiate.models import SpecGAN
     from audiate.pipeline import ClipWork
+    from audiate.training.tasks.gan import AudioGANTask
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -71,6 +75,39 @@ def small_specgan(**changes: Any) -> SpecGAN:
     sizes = SpecGANConfig(dim=1, size=64, num_samples=4096, n_fft=256, bands="mel", iterations=2)
     torch.manual_seed(0)
     return SpecGAN(replace(sizes, **changes)).eval()
+
+
+def tones(num_samples: int = 4096, count: int = 20) -> SoundSet:
+    """Two kinds of sounds: low and high tones."""
+    import torch
+
+    from audiate.datasets.sounds import SoundSet
+
+    time = torch.arange(num_samples) / 16_000
+    labels = torch.arange(count) % 2
+    hertz = 500 + 2500 * labels + 10 * torch.arange(count)
+    sounds = 20_000 * torch.sin(2 * torch.pi * hertz.unsqueeze(1) * time)
+    return SoundSet(
+        sounds.to(torch.int16).unsqueeze(1),
+        labels,
+        torch.zeros_like(labels),
+        ("low", "high"),
+        16_000,
+    )
+
+
+def trained(task: AudioGANTask) -> list[dict[str, Tensor]]:
+    """Do all steps of a training, and return the losses of each update."""
+    from audiate.training.launch import launch
+    from audiate.training.loop import train_step
+
+    fabric = launch("cpu", "float32")
+    losses: list[dict[str, Tensor]] = []
+    for step in range(task.steps):
+        losses += train_step(fabric, task, step)
+    for module in task.modules.values():
+        module.eval()
+    return losses
 
 
 @pytest.fixture(scope="session")

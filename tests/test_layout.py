@@ -23,9 +23,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"errors", "version"},
     {"configs", "devices", "files", "hub", "interrupts", "plain", "progress"},
-    {"latents", "outputs", "records"},
+    {"byhand", "latents", "outputs", "records"},
     {"audio", "fourier", "spectra"},
-    {"features", "losses", "metrics", "pictures", "similarity"},
+    {"acoustics", "features", "losses", "metrics", "pictures", "similarity"},
     {"scores"},
     {"models", "datasets"},
     {"pipeline"},

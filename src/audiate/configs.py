@@ -205,6 +205,51 @@ class AudioGANSizes:
         check_range("`num_samples`", self.num_samples, 256, MAX_GENERATED_SAMPLES)
 
 
+CodeKind = Literal["none", "one-hot", "binary"]
+
+CodeNetworkKind = Literal["none", "published", "words"]
+
+MAX_CODES = 256
+"""Limit of the number of codes, one-hot or binary."""
+
+
+@dataclass(frozen=True)
+class CodeConfig:
+    """The code that the first entries of a latent are, in a ciwGAN or fiwGAN (Beguš 2021).
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        kind: none: all entries are uniform in [-1, 1]. one-hot: one of the first ``size`` entries
+            is 1, the others are 0 (ciwGAN). binary: each of them is 0 or 1 (fiwGAN).
+        size: Number of entries that are the code.
+        network: The network that recovers the code from the sound, the Q-network. published: the
+            discriminator's architecture. words: a small network on spectrograms in which the word
+            fills every frame. none: it is not kept.
+        judged: Whether the discriminator is told the code of a clip (Miyato and Koyama 2018).
+
+    """
+
+    kind: CodeKind = "none"
+    size: int = 0
+    network: CodeNetworkKind = "none"
+    judged: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "one-hot", "binary"):
+            raise InputError(f"code kind {self.kind!r}: give none, one-hot or binary")
+        if self.network not in ("none", "published", "words"):
+            raise InputError(f"code network {self.network!r}: give none, published or words")
+        least = {"none": 0, "one-hot": 2, "binary": 1}[self.kind]
+        most = {"none": 0, "one-hot": MAX_CODES, "binary": MAX_CODES.bit_length() - 1}[self.kind]
+        check_range("code size", self.size, least, most)
+
+    @property
+    def count(self) -> int:
+        """Number of codes; 0 without any."""
+        return 2**self.size if self.kind == "binary" else self.size
+
+
 @dataclass(frozen=True)
 class AudioGANConfig(AudioGANSizes):
     """Configuration that WaveGAN and SpecGAN have in common: their sizes, and facts of the data.
@@ -220,9 +265,14 @@ class AudioGANConfig(AudioGANSizes):
     """Names of the labels: as many as there are classes, or none."""
     discriminator: bool = True
     """Whether the discriminator is kept with the generator. Only training needs it."""
+    code: CodeConfig = field(default_factory=CodeConfig)
+    """The code that the first entries of a latent are. Published by Donahue et al.: none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.code.count and self.classes:
+            raise InputError("code: the first entries are a code or tell a label, never both")
+        check_range("code size", self.code.size, 0, self.latent_dim)
         if len(self.names) not in (0, self.classes):
             raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
         _check_printable("names", self.names)

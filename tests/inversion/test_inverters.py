@@ -238,7 +238,7 @@ class TestBadInput:
         with pytest.raises(InputError, match=r"only runs forward.*`method=encoder`"):
             GradientInverter(generator)
 
-    @pytest.mark.parametrize("shape", [(2, 2048), (2, 1, 2049), (2, 2, 2048), (0, 1, 2048)])
+    @pytest.mark.parametrize("shape", [(2, 2048), (2, 1, 2049), (2, 2, 2048)])
     def test_clips_of_another_shape(self, generator: WrappedGenerator, shape: Any) -> None:
         with pytest.raises(InputError, match=r"the generator makes \(batch, 1, 2048\)"):
             GradientInverter(generator)(torch.ones(shape))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_tiny_data, tiny_sources, write_tone
+from conftest import make_tiny_data, tiny_sources, tones, trained, write_tone
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -52,21 +52,6 @@ SMALL_WAVE = WaveGANRecipe(steps=3, batch_size=4, network=WaveGANSizes(dim=1, ba
 HEALTHY = {"told_apart": 0.7}
 
 
-def tones(num_samples: int = 4096, count: int = 20) -> SoundSet:
-    """Two kinds of sounds: low and high tones."""
-    time = torch.arange(num_samples) / 16_000
-    labels = torch.arange(count) % 2
-    hertz = 500 + 2500 * labels + 10 * torch.arange(count)
-    sounds = 20_000 * torch.sin(2 * torch.pi * hertz.unsqueeze(1) * time)
-    return SoundSet(
-        sounds.to(torch.int16).unsqueeze(1),
-        labels,
-        torch.zeros_like(labels),
-        ("low", "high"),
-        16_000,
-    )
-
-
 def task_of(recipe: AudioGANRecipe, sounds: SoundSet | None = None) -> AudioGANTask:
     sounds = sounds or tones(recipe.network.num_samples)
     return AudioGANTask(recipe, sounds, CPU, Shard())
@@ -74,16 +59,6 @@ def task_of(recipe: AudioGANRecipe, sounds: SoundSet | None = None) -> AudioGANT
 
 def wide(recipe: AudioGANRecipe) -> AudioGANRecipe:
     return replace(recipe, network=replace(recipe.network, dim=8))
-
-
-def run(task: AudioGANTask) -> list[dict[str, Tensor]]:
-    fabric = launch("cpu", "float32")
-    losses: list[dict[str, Tensor]] = []
-    for step in range(task.steps):
-        losses += train_step(fabric, task, step)
-    for module in task.modules.values():
-        module.eval()
-    return losses
 
 
 def told_apart(losses: list[dict[str, Tensor]]) -> float:
@@ -171,7 +146,7 @@ class TestRecipes:
     def test_every_variant_trains(self, recipe: AudioGANRecipe) -> None:
         task = task_of(recipe)
         before = {k: v.clone() for k, v in task.model.state_dict().items()}
-        losses = run(task)
+        losses = trained(task)
         assert all(value.isfinite() for each in losses for value in each.values())
         after = task.model.state_dict()
         for name, _ in task.model.named_parameters():
@@ -190,7 +165,7 @@ class TestLearning:
     def test_a_specgan_learns_which_band_a_label_is_in(self) -> None:
         recipe = replace(wide(SMALL), steps=120, batch_size=16, learning_rate=1e-3)
         task = task_of(recipe)
-        run(task)
+        trained(task)
         labels = torch.arange(16) % 2
         with torch.no_grad():
             z = task.model.sample_latent(16, labels=labels)
@@ -245,7 +220,7 @@ class TestAverage:
     def test_its_statistics_are_measured_on_its_own_weights(self) -> None:
         """What a layer's norm has learnt of its inputs is what comes in, and not what came live."""
         task = task_of(replace(SMALL_WAVE, steps=30, average_halflife=100.0, learning_rate=1e-2))
-        run(task)
+        trained(task)
         task.end_epoch()
         generator, seen = task.model.generator.eval(), []
         norm = next(each for each in generator.modules() if isinstance(each, nn.BatchNorm1d))
@@ -359,14 +334,14 @@ class TestAlarms:
         fixed = drawn.detach(), meant
         task.stages = lambda step: stages(step)[1:]  # type: ignore[method-assign]
         task.begin_step = lambda step: setattr(task, "_drawn", fixed)  # type: ignore[method-assign]
-        alarm = task.diagnose({"told_apart": told_apart(run(task))})
+        alarm = task.diagnose({"told_apart": told_apart(trained(task))})
         assert alarm is not None
         assert alarm.startswith(f"the discriminator has won: {how}")
 
     def test_a_critic_has_not_won_against_a_generator_that_learns(self) -> None:
         recipe = replace(SMALL, steps=150, learning_rate=5e-4, loss="wgan-gp", penalty=10.0)
         task = task_of(replace(wide(recipe), batch_size=16, penalty_every=1))
-        alarm = task.diagnose({"told_apart": told_apart(run(task))})
+        alarm = task.diagnose({"told_apart": told_apart(trained(task))})
         assert "won" not in (alarm or "")
 
     def test_it_is_logged_and_the_last_good_model_is_kept(
@@ -505,7 +480,7 @@ class TestRuns:
     def test_a_batch_that_processes_share_unevenly(self) -> None:
         for loss in ("r1", "wgan-gp"):
             recipe = replace(SMALL, loss=loss, batch_size=5, critic_updates=2)
-            run(AudioGANTask(recipe, tones(), CPU, Shard(1, 2)))
+            trained(AudioGANTask(recipe, tones(), CPU, Shard(1, 2)))
         with pytest.raises(InputError, match="`batch_size` 1: too few for 2 processes"):
             AudioGANTask(replace(SMALL, batch_size=1), tones(), CPU, Shard(1, 2))
 
@@ -584,7 +559,7 @@ class TestPerturbation:
 
     def test_shifts_reach_the_discriminator(self) -> None:
         recipe = replace(SMALL_WAVE, perturbation=Perturbation(shift=2000))
-        plain, moved = (run(task_of(each))[1]["discriminator"] for each in (SMALL_WAVE, recipe))
+        plain, moved = (trained(task_of(each))[1]["discriminator"] for each in (SMALL_WAVE, recipe))
         assert plain != moved
 
     def test_silence_stays_silent(self) -> None:

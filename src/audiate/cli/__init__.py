@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
 from audiate.cli.bulk import BulkCommands
+from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
 from audiate.cli.data import FetchCommand, ListCommand
@@ -22,6 +23,7 @@ from audiate.cli.export import Export
 from audiate.cli.generate import Generate
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.invert import Invert
+from audiate.cli.measure import Measure
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 from audiate.interrupts import terminated_like_interrupted
@@ -78,6 +80,8 @@ Commands = (
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Codes, subcommand("codes")]
+    | Annotated[Measure, subcommand("measure")]
     | Annotated[Bulk, subcommand("bulk")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from audiate.cli.common import Device
 from audiate.cli.own import OwnGenerator
@@ -22,49 +23,72 @@ if TYPE_CHECKING:
 
 SHEET_NAME = "sheet.png"
 LATENTS_NAME = "latents.npy"
+TABLE_NAME = "latents.csv"
 _BATCH = 32
 _SHEET_CLIPS = 64
+_MOST_COLUMNS = 16
+MAX_SOUNDS = 100_000
+"""Limit of the number of sounds of one command."""
 _MARGIN = 0.1  # of the prior's width: latents beyond its bounds by more are worth a warning
 
 
 @dataclass(frozen=True)
 class Generate:
-    """Generate sounds from random latents.
+    """Generate sounds from random latents, or from latents that are set by hand.
 
-    Writes OUT/000.wav, OUT/001.wav and so on; OUT/latents.npy with their latents (count, numbers);
-    OUT/sheet.png with their spectrograms (the first 64), numbered, and labelled where the model has
-    labels; and OUT/report.json, the record of these files. The same model and seed give the same
-    sounds, and when COUNT grows the first ones stay the same, but for rounding. The sounds of an
-    earlier run in OUT make way once the new ones are complete. Files that this command has not
-    written are never replaced.
+    Writes OUT/000.wav, OUT/001.wav and so on; OUT/latents.npy with their latents (count, numbers)
+    and OUT/latents.csv with the same as text; OUT/sheet.png with their spectrograms (the first 64),
+    numbered, and labelled where the model has labels or codes; and OUT/report.json, the record of
+    these files. The same model and seed give the same sounds, and when COUNT grows the first ones
+    stay the same, but for rounding. The sounds of an earlier run in OUT make way once the new ones
+    are complete. Files that this command has not written are never replaced.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]] = DEFAULT_GENERATOR
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
-    count: int = 16
-    """Number of sounds."""
+    count: int | None = None
+    """Number of sounds; with --sweep, of latents that are swept. Default: 16, and 1 with --sweep.
+    """
     seed: int = 0
     """Seed of the latents."""
     interpolate: bool = False
     """Walk in COUNT steps from the seed's first latent to its second, in place of new ones."""
+    walk: tuple[str, ...] = ()
+    """Walk in COUNT steps from the first latent of one file to that of the next. walk.npy:7 is
+    row 7 of a file."""
     latents: Path | None = None
     """Generate the sounds of the latents in this file, in place of random ones: an .npy file
     (count, numbers), or an .npz file, as `audiate invert` and this command write them."""
     label: str | None = None
     """Only sounds of this label, by name or number, where the model knows any: seven, or 7."""
+    set: UseAppendAction[tuple[str, ...]] = ()
+    """Set an entry of all latents by hand, as in --set 0=1 --set 3=-2.5. The prior does not bound
+    it. Where a model has codes and one of their entries is set, the others are 0."""
+    sweep: UseAppendAction[tuple[str, ...]] = ()
+    """Let an entry take several values, as in --sweep 3=-5:5:11: eleven, from -5 to 5. Twice, it
+    makes a grid, whose rows are those of the first."""
     device: Device = "auto"
     out: Path = Path("out/generate")
     """Folder for the sounds. It is made where it is missing."""
     own: OwnGenerator = field(default_factory=OwnGenerator)
 
     def __post_init__(self) -> None:
-        check_range("`count`", self.count, 1, 100_000)
+        if self.count is not None:
+            check_range("`count`", self.count, 1, MAX_SOUNDS)
         check_range("`seed`", self.seed, 0, 2**63 - 1)
         if self.latents is not None and (self.interpolate or self.label is not None):
             raise InputError("`latents`: without `interpolate` and `label`; leave those out")
-        if self.interpolate and self.count < 2:
-            raise InputError("`interpolate`: a walk has two ends; give `count` 2 or more")
+        if self.walk and (self.interpolate or self.label is not None or self.latents is not None):
+            raise InputError(
+                "`walk`: without `interpolate`, `label` and `latents`; leave those out"
+            )
+        if len(self.walk) == 1:
+            raise InputError(f"`walk` {self.walk[0]}: a walk has two ends; name another file")
+        if len(self.sweep) > 2:
+            raise InputError("`sweep`: two at most; a picture has two sides")
+        if (self.interpolate or self.walk) and (self.count or 2) < 2:
+            raise InputError("`count`: a walk has two ends; give 2 or more")
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""
@@ -78,14 +102,49 @@ class Generate:
             self.out, "generate", settings, type(None), same_settings=False
         ) as outputs:
             model = self.own.open(self.model, device=self.device)
-            z = self._given_latents(model) if self.latents else self._random_latents(model)
+            z, columns = self._by_hand(model, self._latents(model))
             files = {name: [f"{name}.wav"] for name in sound_names(len(z))}
-            with outputs.staged(files, (LATENTS_NAME, SHEET_NAME)) as stage:
-                write_sounds(model, z, stage)
+            with outputs.staged(files, (LATENTS_NAME, TABLE_NAME, SHEET_NAME)) as stage:
+                write_sounds(model, z, stage, columns=columns)
         some = f" (the first {_SHEET_CLIPS})" if len(z) > _SHEET_CLIPS else ""
         sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
         print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")
         return 0
+
+    def _latents(self, model: Generator) -> Tensor:
+        """Latents (count, latent_dim): given ones, a walk, or random ones."""
+        import torch
+
+        from audiate.byhand import read_stop, walked
+
+        if self.walk:
+            stops = [read_stop(stop, model.latent_dim) for stop in self.walk]
+            return torch.from_numpy(walked(stops, self._wanted))
+        return self._given_latents(model) if self.latents else self._random_latents(model)
+
+    @property
+    def _wanted(self) -> int:
+        """Number of latents before they are swept."""
+        return self.count or (1 if self.sweep else 16)
+
+    def _by_hand(self, model: Generator, z: Tensor) -> tuple[Tensor, int]:
+        """Latents with entries set by hand, and the number of columns of their sheet."""
+        import torch
+
+        from audiate.byhand import parse_set, parse_sweep, swept
+
+        if not self.set and not self.sweep:
+            return z, 8
+        sets = [parse_set(text, model.latent_dim) for text in self.set]
+        sweeps = [parse_sweep(text, model.latent_dim) for text in self.sweep]
+        total = len(z) * prod(len(sweep.values) for sweep in sweeps)
+        check_range("number of sounds", total, 1, MAX_SOUNDS)
+        coded = _code_size(model)
+        if any(entry < coded for entry in [*(s[0] for s in sets), *(s.entry for s in sweeps)]):
+            z = z.clone()
+            z[:, :coded] = 0
+        columns = min(len(sweeps[-1].values), _MOST_COLUMNS) if sweeps else 8
+        return torch.from_numpy(swept(z.numpy(), sets, sweeps)), columns
 
     def _given_latents(self, model: Generator) -> Tensor:
         """Latents (count, latent_dim) of the file; there is a warning if they are far out."""
@@ -111,12 +170,12 @@ class Generate:
         """Draw latents (count, latent_dim) one by one, so that the first ones stay the same."""
         import torch
 
-        count = 2 if self.interpolate else self.count
+        count = 2 if self.interpolate else self._wanted
         source = torch.Generator().manual_seed(self.seed)
         label = {} if self.label is None else {"labels": torch.tensor([_label(model, self.label)])}
         z = torch.cat([model.sample_latent(1, generator=source, **label) for _ in range(count)])
         if self.interpolate:
-            share = torch.linspace(0, 1, self.count, device=z.device).unsqueeze(1)
+            share = torch.linspace(0, 1, self._wanted, device=z.device).unsqueeze(1)
             z = z[:1] + share * (z[1:] - z[:1])
         return z.cpu()
 
@@ -134,10 +193,24 @@ def _label(model: Generator, label: str) -> int:
 
 
 def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
-    """The number of labels that a model knows, and their names; 0 for a model that is not ours."""
+    """The number of labels that a model knows, and their names; 0 for a model that is not ours.
+
+    The codes of a model with codes are its labels.
+    """
+    from audiate.models import AudioGAN
+    from audiate.models.codes import code_names
+
+    if not isinstance(model, AudioGAN):
+        return 0, ()
+    code = model.config.code
+    return (code.count, code_names(code)) if code.count else (model.classes, model.names)
+
+
+def _code_size(model: Generator) -> int:
+    """The number of entries of z that are a code."""
     from audiate.models import AudioGAN
 
-    return (model.classes, model.names) if isinstance(model, AudioGAN) else (0, ())
+    return model.config.code.size if isinstance(model, AudioGAN) else 0
 
 
 def sound_names(count: int) -> list[str]:
@@ -146,8 +219,14 @@ def sound_names(count: int) -> list[str]:
     return [f"{number:0{digits}}" for number in range(count)]
 
 
-def write_sounds(model: Generator, z: Tensor, folder: Path) -> None:
+def write_sounds(model: Generator, z: Tensor, folder: Path, *, columns: int = 8) -> None:
     """Write a wav for each latent (count, latent_dim), the latents, and the sheet.
+
+    Args:
+        model: The generator.
+        z: Latents (count, latent_dim), on the CPU.
+        folder: The folder to write to.
+        columns: Number of sounds in a row of the sheet.
 
     Raises:
         InputError: The folder cannot be written.
@@ -156,6 +235,7 @@ def write_sounds(model: Generator, z: Tensor, folder: Path) -> None:
     import torch
 
     from audiate.audio import save_wav
+    from audiate.byhand import save_csv
     from audiate.files import save_array
     from audiate.models.generator import device_of, generate
     from audiate.pictures import save_tiles
@@ -164,6 +244,7 @@ def write_sounds(model: Generator, z: Tensor, folder: Path) -> None:
 
     save_array(z.numpy(), folder / LATENTS_NAME)
     names = sound_names(len(z))
+    save_csv(names, z.numpy(), folder / TABLE_NAME)
     see, where = Spectrogram(), device_of(model)
     shown: list[Tensor] = []
     batches = list(zip(torch.split(z, _BATCH), _split(names, _BATCH), strict=True))
@@ -177,9 +258,9 @@ def write_sounds(model: Generator, z: Tensor, folder: Path) -> None:
                 shown.append(see(waveforms.mean(1)).transpose(1, 2))
     titles = names[:_SHEET_CLIPS]
     if labels := _labels_of(model)[1]:
-        meant = z[:_SHEET_CLIPS, : len(labels)].argmax(1).tolist()
+        meant = model.labels_of(z[:_SHEET_CLIPS]).tolist()  # type: ignore[attr-defined]
         titles = [f"{title} {labels[label]}" for title, label in zip(titles, meant, strict=True)]
-    save_tiles(torch.cat(shown)[:_SHEET_CLIPS], titles, folder / SHEET_NAME)
+    save_tiles(torch.cat(shown)[:_SHEET_CLIPS], titles, folder / SHEET_NAME, columns=columns)
 
 
 def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:

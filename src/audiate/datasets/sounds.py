@@ -17,8 +17,10 @@ from torch import Tensor
 from audiate.audio import file_rate, fit_length, is_silent, load_channels, resample
 from audiate.datasets.clips import Clip, digest_of_clips, digest_of_names
 from audiate.datasets.fsdd import load_fsdd, split_by_speaker
+from audiate.datasets.names import NamedFile, NamePattern
 from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.datasets.speech_commands import load_speech_commands
+from audiate.datasets.words import split_words
 from audiate.errors import InputError
 from audiate.outputs import is_output_folder
 from audiate.records import identity
@@ -41,6 +43,7 @@ class SoundSet:
         sources: (count,), int64: the number of the data set that each clip comes from.
         names: The meaning of each label; a single name where clips are not labelled.
         sample_rate: In Hz.
+        voices: (count,), int64: the number of the speaker of each clip; None where nothing tells.
 
     """
 
@@ -49,6 +52,7 @@ class SoundSet:
     sources: Tensor
     names: tuple[str, ...]
     sample_rate: int
+    voices: Tensor | None = None
 
     def waveforms(self, index: Tensor) -> Tensor:
         """Clips by number (batch,), as (batch, channels, num_samples), float32 in [-1, 1]."""
@@ -88,7 +92,12 @@ class ListedSounds(Protocol):
 
 
 def list_sounds(
-    data: Sequence[str], root: Path, held_out_speaker: str | None = None
+    data: Sequence[str],
+    root: Path,
+    held_out_speaker: str | None = None,
+    *,
+    label_from: str | None = None,
+    cut_words: bool = False,
 ) -> ListedSounds:
     """Find the clips that ``data`` names.
 
@@ -96,12 +105,18 @@ def list_sounds(
         data: Names of data sets of spoken digits, or a single folder of sound files.
         root: The data folder, in which the data sets are.
         held_out_speaker: Leave out this speaker of FSDD.
+        label_from: Pattern of the names of a folder's files, as for `NamePattern`.
+        cut_words: Cut the files of a folder at silences, into words.
 
     Raises:
-        InputError: A data set is missing, or there is no such folder.
+        InputError: A data set is missing, or there is no such folder, or a file's name does not
+            fit the pattern.
 
     """
     if set(data) <= set(DIGIT_SETS):
+        for option, given in (("label_from", label_from), ("cut_words", cut_words)):
+            if given:
+                raise InputError(f"`{option}`: is for a folder of files; leave it out")
         return DigitClips(digit_clips(root, data, held_out_speaker))
     names = " ".join(data)
     if len(data) > 1:
@@ -113,7 +128,8 @@ def list_sounds(
         raise InputError(
             f"`data` {names}: no such folder, and none of {', '.join(DIGIT_SETS)} either"
         )
-    return FolderClips(folder, tuple(find_sounds(folder)))
+    pattern = None if label_from is None else NamePattern(label_from)
+    return FolderClips(folder, tuple(find_sounds(folder)), pattern, cut_words)
 
 
 @dataclass(frozen=True)
@@ -142,7 +158,8 @@ class DigitClips:
     ) -> SoundSet:
         """Read the clips, each labelled with its digit; see `ListedSounds.read`."""
         rate = sample_rate or DIGIT_RATE
-        samples, labels, sources = [], [], []
+        samples, labels, sources, voices = [], [], [], []
+        speakers = sorted({clip.speaker for part in self.parts for clip in part})
         for source, clips in enumerate(self.parts):
             for clip in clips:
                 waveform = load_channels(clip.path, channels, rate)
@@ -152,12 +169,18 @@ class DigitClips:
                     samples.append(_stored(fit_length(played, num_samples)))
                     labels.append(clip.label)
                     sources.append(source)
+                    voices.append(speakers.index(clip.speaker))
         if not samples:
             raise InputError(
                 f"{self.parts[0][0].path}: silent, as are all clips beside it; fetch a fresh copy"
             )
         return SoundSet(
-            torch.stack(samples), torch.tensor(labels), torch.tensor(sources), DIGIT_WORDS, rate
+            torch.stack(samples),
+            torch.tensor(labels),
+            torch.tensor(sources),
+            DIGIT_WORDS,
+            rate,
+            torch.tensor(voices),
         )
 
 
@@ -168,16 +191,38 @@ class FolderClips:
     Attributes:
         folder: The folder.
         paths: The sound files in it and below it.
+        pattern: What the files' names tell, in place of sub-folders.
+        cut_words: Whether files are cut at silences, into words.
+
+    Raises:
+        InputError: A file's name does not fit the pattern.
 
     """
 
     folder: Path
     paths: Sequence[Path]
+    pattern: NamePattern | None = None
+    cut_words: bool = False
+
+    def __post_init__(self) -> None:
+        self.names_of_files()
 
     @property
     def digest(self) -> str:
         """A few words that tell these files from others."""
         return digest_of_names([path.relative_to(self.folder).as_posix() for path in self.paths])
+
+    def names_of_files(self) -> list[NamedFile]:
+        """The label, and the voice where one is told, of each file."""
+        if self.pattern is not None:
+            return [self.pattern.read(path) for path in self.paths]
+        home = self.folder.resolve().name
+        return [
+            NamedFile(
+                path.relative_to(self.folder).parts[0] if path.parent != self.folder else home, None
+            )
+            for path in self.paths
+        ]
 
     def read(
         self,
@@ -187,24 +232,25 @@ class FolderClips:
         channels: int = 1,
         speeds: Sequence[float] = (),
     ) -> SoundSet:
-        """Read the files, labelled by the sub-folder they are in, if there are any.
+        """Read the files, labelled by the sub-folder they are in, or by the pattern of their names.
 
-        A file that is longer than a clip is cut into several. A file that lies in the folder itself
-        is labelled with the folder's name. See `ListedSounds.read`; besides, files of different
-        sample rates are refused if ``sample_rate`` is not given.
+        A file that is longer than a clip is cut into several, or into words. A file that lies in
+        the folder itself is labelled with the folder's name. See `ListedSounds.read`; besides,
+        files of different sample rates are refused if ``sample_rate`` is not given.
         """
         folder, rate = self.folder, sample_rate or _common_rate(self.paths)
-        groups = [
-            path.relative_to(folder).parts[0] if path.parent != folder else folder.resolve().name
-            for path in self.paths
-        ]
-        names = tuple(sorted(set(groups)))
-        samples, labels = [], []
-        for path, group in zip(self.paths, groups, strict=True):
-            for played in _at_speeds(load_channels(path, channels, rate), rate, speeds):
+        told = self.names_of_files()
+        names = tuple(sorted({file.word for file in told}))
+        speakers = sorted({file.voice or "" for file in told})
+        samples, labels, voices = [], [], []
+        for path, file in zip(self.paths, told, strict=True):
+            whole = load_channels(path, channels, rate)
+            parts = split_words(whole, rate) if self.cut_words else [whole]
+            for played in (each for part in parts for each in _at_speeds(part, rate, speeds)):
                 for clip in _cut(played, num_samples):
                     samples.append(_stored(clip))
-                    labels.append(names.index(group))
+                    labels.append(names.index(file.word))
+                    voices.append(speakers.index(file.voice or ""))
         silent = set(range(len(names))) - set(labels)
         if silent:
             where = folder if len(names) == 1 else folder / names[min(silent)]
@@ -212,7 +258,14 @@ class FolderClips:
                 f"{where}: all of its sound files are silent; take it away, or fill it"
             )
         labelled = torch.tensor(labels)
-        return SoundSet(torch.stack(samples), labelled, torch.zeros_like(labelled), names, rate)
+        return SoundSet(
+            torch.stack(samples),
+            labelled,
+            torch.zeros_like(labelled),
+            names,
+            rate,
+            torch.tensor(voices) if len(speakers) > 1 else None,
+        )
 
 
 def digit_clips(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -161,19 +163,12 @@ class GradientInverter:
                 z = torch.cat([starts[problems, : self.hold], z[:, self.hold :]], 1)
             return targets.losses(self.generator(z), owner[problems] - first)
 
+        search: Callable[..., Minimum] = partial(minimise, deadline=deadline)
         if self.engine == "scipy":
             from audiate.inversion.scipy_engine import minimise_by_scipy  # SciPy is slow to import
 
-            return minimise_by_scipy(
-                losses,
-                starts,
-                max_iterations=max_iterations,
-                tolerance=self.tolerance,
-                box=self.box,
-                bounds=self.bounds,
-                seed=self.seed,
-            )
-        return minimise(
+            search = minimise_by_scipy
+        return search(
             losses,
             starts,
             max_iterations=max_iterations,
@@ -181,7 +176,6 @@ class GradientInverter:
             box=self.box,
             bounds=self.bounds,
             seed=self.seed,
-            deadline=deadline,
         )
 
 

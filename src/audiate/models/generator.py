@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from audiate.configs import AudioGANConfig
 from audiate.errors import InputError, check_range
+from audiate.models.codes import WordCodeNetwork, decode_codes, encode_codes
 from audiate.models.pretrained import PretrainedModel, load_as
 
 # How sharp the softmax is that tells the generator which of the first entries of z is largest.
@@ -142,10 +143,14 @@ class AudioGAN(PretrainedModel):
 
     Where `config.classes` is not 0, sounds have labels: the largest of the first ``classes``
     entries of z says which sound is meant, and the discriminator is told which one it is to be.
+
+    Where `config.code` is one, the first entries of z are a code instead, and `code_network` (the
+    Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
     """
 
     generator: nn.Module
     discriminator: nn.Module
+    code_network: nn.Module | None
     latent_dim: int
     sample_rate: int
     num_samples: int
@@ -174,12 +179,13 @@ class AudioGAN(PretrainedModel):
     ) -> Tensor:
         """Draw latents (n, latent_dim), uniform in [-1, 1], and move them to the model's device.
 
-        They are drawn on the CPU, so that a seed gives the same ones wherever the model is.
+        They are drawn on the CPU, so that a seed gives the same ones wherever the model is. Where
+        there are codes, the first entries are a code, each of which is as frequent.
 
         Args:
             n: Number of latents.
             generator: Source of randomness; torch's global one by default.
-            labels: (n,), int64: draw from the prior given these labels.
+            labels: (n,), int64: draw from the prior given these labels, or these codes.
 
         Raises:
             InputError: The model knows no labels, or a label is out of range.
@@ -187,21 +193,33 @@ class AudioGAN(PretrainedModel):
         """
         check_range("n", n, 0, 10**9)
         z = 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
+        code = self.config.code
         if labels is not None and n:
             labels = torch.as_tensor(labels).cpu().long()
+            known = code.count or self.classes
             if labels.shape != (n,):
                 raise InputError(f"labels {tuple(labels.shape)}: give one for each of {n} latents")
-            if not self.classes or not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
+            if not 0 <= int(labels.min()) <= int(labels.max()) < known:
                 raise InputError(
-                    f"labels {sorted(set(labels.tolist()))}: this generator knows {self.classes}"
+                    f"labels {sorted(set(labels.tolist()))}: this generator knows {known}"
                 )
+        if code.count:
+            if labels is None:
+                labels = torch.randint(code.count, (n,), generator=generator)
+            z[:, : code.size] = encode_codes(code, labels)
+        elif labels is not None and n:
             # All entries have one distribution, so the largest may change places with another one.
             rows, largest = torch.arange(n), self.labels_of(z)
             z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
         return z.to(self.device)
 
     def labels_of(self, z: Tensor) -> Tensor:
-        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes."""
+        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes.
+
+        Where there are codes, these are the numbers of the codes.
+        """
+        if self.config.code.count:
+            return decode_codes(self.config.code, z[:, : self.config.code.size])
         return z[:, : max(self.classes, 1)].argmax(1)
 
     @abstractmethod
@@ -237,6 +255,40 @@ class AudioGAN(PretrainedModel):
 
         """
         return None
+
+    @abstractmethod
+    def word_power(self, draft: Tensor) -> Tensor:
+        """Power (batch, bands, frames) of a draft, in which the word is found for the Q-network."""
+
+    def code_logits(self, seen: Tensor) -> Tensor:
+        """Logits (batch, code size) of the code of what `draft` or `analyse` gives.
+
+        They are those of a softmax over one-hot codes, or of a sigmoid for each binary entry.
+
+        Raises:
+            InputError: The model has no codes, or was kept without its Q-network.
+
+        """
+        network = self.code_network
+        if network is None:
+            raise InputError(
+                "this generator has no Q-network; `audiate train ciwgan` trains one with it"
+            )
+        logits: Tensor = network(
+            self.word_power(seen) if isinstance(network, WordCodeNetwork) else seen
+        )
+        return logits
+
+    def codes_of(self, waveforms: Tensor) -> Tensor:
+        """Numbers (batch,), int64, of the codes that the Q-network recovers from waveforms.
+
+        Raises:
+            InputError: As for `code_logits`.
+
+        """
+        logits = self.code_logits(self.analyse(waveforms))
+        binary = self.config.code.kind == "binary"
+        return decode_codes(self.config.code, (logits > 0).float() if binary else logits)
 
     def forward(self, z: Tensor) -> Tensor:
         """Waveforms (batch, channels, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
@@ -281,7 +333,8 @@ class Score(nn.Linear):
     This is the projection discriminator of Miyato and Koyama 2018.
     """
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, config: AudioGANConfig) -> None:
+        classes = config.code.count if config.code.judged else config.classes
         super().__init__(inputs, 1 + classes)
         self._classes = classes
 

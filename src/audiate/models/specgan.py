@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from audiate.configs import SpecGANConfig
 from audiate.fourier import ShortTimeTransform, full_precision
+from audiate.models.codes import WordCodeNetwork
 from audiate.models.generator import AudioGAN, Projection, Score
 from audiate.spectra import wide_mel_filters
 
@@ -43,8 +44,8 @@ class SpecGANGenerator(nn.Module):
         return spectrograms
 
 
-class SpecGANDiscriminator(nn.Module):
-    """Maps spectrograms (batch, channels, size, size) to scores (batch,), higher for real ones."""
+class _Trunk(nn.Module):
+    """The strided convolutions of the discriminator, and of the published Q-network."""
 
     def __init__(self, config: SpecGANConfig) -> None:
         super().__init__()
@@ -53,15 +54,47 @@ class SpecGANDiscriminator(nn.Module):
             DownConv2d(inputs, outputs, config.kernel)
             for inputs, outputs in zip([config.channels, *widths[:-1]], widths, strict=True)
         )
-        self.score = Score(16 * widths[-1], config.classes)
+        self.outputs = 16 * widths[-1]
 
-    def forward(self, spectrograms: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Scores of spectrograms as sounds of ``labels`` (batch,)."""
+    def hidden(self, spectrograms: Tensor) -> Tensor:
+        """Hidden values (batch, outputs) of spectrograms (batch, channels, size, size)."""
         hidden = spectrograms.contiguous(memory_format=torch.channels_last)
         for layer in self.downsample:
             hidden = F.leaky_relu(layer(hidden), 0.2)
-        score: Tensor = self.score(hidden.permute(0, 2, 3, 1).flatten(1), labels)
+        return hidden.permute(0, 2, 3, 1).flatten(1)
+
+
+class SpecGANDiscriminator(_Trunk):
+    """Maps spectrograms (batch, channels, size, size) to scores (batch,), higher for real ones."""
+
+    def __init__(self, config: SpecGANConfig) -> None:
+        super().__init__(config)
+        self.score = Score(self.outputs, config)
+
+    def forward(self, spectrograms: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Scores of spectrograms as sounds of ``labels`` (batch,)."""
+        score: Tensor = self.score(self.hidden(spectrograms), labels)
         return score
+
+
+class SpecGANCodeNetwork(_Trunk):
+    """A Q-network in the way of Beguš 2021, of the discriminator's architecture."""
+
+    def __init__(self, config: SpecGANConfig) -> None:
+        super().__init__(config)
+        self.head = nn.Linear(self.outputs, config.code.size)
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        """Logits (batch, code size) of spectrograms (batch, channels, size, size)."""
+        logits: Tensor = self.head(self.hidden(spectrograms))
+        return logits
+
+
+def _code_network(config: SpecGANConfig) -> nn.Module | None:
+    """The Q-network that a configuration asks for."""
+    if config.code.network == "published":
+        return SpecGANCodeNetwork(config)
+    return WordCodeNetwork(config) if config.code.network == "words" else None
 
 
 class SpecGAN(AudioGAN):
@@ -95,6 +128,7 @@ class SpecGAN(AudioGAN):
         self.register_module(
             "discriminator", SpecGANDiscriminator(config) if config.discriminator else None
         )
+        self.register_module("code_network", _code_network(config))
         self.transform = ShortTimeTransform(
             config.n_fft, config.num_samples // config.size, config.num_samples
         )
@@ -133,8 +167,7 @@ class SpecGAN(AudioGAN):
             through_phases: As for `audiate.fourier.ShortTimeTransform.griffin_lim`.
 
         """
-        levels = draft.float() * _RANGE * self.deviation + self.mean
-        power = (levels.flatten(0, 1).transpose(1, 2).exp() - _FLOOR).clamp_min(0)
+        power = self._in_bands(draft).flatten(0, 1)
         power = self._in_bins(power) * (self.transform.n_fft / 4) ** 2
         magnitudes = (power + 1e-20).sqrt()
         waveforms = self.transform.griffin_lim(
@@ -143,6 +176,16 @@ class SpecGAN(AudioGAN):
         waveforms = waveforms.view(*draft.shape[:2], -1)
         # Other phases than the original's may add up to a higher peak.
         return waveforms / waveforms.abs().amax((1, 2), keepdim=True).clamp_min(1)
+
+    @full_precision
+    def word_power(self, draft: Tensor) -> Tensor:
+        """Power in bands (batch, bands, frames) of spectrograms (batch, channels, size, size)."""
+        return self._in_bands(draft).mean(1)
+
+    def _in_bands(self, draft: Tensor) -> Tensor:
+        """Power (batch, channels, bands, frames), at least 0, of spectrograms."""
+        levels = draft.float() * _RANGE * self.deviation + self.mean
+        return (levels.transpose(2, 3).exp() - _FLOOR).clamp_min(0)
 
     def level_distance(self, draft: Tensor, target: Tensor) -> Tensor:
         """Mean absolute differences (batch,) between drafts and the spectrograms of waveforms.

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiate.configs import WAVEGAN_STRIDES, WaveGANConfig
+from audiate.models.codes import WordCodeNetwork
 from audiate.models.generator import AudioGAN, Projection, Score
 from audiate.models.polyphase import DownConv1d, UpConv1d
 
@@ -43,8 +44,8 @@ class WaveGANGenerator(nn.Module):
         return hidden.tanh()
 
 
-class WaveGANDiscriminator(nn.Module):
-    """Maps waveforms (batch, channels, num_samples) to scores (batch,), higher for real ones."""
+class _Trunk(nn.Module):
+    """The strided convolutions of the discriminator, and of the published Q-network."""
 
     def __init__(self, config: WaveGANConfig) -> None:
         super().__init__()
@@ -56,19 +57,53 @@ class WaveGANDiscriminator(nn.Module):
                 [config.channels, *widths[:-1]], widths, strides, strict=True
             )
         )
-        self.score = Score(16 * widths[-1], config.classes)
         self._shuffle = config.phase_shuffle
+        self.outputs = 16 * widths[-1]
 
-    def forward(self, waveforms: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Scores of waveforms as ``labels`` (batch,); in training mode, with phase shuffle."""
+    def hidden(self, waveforms: Tensor) -> Tensor:
+        """Hidden values (batch, outputs) of waveforms; in training mode, with phase shuffle."""
         hidden = waveforms
         for index, layer in enumerate(self.downsample):
             hidden = F.leaky_relu(layer(hidden), 0.2)
             if index < _SHUFFLED and self.training:
                 hidden = phase_shuffle(hidden, self._shuffle)
         # The published code flattens (time, channels).
-        score: Tensor = self.score(hidden.transpose(1, 2).flatten(1), labels)
+        return hidden.transpose(1, 2).flatten(1)
+
+
+class WaveGANDiscriminator(_Trunk):
+    """Maps waveforms (batch, channels, num_samples) to scores (batch,), higher for real ones."""
+
+    def __init__(self, config: WaveGANConfig) -> None:
+        super().__init__(config)
+        self.score = Score(self.outputs, config)
+
+    def forward(self, waveforms: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Scores of waveforms as ``labels`` (batch,); in training mode, with phase shuffle."""
+        score: Tensor = self.score(self.hidden(waveforms), labels)
         return score
+
+
+class WaveGANCodeNetwork(_Trunk):
+    """The Q-network of Beguš 2021: the discriminator's architecture, whose outputs are a code."""
+
+    def __init__(self, config: WaveGANConfig) -> None:
+        super().__init__(config)
+        self.head = nn.Linear(self.outputs, config.code.size)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Logits (batch, code size) of waveforms (batch, channels, num_samples)."""
+        logits: Tensor = self.head(self.hidden(waveforms))
+        return logits
+
+
+def _code_network(config: WaveGANConfig) -> nn.Module | None:
+    """The Q-network that a configuration asks for."""
+    if config.code.network == "published":
+        return WaveGANCodeNetwork(config)
+    if config.code.network == "words":
+        return WordCodeNetwork(config)
+    return None
 
 
 class WaveGAN(AudioGAN):
@@ -91,6 +126,7 @@ class WaveGAN(AudioGAN):
         self.register_module(
             "discriminator", WaveGANDiscriminator(config) if config.discriminator else None
         )
+        self.register_module("code_network", _code_network(config))
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
@@ -100,6 +136,11 @@ class WaveGAN(AudioGAN):
     def analyse(self, waveforms: Tensor) -> Tensor:
         """The waveforms themselves, which the discriminator takes as they are."""
         return waveforms
+
+    def word_power(self, draft: Tensor) -> Tensor:
+        """Mel power (batch, bands, frames) of waveforms (batch, channels, num_samples)."""
+        assert isinstance(self.code_network, WordCodeNetwork)
+        return self.code_network.power(draft)
 
     def render(self, draft: Tensor, *, through_phases: bool = True) -> Tensor:  # noqa: ARG002
         """The draft itself, which consists of waveforms already."""

@@ -11,6 +11,15 @@ from typing import Any
 
 from audiate.plain import from_plain
 from audiate.training.recipes.classifier import DigitClassifierRecipe
+from audiate.training.recipes.coded import (
+    CIWGAN_PAPER,
+    FIWGAN_PAPER,
+    CiwGANRecipe,
+    CiwSpecGANRecipe,
+    CodedRecipe,
+    FiwGANRecipe,
+    FiwSpecGANRecipe,
+)
 from audiate.training.recipes.common import Entry, Prepared, Recipe
 from audiate.training.recipes.drawing import DrawingRecipe
 from audiate.training.recipes.flow import LatentFlowRecipe
@@ -27,7 +36,9 @@ from audiate.training.recipes.vae import VAE_PAPER, VAERecipe
 from audiate.training.recipes.vaegan import VAEGAN_PAPER, VAEGANRecipe
 
 __all__ = [
+    "CIWGAN_PAPER",
     "ENTRIES",
+    "FIWGAN_PAPER",
     "INVERSE_MAPPING_PAPER",
     "RECIPES",
     "SPECGAN_PAPER",
@@ -35,9 +46,14 @@ __all__ = [
     "VAE_PAPER",
     "WAVEGAN_PAPER",
     "AudioGANRecipe",
+    "CiwGANRecipe",
+    "CiwSpecGANRecipe",
+    "CodedRecipe",
     "DigitClassifierRecipe",
     "DrawingRecipe",
     "Entry",
+    "FiwGANRecipe",
+    "FiwSpecGANRecipe",
     "InverseMappingRecipe",
     "LatentFlowRecipe",
     "LeNetRecipe",

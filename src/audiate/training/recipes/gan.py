@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from audiate.configs import AudioGANSizes, SpecGANSizes, WaveGANSizes
+from audiate.configs import AudioGANSizes, CodeConfig, SpecGANSizes, WaveGANSizes
 from audiate.datasets.sources import DIGIT_SETS
 from audiate.errors import check_range
 from audiate.training.recipes.common import (
@@ -23,6 +23,7 @@ from audiate.training.recipes.common import (
 if TYPE_CHECKING:
     import torch
 
+    from audiate.datasets.sounds import ListedSounds, SoundSet
     from audiate.models import AudioGAN
     from audiate.training.task import Shard, Task
 
@@ -65,6 +66,11 @@ class AudioGANRecipe(Recipe):
     sample_rate: int | None = None
     """Sample rate of the generated sound, in Hz. The default is 16,000 for spoken digits, and for a
     folder the rate of its files."""
+    label_from: str | None = None
+    """Pattern of the file names in a flat folder, in place of sub-folders: {word} is the label,
+    {voice} the speaker, * anything, as in '{word}_{voice}*' for candle_speaker1.wav."""
+    cut_words: bool = False
+    """Cut each file of a folder at silences, into words."""
     network: AudioGANSizes = field(default_factory=AudioGANSizes)
     """Sizes of the networks."""
     perturbation: Perturbation = field(default_factory=Perturbation)
@@ -97,22 +103,34 @@ class AudioGANRecipe(Recipe):
     def model_class() -> type[AudioGAN]:
         """The class of the networks that have these sizes."""
 
-    def prepare(self, root: Path) -> Prepared:
-        """Train on spoken digits, or on a folder of sound files."""
+    @property
+    def code(self) -> CodeConfig:
+        """The code that the first entries of a latent are: none."""
+        return CodeConfig()
+
+    def listed(self, root: Path) -> ListedSounds:
+        """The clips that are trained on, found in the data folder ``root``, but not yet read."""
         from audiate.datasets.sounds import list_sounds
 
-        listed = list_sounds(self.data, root)
+        return list_sounds(self.data, root, label_from=self.label_from, cut_words=self.cut_words)
+
+    def sounds(self, listed: ListedSounds) -> SoundSet:
+        """The clips that were listed, read in the size of the networks."""
+        return listed.read(
+            sample_rate=self.sample_rate,
+            speeds=self.perturbation.speed_perturbation,
+            num_samples=self.network.num_samples,
+            channels=self.network.channels,
+        )
+
+    def prepare(self, root: Path) -> Prepared:
+        """Train on spoken digits, or on a folder of sound files."""
+        listed = self.listed(root)
 
         def make_task(device: torch.device, shard: Shard) -> Task:
             from audiate.training.tasks.gan import AudioGANTask
 
-            sounds = listed.read(
-                sample_rate=self.sample_rate,
-                speeds=self.perturbation.speed_perturbation,
-                num_samples=self.network.num_samples,
-                channels=self.network.channels,
-            )
-            return AudioGANTask(self, sounds, device, shard)
+            return AudioGANTask(self, self.sounds(listed), device, shard)
 
         return Prepared(listed.digest, make_task)
 
@@ -164,7 +182,8 @@ class SpecGANRecipe(AudioGANRecipe):
 R = TypeVar("R", bound=AudioGANRecipe)
 
 
-def _published(recipe: R) -> R:
+def published(recipe: R) -> R:
+    """The recipe with the settings of Donahue et al. 2019, table 6."""
     return replace(
         recipe,
         steps=200_000,
@@ -183,9 +202,9 @@ def _published(recipe: R) -> R:
     )
 
 
-WAVEGAN_PAPER = _published(WaveGANRecipe(network=WaveGANSizes()))
+WAVEGAN_PAPER = published(WaveGANRecipe(network=WaveGANSizes()))
 """The settings of Donahue et al. 2019, table 6."""
-SPECGAN_PAPER = _published(SpecGANRecipe(network=SpecGANSizes()))
+SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes()))
 """The settings of Donahue et al. 2019, table 6 and section 3.2."""
 
 _BY_THE_PAPER = "with the paper's settings, as far as it states them."

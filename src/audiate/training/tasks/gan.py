@@ -140,10 +140,13 @@ class AudioGANTask(Task):
     def _generator_losses(self) -> Mapping[str, Tensor]:
         drawn, meant = self._draw()
         self._drawn = drawn.detach(), meant
+        return {"generator": self._adversarial(drawn, meant)}
+
+    def _adversarial(self, drawn: Tensor, meant: Tensor) -> Tensor:
+        """The generator's mean loss against the discriminator."""
         scores = self._scores(drawn, meant)
         wasserstein = self._recipe.loss == "wgan-gp"
-        loss = -scores if wasserstein else non_saturating_loss(scores)
-        return {"generator": loss.mean()}
+        return (-scores if wasserstein else non_saturating_loss(scores)).mean()
 
     def _draw(self) -> tuple[Tensor, Tensor]:
         """The generator's output for this process's part of a batch of latents, and its labels."""

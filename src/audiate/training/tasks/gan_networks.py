@@ -38,6 +38,7 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
         sample_rate=sounds.sample_rate,
         classes=len(names),
         names=names,
+        code=recipe.code,
     )
     model = kind(config)
     if recipe.initialisation == "scaled":

@@ -1,0 +1,263 @@
+"""Acoustic measures of a word: duration, intensity, F0, formants, spectral moments, voice onset.
+
+They are computed by Praat (Boersma and Weenink), through praat-parselmouth (Jadoul et al. 2018), an
+extra of the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiate.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[np.float64]
+
+FLOOR_HZ, CEILING_HZ = 60.0, 600.0
+"""Range in which F0 is looked for, in Hz."""
+
+MAX_FORMANT_HZ = 5_000.0
+"""Upper limit of five formants, in Hz. Praat's manual: 5,000 for adult men, 5,500 for women."""
+
+_STEP = 0.005  # seconds between frames of F0 and of formants
+_EDGE_STEP = 0.001  # seconds between frames of power, by which a word is found
+_BELOW_PEAK_DB = 30.0  # what is quieter than this below the loudest does not begin or end a word
+_STEADY = 0.05  # seconds of a steady state
+_SHORTEST_ONSET, _LONGEST_ONSET = 0.012, 0.15  # seconds between burst and voice
+_RISE_DB = 12.0  # by which a burst is louder than what lies 10 ms before it
+_LOUD_BURST_DB = 45.0  # how far a burst may lie below the loudest
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Acoustic measures of a clip. What cannot be measured, such as the F0 of noise, is NaN.
+
+    Attributes:
+        duration: Length of the word, in seconds: from the first to the last millisecond within
+            30 dB of the loudest.
+        intensity: Mean intensity of the word, in dB of full scale (a square wave of full scale has
+            0 dB).
+        f0_mean: Mean F0 over voiced frames, in Hz.
+        f0_range: Its 5th to 95th percentile, in semitones.
+        f0_slope: Slope of a straight line through F0, in semitones a second.
+        voiced: Share of the word's frames that are voiced.
+        f1, f2, f3: Formants at the steady state, in Hz: the median over the 50 voiced milliseconds
+            in which F1 and F2 move least.
+        centre: First spectral moment of the word, in Hz: its centre of gravity.
+        deviation: Second moment: standard deviation of frequency, in Hz.
+        skewness: Third moment, normalised.
+        kurtosis: Fourth moment, normalised, minus 3.
+        onset: Voice onset time, in seconds: from a stop's burst to the first voiced frame; NaN
+            where the word does not begin with a stop's burst before a voice.
+
+    """
+
+    duration: float
+    intensity: float
+    f0_mean: float
+    f0_range: float
+    f0_slope: float
+    voiced: float
+    f1: float
+    f2: float
+    f3: float
+    centre: float
+    deviation: float
+    skewness: float
+    kurtosis: float
+    onset: float
+
+
+MEASURES = tuple(each.name for each in fields(Measures))
+"""Names of all measures."""
+
+UNITS = {
+    "duration": "s", "intensity": "dB", "f0_mean": "Hz", "f0_range": "st", "f0_slope": "st/s",
+    "voiced": "", "f1": "Hz", "f2": "Hz", "f3": "Hz", "centre": "Hz", "deviation": "Hz",
+    "skewness": "", "kurtosis": "", "onset": "s",
+}  # fmt: skip
+"""Their units."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """F0 over time.
+
+    Attributes:
+        times: (frames,), in seconds.
+        f0: (frames,), in Hz; NaN where the sound is not voiced.
+
+    """
+
+    times: Array
+    f0: Array
+
+
+def require_praat() -> Any:
+    """The module `parselmouth`.
+
+    Raises:
+        InputError: It is not installed.
+
+    """
+    try:
+        import parselmouth
+    except ImportError as error:
+        raise InputError(
+            'measures need praat-parselmouth; install it: pip install "audiate[measures]"'
+        ) from error
+    return parselmouth
+
+
+def measure(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Measures:
+    """Measure a clip.
+
+    Args:
+        waveform: (samples,) in [-1, 1].
+        sample_rate: Its sample rate, in Hz.
+
+    Raises:
+        InputError: The clip is silent or shorter than 0.05 s, or praat-parselmouth is missing.
+
+    """
+    samples = np.asarray(waveform, dtype=np.float64)
+    if samples.ndim != 1 or len(samples) < 0.05 * sample_rate or not np.abs(samples).max() > 1e-4:
+        raise InputError("a clip that is measured is (samples,), not silent, and 0.05 s or longer")
+    begin, end = _word(samples, sample_rate)
+    word = samples[round(begin * sample_rate) : round(end * sample_rate)]
+    track = f0_track(samples, sample_rate)
+    inside = (track.times >= begin) & (track.times <= end)
+    times, f0 = track.times[inside], track.f0[inside]
+    voiced = np.isfinite(f0)
+    semitones = 12 * np.log2(f0[voiced] / 100)
+    enough = voiced.sum() >= 3
+    formants = _formants(samples, sample_rate, times[voiced])
+    moments = _moments(word, sample_rate)
+    return Measures(
+        duration=end - begin,
+        intensity=float(10 * np.log10(np.square(word).mean() + 1e-20)),
+        f0_mean=float(f0[voiced].mean()) if enough else np.nan,
+        f0_range=float(np.subtract(*np.percentile(semitones, [95, 5]))) if enough else np.nan,
+        f0_slope=float(np.polyfit(times[voiced], semitones, 1)[0]) if enough else np.nan,
+        voiced=float(voiced.mean()) if len(voiced) else 0.0,
+        f1=formants[0],
+        f2=formants[1],
+        f3=formants[2],
+        centre=moments[0],
+        deviation=moments[1],
+        skewness=moments[2],
+        kurtosis=moments[3],
+        onset=_onset(samples, sample_rate, begin, times[voiced]),
+    )
+
+
+def f0_track(samples: NDArray[np.floating], sample_rate: int) -> Track:
+    """F0 of a clip (samples,), every 5 ms, by Praat's autocorrelation (Boersma 1993).
+
+    Raises:
+        InputError: praat-parselmouth is missing.
+
+    """
+    praat = require_praat()
+    sound = praat.Sound(np.asarray(samples, dtype=np.float64), sampling_frequency=sample_rate)
+    if sound.duration < 3.1 / FLOOR_HZ:
+        return Track(np.zeros(0), np.zeros(0))
+    pitch = sound.to_pitch_ac(time_step=_STEP, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
+    f0 = pitch.selected_array["frequency"]
+    return Track(pitch.xs(), np.where(f0 > 0, f0, np.nan))
+
+
+def _levels(samples: Array, sample_rate: int, seconds: float) -> Array:
+    """Power, in dB, in each millisecond, averaged over so many seconds."""
+    step = max(round(_EDGE_STEP * sample_rate), 1)
+    count = len(samples) // step
+    power = np.square(samples[: count * step]).reshape(count, step).mean(1)
+    width = max(round(seconds / _EDGE_STEP), 1)
+    smooth = np.convolve(power, np.ones(width) / width, mode="same")
+    levels: Array = 10 * np.log10(smooth + 1e-14)
+    return levels
+
+
+def _word(samples: Array, sample_rate: int) -> tuple[float, float]:
+    """The word's beginning and end, in seconds."""
+    step = max(round(_EDGE_STEP * sample_rate), 1) / sample_rate
+    levels = _levels(samples, sample_rate, 0.005)
+    loud = np.flatnonzero(levels >= levels.max() - _BELOW_PEAK_DB)
+    return float(loud[0] * step), float(min((loud[-1] + 1) * step, len(samples) / sample_rate))
+
+
+def _formants(samples: Array, sample_rate: int, voiced: Array) -> tuple[float, float, float]:
+    """F1 to F3 at the steady state, in Hz, given the times of voiced frames."""
+    nothing = (np.nan, np.nan, np.nan)
+    width = round(_STEADY / _STEP)
+    if len(voiced) < width:
+        return nothing
+    praat = require_praat()
+    sound = praat.Sound(samples, sampling_frequency=sample_rate)
+    highest = min(MAX_FORMANT_HZ, sample_rate / 2)
+    most = 5.0 if highest == MAX_FORMANT_HZ else 4.0
+    found = sound.to_formant_burg(
+        time_step=_STEP, max_number_of_formants=most, maximum_formant=highest
+    )
+    values = np.array([[found.get_value_at_time(n, t) for n in (1, 2, 3)] for t in voiced])
+    together = np.arange(width) + np.arange(len(voiced) - width + 1)[:, None]
+    spans = voiced[together[:, -1]] - voiced[together[:, 0]] < 1.5 * _STEADY
+    windows = values[together]
+    usable = spans & np.isfinite(windows[:, :, :2]).all((1, 2))
+    if not usable.any():
+        return nothing
+    moving = (windows[:, :, :2].std(1) / np.abs(windows[:, :, :2].mean(1))).sum(1)
+    steady = windows[np.where(usable, moving, np.inf).argmin()]
+    return tuple(  # type: ignore[return-value]
+        float(np.nanmedian(each)) if np.isfinite(each).any() else np.nan for each in steady.T
+    )
+
+
+def _moments(word: Array, sample_rate: int) -> tuple[float, float, float, float]:
+    """The four spectral moments of a word, weighted by power (Forrest et al. 1988)."""
+    power = np.square(np.abs(np.fft.rfft(word)))
+    hertz = np.fft.rfftfreq(len(word), 1 / sample_rate)
+    share = power / power.sum()
+    centre = float(share @ hertz)
+    second, third, fourth = (float(share @ (hertz - centre) ** order) for order in (2, 3, 4))
+    spread = max(second, 1e-12) ** 0.5
+    return centre, spread, third / spread**3, fourth / spread**4 - 3
+
+
+def _onset(samples: Array, sample_rate: int, begin: float, voiced: Array) -> float:
+    """Voice onset time, in seconds, after a burst; NaN without a burst before the voice."""
+    if not len(voiced):
+        return np.nan
+    step = max(round(_EDGE_STEP * sample_rate), 1) / sample_rate
+    levels = _levels(samples, sample_rate, 0.002)
+    # Praat's frames are wide, so the voice begins where power does, near the first voiced frame.
+    first = _voice_begins(samples, sample_rate, float(voiced[0]))
+    early = max(int((max(begin - 0.02, 0)) / step), 0)
+    late = int(first / step)
+    rise = np.full(len(levels), -np.inf)
+    rise[10:] = levels[10:] - levels[:-10]
+    loud = (rise >= _RISE_DB) & (levels >= levels.max() - _LOUD_BURST_DB)
+    bursts = np.flatnonzero(loud[early : late + 1])
+    if not len(bursts):
+        return np.nan
+    delay = first - (early + bursts[0]) * step
+    return float(delay) if _SHORTEST_ONSET <= delay <= _LONGEST_ONSET else np.nan
+
+
+def _voice_begins(samples: Array, sample_rate: int, near: float) -> float:
+    """The moment near the first voiced frame at which low frequencies set in, in seconds."""
+    spectrum = np.fft.rfft(samples)
+    spectrum[np.fft.rfftfreq(len(samples), 1 / sample_rate) > CEILING_HZ] = 0
+    low = np.fft.irfft(spectrum, len(samples))
+    levels = _levels(low, sample_rate, 0.003)
+    step = max(round(_EDGE_STEP * sample_rate), 1) / sample_rate
+    first, last = max(int((near - 0.02) / step), 0), min(int((near + 0.04) / step), len(levels))
+    around = levels[first:last]
+    loud = np.flatnonzero(around >= around.max() - 8) if len(around) else np.zeros(0, dtype=int)
+    return (first + int(loud[0])) * step if len(loud) else near

@@ -1,0 +1,121 @@
+"""`audiate codes`: which words the codes of a generator stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from audiate.cli.common import Device
+from audiate.errors import InputError, check_range
+
+if TYPE_CHECKING:
+    from audiate.evaluation.codes import Listener
+    from audiate.models import AudioGAN
+
+TEXT_NAME, TABLE_NAME, VALUES_NAME, FIGURE_NAME = (
+    "codes.txt",
+    "codes.csv",
+    "codes.json",
+    "codes.png",
+)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Tell which words the codes of a generator stand for, how often, and how codes interact.
+
+    Generates COUNT sounds of every code, and has them heard: by a classifier that is trained on
+    labelled recordings (--data), by that of spoken digits, or by none, in which case like sounds
+    are sorted into groups. Prints a table of codes and words, and one of the words that come out
+    where two entries of the code are set together, and writes them to OUT: codes.txt, codes.csv
+    (counts), codes.json (all values) and codes.png.
+    """
+
+    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    """Folder of a run or a model, or a Hugging Face hub id."""
+    data: Path | None = None
+    """Folder of labelled recordings, in sub-folders or with --label-from, on which a classifier of
+    the words is trained in about a minute. The codes themselves were learnt without labels."""
+    label_from: str | None = None
+    """Pattern of the names of these recordings, as in '{word}_*' for candle_speaker1.wav."""
+    cut_words: bool = False
+    """Cut each of these recordings at silences, into words."""
+    listener: str | None = None
+    """Classifier that hears the sounds, in place of one that is trained: digits-resnet18, or its
+    folder. none: sort like sounds into groups. Default: digits-resnet18 where a generator was
+    trained on spoken digits, else none."""
+    count: int = 100
+    """Number of sounds for each code."""
+    seed: int = 0
+    """Seed of the latents, and of the classifier."""
+    device: Device = "auto"
+    out: Path = Path("out/codes")
+    """Folder for the tables and the figure. It is made where it is missing."""
+
+    def __post_init__(self) -> None:
+        check_range("`count`", self.count, 1, 10_000)
+        check_range("`seed`", self.seed, 0, 2**63 - 1)
+        if self.data is not None and self.listener is not None:
+            raise InputError("`listener`: one is trained on `data`; leave one of them out")
+        if self.data is None and (self.label_from is not None or self.cut_words):
+            raise InputError("`label_from`: tells labels of `data`; name that folder, too")
+
+    def run(self) -> int:
+        """Generate, listen, print and write; return the exit status."""
+        from audiate.devices import resolve_device
+        from audiate.evaluation.codes import evaluate_codes
+        from audiate.models import AudioGAN
+        from audiate.models.pretrained import load_as
+        from audiate.outputs import open_outputs
+
+        settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
+        names = (TEXT_NAME, TABLE_NAME, VALUES_NAME, FIGURE_NAME)
+        with open_outputs(self.out, "codes", settings, type(None), same_settings=False) as outputs:
+            model = load_as(
+                self.model,
+                AudioGAN,  # type: ignore[type-abstract]
+                "has no codes",
+                device=resolve_device(self.device),
+            )
+            words, listener, named = self._listener(model)
+            report = evaluate_codes(
+                self.model, model, words, listener, named, count=self.count, seed=self.seed
+            )
+            with outputs.staged({}, names) as stage:
+                stage.mkdir(parents=True, exist_ok=True)
+                (stage / TEXT_NAME).write_text(report.to_text() + "\n", encoding="utf-8")
+                (stage / TABLE_NAME).write_text(report.to_csv(), encoding="utf-8")
+                (stage / VALUES_NAME).write_text(report.to_json() + "\n", encoding="utf-8")
+                report.save_figure(stage / FIGURE_NAME)
+        print(report.to_text())
+        print(f"figure: {self.out / FIGURE_NAME}")
+        return 0
+
+    def _listener(self, model: AudioGAN) -> tuple[tuple[str, ...], Listener | None, str]:
+        """The words, what tells them, and its name for the report."""
+        from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
+        from audiate.evaluation.codes import digit_listener, word_listener
+        from audiate.hub import SPOKEN_CLASSIFIER
+        from audiate.models.resnet import load_spoken_classifier
+        from audiate.training.listening import train_listener
+
+        if self.data is not None:
+            from audiate.datasets.sounds import list_sounds
+
+            listed = list_sounds(
+                (str(self.data),), Path(), label_from=self.label_from, cut_words=self.cut_words
+            )
+            sounds = listed.read(num_samples=model.num_samples, sample_rate=model.sample_rate)
+            own = train_listener(sounds, self.seed)
+            told = f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips)"
+            return own.names, word_listener(own, model.sample_rate), told
+        trained_on = set(model.provenance.settings.get("data", ()))
+        digits = bool(trained_on) and trained_on <= set(DIGIT_SETS)
+        chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
+        if chosen == "none":
+            return (), None, "groups of like sounds"
+        classifier = load_spoken_classifier(chosen).to(model.device)
+        return DIGIT_WORDS, digit_listener(classifier, model.sample_rate), chosen

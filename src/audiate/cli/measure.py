@@ -1,0 +1,71 @@
+"""`audiate measure`: acoustic measures of clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from audiate.errors import InputError
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Measure clips with Praat: duration, intensity, F0, formants, spectral moments, voice onset.
+
+    Prints mean and deviation of every measure, and writes those of every clip to OUT, a CSV file.
+    With --against, a second folder is measured as well, such as the recordings that a generator was
+    trained on; effect sizes (Cohen's d) stand in the table, and a figure shows both. It needs
+    praat-parselmouth: pip install "audiate[measures]".
+    """
+
+    folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]
+    """Folder of sound files, which is searched with its sub-folders, or a sound file."""
+    against: Path | None = None
+    """Folder to compare with."""
+    out: Path = Path("out/measures.csv")
+    """CSV file for the measures of every clip."""
+    tracks: Path | None = None
+    """CSV file for the F0 of every clip in FOLDER over time."""
+    figure: Path | None = None
+    """PNG file for the figure. Default: beside OUT, with its name."""
+    json: bool = False
+    """Print JSON in place of the table."""
+
+    def run(self) -> int:
+        """Measure, print and write; return the exit status, 2 where a clip cannot be measured."""
+        from audiate.evaluation.measures import MeasuresReport, measure_folder, tracks_csv
+        from audiate.evaluation.report import check_figure
+        from audiate.files import writing
+
+        figure = self.figure or self.out.with_suffix(".png")
+        check_figure(figure)
+        for path in (self.out, self.tracks):
+            if path is not None and path.exists() and not _is_ours(path):
+                raise InputError(
+                    f"{path}: is there already and was not written by this command, so it is not "
+                    f"replaced; name another with `out`"
+                )
+        folders = [self.folder] if self.against is None else [self.folder, self.against]
+        report = MeasuresReport([measure_folder(folder) for folder in folders])
+        with writing(self.out) as partial:
+            partial.write_text(report.to_csv(), encoding="utf-8")
+        if self.tracks is not None:
+            with writing(self.tracks, argument="tracks") as partial:
+                partial.write_text(tracks_csv(self.folder), encoding="utf-8")
+        report.save_figure(figure)
+        print(report.to_json() if self.json else report.to_text())
+        if not self.json:
+            print(f"every clip: {self.out}; figure: {figure}")
+        return 2 if any(group.skipped for group in report.groups) else 0
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file begins as the tables of this command do."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().startswith(("folder,clip,", "clip,seconds,"))
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,199 @@
+"""Acoustic measures of folders of clips, generated and real ones side by side."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from audiate.acoustics import MEASURES, UNITS, Array, f0_track, measure, require_praat
+from audiate.audio import load_audio
+from audiate.datasets.sounds import find_sounds
+from audiate.errors import InputError
+from audiate.evaluation.report import dump, make_table, render, save_figure
+from audiate.progress import tracked
+
+_SHOWN = ("duration", "intensity", "f0_mean", "f1", "f2", "centre")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The measures of a folder's clips.
+
+    Attributes:
+        name: The folder, for people.
+        clips: Names of the clips.
+        values: (clips, measures), NaN where something could not be measured.
+        skipped: Clips that could not be measured, and the reason.
+
+    """
+
+    name: str
+    clips: Sequence[str]
+    values: Array
+    skipped: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class MeasuresReport:
+    """The measures of one folder, beside those of another.
+
+    Attributes:
+        groups: The folder, and the one that it is compared with, if any.
+
+    """
+
+    groups: Sequence[Group]
+
+    def effects(self) -> list[float]:
+        """Cohen's d of each measure, first against second folder; NaN where either has too few."""
+        one, other = (group.values for group in self.groups)
+        return [cohens_d(one[:, n], other[:, n]) for n in range(len(MEASURES))]
+
+    def to_json(self) -> str:
+        """Return mean, deviation and number of each measure in each folder, and effect sizes."""
+        found = {
+            group.name: {
+                name: dict(zip(("mean", "deviation", "n"), _summary(column), strict=True))
+                for name, column in zip(MEASURES, group.values.T, strict=True)
+            }
+            for group in self.groups
+        }
+        effects = {}
+        if len(self.groups) > 1:
+            effects = {"cohens_d": dict(zip(MEASURES, self.effects(), strict=True))}
+        return dump({**found, **effects})
+
+    def to_text(self) -> str:
+        """Return a table: mean, deviation and number of clips, and Cohen's d for two folders."""
+        table = make_table("Acoustic measures: mean ± deviation (clips)", "measure", "unit")
+        for group in self.groups:
+            table.add_column(group.name, justify="right")
+        effects = self.effects() if len(self.groups) > 1 else None
+        if effects is not None:
+            table.add_column("Cohen's d", justify="right")
+        for number, name in enumerate(MEASURES):
+            cells = [_cell(group.values[:, number]) for group in self.groups]
+            if effects is not None:
+                d = effects[number]
+                cells.append("-" if np.isnan(d) else f"{d:+.2f}")
+            table.add_row(name, UNITS[name], *cells)
+        notes = [
+            f"{name}: cannot be measured ({reason})"
+            for group in self.groups
+            for name, reason in group.skipped.items()
+        ]
+        return render(table, *notes)
+
+    def to_csv(self) -> str:
+        """Return a row for each clip of all folders, a column for each measure."""
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["folder", "clip", *MEASURES])
+        for group in self.groups:
+            for clip, values in zip(group.clips, group.values, strict=True):
+                cells = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
+                rows.writerow([group.name, clip, *cells])
+        return text.getvalue()
+
+    def save_figure(self, path: Path) -> None:
+        """Draw the distribution of six measures in each folder as a PNG file.
+
+        Raises:
+            InputError: The file cannot be written.
+
+        """
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(10, 5.5), layout="constrained")
+        for axes, name in zip(figure.subplots(2, 3).flat, _SHOWN, strict=True):
+            columns = [group.values[:, MEASURES.index(name)] for group in self.groups]
+            columns = [column[np.isfinite(column)] for column in columns]
+            if any(len(column) for column in columns):
+                edges = np.histogram_bin_edges(np.concatenate(columns), 24)
+                for group, column in zip(self.groups, columns, strict=True):
+                    weights = np.full(len(column), 1 / max(len(column), 1))
+                    axes.hist(column, edges, weights=weights, alpha=0.55, label=group.name)
+            axes.set_xlabel(f"{name} ({UNITS[name]})" if UNITS[name] else name)
+            axes.set_ylabel("share of the clips")
+        figure.axes[0].legend()
+        save_figure(figure, path)
+
+
+def measure_folder(folder: Path, name: str | None = None) -> Group:
+    """Measure every sound file below a folder.
+
+    Args:
+        folder: The folder, or a sound file.
+        name: Its name, for people.
+
+    Raises:
+        InputError: There is no such folder, no clip can be measured, or praat-parselmouth is
+            missing.
+
+    """
+    require_praat()
+    paths = find_sounds(folder) if folder.is_dir() else [folder]
+    clips, values, skipped = [], [], {}
+    for path in tracked(paths, f"measuring {folder}"):
+        clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+        try:
+            found = measure(*load_audio(path))
+        except InputError as error:
+            skipped[clip] = str(error)
+            continue
+        clips.append(clip)
+        values.append(list(asdict(found).values()))
+    if not clips:
+        raise InputError(f"{folder}: no clip can be measured ({next(iter(skipped.values()))})")
+    return Group(name or str(folder), clips, np.array(values), skipped)
+
+
+def tracks_csv(folder: Path) -> str:
+    """F0 of every clip below a folder over time: rows of clip, seconds and Hz, voiced ones alone.
+
+    Raises:
+        InputError: A file cannot be read, or praat-parselmouth is missing.
+
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["clip", "seconds", "f0"])
+    for path in find_sounds(folder) if folder.is_dir() else [folder]:
+        waveform, rate = load_audio(path)
+        track = f0_track(waveform.double().numpy(), rate)
+        clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+        for time, hertz in zip(track.times, track.f0, strict=True):
+            if np.isfinite(hertz):
+                rows.writerow([clip, f"{time:.4f}", f"{hertz:.2f}"])
+    return text.getvalue()
+
+
+def cohens_d(one: Array, other: Array) -> float:
+    """Cohen's d of two samples: the difference of means over the pooled deviation (Cohen 1988).
+
+    NaN values are left out. The result is NaN where fewer than two values are left in either.
+    """
+    one, other = (values[np.isfinite(values)] for values in (one, other))
+    if min(len(one), len(other)) < 2:
+        return float("nan")
+    squares = (len(one) - 1) * one.var(ddof=1) + (len(other) - 1) * other.var(ddof=1)
+    pooled = np.sqrt(squares / (len(one) + len(other) - 2))
+    return float((one.mean() - other.mean()) / pooled) if pooled > 0 else float("nan")
+
+
+def _summary(column: Array) -> tuple[float | None, float | None, int]:
+    """Mean and deviation, None where nothing was measured, and the number of values."""
+    found = column[np.isfinite(column)]
+    if not len(found):
+        return None, None, 0
+    return float(found.mean()), float(found.std()), len(found)
+
+
+def _cell(column: Array) -> str:
+    mean, deviation, count = _summary(column)
+    return "-" if mean is None else f"{mean:.4g} ± {deviation:.3g} ({count})"

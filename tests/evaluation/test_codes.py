@@ -1,0 +1,97 @@
+"""What codes stand for: the tables, who listens, and the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import small_specgan, write_tone
+from torch import Tensor
+
+from audiate.cli import main
+from audiate.configs import CodeConfig
+from audiate.datasets.sounds import list_sounds
+from audiate.errors import InputError
+from audiate.evaluation.codes import CodesReport, evaluate_codes
+from audiate.training import listening
+from audiate.training.listening import hear, train_listener
+
+WORDS = ("low", "high")
+
+
+def report(counts: list[list[int]]) -> CodesReport:
+    names = [str(number) for number in range(len(counts))]
+    words = ["low", "high", "none"][: len(counts[0])]
+    return CodesReport("gan", "ears", names, words, torch.tensor(counts), None, [])
+
+
+class TestReport:
+    def test_pure_codes_and_information(self) -> None:
+        clear, blurred = report([[100, 0], [0, 100]]), report([[50, 50], [50, 50]])
+        assert (clear.pure, blurred.pure) == (2, 0)
+        assert clear.information == pytest.approx(1)
+        assert blurred.information == pytest.approx(0)
+        assert report([[95, 5], [91, 9]]).to_text().count("low") >= 3
+
+    def test_it_tells_pure_codes_from_distinct_words(self) -> None:
+        found = json.loads(report([[100, 0], [98, 2]]).to_json())
+        assert (found["pure_codes"], found["distinct_words"]) == (2, 1)
+
+    def test_the_csv_holds_the_counts(self) -> None:
+        assert report([[3, 1], [0, 4]]).to_csv() == "code,low,high\n0,3,1\n1,0,4\n"
+
+
+def test_words_are_counted_for_each_code() -> None:
+    model = small_specgan(latent_dim=6, code=CodeConfig("binary", 2, "words"))
+    calls = []
+
+    def listener(waveforms: Tensor) -> Tensor:
+        calls.append(len(waveforms))
+        return torch.zeros(len(waveforms), dtype=torch.int64)
+
+    found = evaluate_codes("gan", model, WORDS, listener, "ears", count=3)
+    assert found.codes == ["00", "01", "10", "11"]
+    assert found.counts.tolist() == [[3, 0]] * 4
+    assert found.pairs == [[("low", 1.0)] * 2] * 2
+    assert sum(calls) == 4 * 3 + 3 * 3
+    assert found.recovered is not None
+    assert "Two entries" in found.to_text()
+
+
+def test_a_generator_without_codes_has_none() -> None:
+    with pytest.raises(InputError, match="has no codes"):
+        evaluate_codes("gan", small_specgan(), WORDS, None, "ears")
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(listening, "_STEPS", 30)
+    for word, hertz in (("low", 300.0), ("high", 1500.0)):
+        for take in range(8):
+            write_tone(tmp_path / "words" / f"{word}_a{take}.wav", hertz=hertz * (1 + take / 60))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "words"
+
+
+def test_a_listener_learns_the_words_of_a_folder(words: Path) -> None:
+    sounds = list_sounds((str(words),), words, label_from="{word}_*").read(num_samples=4096)
+    listener = train_listener(sounds)
+    assert listener.accuracy == 1
+    clips = sounds.waveforms(torch.arange(len(sounds.labels)))
+    assert torch.equal(hear(listener, clips, 8000), sounds.labels)
+    with pytest.raises(InputError, match="two words"):
+        train_listener(list_sounds((str(words),), words).read(num_samples=4096))
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("ears", ["--data words --label-from {word}_*", "--listener none"])
+def test_the_command(ears: str, capsys: pytest.CaptureFixture[str]) -> None:
+    model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
+    model.save_pretrained("gan")
+    assert main(["codes", "gan", *ears.split(), "--count", "6"]) == 0
+    assert "codes are one word" in " ".join(capsys.readouterr().out.split())
+    found = json.loads(Path("out/codes/codes.json").read_text())
+    assert [sum(row) for row in found["counts"]] == [6, 6]
+    assert all((Path("out/codes") / name).exists() for name in ("codes.png", "codes.csv"))

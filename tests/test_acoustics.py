@@ -1,0 +1,149 @@
+"""Acoustic measures of sounds whose F0, formants, duration and onset are known."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import lfilter
+
+from audiate.cli import main
+from audiate.errors import InputError
+
+pytest.importorskip("parselmouth")
+
+from audiate.acoustics import MEASURES, UNITS, f0_track, measure
+from audiate.evaluation.measures import cohens_d
+
+RATE = 16_000
+VOWELS = {
+    "i": (300, 2200, 2900, 3500, 4500),
+    "a": (700, 1200, 2500, 3500, 4500),
+    "e": (500, 1500, 2500, 3500, 4500),
+}
+
+
+def vowel(
+    hertz: float, formants: tuple[int, ...] = VOWELS["a"], seconds: float = 0.4, slope: float = 0.0
+) -> np.ndarray:
+    """Pulses through resonances (Klatt 1980), between 0.2 s of silence; slope in st a second."""
+    count = int(seconds * RATE)
+    time = np.arange(count) / RATE
+    cycles = np.cumsum(hertz * 2 ** (slope * (time - seconds / 2) / 12)) / RATE
+    sound = (np.diff(np.floor(cycles), prepend=-1) > 0).astype(float)
+    sound = lfilter([1], [1, -0.96], sound)
+    for formant in formants:
+        radius = np.exp(-np.pi * (60 + 0.04 * formant) / RATE)
+        feedback = [1, -2 * radius * np.cos(2 * np.pi * formant / RATE), radius**2]
+        sound = lfilter([sum(feedback)], feedback, sound)
+    sound *= np.minimum(1, np.minimum(np.arange(count), count - 1 - np.arange(count)) / 160)
+    return np.pad(0.5 * sound / np.abs(sound).max(), 3200)
+
+
+def stop(onset: float) -> np.ndarray:
+    """A burst of 8 ms, then weak noise, then a vowel, which begins at 0.2 s."""
+    sound, source = vowel(120, seconds=0.3), np.random.default_rng(0)
+    begin, end, burst = 3200 - int(onset * RATE), 3200, int(0.008 * RATE)
+    sound[begin:end] += 0.005 * source.normal(size=end - begin)
+    sound[begin : begin + burst] += 0.15 * source.normal(size=burst)
+    return sound
+
+
+class TestKnownSounds:
+    @pytest.mark.parametrize("hertz", [90, 120, 180, 240])
+    def test_f0_within_one_percent_and_duration_within_ten_milliseconds(self, hertz: int) -> None:
+        found = measure(vowel(hertz), RATE)
+        assert found.f0_mean == pytest.approx(hertz, rel=0.01)
+        assert found.duration == pytest.approx(0.4, abs=0.01)
+        assert found.f0_range < 0.1
+        assert found.voiced > 0.9
+
+    @pytest.mark.parametrize("name", VOWELS)
+    def test_formants_within_five_percent(self, name: str) -> None:
+        found = measure(vowel(100, VOWELS[name]), RATE)
+        assert (found.f1, found.f2, found.f3) == pytest.approx(VOWELS[name][:3], rel=0.05)
+
+    def test_the_slope_and_range_of_f0(self) -> None:
+        found = measure(vowel(120, slope=15.0), RATE)
+        assert found.f0_slope == pytest.approx(15, rel=0.05)
+        assert found.f0_range == pytest.approx(0.9 * 15 * 0.4, rel=0.1)
+
+    @pytest.mark.parametrize("onset", [0.03, 0.06, 0.09])
+    def test_voice_onset_within_ten_milliseconds(self, onset: float) -> None:
+        assert measure(stop(onset), RATE).onset == pytest.approx(onset, abs=0.01)
+
+    def test_a_vowel_has_no_voice_onset_time(self) -> None:
+        assert np.isnan(measure(vowel(120), RATE).onset)
+
+    def test_intensity_is_the_level_of_the_word(self) -> None:
+        tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)
+        one, padded = measure(tone, RATE), measure(np.pad(tone, RATE // 2), RATE)
+        assert one.intensity == pytest.approx(20 * np.log10(0.5 / 2**0.5), abs=0.05)
+        assert padded.intensity == pytest.approx(one.intensity, abs=0.2)
+        assert measure(0.1 * tone, RATE).intensity == pytest.approx(one.intensity - 20, abs=0.05)
+
+    def test_moments_of_white_noise_and_of_a_tone(self) -> None:
+        noise = measure(0.1 * np.random.default_rng(0).normal(size=RATE), RATE)
+        assert noise.centre == pytest.approx(4000, rel=0.03)
+        assert noise.deviation == pytest.approx(8000 / 12**0.5, rel=0.03)
+        assert noise.skewness == pytest.approx(0, abs=0.1)
+        assert noise.kurtosis == pytest.approx(-1.2, abs=0.1)
+        tone = measure(0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE), RATE)
+        assert tone.centre == pytest.approx(1000, rel=0.01)
+
+    def test_the_track_is_voiced_where_the_vowel_is(self) -> None:
+        track = f0_track(vowel(120), RATE)
+        voiced = track.times[np.isfinite(track.f0)]
+        assert (voiced.min(), voiced.max()) == pytest.approx((0.2, 0.6), abs=0.03)
+
+    def test_what_holds_no_word_is_refused(self) -> None:
+        for samples in (np.zeros(RATE), np.ones(100), np.ones((2, RATE))):
+            with pytest.raises(InputError, match="not silent"):
+                measure(samples, RATE)
+
+
+def test_cohens_d() -> None:
+    one, other = np.array([1.0, 2, 3, np.nan]), np.array([3.0, 4, 5])
+    assert cohens_d(one, other) == pytest.approx(-2)
+    assert np.isnan(cohens_d(one[:1], other))
+
+
+def test_every_measure_has_a_unit() -> None:
+    assert set(UNITS) == set(MEASURES)
+
+
+def test_the_command_measures_two_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, base in (("made", 150), ("real", 100)):
+        Path(folder).mkdir()
+        for take in range(3):
+            soundfile.write(f"{folder}/{take}.wav", vowel(base + take, seconds=0.2), RATE)
+    words = [
+        "measure",
+        "made",
+        "--against",
+        "real",
+        "--out",
+        "m.csv",
+        "--tracks",
+        "f0.csv",
+        "--json",
+    ]
+    assert main([*words, "--out", "m.csv"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["made"]["f0_mean"]["mean"] == pytest.approx(151, rel=0.01)
+    assert found["cohens_d"]["f0_mean"] > 10
+    with Path("m.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["clip"] for row in rows] == ["0.wav", "1.wav", "2.wav"] * 2
+    assert Path("f0.csv").read_text().startswith("clip,seconds,f0\n")
+    assert Path("m.png").stat().st_size > 1000
+    Path("mine.csv").write_text("precious\n")
+    assert main(["measure", "made", "--out", "mine.csv"]) == 2
+    assert Path("mine.csv").read_text() == "precious\n"

@@ -1,0 +1,121 @@
+"""Latents set by hand, as values and as a user sets them on the command line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_specgan
+
+from audiate.byhand import Sweep, parse_set, parse_sweep, read_stop, save_csv, swept, walked
+from audiate.cli import main
+from audiate.configs import CodeConfig
+from audiate.errors import InputError
+from audiate.latents import read_latents
+
+
+class TestValues:
+    def test_set_and_sweep_are_read(self) -> None:
+        assert parse_set("3=-2.5", 8) == (3, -2.5)
+        assert parse_sweep("3=-5:5:3", 8) == Sweep(3, (-5.0, 0.0, 5.0))
+        assert parse_sweep("0=1e1:20:1", 8) == Sweep(0, (10.0,))
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("3", "as in 3=-2.5"),
+            ("3=x", "as in 3=-2.5"),
+            ("-1=2", "as in 3=-2.5"),
+            ("8=1", "0 to 7"),
+        ],
+    )
+    def test_wrong_sets(self, text: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            parse_set(text, 8)
+
+    @pytest.mark.parametrize("text", ["3=1", "3=1:2", "3=1:2:0", "3=1:2:x", "9=0:1:2"])
+    def test_wrong_sweeps(self, text: str) -> None:
+        with pytest.raises(InputError, match="sweep"):
+            parse_sweep(text, 8)
+
+    def test_two_sweeps_make_a_grid_for_each_latent(self) -> None:
+        z = np.zeros((2, 4), dtype=np.float32)
+        z[1, 3] = 7
+        rows = swept(z, [(0, 9.0)], [Sweep(1, (1.0, 2.0)), Sweep(2, (3.0, 4.0, 5.0))])
+        assert rows.shape == (12, 4)
+        assert (rows[:, 0] == 9).all()
+        assert rows[:6, 1:3].tolist() == [[a, b] for a in (1, 2) for b in (3, 4, 5)]
+        assert rows[:, 3].tolist() == [0] * 6 + [7] * 6
+        assert z[0, 0] == 0
+
+    def test_a_walk_visits_its_stops_at_even_steps(self) -> None:
+        stops = [np.array(stop, dtype=np.float32) for stop in ([0, 0], [2, 0], [2, 4])]
+        rows = walked(stops, 5)
+        assert rows.tolist() == [[0, 0], [1, 0], [2, 0], [2, 2], [2, 4]]
+
+    def test_stops_are_rows_of_files(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "z.npy", np.arange(6, dtype=np.float32).reshape(3, 2))
+        assert read_stop(f"{tmp_path}/z.npy", 2).tolist() == [0, 1]
+        assert read_stop(f"{tmp_path}/z.npy:2", 2).tolist() == [4, 5]
+        with pytest.raises(InputError, match="3 latents"):
+            read_stop(f"{tmp_path}/z.npy:3", 2)
+
+    def test_the_table_keeps_the_numbers(self, tmp_path: Path) -> None:
+        z = np.array([[0.5, -7.25]], dtype=np.float32)
+        save_csv(["000"], z, tmp_path / "z.csv")
+        assert (tmp_path / "z.csv").read_text() == "sound,z0,z1\n000,0.5,-7.25\n"
+
+
+class TestCommand:
+    @pytest.fixture
+    def coded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        code = CodeConfig("one-hot", 3, "words")
+        small_specgan(latent_dim=6, code=code).save_pretrained(tmp_path / "gan")
+
+    @pytest.mark.usefixtures("coded")
+    def test_a_grid(self) -> None:
+        words = "generate gan --set 0=1 --sweep 4=-5:5:3 --sweep 5=0:9:2 --out grid"
+        assert main(words.split()) == 0
+        z = read_latents(Path("grid/latents.npy"), 6)
+        assert len(z) == 6
+        assert z[:, :3].tolist() == [[1, 0, 0]] * 6  # the other entries of the code are 0
+        assert z[:, 4:].tolist() == [[a, b] for a in (-5, 0, 5) for b in (0, 9)]
+        with Path("grid/latents.csv").open() as file:
+            rows = list(csv.reader(file))
+        assert rows[0] == ["sound", "z0", "z1", "z2", "z3", "z4", "z5"]
+        np.testing.assert_allclose([[float(v) for v in r[1:]] for r in rows[1:]], z, rtol=1e-6)
+        assert len(list(Path("grid").glob("*.wav"))) == 6
+
+    @pytest.mark.usefixtures("coded")
+    def test_a_walk_between_two_latents_of_hers(self) -> None:
+        np.save("a.npy", np.zeros((1, 6), dtype=np.float32))
+        np.save("b.npy", np.full((2, 6), 4, dtype=np.float32))
+        assert (
+            main(["generate", "gan", "--walk", "a.npy", "b.npy:1", "--count", "3", "--out", "walk"])
+            == 0
+        )
+        assert read_latents(Path("walk/latents.npy"), 6)[1].tolist() == [2] * 6
+
+    @pytest.mark.usefixtures("coded")
+    def test_a_code_is_asked_for_by_its_number(self) -> None:
+        assert main(["generate", "gan", "--label", "2", "--count", "2", "--out", "two"]) == 0
+        assert read_latents(Path("two/latents.npy"), 6)[:, :3].tolist() == [[0, 0, 1]] * 2
+
+    @pytest.mark.usefixtures("coded")
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ("--set 6=1", "--set 6=1: this model's latents have the entries 0 to 5"),
+            ("--sweep 1=0:1:2 --sweep 2=0:1:2 --sweep 3=0:1:2", "--sweep: two at most"),
+            ("--walk a.npy", "two ends"),
+            ("--sweep 1=0:1:9999 --sweep 2=0:1:99", "number of sounds"),
+        ],
+    )
+    def test_what_cannot_be_done_is_said(
+        self, words: str, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["generate", "gan", *words.split()]) == 2
+        assert message in capsys.readouterr().err
