@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Of a core. As many readers as models fit; while one waits for files, another uses the core.
-_SHARE = 0.5
 _INSTALL = 'pip install "audiate[ray]"'
 _OBJECT_STORE = 2**29  # bytes, of a Ray that we start: it bounds what is read ahead
 
@@ -168,19 +166,22 @@ def _results(
     context.target_max_block_size = 1  # each chunk goes on as soon as it is read
     resources = ray.cluster_resources()
     gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
-    count = workers or gpus or max(1, int(resources.get("CPU", 1)))
+    cores = max(1, int(resources.get("CPU", 1)))
+    count = workers or gpus or cores
     kind = "cuda" if gpus else "cpu"
     parts = (
         ray.data.from_arrow([_packed(shard) for shard in shards])
         .map_batches(
             partial(_read, task=task),
-            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": _SHARE},
+            # Models that find new places when a node is gone must not leave readers without one.
+            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 0},
+            concurrency=max(count, cores - count),
         )
         .map_batches(
             _Model,
             fn_constructor_kwargs={"task": task, "device": kind},
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
-            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": _SHARE + 0.01},
+            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 1},
             **({"num_gpus": min(1.0, gpus / count)} if gpus else {}),
         )
     )
