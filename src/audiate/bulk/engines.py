@@ -126,6 +126,7 @@ def run_on_ray(
     """
     if find_spec("ray") is None:
         raise InputError(f"`engine=ray` needs Ray, which is not installed: {_INSTALL}")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 s are few on a busy machine
     import ray
 
     ours = not ray.is_initialized()
@@ -148,8 +149,10 @@ def _start(address: str | None) -> None:
         where["object_store_memory"] = _OBJECT_STORE
     try:
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a start that takes too long raises no class of its own
         reason = " ".join(f"{error}".split())[:200]
+        if address is None:
+            raise InputError(f"Ray does not start here ({reason}); use `engine=local`") from error
         raise InputError(f"`address` {address}: no Ray cluster answers ({reason})") from error
 
 
