@@ -159,7 +159,7 @@ def samples_of(model: Any, images: Tensor, sounds: Tensor) -> Samples:
 
     def across(given: str, wanted: str) -> Tensor:
         found = model.predict(both, cond_mod=given, gen_mod=wanted)[wanted]
-        return found.reshape(len(images), *found.shape[-2:])
+        return found.reshape(len(images), *found.shape[-2:])  # type: ignore[no-any-return]
 
     return Samples(
         joint["image"].reshape(-1, 28, 28).sigmoid(),
@@ -201,7 +201,7 @@ def scores(
     """Coherence (%): joint, sound → image, image → sound; distance and coverage of each side."""
 
     def read(images: Tensor) -> Tensor:
-        return reader(images).argmax(1)
+        return reader(images).argmax(1)  # type: ignore[no-any-return]
 
     def hear(sounds: Tensor) -> Tensor:
         return read(drawer.mean_images(sounds.clamp(0, 1)))
