@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         load,
     )
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
+    from audiate.steering import directions
     from audiate.training.encoders import train_encoder
 
 _HOME = {
@@ -36,6 +37,7 @@ _HOME = {
     "WaveGAN": "audiate.models",
     "Inversion": "audiate.inversion",
     "InverseMapping": "audiate.models",
+    "directions": "audiate.steering",
     "draw_folder": "audiate.drawing",
     "fit_length": "audiate.audio",
     "invert_folder": "audiate.inversion",
@@ -60,6 +62,7 @@ __all__ = [
     "SpecGAN",
     "WaveGAN",
     "__version__",
+    "directions",
     "draw_folder",
     "fit_length",
     "invert_folder",
