@@ -57,7 +57,7 @@ def main() -> None:
     z = latents_of(settings.source, generator, settings.count)
     rows: dict[str, list[tuple[float, bool]]] = {}
     left_out = 0
-    editors = {
+    editors: dict[str, Editor] = {
         method: Editor(
             generator,
             [Wish(directions(generator, pitch, method=method, samples=samples), SEMITONES)],

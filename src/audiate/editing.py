@@ -166,7 +166,7 @@ class Editor:
         best, values = start, before
         slopes: Array = self._moves
         if len(slopes):
-            slopes = np.linalg.pinv(slopes.T)
+            slopes = np.linalg.pinv(slopes.T).astype(np.float64)
         if not self._rounds:
             moved: Array = start + (wanted - before) @ self._moves
             return moved
