@@ -58,8 +58,10 @@ def cluster() -> Iterator[Any]:
     """Two nodes on this machine, and this process connected to them."""
     from ray.cluster_utils import Cluster
 
+    patch = pytest.MonkeyPatch()
     # Workers import this module.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+    patch.setenv("RAY_worker_niceness", "0")  # a busy machine must not starve them
     sizes = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=sizes)
     cluster.second = cluster.add_node(num_cpus=1, object_store_memory=10**8)
@@ -69,6 +71,7 @@ def cluster() -> Iterator[Any]:
     finally:
         ray.shutdown()
         cluster.shutdown()
+        patch.undo()
 
 
 def processes() -> Iterator[tuple[int, int, str]]:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from audiate.drawing import draw_folder
     from audiate.errors import InputError
     from audiate.features import LogMel
+    from audiate.images import load_image
+    from audiate.imagining import imagine
     from audiate.inversion import Inversion, invert_folder, inverter
+    from audiate.matching import match_folders
     from audiate.models import (
         VAE,
         DigitClassifier,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
         load,
     )
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
+    from audiate.saying import say_folder
     from audiate.steering import directions
     from audiate.training.encoders import train_encoder
 
@@ -44,6 +48,10 @@ _HOME = {
     "inverter": "audiate.inversion",
     "load": "audiate.models",
     "load_audio": "audiate.audio",
+    "imagine": "audiate.imagining",
+    "load_image": "audiate.images",
+    "match_folders": "audiate.matching",
+    "say_folder": "audiate.saying",
     "train_encoder": "audiate.training.encoders",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
@@ -65,10 +73,14 @@ __all__ = [
     "directions",
     "draw_folder",
     "fit_length",
+    "imagine",
     "invert_folder",
     "inverter",
     "load",
     "load_audio",
+    "load_image",
+    "match_folders",
+    "say_folder",
     "train_encoder",
     "wrap",
     "wrap_onnx",

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from audiate.errors import InputError, check_range
+from audiate.hub import DEFAULT_GENERATOR
 
 SpectrogramKind = Literal["log", "real"]
+
+PictureKind = Literal["digits", "whole"]
 
 SPECTROGRAM_SIZE = 48
 """Mel bands, and frames, of the spectrograms that the drawing models see, as in the paper."""
@@ -48,6 +51,17 @@ def check_sample_rate(rate: float, name: str = "sample_rate") -> None:
 
     """
     check_range(name, rate, 100, 10**7)
+
+
+def check_picture_kind(pictures: str) -> None:
+    """Make sure that a config says what is seen of a picture.
+
+    Raises:
+        InputError: It says something else.
+
+    """
+    if pictures not in ("digits", "whole"):
+        raise InputError(f"pictures {pictures!r}: give digits or whole")
 
 
 @dataclass(frozen=True)
@@ -107,8 +121,8 @@ class LogMelConfig:
 
 
 @dataclass(frozen=True)
-class DrawerConfig:
-    """Settings of every drawing model, which are those of its front end.
+class ListenerConfig:
+    """Settings of every model that hears words, which are those of its front end.
 
     Raises `InputError` if the front end does not make spectrograms of 48x48.
     """
@@ -118,6 +132,30 @@ class DrawerConfig:
     def __post_init__(self) -> None:
         check_range("n_mels", self.features.n_mels, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
         check_range("frames", self.features.frames, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+
+
+@dataclass(frozen=True)
+class DrawerConfig(ListenerConfig):
+    """Settings of every drawing model, which are those of its front end."""
+
+
+@dataclass(frozen=True)
+class MatcherConfig(ListenerConfig):
+    """Settings of the two towers, whose networks are fixed and whose front end is not.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        pictures: What is seen of a picture. ``digits``: the digit that is found in it. ``whole``:
+            all of it, as of pairs of your own.
+
+    """
+
+    pictures: PictureKind = "digits"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_picture_kind(self.pictures)
 
 
 @dataclass(frozen=True)
@@ -150,6 +188,41 @@ class LatentFlowConfig(DrawerConfig):
         super().__post_init__()
         check_range("steps", self.steps, 1, 1000)
         check_range("guidance", self.guidance, 0, 100)
+
+
+@dataclass(frozen=True)
+class SayerConfig:
+    """Settings of a model that says images; steps and guidance may be changed after the training.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        latent_dim: Number of entries of the generator's latents.
+        generator: Name, folder or hub id of the generator whose latents it gives.
+        fingerprint: Mean sizes of that generator's weights, by which it is recognised.
+        steps: Number of Euler steps from noise to latent.
+        guidance: Weight of p(latent | image) against p(latent), as in `LatentFlowConfig`.
+        candidates: Number of sounds that are made for each one that is said: the one that belongs
+            best to the image is kept.
+        pictures: As in `MatcherConfig`.
+
+    """
+
+    latent_dim: int = 100
+    generator: str = DEFAULT_GENERATOR
+    fingerprint: tuple[float, ...] = ()
+    steps: int = 10
+    guidance: float = 2.0
+    candidates: int = 3
+    pictures: PictureKind = "digits"
+
+    def __post_init__(self) -> None:
+        check_range("latent_dim", self.latent_dim, 1, 10**6)
+        _check_printable("generator", [self.generator])
+        check_picture_kind(self.pictures)
+        check_range("steps", self.steps, 1, 1000)
+        check_range("guidance", self.guidance, 0, 100)
+        check_range("candidates", self.candidates, 1, 1000)
 
 
 @dataclass(frozen=True)

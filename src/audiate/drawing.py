@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,16 +15,13 @@ from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_DRAWER
 from audiate.latents import Latents
 from audiate.models import Drawer
-from audiate.models.pretrained import load_as
-from audiate.outputs import LATENTS_NAME, Outputs, open_outputs
-from audiate.pictures import SheetRow, save_image, save_sheet, side_by_side
-from audiate.pipeline import ClipWork, FolderReport, Notify, Product, work_through
+from audiate.models.pretrained import load_as, weights_digest
+from audiate.outputs import open_outputs
+from audiate.pictures import Panel, image_panel, save_image, side_by_side, sound_panel
+from audiate.pipeline import FolderReport, Notify, Product, work_through
+from audiate.sheets import BATCH_SIZE, SHEET_NAME, SHEET_SAMPLES, SheetWork
 
-SHEET_NAME = "sheet.png"
-BATCH_SIZE = 32
-"""Number of clips that are drawn together."""
-_SHEET_ROWS = 100  # more would be no picture any more
-_SHEET_SAMPLES = 16
+__all__ = ["BATCH_SIZE", "SHEET_NAME", "DrawingWork", "as_drawer", "draw_folder", "prepare_drawing"]
 
 
 def draw_folder(
@@ -107,20 +101,14 @@ def prepare_drawing(
     return DrawingWork(model, samples=samples, seed=seed, scale=scale), settings
 
 
-class _Drawn(NamedTuple):
-    spectrogram: Tensor  # (n_mels, frames)
-    images: Tensor  # (samples, 28, 28)
-
-
-class DrawingWork(ClipWork[Tensor, None]):
+class DrawingWork(SheetWork):
     """Draws clips; what is read of each is its spectrogram (n_mels, frames)."""
 
     endings = ("{}.png",)
-    shared = (LATENTS_NAME, SHEET_NAME)
 
     def __init__(self, model: Drawer, *, samples: int, seed: int, scale: int) -> None:
+        super().__init__()
         self.model, self.samples, self.seed, self.scale = model, samples, seed, scale
-        self._drawn: dict[Path, _Drawn] = {}  # for the sheet
 
     def read(self, path: Path | Recording) -> Tensor:
         """The spectrogram of a clip."""
@@ -134,7 +122,7 @@ class DrawingWork(ClipWork[Tensor, None]):
         """Draw a batch."""
         drawings = self.draw(items)
         return [
-            Product(latent, None, partial(self._write, _Drawn(spectrogram, images)))
+            Product(latent, None, partial(self._write, spectrogram, images))
             for latent, spectrogram, images in zip(self.encode(items), items, drawings, strict=True)
         ]
 
@@ -148,46 +136,19 @@ class DrawingWork(ClipWork[Tensor, None]):
         spectrograms = torch.stack(list(items)).to(self.model.device)
         return self.model.latents(spectrograms).float().cpu().numpy()
 
-    def _write(self, drawn: _Drawn, paths: Sequence[Path]) -> None:
-        save_image(side_by_side(drawn.images), paths[0], scale=self.scale)
-        if len(self._drawn) < _SHEET_ROWS + BATCH_SIZE:  # a batch is not written in order
-            self._drawn[paths[0]] = _Drawn(drawn.spectrogram, drawn.images[:_SHEET_SAMPLES])
+    def _write(self, spectrogram: Tensor, images: Tensor, paths: Sequence[Path]) -> None:
+        save_image(side_by_side(images), paths[0], scale=self.scale)
+        self.show(paths[0], _panels(spectrogram, images))
 
-    def finish(self, outputs: Outputs[None], new: Sequence[str]) -> None:
-        """Write the sheet of the folder's first clips, unless none of them is new."""
-        usable = [name for name, clip in outputs.clips.items() if clip.modified is not None]
-        shown = {name: outputs.folder / f"{name}.png" for name in usable[:_SHEET_ROWS]}
-        if shown.keys().isdisjoint(new) and (outputs.folder / SHEET_NAME).exists():
-            return
-        sources = {name: Path(outputs.clips[name].source or "") for name in shown}
-        earlier = {shown[name]: sources[name] for name in shown if shown[name] not in self._drawn}
-        drawn = self._drawn | self._again(earlier)
-        rows = [
-            SheetRow(_title(sources[name], name), drawn[path].spectrogram, drawn[path].images)
-            for name, path in shown.items()
-            if path in drawn
-        ]
-        save_sheet(rows, outputs.folder / SHEET_NAME)
-
-    def _again(self, sources: Mapping[Path, Path]) -> dict[Path, _Drawn]:
-        """Drawings of an earlier run, made anew; a source that is gone since is left out."""
-        heard = {}
-        for path, source in sources.items():
-            with suppress(InputError):
-                heard[path] = self.read(source)
-        if not heard:
-            return {}
-        spectrograms = torch.stack(list(heard.values()))
-        samples = min(self.samples, _SHEET_SAMPLES)
-        images = self.model.draw_heard(spectrograms, samples=samples, seed=self.seed)
-        return {
-            path: _Drawn(*each) for path, *each in zip(heard, spectrograms, images, strict=True)
-        }
+    def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
+        """Each clip's spectrogram, then its images."""
+        samples = min(self.samples, SHEET_SAMPLES)
+        drawings = self.model.draw_heard(torch.stack(list(items)), samples=samples, seed=self.seed)
+        return [_panels(*each) for each in zip(items, drawings, strict=True)]
 
 
-def _title(source: Path, name: str) -> str:
-    title = source.name if source.stem == name else f"{source.name} ({name}.png)"
-    return title.encode(errors="replace").decode()  # a name need not be Unicode
+def _panels(spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
+    return sound_panel(spectrogram, wide=2), image_panel(images[:SHEET_SAMPLES])
 
 
 def as_drawer(model: str | Path | Drawer, *, device: str | torch.device = "cpu") -> Drawer:
@@ -201,11 +162,3 @@ def as_drawer(model: str | Path | Drawer, *, device: str | torch.device = "cpu")
         return model
     otherwise = f"does not draw; `model={DEFAULT_DRAWER}` does"
     return load_as(model, Drawer, otherwise, device=device)  # type: ignore[type-abstract]
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """Eight characters by which the weights of a model are known again."""
-    found = blake2b(digest_size=4)
-    for tensor in model.state_dict().values():
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()

@@ -23,7 +23,11 @@ _MAX_NUMBERS = 10**9  # of a file; 8 GB of doubles would not fit in memory
 
 
 def save_table(latents: Mapping[str, Latents], path: Path) -> None:
-    """Write the latents (latent_dim,) of clips by their names, as arrays ``names``, ``latents``.
+    """Write the latents of clips by their names, as arrays ``names``, ``latents``.
+
+    Args:
+        latents: (latent_dim,) for each clip; or several, (samples, latent_dim), of each as many.
+        path: The file.
 
     Raises:
         InputError: The file cannot be written.
@@ -37,7 +41,7 @@ def save_table(latents: Mapping[str, Latents], path: Path) -> None:
 
 
 def read_table(path: Path) -> dict[str, Latents]:
-    """Latents (latent_dim,) by the names of clips, as `save_table` writes them.
+    """Latents by the names of clips, as `save_table` writes them.
 
     Returns:
         Nothing where the file is missing or damaged.
@@ -54,6 +58,8 @@ def read_table(path: Path) -> dict[str, Latents]:
 def read_latents(path: Path, latent_dim: int) -> Latents:
     """Latents (count, latent_dim) of a .npy file, or of the table in an .npz file.
 
+    Where a table holds several latents of each clip, they follow one another.
+
     Raises:
         InputError: It is no such file, or holds too much, latents of another size, or NaN.
 
@@ -62,6 +68,8 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
         stored = _read(path)
         with np.errstate(over="ignore"):  # what becomes infinite is told below
             found = np.atleast_2d(stored).astype(np.float32)
+        if found.ndim == 3:
+            found = found.reshape(-1, found.shape[2])
     except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{path}: cannot be read as latents ({error}); give an .npy or .npz file, as "

@@ -139,21 +139,60 @@ def save_sheet(rows: Sequence[SheetRow], path: Path) -> None:
         InputError: The file cannot be written.
 
     """
-    cell, gap, text = 84, 12, 22
-    font = ImageFont.load_default(15)
-    most = max(len(row.drawings) for row in rows)
-    row_height = text + cell + gap
-    sheet = Image.new(
-        "RGB", (gap + 2 * cell + gap + most * cell + gap, gap + len(rows) * row_height), _BACKGROUND
+    save_panels(
+        [
+            PanelRow(row.title, [sound_panel(row.spectrogram, wide=2), image_panel(row.drawings)])
+            for row in rows
+        ],
+        path,
     )
+
+
+Panel = NDArray[np.uint8]
+"""A part of a row, `CELL` pixels high: (CELL, width) in grey, or (CELL, width, 3)."""
+
+CELL = 84
+"""Height of a panel, in pixels."""
+
+
+@dataclass(frozen=True)
+class PanelRow:
+    """A row of panels with a title above it."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+def sound_panel(spectrogram: Tensor, *, wide: int = 1) -> Panel:
+    """A spectrogram (bands, frames) in [0, 1] as a panel, ``wide`` times as wide as it is high."""
+    return np.asarray(Image.fromarray(heat_map(spectrogram)).resize((wide * CELL, CELL)))
+
+
+def image_panel(images: Tensor) -> Panel:
+    """Images (count, 28, 28) in [0, 1] side by side, as one panel."""
+    strip = Image.fromarray(_to_bytes(side_by_side(images)))
+    return np.asarray(_enlarge(strip, CELL // strip.height))
+
+
+def save_panels(rows: Sequence[PanelRow], path: Path) -> None:
+    """Write rows of panels, one below the other.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    gap, text = 12, 22
+    font = ImageFont.load_default(15)
+    high = text + CELL + gap
+    widths = [sum(panel.shape[1] + gap for panel in row.panels) for row in rows]
+    sheet = Image.new("RGB", (gap + max(widths), gap + len(rows) * high), _BACKGROUND)
     canvas = ImageDraw.Draw(sheet)
     for index, row in enumerate(rows):
-        top = gap + index * row_height
-        canvas.text((gap, top), row.title, fill=_INK, font=font)
-        heat = Image.fromarray(heat_map(row.spectrogram)).resize((2 * cell, cell))
-        sheet.paste(heat, (gap, top + text))
-        strip = Image.fromarray(_to_bytes(side_by_side(row.drawings)))
-        sheet.paste(_enlarge(strip, cell // 28), (gap + 2 * cell + gap, top + text))
+        left, top = gap, gap + index * high
+        canvas.text((left, top), row.title, fill=_INK, font=font)
+        for panel in row.panels:
+            sheet.paste(Image.fromarray(panel), (left, top + text))
+            left += panel.shape[1] + gap
     _save(sheet, path)
 
 

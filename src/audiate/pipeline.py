@@ -32,7 +32,7 @@ class Product(Generic[R]):
     """The product of a batch's work for one clip.
 
     Attributes:
-        latent: (latent_dim,).
+        latent: (latent_dim,); or several, (samples, latent_dim), of each clip as many.
         result: What was found out about the clip.
         write: Writes the clip's files; it is called with their paths, in a thread.
 
@@ -46,7 +46,7 @@ class Product(Generic[R]):
 class ClipWork(ABC, Generic[Item, R]):
     """The work of a command at clips."""
 
-    endings: ClassVar[tuple[str, ...]]
+    endings: tuple[str, ...]
     """The files that are written for a clip, as patterns of its name: ``"{}.wav"``."""
     folders: ClassVar[tuple[str, ...]] = ()
     """Folders of the outputs in which no clip of its own may lie."""

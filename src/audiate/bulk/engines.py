@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Of a core. As many readers as models fit; while one waits for files, another uses the core.
-_SHARE = 0.5
 _INSTALL = 'pip install "audiate[ray]"'
 _OBJECT_STORE = 2**29  # bytes, of a Ray that we start: it bounds what is read ahead
 
@@ -128,6 +126,7 @@ def run_on_ray(
     """
     if find_spec("ray") is None:
         raise InputError(f"`engine=ray` needs Ray, which is not installed: {_INSTALL}")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 s are few on a busy machine
     import ray
 
     ours = not ray.is_initialized()
@@ -150,8 +149,10 @@ def _start(address: str | None) -> None:
         where["object_store_memory"] = _OBJECT_STORE
     try:
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a start that takes too long raises no class of its own
         reason = " ".join(f"{error}".split())[:200]
+        if address is None:
+            raise InputError(f"Ray does not start here ({reason}); use `engine=local`") from error
         raise InputError(f"`address` {address}: no Ray cluster answers ({reason})") from error
 
 
@@ -168,19 +169,22 @@ def _results(
     context.target_max_block_size = 1  # each chunk goes on as soon as it is read
     resources = ray.cluster_resources()
     gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
-    count = workers or gpus or max(1, int(resources.get("CPU", 1)))
+    cores = max(1, int(resources.get("CPU", 1)))
+    count = workers or gpus or cores
     kind = "cuda" if gpus else "cpu"
     parts = (
         ray.data.from_arrow([_packed(shard) for shard in shards])
         .map_batches(
             partial(_read, task=task),
-            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": _SHARE},
+            # Models that find new places when a node is gone must not leave readers without one.
+            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 0},
+            concurrency=max(count, cores - count),
         )
         .map_batches(
             _Model,
             fn_constructor_kwargs={"task": task, "device": kind},
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
-            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": _SHARE + 0.01},
+            **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 1},
             **({"num_gpus": min(1.0, gpus / count)} if gpus else {}),
         )
     )

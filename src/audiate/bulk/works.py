@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiate.audio import Recording
 from audiate.devices import resolve_device
-from audiate.drawing import BATCH_SIZE, DrawingWork, prepare_drawing, weights_digest
+from audiate.drawing import BATCH_SIZE, DrawingWork, prepare_drawing
 from audiate.errors import InputError
 from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.inversion.folder import (
@@ -30,7 +30,7 @@ from audiate.inversion.results import ClipResult
 from audiate.models import DigitClassifier, Drawer, InverseMapping, load
 from audiate.models.lenet import load_written_classifier
 from audiate.models.own import open_generator
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load_as, weights_digest
 from audiate.pictures import save_image, side_by_side
 from audiate.pipeline import ClipWork, Product
 

@@ -22,10 +22,13 @@ from audiate.cli.edit import EditCommand
 from audiate.cli.evaluate import Evaluate, with_subcommand
 from audiate.cli.export import Export
 from audiate.cli.generate import Generate
+from audiate.cli.imagine import Imagine
 from audiate.cli.importing import ImportWaveGAN
 from audiate.cli.inside import Inside
 from audiate.cli.invert import Invert
+from audiate.cli.match import Match
 from audiate.cli.measure import Measure
+from audiate.cli.say import Say
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 from audiate.interrupts import terminated_like_interrupted
@@ -81,6 +84,9 @@ class Bulk:
 
 Commands = (
     Annotated[Draw, subcommand("draw")]
+    | Annotated[Say, subcommand("say")]
+    | Annotated[Imagine, subcommand("imagine")]
+    | Annotated[Match, subcommand("match")]
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Compare, subcommand("compare")]

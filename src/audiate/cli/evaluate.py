@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg, subcommand
 
 from audiate.errors import InputError, check_range
-from audiate.hub import DEFAULT_GENERATOR
+from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, DEFAULT_SAYER
 
 if TYPE_CHECKING:
     from audiate.evaluation import FigureReport
 
-SUBCOMMANDS = ("model", "inversion", "tradeoff")
+SUBCOMMANDS = ("model", "inversion", "tradeoff", "roundtrip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,10 @@ class EvaluateModel(_Common):
     A generator of spoken digits is scored by the Inception Score and the Fréchet distance of its
     clips in the classifier of spoken digits, beside those of real clips. That classifier itself is
     scored by its accuracy on the Speech Commands validation clips.
+
+    A model that says images is scored by what two opinions hear of MNIST's test images, and by the
+    sounds' Inception Score and Fréchet distance. A model that matches sounds and images is scored
+    by what held-out sounds and images find, and by linear classifiers on its vectors.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]]
@@ -60,7 +64,8 @@ class EvaluateModel(_Common):
     """Name or folder of the classifier that reads the drawings (default: lenet-mnist), or that
     hears the generated clips (default: digits-resnet18)."""
     count: int | None = None
-    """Number of clips that a generator makes. Default: 5,000."""
+    """Number of clips that a generator makes (default: 5,000), or of MNIST's test images that are
+    said (default: 1,000)."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
 
@@ -192,8 +197,59 @@ class EvaluateTradeoff(_Common):
 
 
 @dataclass(frozen=True)
+class EvaluateRoundTrip(_Common):
+    """Score what survives from sound to image to sound, and from image to sound to image.
+
+    Besides, pairs are imagined out of nothing. Images are read by LeNet-5, and sounds are heard by
+    the classifier of spoken digits, and by a second opinion. The result is a table and a figure.
+    """
+
+    drawer: str = DEFAULT_DRAWER
+    """Model that draws, a latent flow: name of a shipped model, folder, or hub id."""
+    sayer: str = DEFAULT_SAYER
+    """Model that says: likewise."""
+    classifier: str | None = None
+    """Name or folder of the classifier of spoken digits. Default: digits-resnet18."""
+    count: int = 300
+    """Number of MNIST's test images that are said, and of pairs that are imagined."""
+    seed: int = 0
+    """Seed of voices and hands."""
+    figure: Path = Path("out/roundtrip.png")
+    """PNG file for the figure."""
+
+    def __post_init__(self) -> None:
+        check_range("`count`", self.count, 100, 10_000)
+        check_range("`seed`", self.seed, 0, 2**63 - 1)
+
+    def run(self) -> int:
+        """Evaluate, print, and draw the figure; return the exit status."""
+        from audiate.datasets.installed import data_root
+        from audiate.devices import resolve_device
+        from audiate.drawing import as_drawer
+        from audiate.evaluation import evaluate_roundtrip
+        from audiate.evaluation.report import check_figure
+        from audiate.models.lenet import load_written_classifier
+        from audiate.models.resnet import load_spoken_classifier
+        from audiate.saying import as_sayer
+
+        check_figure(self.figure)
+        device = resolve_device(self.device)
+        report = evaluate_roundtrip(
+            (self.drawer, self.sayer),
+            as_drawer(self.drawer, device=device),
+            as_sayer(self.sayer, device=device),
+            load_spoken_classifier(self.classifier).to(device),
+            load_written_classifier(None).to(device),
+            data_root(self.data_dir),
+            count=self.count,
+            seed=self.seed,
+        )
+        return _show(report, self.figure, as_json=self.json)
+
+
+@dataclass(frozen=True)
 class Evaluate:
-    """Score a model, the inversion of a generator, or the VAE-GAN's trade-off, as the papers do.
+    """Score a model, the inversion of a generator, a round trip, or the VAE-GAN's trade-off.
 
     `audiate evaluate NAME` is short for `audiate evaluate model NAME`.
     """
@@ -202,6 +258,7 @@ class Evaluate:
         Annotated[EvaluateModel, subcommand("model")]
         | Annotated[EvaluateInversion, subcommand("inversion")]
         | Annotated[EvaluateTradeoff, subcommand("tradeoff")]
+        | Annotated[EvaluateRoundTrip, subcommand("roundtrip")]
     )
 
     def run(self) -> int:

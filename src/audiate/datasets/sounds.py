@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,22 @@ from torch import Tensor
 
 from audiate.audio import file_rate, fit_length, is_silent, load_channels, resample
 from audiate.datasets.clips import Clip, digest_of_clips, digest_of_names
+from audiate.datasets.folders import FileKind, files_below, find_files
 from audiate.datasets.fsdd import load_fsdd, split_by_speaker
 from audiate.datasets.names import NamedFile, NamePattern
 from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.datasets.speech_commands import load_speech_commands
 from audiate.datasets.words import split_words
 from audiate.errors import InputError
-from audiate.outputs import is_output_folder
-from audiate.records import identity
 
 DIGIT_RATE = 16_000
 """Sample rate to which spoken digits are brought by default, in Hz."""
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
 """Endings of the names of sound files."""
+SOUNDS = FileKind("sound", SUFFIXES, "clip")
+"""Sound files, as a folder is searched for them."""
+
 _FULL_SCALE = 32767
 
 
@@ -299,66 +300,14 @@ def find_sounds(folder: Path) -> list[Path]:
         InputError: It is no folder, or there is no sound file in it.
 
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {what}; name a folder of sound files")
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise InputError(
-            f"{folder}: holds no sound file ({', '.join(SUFFIXES)}); name a folder of sounds"
-        )
-    return found
+    return files_below(folder, SOUNDS)
 
 
 def find_clips(
     given: Sequence[str | Path], out: Path, reserved: Sequence[str] = ()
 ) -> list[tuple[str, Path]]:
-    """Find sound files, each once, and the name that each would like to have, without a suffix.
-
-    A file keeps its place below the folder that was given. Folders below it that a command of ours
-    has written to are passed over, and so is ``out``.
-
-    Args:
-        given: Sound files, and folders of them.
-        out: The folder that will be written to.
-        reserved: Names of folders in which no clip may lie; "-2" is added to such a name.
-
-    Returns:
-        Pairs of name and path.
-
-    Raises:
-        InputError: Nothing is given, nothing of it exists, or a folder holds no sounds.
-
-    """
-    if not given:
-        raise InputError("no clips given; name sound files, or folders of them")
-    if not any(os.path.exists(path) for path in given):  # noqa: PTH110 - as below
-        others = f", and so are the {len(given) - 1:,} others" if len(given) > 1 else ""
-        raise InputError(f"{given[0]}: no such file or folder{others}; check what you have typed")
-    found: dict[str, tuple[str, Path]] = {}
-    for path in map(Path, given):
-        is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails on names that are too long
-        for clip in _sounds_below(path, out) if is_folder else [path]:
-            place = clip.relative_to(path).parent if is_folder else Path()
-            if place.parts and place.parts[0].casefold() in reserved:
-                place = Path(f"{place.parts[0]}-2", *place.parts[1:])
-            name = (place / (clip.stem.strip(".") or "clip")).as_posix()
-            found.setdefault(identity(clip), (name, clip))
-    return list(found.values())
-
-
-def _sounds_below(folder: Path, out: Path) -> list[Path]:
-    sounds = find_sounds(folder)
-    written = {out.resolve()} - {folder.resolve()}
-    between = {parent for clip in sounds for parent in clip.parents if folder in parent.parents}
-    written |= {parent.resolve() for parent in between if is_output_folder(parent)}
-    return [clip for clip in sounds if written.isdisjoint(clip.resolve().parents)]
+    """Find sound files, each once, as `audiate.datasets.folders.find_files` finds files."""
+    return find_files(given, out, SOUNDS, reserved)
 
 
 def _common_rate(paths: Sequence[Path]) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from audiate.evaluation.model import evaluate_model as evaluate_model
     from audiate.evaluation.report import FigureReport as FigureReport
     from audiate.evaluation.report import Report as Report
+    from audiate.evaluation.roundtrip import evaluate_roundtrip as evaluate_roundtrip
     from audiate.evaluation.tradeoff import evaluate_tradeoff as evaluate_tradeoff
     from audiate.evaluation.trained import TrainingPlace as TrainingPlace
 
@@ -23,6 +24,7 @@ _HOME = {
     "compare": "comparison",
     "evaluate_inversion": "inversion",
     "evaluate_model": "model",
+    "evaluate_roundtrip": "roundtrip",
     "evaluate_tradeoff": "tradeoff",
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from rich.table import Table
 from torch import Tensor
 
 from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
@@ -15,7 +16,13 @@ from audiate.errors import check_range
 from audiate.evaluation.clips import train_clips, validation_clips
 from audiate.evaluation.report import dump, make_table, render
 from audiate.evaluation.spoken import in_batches
-from audiate.metrics import InceptionScore, frechet_distance, inception_score, spread_of
+from audiate.metrics import (
+    InceptionScore,
+    frechet_distance,
+    inception_score,
+    neighbourhoods,
+    spread_of,
+)
 from audiate.models import AudioGAN, DigitClassifier, Generator
 from audiate.models.generator import generate
 from audiate.progress import tracked
@@ -39,6 +46,8 @@ class SoundScores:
         inception: Inception Score over splits.
         frechet_distance: Fréchet distance to real train clips, in the classifier's features; 0 is
             best.
+        coverage: Share of those train clips with a clip in their neighbourhood, in the same
+            features: see `audiate.metrics.neighbourhoods`.
         digits: Share of the clips that is read as each digit from 0 to 9.
         agreement: Share of the clips that is read as the digit that was meant, or None where no
             digit was meant.
@@ -55,6 +64,7 @@ class SoundScores:
     n: int
     inception: InceptionScore
     frechet_distance: float
+    coverage: float
     digits: list[float]
     agreement: float | None
     confidence: float
@@ -103,39 +113,51 @@ class GeneratorReport:
 
     def to_text(self) -> str:
         """Return a table of the scores, and one of the digits."""
-        scores = make_table(
-            f"{self.model}, as {self.classifier} hears it",
-            *("", "clips", "Inception Score", "Fréchet", "confidence", "as meant", "spread"),
-            "near copies",
+        title = f"{self.model}, as {self.classifier} hears it"
+        return render(*sound_tables(title, (self.generated, *self.real)), sounds_note(self.splits))
+
+
+def sound_tables(title: str, sets: Sequence[SoundScores]) -> list[Table]:
+    """Return a table of the scores of sets of clips, and one of the digits that are read."""
+    scores = make_table(
+        title,
+        *("", "clips", "Inception Score", "Fréchet", "coverage", "confidence", "as meant"),
+        *("spread", "near copies"),
+    )
+    digits = make_table("Share of the clips that is read as each digit (%)", "")
+    for digit in range(10):
+        digits.add_column(str(digit))
+    for each in sets:
+        scores.add_row(
+            each.what,
+            f"{each.n:,}",
+            f"{each.inception.mean:.2f} ± {each.inception.std:.2f}",
+            f"{each.frechet_distance:.1f}",
+            f"{each.coverage:.3f}",
+            f"{100 * each.confidence:.1f} %",
+            "-" if each.agreement is None else f"{100 * each.agreement:.1f} %",
+            f"{each.spread:.2f}",
+            "-" if each.near_copies is None else f"{100 * each.near_copies:.1f} %",
         )
-        digits = make_table("Share of the clips that is read as each digit (%)", "")
-        for digit in range(10):
-            digits.add_column(str(digit))
-        for each in (self.generated, *self.real):
-            scores.add_row(
-                each.what,
-                f"{each.n:,}",
-                f"{each.inception.mean:.2f} ± {each.inception.std:.2f}",
-                f"{each.frechet_distance:.1f}",
-                f"{100 * each.confidence:.1f} %",
-                "-" if each.agreement is None else f"{100 * each.agreement:.1f} %",
-                f"{each.spread:.2f}",
-                "-" if each.near_copies is None else f"{100 * each.near_copies:.1f} %",
-            )
-            digits.add_row(each.what, *(f"{100 * share:.1f}" for share in each.digits))
-        note = (
-            f"The Inception Score is the mean and standard deviation over {self.splits} splits. "
-            f"Its classifier differs from paper to paper, so compare it with the score of the real "
-            f"clips in the same table. Fréchet is the distance to as many train clips in the "
-            f"classifier's features; for train clips, it is the distance of one random choice to "
-            f"another. Confidence is the mean probability of the digit that is read. As meant is "
-            f"the share that is read as the digit that was meant. Spread tells how much the clips "
-            f"differ among themselves, relative to train clips. Near copies is the share that is "
-            f"nearer to a train clip, in the classifier's features, than half of the validation "
-            f"clips are. Real clips are chosen evenly by "
-            f"digit and data set, with replacement. The classifier was trained on the train clips."
-        )
-        return render(scores, digits, note)
+        digits.add_row(each.what, *(f"{100 * share:.1f}" for share in each.digits))
+    return [scores, digits]
+
+
+def sounds_note(splits: int) -> str:
+    """Return what has to be known of `sound_tables`."""
+    return (
+        f"The Inception Score is the mean and standard deviation over {splits} splits. Its "
+        f"classifier differs from paper to paper, so compare it with the score of the real clips "
+        f"in the same table. Fréchet is the distance to as many train clips in the classifier's "
+        f"features; for train clips, it is the distance of one random choice to another. Coverage "
+        f"is the share of those train clips with a clip near them. Confidence is the mean "
+        f"probability of the digit that is read. As meant is the share that is read as the digit "
+        f"that was meant. Spread tells how much the clips differ among themselves, relative to "
+        f"train clips. Near copies is the share that is nearer to a train clip, in the "
+        f"classifier's features, than half of the validation clips are. Real clips are chosen "
+        f"evenly by digit and data set, with replacement. The classifier was trained on the train "
+        f"clips."
+    )
 
 
 class _Features(NamedTuple):
@@ -178,6 +200,54 @@ def evaluate_generator(
 
     """
     check_range("`count`", count, 10 * splits, 10**7)
+    generated, *real = score_sounds(
+        [generate_sounds("generated", generator, classifier, count, seed)],
+        classifier,
+        root,
+        splits=splits,
+        seed=seed,
+    )
+    return GeneratorReport(name, classifier_name, splits, generated, real)
+
+
+class SoundsToScore(NamedTuple):
+    """Clips that are to be scored.
+
+    Attributes:
+        what: Name of the set.
+        waveforms: (count, samples), as the classifier takes them.
+        meant: The digits (count,) that they mean; None where they mean none.
+
+    """
+
+    what: str
+    waveforms: Tensor
+    meant: Tensor | None
+
+
+@torch.inference_mode()
+def score_sounds(
+    sets: Sequence[SoundsToScore],
+    classifier: DigitClassifier,
+    root: Path,
+    *,
+    splits: int = 10,
+    seed: int = 0,
+) -> list[SoundScores]:
+    """Score sets of clips of equal size, and after them real ones: train, then validation clips.
+
+    Args:
+        sets: The sets.
+        classifier: The classifier of spoken digits.
+        root: Data folder.
+        splits: Number of splits of the Inception Score.
+        seed: Seed of the choice of real clips.
+
+    Raises:
+        InputError: The data is missing.
+
+    """
+    count = len(sets[0].waveforms)
     size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
     sounds = train_clips(root, DIGIT_SETS, **size)
     validation, labels = validation_clips(root, **size)
@@ -188,8 +258,6 @@ def evaluate_generator(
     train = _classify(classifier, sounds.waveforms(chosen).mean(1), "classifying train clips")
     again = EvenOrder(labels, torch.zeros_like(labels), count, seed).batch(0)
     unheard = _classify(classifier, validation, "classifying validation clips").rows(again)
-    waveforms, meant = _generate(generator, classifier, count, seed)
-    generated = _classify(classifier, waveforms, "classifying generated clips")
     known, compared = train.rows(places[:count]), train.rows(places[count:])
     usual = _to_nearest(unheard.features, train.features).median()
 
@@ -200,22 +268,20 @@ def evaluate_generator(
             copies = (nearest < usual).double().mean().item()
         return _score(what, found, meant, known, classifier, splits, copies)
 
-    return GeneratorReport(
-        name,
-        classifier_name,
-        splits,
-        scores("generated", generated, meant),
-        [
-            scores("real, train", compared, sounds.labels[others]),
-            scores("real, validation", unheard, labels[again]),
-        ],
-    )
+    return [
+        *(
+            scores(what, _classify(classifier, waveforms, f"classifying {what} clips"), meant)
+            for what, waveforms, meant in sets
+        ),
+        scores("real, train", compared, sounds.labels[others]),
+        scores("real, validation", unheard, labels[again]),
+    ]
 
 
-def _generate(
-    generator: Generator, classifier: DigitClassifier, count: int, seed: int
-) -> tuple[Tensor, Tensor | None]:
-    """Return clips (count, samples) for a classifier, and the digits (count,) that they mean."""
+def generate_sounds(
+    what: str, generator: Generator, classifier: DigitClassifier, count: int, seed: int
+) -> SoundsToScore:
+    """Generate clips of the prior, as a classifier takes them, with the digits that they mean."""
     z = generator.sample_latent(count, generator=torch.Generator().manual_seed(seed))
     meant = None
     if isinstance(generator, AudioGAN) and generator.names == DIGIT_WORDS:
@@ -224,7 +290,7 @@ def _generate(
         classifier_input(generate(generator, part), generator.sample_rate, classifier)
         for part in tracked(torch.split(z, _BATCH), "generating clips")
     ]
-    return torch.cat(clips), meant
+    return SoundsToScore(what, torch.cat(clips), meant)
 
 
 def _classify(classifier: DigitClassifier, waveforms: Tensor, what: str) -> _Features:
@@ -258,6 +324,7 @@ def _score(
         n=len(logits),
         inception=inception_score(logits, splits=splits),
         frechet_distance=frechet_distance(known.features, found.features),
+        coverage=neighbourhoods(known.features, found.features).coverage,
         digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
         agreement=None if meant is None else (read == meant).double().mean().item(),
         confidence=logits.softmax(1).amax(1).mean().item(),

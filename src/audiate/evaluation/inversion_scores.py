@@ -86,23 +86,16 @@ class Scorer:
             inception_score(logits, splits=SPLITS),
             *distances,
             (logits.argmax(1) == self.spoken).double().mean().item(),
-            (self._draw_and_read(output) == self.spoken).double().mean().item(),
+            (
+                draw_and_read(self.drawer, self.written_classifier, output, self.sample_rate)
+                == self.spoken
+            )
+            .double()
+            .mean()
+            .item(),
             evaluations,
             seconds,
         )
-
-    @torch.inference_mode()
-    def _draw_and_read(self, waveforms: Tensor) -> Tensor:
-        """Return the digits (count,) that are read in drawings; -1 where no word is heard."""
-        digits = torch.full((len(waveforms),), -1)
-        for row in tracked(range(len(waveforms)), "drawing clips"):
-            try:
-                heard = self.drawer.hear(waveforms[row], sample_rate=self.sample_rate)
-            except InputError:  # the output is silent
-                continue
-            spectrogram = heard.unsqueeze(0).to(self.drawer.device)
-            digits[row] = self.written_classifier(self.drawer.mean_images(spectrogram)).argmax()
-        return digits
 
     def _ssim(self, output: Tensor) -> float:
         spectrogram = Spectrogram("real" if self.protocol == "paper" else "log")
@@ -115,6 +108,30 @@ class Scorer:
         pairs = zip(torch.split(output, _BATCH), torch.split(self.target, _BATCH), strict=True)
         each = [structural_similarity(seen(one), seen(other), span) for one, other in pairs]
         return torch.cat(each).mean().item()
+
+
+@torch.inference_mode()
+def draw_and_read(
+    drawer: Drawer, written_classifier: LeNet, waveforms: Tensor, sample_rate: int
+) -> Tensor:
+    """Return the digits (count,) that are read in drawings of clips; -1 where no word is heard.
+
+    Args:
+        drawer: Draws one image of each clip.
+        written_classifier: Reads the drawings.
+        waveforms: (count, channels, samples), on the CPU.
+        sample_rate: Sample rate of the clips, in Hz.
+
+    """
+    digits = torch.full((len(waveforms),), -1)
+    for row in tracked(range(len(waveforms)), "drawing clips"):
+        try:
+            heard = drawer.hear(waveforms[row], sample_rate=sample_rate)
+        except InputError:  # the clip is silent
+            continue
+        spectrogram = heard.unsqueeze(0).to(drawer.device)
+        digits[row] = written_classifier(drawer.mean_images(spectrogram)).argmax()
+    return digits
 
 
 @torch.inference_mode()

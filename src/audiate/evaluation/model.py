@@ -9,8 +9,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 from audiate.devices import resolve_device
 from audiate.errors import InputError, check_range
+from audiate.evaluation import saying
 from audiate.evaluation.drawings import evaluate_drawer
 from audiate.evaluation.generators import DEFAULT_COUNT, evaluate_generator
+from audiate.evaluation.matching import evaluate_matcher
 from audiate.evaluation.noise import VoicesReport, evaluate_voices
 from audiate.evaluation.report import Report
 from audiate.evaluation.spoken import evaluate_spoken_classifier, evaluate_without_speakers
@@ -23,7 +25,9 @@ from audiate.models import (
     Drawer,
     InverseMapping,
     LeNet,
+    Matcher,
     PretrainedModel,
+    Sayer,
 )
 from audiate.models.lenet import load_written_classifier
 from audiate.models.pretrained import load
@@ -125,6 +129,24 @@ def _generator(name: str, model: AudioGAN, settings: _Settings) -> Report:
     return evaluate_generator(name, model, classifier_name, classifier, settings.root, count=count)
 
 
+def _sayer(name: str, model: Sayer, settings: _Settings) -> Report:
+    classifier = load_spoken_classifier(settings.classifier).to(model.device)
+    count = saying.DEFAULT_COUNT if settings.count is None else settings.count
+    return saying.evaluate_sayer(
+        name,
+        model,
+        settings.classifier or SPOKEN_CLASSIFIER,
+        classifier,
+        load_written_classifier(None).to(model.device),
+        settings.root,
+        count=count,
+    )
+
+
+def _matcher(name: str, model: Matcher, settings: _Settings) -> Report:
+    return evaluate_matcher(name, model, settings.root)
+
+
 def _encoder(name: str, model: InverseMapping, _: _Settings) -> Report:
     raise InputError(
         f"{name}: an encoder is evaluated with its generator: `audiate evaluate inversion "
@@ -142,6 +164,8 @@ _KINDS: tuple[_Kind[Any], ...] = (
     _Kind(LeNet, _written_classifier),
     _Kind(DigitClassifier, _spoken_classifier, ("paper", "speakers")),
     _Kind(AudioGAN, _generator, takes=frozenset({"classifier", "count"})),
+    _Kind(Sayer, _sayer, takes=frozenset({"classifier", "count"})),
+    _Kind(Matcher, _matcher),
     _Kind(InverseMapping, _encoder),
 )
 
@@ -168,7 +192,8 @@ def evaluate_model(
             seeds that follow the model's own.
         classifier: Name of the classifier: of written digits for a drawer, of spoken digits for a
             generator. By default, it is the shipped one.
-        count: For a generator, the number of clips to generate; 5,000 by default.
+        count: For a generator, the number of clips to generate; 5,000 by default. For a model that
+            says images, the number of MNIST's test images; 1,000 by default.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 

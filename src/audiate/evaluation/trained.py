@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from audiate.errors import InputError
 from audiate.models import PretrainedModel
 from audiate.models.pretrained import load_as
-from audiate.training.recipes import Recipe, recipe_from
+from audiate.training.recipes import PairedRecipe, Recipe, recipe_from
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -76,7 +76,8 @@ def recipe_of(model: PretrainedModel, name: str, kind: type[R]) -> R:
         kind: Class of the recipe.
 
     Raises:
-        InputError: The model does not name its recipe, or this version does not know the recipe.
+        InputError: The model does not name its recipe, or this version does not know the recipe, or
+            it was trained on pairs of the user's own.
 
     """
     recipe = recipe_from(model.provenance.recipe, model.provenance.settings)
@@ -84,5 +85,10 @@ def recipe_of(model: PretrainedModel, name: str, kind: type[R]) -> R:
         raise InputError(
             f"{name}: does not say by which recipe it was trained, so its test recordings are not "
             f"known; evaluate a model that `audiate train` made"
+        )
+    if isinstance(recipe, PairedRecipe) and recipe.pairs:
+        raise InputError(
+            f"{name}: was trained on pairs of your own, and is evaluated on digits alone; try it "
+            f"on pairs that you kept out of its training"
         )
     return recipe

@@ -12,8 +12,11 @@ from audiate.models.generator import AudioGAN, Generator
 from audiate.models.inverse import InverseMapping
 from audiate.models.latent import LatentDrawer, Posterior
 from audiate.models.lenet import LeNet
+from audiate.models.listener import Listener
+from audiate.models.matcher import Matcher
 from audiate.models.pretrained import PretrainedModel, load
 from audiate.models.resnet import DigitClassifier
+from audiate.models.sayer import Sayer
 from audiate.models.specgan import SpecGAN
 from audiate.models.storage import Provenance
 from audiate.models.vae import VAE
@@ -39,9 +42,12 @@ __all__ = [
     "LatentDrawer",
     "LatentFlow",
     "LeNet",
+    "Listener",
+    "Matcher",
     "Posterior",
     "PretrainedModel",
     "Provenance",
+    "Sayer",
     "SpecGAN",
     "SpecGANConfig",
     "WaveGAN",

@@ -8,22 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from audiate.audio import Waveform, prepare_speech
+from audiate.audio import Waveform
 from audiate.errors import check_range
-from audiate.features import LogMel
-from audiate.models.pretrained import PretrainedModel
+from audiate.models.listener import Listener
 
 
-def standardise(spectrogram: Tensor) -> Tensor:
-    """Spectrograms (batch, 48, 48) as a network's input (batch, 1, 48, 48), channels last.
-
-    Centred and scaled by the mean and deviation of FSDD's spectrograms.
-    """
-    standardised = (spectrogram.unsqueeze(1) - 0.4) / 0.25
-    return standardised.contiguous(memory_format=torch.channels_last)
-
-
-class Drawer(PretrainedModel):
+class Drawer(Listener):
     """A network that turns the log-mel spectrogram of a spoken word into images.
 
     A subclass sets `features`, its own front end, and says how noise becomes images.
@@ -35,7 +25,6 @@ class Drawer(PretrainedModel):
 
     """
 
-    features: LogMel
     image_size: int = 28
     latent_dim: ClassVar[int]
 
@@ -135,13 +124,3 @@ class Drawer(PretrainedModel):
         noise = torch.randn(1, samples, self.latent_dim, generator=generator)
         noise = noise.expand(len(spectrograms), -1, -1).to(self.device)
         return self.images_from(spectrograms.to(self.device), noise).cpu()
-
-    @torch.inference_mode()
-    def hear(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
-        """The spectrogram (n_mels, frames) in [0, 1] that the network sees of a clip.
-
-        Arguments and errors are those of `draw`.
-        """
-        speech = prepare_speech(waveform, sample_rate, self.features.config.sample_rate)
-        spectrogram: Tensor = self.features(speech.to(self.device).unsqueeze(0))
-        return spectrogram[0].cpu()

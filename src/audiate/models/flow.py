@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import log
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiate.configs import LatentFlowConfig
 from audiate.features import LogMel
-from audiate.models.drawer import Drawer, standardise
+from audiate.models.conditional_flow import Velocity, follow
+from audiate.models.drawer import Drawer
 from audiate.models.latent import Posterior
-
-_WIDTH = 32  # channels of the condition network's first layer
-_FREQUENCIES = 32  # of the sines and cosines that stand for a time
-_HIDDEN = 384  # width of the velocity network
-_BLOCKS = 4
+from audiate.models.residual import SoundNetwork
 
 
 class LatentFlow(Drawer):
@@ -46,7 +40,7 @@ class LatentFlow(Drawer):
         config = config or LatentFlowConfig()
         super().__init__(config)
         self.features = LogMel(config.features)
-        self.condition_network = _ConditionNetwork(self.condition_dim)
+        self.condition_network = SoundNetwork(self.condition_dim)
         self.archetype = nn.Sequential(
             nn.ReLU(),
             nn.Linear(self.condition_dim, 512),
@@ -78,7 +72,7 @@ class LatentFlow(Drawer):
             nn.SiLU(),
             nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),  # 14 → 28
         )
-        self.velocity = _Velocity(self.latent_dim, self.condition_dim)
+        self.velocity = Velocity(self.latent_dim, self.condition_dim)
         self.unheard = nn.Parameter(torch.zeros(self.condition_dim))
 
     def condition(self, spectrogram: Tensor) -> Tensor:
@@ -121,6 +115,11 @@ class LatentFlow(Drawer):
         """Follow the flow from noise: (batch, samples, 28, 28) in [0, 1]."""
         return self.flow_from(self.condition(spectrogram), noise, self.config.guidance)
 
+    def freely(self, noise: Tensor) -> Tensor:
+        """Images (batch, 28, 28) in [0, 1] of no sound at all, for normal noise (batch, dim)."""
+        condition = self.unheard.expand(len(noise), -1)
+        return self.flow_from(condition, noise.unsqueeze(1), 1.0)[:, 0]
+
     def flow_from(self, condition: Tensor, noise: Tensor, guidance: float | Tensor) -> Tensor:
         """Follow the flow from noise, for a condition.
 
@@ -135,107 +134,13 @@ class LatentFlow(Drawer):
 
         """
         batch, samples, _ = noise.shape
-        condition = condition.repeat_interleave(samples, 0)
-        latents = noise.flatten(0, 1)
-        guided = isinstance(guidance, Tensor) or guidance != 1
-        if guided:  # velocities with and without the sound are computed together
-            condition = torch.cat([condition, self.unheard.expand_as(condition)])
-        steps = self.config.steps
-        for step in range(steps):
-            both = torch.cat([latents, latents]) if guided else latents
-            times = torch.full((both.shape[0],), step / steps, device=self.device)
-            velocity = self(both, times, condition)
-            if guided:
-                heard, free = velocity.view(2, -1, self.latent_dim)
-                velocity = free + guidance * (heard - free)
-            latents = latents + velocity / steps
+        latents = follow(
+            self,
+            noise.flatten(0, 1),
+            condition.repeat_interleave(samples, 0),
+            self.unheard,
+            guidance=guidance,
+            steps=self.config.steps,
+        )
         images = self.decode_logits(latents).sigmoid()
         return images.view(batch, samples, self.image_size, self.image_size)
-
-
-class _ConditionNetwork(nn.Module):
-    """A small residual network (He et al. 2016) that keeps three moments of the word apart."""
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        self.trunk = nn.Sequential(
-            nn.Conv2d(1, _WIDTH, 5, stride=2, padding=2, bias=False),  # 48 → 24
-            nn.BatchNorm2d(_WIDTH),
-            nn.ReLU(),
-            _Residual(_WIDTH, 2 * _WIDTH, stride=2),  # 24 → 12
-            _Residual(2 * _WIDTH, 2 * _WIDTH),
-            _Residual(2 * _WIDTH, 4 * _WIDTH, stride=2),  # 12 → 6
-            _Residual(4 * _WIDTH, 4 * _WIDTH),
-        )
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * 3 * 4 * _WIDTH, outputs))
-
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        hidden = self.trunk(standardise(spectrogram))
-        moments = [F.adaptive_avg_pool2d(hidden, (1, 3)), F.adaptive_max_pool2d(hidden, (1, 3))]
-        condition: Tensor = self.head(torch.cat(moments, 1).flatten(1))
-        return condition
-
-
-class _Residual(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        return F.relu(self.shortcut(hidden) + self.body(hidden))
-
-
-class _Velocity(nn.Module):
-    """A residual network of fully connected layers; time and condition scale, shift and gate."""
-
-    frequencies: Tensor
-
-    def __init__(self, latent_dim: int, condition_dim: int) -> None:
-        super().__init__()
-        frequencies = torch.exp(torch.linspace(0, log(1000), _FREQUENCIES))
-        self.register_buffer("frequencies", frequencies, persistent=False)
-        self.of_time = nn.Linear(2 * _FREQUENCIES, _HIDDEN)
-        self.of_condition = nn.Linear(condition_dim, _HIDDEN)
-        self.modulation = nn.Linear(_HIDDEN, 3 * _HIDDEN)  # one for all blocks: Chen et al. 2024
-        self.first = nn.Linear(latent_dim, _HIDDEN)
-        self.blocks = nn.ModuleList(_Block() for _ in range(_BLOCKS))
-        self.norm = nn.LayerNorm(_HIDDEN)
-        self.last = nn.Linear(_HIDDEN, latent_dim)
-        nn.init.zeros_(self.last.weight)  # begin with no motion
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
-        angles = times.unsqueeze(1) * self.frequencies
-        of_time = self.of_time(torch.cat([angles.sin(), angles.cos()], 1))
-        modulation = self.modulation(F.silu(of_time + self.of_condition(condition))).chunk(3, 1)
-        hidden = self.first(latents)
-        for block in self.blocks:
-            hidden = block(hidden, modulation)
-        velocity: Tensor = self.last(self.norm(hidden))
-        return velocity
-
-
-class _Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.offset = nn.Parameter(torch.randn(3, _HIDDEN) * 0.02)
-        self.norm = nn.LayerNorm(_HIDDEN, elementwise_affine=False)
-        self.wide = nn.Linear(_HIDDEN, 2 * _HIDDEN)
-        self.narrow = nn.Linear(2 * _HIDDEN, _HIDDEN)
-
-    def forward(self, hidden: Tensor, modulation: Sequence[Tensor]) -> Tensor:
-        scale, shift, gate = (m + o for m, o in zip(modulation, self.offset, strict=True))
-        changed = self.norm(hidden) * (1 + scale) + shift
-        update: Tensor = gate * self.narrow(F.silu(self.wide(changed)))
-        return hidden + update

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from audiate.configs import VAEConfig
 from audiate.features import LogMel
-from audiate.models.drawer import standardise
 from audiate.models.latent import LatentDrawer, Posterior
+from audiate.models.residual import standardise
 
 
 class VAE(LatentDrawer):

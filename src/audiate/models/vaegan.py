@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from audiate.configs import VAEGANConfig
 from audiate.features import LogMel
-from audiate.models.drawer import standardise
 from audiate.models.latent import LatentDrawer, Posterior
+from audiate.models.residual import standardise
 
 
 class VAEGAN(LatentDrawer):

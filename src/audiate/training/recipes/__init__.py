@@ -32,6 +32,9 @@ from audiate.training.recipes.gan import (
 )
 from audiate.training.recipes.inverse import INVERSE_MAPPING_PAPER, InverseMappingRecipe
 from audiate.training.recipes.lenet import LeNetRecipe
+from audiate.training.recipes.match import MatchRecipe
+from audiate.training.recipes.paired import PairedRecipe
+from audiate.training.recipes.say import SayRecipe
 from audiate.training.recipes.vae import VAE_PAPER, VAERecipe
 from audiate.training.recipes.vaegan import VAEGAN_PAPER, VAEGANRecipe
 
@@ -57,8 +60,11 @@ __all__ = [
     "InverseMappingRecipe",
     "LatentFlowRecipe",
     "LeNetRecipe",
+    "MatchRecipe",
+    "PairedRecipe",
     "Prepared",
     "Recipe",
+    "SayRecipe",
     "SpecGANRecipe",
     "VAEGANRecipe",
     "VAERecipe",

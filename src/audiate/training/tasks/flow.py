@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,9 +30,8 @@ class LatentFlowTask(Task):
 
     The condition network draws the mean of the images that are paired with a recording: as their
     likelihood is linear in the image, that is all that a single drawing can learn of them. The flow
-    is trained by conditional flow matching: at x_t = (1 - t) noise + t latent its velocity is to be
-    latent - noise (Lipman et al. 2023, eq. 23 with sigma_min = 0). Times are drawn logit-normal
-    (Esser et al. 2024), and the condition is left out now and then (Ho & Salimans 2022).
+    is trained by conditional flow matching, see `flow_loss`; the condition is left out now and then
+    (Ho & Salimans 2022).
     """
 
     model: LatentFlow
@@ -132,14 +131,10 @@ class LatentFlowTask(Task):
             condition = self.model.condition(self._batches.spectrograms(pairs))
             self.model.train()
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
-        noise = torch.randn(len(images), LatentFlow.latent_dim).to(self.device)
-        times = torch.randn(len(images)).sigmoid().to(self.device)
         unheard = (torch.rand(len(images), 1) < _UNHEARD).to(self.device)
         condition = condition.repeat_interleave(count, 0)
         condition = torch.where(unheard, self.model.unheard, condition)
-        between = torch.lerp(noise, latents, times.unsqueeze(1))
-        velocity = self.model(between, times, condition).float()
-        return {"flow": (velocity - (latents - noise)).square().mean()}
+        return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
         """Two recordings a row: for each the mean image, then samples."""
@@ -154,3 +149,24 @@ class LatentFlowTask(Task):
             f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
             f"lower `learning_rate`"
         )
+
+
+def flow_loss(
+    velocity: Callable[[Tensor, Tensor, Tensor], Tensor], latents: Tensor, condition: Tensor
+) -> Tensor:
+    """The loss of conditional flow matching on straight paths, a mean over all entries.
+
+    At x_t = (1 - t) noise + t latent, the velocity is to be latent - noise (Lipman et al. 2023, eq.
+    23 with sigma_min = 0). Times are drawn logit-normal (Esser et al. 2024).
+
+    Args:
+        velocity: Gives velocities of latents, times (batch,) and conditions.
+        latents: (batch, latent_dim).
+        condition: (batch, condition_dim).
+
+    """
+    noise = torch.randn(latents.shape).to(latents.device)
+    times = torch.randn(len(latents)).sigmoid().to(latents.device)
+    between = torch.lerp(noise, latents, times.unsqueeze(1))
+    found = velocity(between, times, condition).float()
+    return (found - (latents - noise)).square().mean()

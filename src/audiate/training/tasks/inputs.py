@@ -1,4 +1,4 @@
-"""Inputs of the drawing tasks: spectrograms, and the images that are paired with them."""
+"""Inputs of the tasks that learn from pairs: spectrograms, and the images that belong to them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.nn.utils.rnn import pad_sequence
 from audiate.datasets.pairs import Pairs
 from audiate.errors import InputError
 from audiate.features import LogMel
-from audiate.models import Drawer
+from audiate.models import Drawer, Listener
 from audiate.pictures import grid
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
 from audiate.training.task import Shard
 
 if TYPE_CHECKING:
-    from audiate.training.recipes import DrawingRecipe
+    from audiate.training.recipes import PairedRecipe
 
 _CHUNK = 100
 _PREVIEW_RECORDINGS = 16
@@ -94,7 +94,7 @@ class Batches:
     """
 
     def __init__(
-        self, recipe: DrawingRecipe, pairs: Pairs, model: Drawer, shard: Shard, *, least: int = 1
+        self, recipe: PairedRecipe, pairs: Pairs, model: Listener, shard: Shard, *, least: int = 1
     ) -> None:
         batch = min(recipe.batch_size, len(pairs.heard))
         recordings = max(batch // recipe.images_per_recording, 1)
@@ -105,11 +105,14 @@ class Batches:
             )
         self.steps_per_epoch = len(pairs.heard) // batch
         self.sounds = MelRecordings(LogMel(model.features.config), pairs.recordings)
-        self._images, self._heard = ImagesOfRecordings(pairs), pairs.heard
+        self._images, self.heard = ImagesOfRecordings(pairs), pairs.heard
         self._order = EpochOrder(len(pairs.heard), recordings, recipe.seed)
         self.batch_size = self._order.batch_size  # recordings
         self._shard, self._device = shard, model.device
         self._change: Change = "in noise" if recipe.augment else "not"
+
+    def __len__(self) -> int:
+        return len(self.heard)
 
     def pairs(self, step: int) -> Tensor:
         """Numbers of pairs (recordings,), this process's part: one for each recording."""
@@ -121,7 +124,7 @@ class Batches:
 
     def spectrograms(self, pairs: Tensor) -> Tensor:
         """Spectrograms (recordings, n_mels, frames), changed at random if the recipe says so."""
-        return self.sounds.spectrograms(self._heard[pairs], self._change).to(self._device)
+        return self.sounds.spectrograms(self.heard[pairs], self._change).to(self._device)
 
 
 def to_unit(images: Tensor) -> Tensor:

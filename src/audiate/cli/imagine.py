@@ -1,0 +1,53 @@
+"""`audiate imagine`: pairs of a sound and an image, out of nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiate.cli.common import Device
+from audiate.errors import check_range
+from audiate.hub import DEFAULT_DRAWER, DEFAULT_SAYER
+
+
+@dataclass(frozen=True)
+class Imagine:
+    """Imagine pairs of a spoken and a written digit that belong together.
+
+    Writes OUT/000.wav and OUT/000.png, OUT/001.wav and OUT/001.png, and so on; OUT/sheet.png, each
+    sound's spectrogram beside its image (the first 64 pairs); OUT/latents.npz with the latents of
+    the sounds; and OUT/report.json, the record of these files. The same seed gives the same pairs,
+    and when COUNT grows the first ones stay the same, but for rounding. The pairs of an earlier run
+    in OUT make way once the new ones are complete. Files that this command has not written are
+    never replaced.
+    """
+
+    count: int = 16
+    """Number of pairs."""
+    seed: int = 0
+    """Seed of the pairs."""
+    drawer: str = DEFAULT_DRAWER
+    """Latent flow that draws: a shipped model's name, a folder, or a Hugging Face hub id."""
+    sayer: str = DEFAULT_SAYER
+    """Model that says what was drawn: likewise."""
+    device: Device = "auto"
+    out: Path = Path("out/imagine")
+    """Folder for the pairs. It is made where it is missing."""
+
+    def __post_init__(self) -> None:
+        check_range("`count`", self.count, 1, 100_000)
+        check_range("`seed`", self.seed, 0, 2**63 - 1)
+
+    def run(self) -> int:
+        """Imagine and write, and return the exit status."""
+        from audiate.imagining import imagine, write_imagined
+        from audiate.sheets import SHEET_NAME
+
+        pairs = imagine(
+            self.count, seed=self.seed, drawer=self.drawer, sayer=self.sayer, device=self.device
+        )
+        settings = {"drawer": self.drawer, "sayer": self.sayer, "seed": str(self.seed)}
+        write_imagined(pairs, self.out, settings)
+        pairs_ = "1 pair" if self.count == 1 else f"{self.count} pairs"
+        print(f"{pairs_} into {self.out}: see {self.out / SHEET_NAME}")
+        return 0

@@ -1,0 +1,64 @@
+"""`audiate match`: sounds and pictures that find each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from audiate.cli.common import print_error
+from audiate.hub import DEFAULT_MATCHER
+
+
+@dataclass(frozen=True)
+class Match:
+    """Rank pictures for every sound, and sounds for every picture.
+
+    Writes OUT/ranks.csv, a line for each sound and each of its TOP pictures, then likewise for each
+    picture and its sounds; OUT/sheet.png, the first 50 sounds and the first 50 pictures, each with
+    what it found; and OUT/report.json, the record of these files. The score is the logarithm of how
+    much likelier the two are together than each by itself, so above 0 they belong together. What is
+    found is a picture of the same digit, not the picture of this very recording: the model was
+    trained on pairs that were drawn at random within a digit.
+
+    A file that cannot be used is named on standard error, the others are matched, and the exit
+    status is 2. The results of an earlier run in OUT make way. Files that this command has not
+    written are never replaced.
+    """
+
+    sounds: Positional[Annotated[Path, arg(metavar="SOUNDS")]]
+    """A sound file, or a folder of them."""
+    images: Positional[Annotated[Path, arg(metavar="IMAGES")]]
+    """A picture file, or a folder of them."""
+    model: str = DEFAULT_MATCHER
+    """A shipped model's name, a folder, or a Hugging Face hub id."""
+    top: int = 10
+    """Number of pictures for each sound, and of sounds for each picture."""
+    out: Path = Path("out/match")
+    """Folder for the results. It is made where it is missing."""
+
+    def run(self) -> int:
+        """Match and write, and return the exit status."""
+        from audiate.errors import InputError
+        from audiate.matching import RANKS_NAME, match_folders
+        from audiate.sheets import SHEET_NAME
+
+        errors: list[InputError] = []
+
+        def notify(error: InputError) -> None:
+            errors.append(error)
+            print_error(error)
+
+        matches = match_folders(
+            self.sounds,
+            self.images,
+            self.out,
+            model=self.model,
+            top=self.top,
+            notify=notify,
+        )
+        counted = f"{len(matches.sounds)} sounds and {len(matches.images)} pictures matched"
+        print(f"{counted}: see {self.out / RANKS_NAME} and {self.out / SHEET_NAME}")
+        return 2 if errors else 0

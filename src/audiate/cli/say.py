@@ -1,0 +1,72 @@
+"""`audiate say`: sounds of what is written in pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from audiate.cli.common import Device, print_error
+from audiate.hub import DEFAULT_SAYER
+
+Pictures = Positional[
+    Annotated[
+        tuple[Path, ...],
+        arg(metavar="PICTURE...", help="Picture files (png, jpeg, gif, ...), or folders of them."),
+    ]
+]
+"""Picture files, which a command takes by their position."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """Say the digit that is written in each picture, in several voices.
+
+    A picture holds one digit, dark on light or light on dark, of any size: a scan, a photo of a
+    note, an image of MNIST. Writes OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on;
+    OUT/sheet.png, which shows the digit that was found in each picture beside the spectrograms of
+    its sounds (the first 100 pictures); OUT/latents.npz with the names of the pictures and the
+    latents of their sounds, of which `audiate generate --latents` makes the same sounds again; and
+    OUT/report.json, the record of all that.
+
+    Folders are searched. Pictures that were said before are not said again, so the same command
+    goes on after an interruption; other settings need another folder. Files that this command has
+    not written are never replaced. A picture that cannot be used is named on standard error, the
+    others are said, and the exit status is 2.
+    """
+
+    pictures: Pictures
+    model: str = DEFAULT_SAYER
+    """A shipped model's name, a folder, or a Hugging Face hub id."""
+    generator: str | None = None
+    """The model's generator, where it is no longer where it was in training. Default: the one that
+    the model names."""
+    samples: int = 8
+    """Number of sounds for each picture."""
+    seed: int = 0
+    """Seed of the sounds: the same picture and seed give the same sounds."""
+    device: Device = "auto"
+    out: Path = Path("out/say")
+    """Folder for the sounds. It is made where it is missing."""
+
+    def run(self) -> int:
+        """Say every picture, and return the exit status."""
+        from audiate.saying import say_folder
+        from audiate.sheets import SHEET_NAME
+
+        report = say_folder(
+            self.pictures,
+            self.out,
+            model=self.model,
+            generator=self.generator,
+            samples=self.samples,
+            seed=self.seed,
+            device=self.device,
+            notify=print_error,
+        )
+        if len(report.errors) < len(report.clips):
+            said = report.counted("said").replace("clip", "picture", 1)
+            print(f"{said}: see {self.out / SHEET_NAME}")
+        return 2 if report.errors else 0

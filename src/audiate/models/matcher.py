@@ -1,0 +1,92 @@
+"""Two towers, one for sounds and one for images, in whose common space they find each other."""
+
+from __future__ import annotations
+
+from math import log
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiate.configs import MatcherConfig
+from audiate.features import LogMel
+from audiate.images import Picture, see_picture
+from audiate.models.flow import LatentFlow
+from audiate.models.listener import Listener
+from audiate.models.pretrained import load_as
+from audiate.models.residual import ImageNetwork, SoundNetwork
+
+
+class Matcher(Listener):
+    """Tells whether a sound and an image belong together.
+
+    Each has networks of its own, a *tower*, which makes a vector of length 1 of it. The cosine of
+    two vectors, scaled and shifted, is the logarithm of how much likelier the two are together than
+    each by itself, log p(sound, image) / (p(sound) p(image)), as far as the training could tell.
+    Arandjelović and Zisserman 2017 learn sight and sound by their correspondence alone, and compare
+    vectors of two towers in 2018. The tower of sounds begins with *ears*, a network of the same
+    kind as the latent flow's condition network, whose weights it may have.
+    """
+
+    model_type: ClassVar[str] = "matcher"
+    config_class: ClassVar[type] = MatcherConfig
+    embedding_dim: ClassVar[int] = 128
+
+    def __init__(self, config: MatcherConfig | None = None) -> None:
+        config = config or MatcherConfig()
+        super().__init__(config)
+        self.features = LogMel(config.features)
+        self.ears = SoundNetwork(LatentFlow.condition_dim)
+        self.sound_head = nn.Sequential(
+            nn.ReLU(), nn.Linear(LatentFlow.condition_dim, self.embedding_dim)
+        )
+        self.image_tower = ImageNetwork(self.embedding_dim)
+        self.log_scale = nn.Parameter(torch.tensor(log(5.0)))
+        self.shift = nn.Parameter(torch.tensor(-2.0))
+
+    def see(self, picture: Picture) -> Tensor:
+        """The image (28, 28) in [0, 1] that the network sees of a picture.
+
+        Raises:
+            InputError: The picture is blank or too large, or none.
+
+        """
+        return see_picture(picture, self.config.pictures)
+
+    def embed_sounds(self, spectrograms: Tensor) -> Tensor:
+        """Vectors (batch, embedding_dim) of length 1 of spectrograms (batch, 48, 48)."""
+        return F.normalize(self.sound_head(self.ears(spectrograms)), dim=1)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Vectors (batch, embedding_dim) of length 1 of images (batch, 28, 28) in [0, 1]."""
+        return F.normalize(self.image_tower(images), dim=1)
+
+    def scores(self, sounds: Tensor, images: Tensor) -> Tensor:
+        """Scores (sounds, images) of all pairs of vectors: logarithms of density ratios.
+
+        Args:
+            sounds: Vectors (sounds, embedding_dim), as `embed_sounds` gives them.
+            images: Vectors (images, embedding_dim), as `embed_images` gives them.
+
+        """
+        return self.log_scale.exp() * sounds @ images.T + self.shift
+
+    def forward(self, spectrograms: Tensor, images: Tensor) -> Tensor:
+        """Scores (sounds, images) of all pairs of spectrograms and images."""
+        return self.scores(self.embed_sounds(spectrograms), self.embed_images(images))
+
+
+def load_matcher(name: str | Matcher) -> Matcher:
+    """Load the model that matches sounds and images.
+
+    Args:
+        name: Name, folder or hub id of a `Matcher`.
+
+    Raises:
+        InputError: There is no such model, or it is of another kind.
+
+    """
+    if isinstance(name, Matcher):
+        return name
+    return load_as(name, Matcher, "does not match sounds and images; leave out `matcher`")

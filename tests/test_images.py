@@ -1,0 +1,184 @@
+"""Pictures in, and the digit that is found in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from audiate import images
+from audiate.datasets.mnist import load_mnist
+from audiate.errors import InputError
+from audiate.images import find_digit, grey_levels, load_image, otsu_threshold, shrink
+from audiate.models.lenet import load_written_classifier
+
+
+def seven(size: int = 120, *, pen: int = 9) -> np.ndarray:
+    """A seven in white on black, bytes."""
+    picture = np.zeros((size, size), np.uint8)
+    left, right, top, bottom = size // 4, 3 * size // 4, size // 5, 4 * size // 5
+    picture[top : top + pen, left:right] = 255
+    for row in range(top, bottom):
+        column = right - pen - (row - top) * (right - left) // (2 * (bottom - top))
+        picture[row, column : column + pen] = 255
+    return picture
+
+
+def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return (one - other).abs().mean().item() < 0.03
+
+
+class TestFindDigit:
+    def test_it_is_as_mnists_are(self) -> None:
+        found = find_digit(seven())
+        assert (found.shape, found.dtype) == ((28, 28), torch.float32)
+        assert 0 <= found.min() <= found.max() == 1
+        rows = (found > 0.2).any(1).nonzero()
+        assert 19 <= int(rows[-1] - rows[0]) + 1 <= 23  # a box of 20, and the pen
+        middle = ndimage.center_of_mass(found.numpy())
+        assert middle == pytest.approx((13.5, 13.5), abs=0.6)
+
+    def test_light_on_dark_is_dark_on_light(self) -> None:
+        assert alike(find_digit(255 - seven()), find_digit(seven()))
+
+    @settings(deadline=None, max_examples=12)
+    @given(
+        top=st.integers(0, 200),
+        left=st.integers(0, 300),
+        dark=st.booleans(),
+        contrast=st.floats(0.3, 1),
+    )
+    def test_place_polarity_and_contrast_do_not_matter(
+        self, top: int, left: int, dark: bool, contrast: float
+    ) -> None:
+        page = np.zeros((320, 420))
+        page[top : top + 120, left : left + 120] = seven() / 255
+        page = 0.5 + (contrast * (page - 0.5) if not dark else contrast * (0.5 - page))
+        assert alike(find_digit(page), find_digit(seven()))
+
+    def test_thin_pens_and_large_pictures(self) -> None:
+        thin = find_digit(seven(600, pen=6))
+        assert thin.sum() > 0.5 * find_digit(seven(600, pen=50)).sum()
+        assert (find_digit(seven(1200, pen=90)) - find_digit(seven(120, pen=9))).abs().mean() < 0.05
+
+    def test_light_that_falls_unevenly(self) -> None:
+        rows, columns = np.mgrid[0:120, 0:120] / 120
+        light = 0.9 - 0.35 * rows * columns
+        noise = np.random.default_rng(0).normal(0, 0.02, (120, 120))
+        assert alike(
+            find_digit((light * (1 - 0.7 * seven() / 255) + noise).clip(0, 1)), find_digit(seven())
+        )
+
+    def test_specks_and_rulings_are_left_out(self) -> None:
+        page = np.full((200, 200), 230, np.uint8)
+        page[40:160, 40:160] -= (seven() * 0.7).astype(np.uint8)
+        clean = find_digit(page)
+        page[10:13, 10:13] = 60
+        page[190:192, :] = 60
+        assert alike(find_digit(page), clean)
+
+    @pytest.mark.parametrize(
+        ("picture", "complaint"),
+        [
+            (np.full((50, 50), 200, np.uint8), "is blank"),
+            (np.zeros((28, 28)), "is blank"),
+            (np.full((3, 50, 50), 0.5), "give levels"),
+            (np.zeros((0, 5)), "give levels"),
+            (np.full((9, 9), np.nan), "NaN"),
+            (np.arange(81).reshape(9, 9), "give bytes, or floats"),
+        ],
+    )
+    def test_what_is_no_picture_of_a_digit(self, picture: np.ndarray, complaint: str) -> None:
+        with pytest.raises(InputError, match=complaint):
+            find_digit(picture)
+
+    def test_real_digits_stay_what_they_are(self, real_data: Path) -> None:
+        test = load_mnist(real_data, "test")
+        reader, labels = load_written_classifier(None), test.labels[:300]
+        rng = np.random.default_rng(0)
+        pages = []
+        for image in test.images[:300]:
+            page = np.zeros((200, 260))
+            top, left = rng.integers(0, 100), rng.integers(0, 150)
+            page[top : top + 100, left : left + 100] = np.asarray(
+                Image.fromarray(image.numpy()).resize((100, 100))
+            )
+            pages.append((230 - 0.7 * page + rng.normal(0, 6, page.shape)).clip(0, 255) / 255)
+        for pictures in (list(test.images[:300]), pages):
+            found = torch.stack([find_digit(picture) for picture in pictures])
+            with torch.inference_mode():
+                assert (reader(found).argmax(1) == labels).float().mean() > 0.97
+
+
+def test_otsu_is_that_of_scikit_image() -> None:
+    rng = np.random.default_rng(0)
+    for levels in (rng.random(5000), np.r_[rng.normal(0.2, 0.05, 4000), rng.normal(0.8, 0.1, 900)]):
+        assert otsu_threshold(levels) == pytest.approx(threshold_otsu(levels), abs=1e-6)  # type: ignore[no-untyped-call]
+
+
+class TestLoadImage:
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+    def test_any_mode(self, mode: str, tmp_path: Path) -> None:
+        path = tmp_path / ("seven.tif" if mode in ("CMYK", "F") else "seven.png")
+        grey = Image.fromarray(seven())
+        if mode == "I;16":
+            picture = Image.fromarray(seven().astype(np.uint16) * 257)
+        else:
+            picture = grey.convert("RGB").convert(mode) if mode == "CMYK" else grey.convert(mode)
+        picture.save(path)
+        assert alike(find_digit(load_image(path)), find_digit(seven()))
+
+    def test_what_is_transparent_is_white(self, tmp_path: Path) -> None:
+        ink = np.zeros((120, 120, 4), np.uint8)  # black ink, and nothing around it
+        ink[..., 3] = seven()
+        Image.fromarray(ink).save(tmp_path / "ink.png")
+        levels = load_image(tmp_path / "ink.png")
+        assert torch.allclose(levels, 1 - torch.from_numpy(seven()) / 255, atol=0.01)
+
+    def test_the_camera_says_what_is_up(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turned by 90 degrees
+        turned = Image.fromarray(seven()).transpose(Image.Transpose.ROTATE_90)
+        turned.save(tmp_path / "turned.png", exif=exif)
+        assert alike(find_digit(load_image(tmp_path / "turned.png")), find_digit(seven()))
+
+    def test_files_that_are_no_pictures(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "note.png").write_text("no picture")
+        (tmp_path / "empty.png").touch()
+        Image.fromarray(seven()).save(tmp_path / "whole.png")
+        (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:80])
+        for name in ("note.png", "empty.png", "half.png"):
+            with pytest.raises(InputError, match=f"{name}: cannot be read as a picture"):
+                load_image(tmp_path / name)
+        with pytest.raises(InputError, match="no such file"):
+            load_image(tmp_path / "missing.png")
+        with pytest.raises(InputError, match="is a folder"):
+            load_image(tmp_path)
+        monkeypatch.setattr(images, "MAX_PIXELS", 10_000)
+        with pytest.raises(InputError, match=r"whole.png: 14,400 pixels"):
+            load_image(tmp_path / "whole.png")
+        with pytest.raises(InputError, match="14,400 pixels"):
+            grey_levels(seven())
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        with pytest.raises(InputError, match="cannot be read"):
+            load_image(tmp_path / "whole.png")
+
+
+def test_a_whole_picture_keeps_its_proportions() -> None:
+    wide = np.zeros((20, 80), np.uint8)
+    wide[:, 40:] = 255
+    found = shrink(wide)
+    assert found.shape == (28, 28)
+    middle = found[11:17].mean(0)
+    assert (middle[:13] < 0.1).all()
+    assert (middle[15:] > 0.9).all()
+    assert torch.equal(shrink(np.full((28, 28), 51, np.uint8)), torch.full((28, 28), 0.2))

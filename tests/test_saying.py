@@ -1,0 +1,275 @@
+"""Pictures that are said, pairs that are imagined, sounds and pictures that find each other."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import interrupt_second_batch, small_specgan, write_tone
+from PIL import Image
+from test_images import seven
+
+import audiate
+from audiate.cli import main
+from audiate.configs import LatentFlowConfig, SayerConfig
+from audiate.errors import InputError, Interrupted
+from audiate.latents import read_latents
+from audiate.matching import match_folders
+from audiate.models import LatentFlow, Matcher, Sayer
+from audiate.models.sayer import from_normal, to_normal, weights_fingerprint
+from audiate.pipeline import FolderReport
+from audiate.saying import SayingWork, as_sayer, say_folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small models that were never trained: gan/, say/ of that generator, match/, flow/."""
+    folder = tmp_path_factory.mktemp("models")
+    gan = small_specgan(latent_dim=6)
+    gan.save_pretrained(folder / "gan")
+    config = SayerConfig(6, str(folder / "gan"), weights_fingerprint(gan), steps=2)
+    torch.manual_seed(1)
+    sayer = Sayer(config)
+    torch.nn.init.normal_(sayer.velocity.last.weight)  # trained networks do not begin with rest
+    sayer.save_pretrained(folder / "say")
+    Matcher().save_pretrained(folder / "match")
+    LatentFlow(LatentFlowConfig(steps=1)).save_pretrained(folder / "flow")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.fromarray(seven()).save(folder / "seven.png")
+    Image.fromarray(255 - seven(64, pen=5)).save(folder / "dark.jpg")
+    return folder
+
+
+class TestSayer:
+    def test_same_picture_and_seed_same_sounds(self, models: Path) -> None:
+        model = audiate.load(models / "say")
+        assert isinstance(model, Sayer)
+        first = model.say(seven(), seed=1)
+        assert first.shape == (8, 1, 4096)
+        assert first.abs().max() <= 1
+        assert torch.equal(model.say(255 - seven(), seed=1, samples=8), first)
+        assert not torch.equal(model.say(seven(), seed=2), first)
+        # More samples are more of the same.
+        torch.testing.assert_close(model.say(seven(), seed=1, samples=11)[:8], first)
+
+    def test_its_sounds_are_its_generators(self, models: Path) -> None:
+        model = as_sayer(models / "say")
+        latents, sounds = model.say_seen(torch.rand(2, 28, 28), samples=3)
+        assert latents.shape == (2, 3, 6)
+        assert latents.abs().max() <= 1
+        generator = audiate.load(models / "gan")
+        torch.testing.assert_close(sounds[1], generator(latents[1]))
+
+    def test_latents_are_normal_by_their_quantiles(self) -> None:
+        uniform = torch.linspace(-1, 1, 10_001)
+        normal = to_normal(uniform)
+        assert normal.isfinite().all()
+        assert normal[1:-1].std().item() == pytest.approx(1, abs=0.01)
+        torch.testing.assert_close(from_normal(normal), uniform, atol=1e-5, rtol=0)
+
+    def test_another_generator_is_refused(self, models: Path, tmp_path: Path) -> None:
+        model = as_sayer(models / "say")
+        other = small_specgan(latent_dim=6)
+        with torch.no_grad():
+            next(iter(other.generator.parameters())).mul_(1.5)
+        other.save_pretrained(tmp_path / "other")
+        for name in (tmp_path / "other", models / "match", tmp_path / "missing"):
+            with pytest.raises(InputError):
+                as_sayer(models / "say", generator=name)
+        audiate.load(models / "gan").save_pretrained(tmp_path / "moved", storage="int8")
+        model.config = replace(model.config, generator="gone")
+        with pytest.raises(InputError, match="gone"):
+            _ = model.generator
+        model.use(audiate.load(tmp_path / "moved"))  # type: ignore[arg-type]  # the same, but for rounding
+
+
+class TestSayFolder:
+    def test_as_a_user_does(
+        self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "out"
+        command = [
+            "say", str(pictures), "--model", str(models / "say"), "--samples", "2",
+            "--out", str(out),
+        ]  # fmt: skip
+        assert main(command) == 0
+        assert f"2 pictures said: see {out / 'sheet.png'}" in capsys.readouterr().out
+        names = {"dark-1.wav", "dark-2.wav", "seven-1.wav", "seven-2.wav", "sheet.png"}
+        assert {p.name for p in out.iterdir()} == names | {"latents.npz", "report.json"}
+        with Image.open(out / "sheet.png") as sheet:
+            assert sheet.width > 2 * 84
+        again = [
+            "generate", str(models / "gan"), "--latents", str(out / "latents.npz"),
+            "--out", str(tmp_path / "again"),
+        ]  # fmt: skip
+        assert main(again) == 0
+        for said, generated in (("dark-1", "000"), ("seven-2", "003")):
+            one, rate = soundfile.read(out / f"{said}.wav")
+            assert rate == 16_000
+            other = soundfile.read(tmp_path / "again" / f"{generated}.wav")[0]
+            np.testing.assert_allclose(one, other, atol=1e-3)
+        assert read_latents(out / "latents.npz", 6).shape == (4, 6)
+        capsys.readouterr()
+        assert main(command) == 0
+        assert "0 pictures said (2 were there already)" in capsys.readouterr().out
+        assert main([*command, "--seed", "3"]) == 2
+        assert "with another --seed" in capsys.readouterr().err
+
+    def test_a_picture_that_cannot_be_used(
+        self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Image.fromarray(np.full((40, 40), 255, np.uint8)).save(pictures / "blank.png")
+        (pictures / "text.png").write_text("no picture")
+        command = [
+            "say", str(pictures), "--model", str(models / "say"), "--samples", "1",
+            "--out", str(tmp_path / "out"),
+        ]  # fmt: skip
+        assert main(command) == 2
+        told = capsys.readouterr()
+        assert f"{pictures / 'blank.png'}: the picture is blank" in told.err
+        assert f"{pictures / 'text.png'}: cannot be read as a picture" in told.err
+        assert "2 pictures said" in told.out
+
+    def test_interrupted_it_goes_on(
+        self, models: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def say() -> FolderReport[None]:
+            return say_folder(pictures, tmp_path / "out", model=models / "say", samples=1)
+
+        monkeypatch.setattr("audiate.saying.BATCH_SIZE", 1)
+        with monkeypatch.context() as patch:
+            interrupt_second_batch(patch, SayingWork)
+            with pytest.raises(Interrupted):
+                say()
+        assert list(say().new) == ["seven"]
+        with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+            assert sheet.height > 2 * 84  # both pictures
+
+    @pytest.mark.parametrize(
+        ("given", "complaint"),
+        [
+            (([], {}), "no pictures given"),
+            ((["EMPTY"], {}), "holds no picture file"),
+            ((["EMPTY"], {"samples": 0}), "`samples` 0"),
+            ((["PICTURES"], {"model": "lenet-mnist"}), "a LeNet says no pictures"),
+        ],
+    )
+    def test_what_cannot_be_said(
+        self,
+        given: tuple[list[str], dict[str, object]],
+        complaint: str,
+        pictures: Path,
+        tmp_path: Path,
+    ) -> None:
+        (tmp_path / "empty").mkdir()
+        places = {"EMPTY": tmp_path / "empty", "PICTURES": pictures}
+        with pytest.raises(InputError, match=complaint):
+            say_folder([places[each] for each in given[0]], tmp_path / "out", **given[1])  # type: ignore[arg-type]
+
+
+class TestImagine:
+    def test_as_a_user_does(
+        self, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def imagine(count: int, *more: str) -> int:
+            command = [
+                "imagine", "--count", str(count), "--sayer", str(models / "say"),
+                "--drawer", str(models / "flow"), "--out", str(tmp_path / "out"), *more,
+            ]  # fmt: skip
+            return main(command)
+
+        assert imagine(5) == 0
+        first = (tmp_path / "out" / "001.png").read_bytes()
+        assert imagine(3) == 0
+        out = tmp_path / "out"
+        pairs = {f"00{number}.{kind}" for number in range(3) for kind in ("wav", "png")}
+        assert {p.name for p in out.iterdir()} == pairs | {
+            "latents.npz",
+            "report.json",
+            "sheet.png",
+        }
+        assert (out / "001.png").read_bytes() == first  # the first ones stay
+        assert read_latents(out / "latents.npz", 6).shape == (3, 6)
+        (out / "000.png").write_bytes(b"mine")
+        assert imagine(3) == 2
+        assert (out / "000.png").read_bytes() == b"mine"
+        assert imagine(3, "--sayer", str(models / "match")) == 2
+
+    def test_a_model_that_draws_nothing_without_a_sound(self, models: Path) -> None:
+        pytest.importorskip("audiate_papers")
+        with pytest.raises(InputError, match="draws nothing without a sound"):
+            audiate.imagine(1, drawer="vae-fsdd", sayer=models / "say")
+
+
+class Loudness(Matcher):
+    """Knows one sound from another by its middle band, and a picture by its brightness."""
+
+    def embed_sounds(self, spectrograms: torch.Tensor) -> torch.Tensor:
+        angle = spectrograms[:, :24].sum((1, 2)) / spectrograms.sum((1, 2)) * torch.pi / 2
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
+    def embed_images(self, images: torch.Tensor) -> torch.Tensor:
+        angle = images.mean((1, 2)) * torch.pi / 2
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
+
+class TestMatch:
+    def test_ranks_both_ways(self, tmp_path: Path) -> None:
+        for name, hertz in (("low", 200.0), ("high", 3500.0)):
+            write_tone(tmp_path / "sounds" / f"{name}.wav", hertz=hertz)
+        model = Loudness()
+        model.config = replace(model.config, pictures="whole")
+        (tmp_path / "images").mkdir()
+        for name, level in (("bright", 250), ("grey", 128), ("black", 0)):
+            picture = Image.fromarray(np.full((40, 40), level, np.uint8))
+            picture.save(tmp_path / "images" / f"{name}.png")
+        matches = match_folders(
+            tmp_path / "sounds", tmp_path / "images", tmp_path / "out", model=model, top=2
+        )
+        found = {
+            Path(sound).stem: [Path(matches.images[i]).stem for i in matches.images_of(number, 3)]
+            for number, sound in enumerate(matches.sounds)
+        }
+        assert found == {"low": ["bright", "grey", "black"], "high": ["black", "grey", "bright"]}
+        with (tmp_path / "out" / "ranks.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 2 * 2 + 3 * 2
+        by_sound = [row for row in rows if row["given"] == "sound" and "low" in row["file"]]
+        assert [Path(row["found"]).stem for row in by_sound] == ["bright", "grey"]
+        assert float(by_sound[0]["score"]) > float(by_sound[1]["score"])
+        black = [row for row in rows if row["given"] == "image" and "black" in row["file"]]
+        assert [(row["rank"], Path(row["found"]).stem) for row in black] == [
+            ("1", "high"),
+            ("2", "low"),
+        ]
+        assert json.loads((tmp_path / "out" / "report.json").read_text())["command"] == "match"
+
+    def test_as_a_user_does(
+        self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        sound = write_tone(tmp_path / "sounds" / "tone.wav")
+        soundfile.write(tmp_path / "sounds" / "silent.wav", np.zeros(4000), 8000)
+        more = ["--model", str(models / "match"), "--out", str(tmp_path / "out")]
+
+        def match(sounds: Path, images: Path) -> int:
+            return main(["match", str(sounds), str(images), *more])
+
+        assert match(tmp_path / "sounds", pictures) == 2
+        told = capsys.readouterr()
+        assert f"{tmp_path / 'sounds' / 'silent.wav'}: " in told.err
+        assert "1 sounds and 2 pictures matched" in told.out
+        assert match(sound, pictures) == 0
+        assert match(tmp_path / "sounds" / "silent.wav", pictures) == 2
+        assert "--sounds: none of these files can be used" in capsys.readouterr().err

@@ -1,0 +1,171 @@
+"""Training the models that match and say, on made-up pairs of tones and bars."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import small_specgan
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from audiate.datasets.pairs import list_pairs
+from audiate.features import LogMel
+from audiate.models import LatentFlow, Matcher
+from audiate.training import generated
+from audiate.training.augment_images import changed_images
+from audiate.training.generated import generated_sounds
+from audiate.training.loop import train_step
+from audiate.training.recipes import MatchRecipe, SayRecipe
+from audiate.training.task import Shard
+from audiate.training.tasks.match import MatchTask, _contrast, _correspondence
+from audiate.training.tasks.say import SayTask
+
+FABRIC = Fabric(accelerator="cpu", devices=1)
+MATCHING = MatchRecipe(
+    epochs=4,
+    batch_size=64,
+    images_per_recording=4,
+    speech_commands=False,
+    ears="none",
+    augment=False,
+)
+
+
+def log_odds(together: Tensor, sounds: Tensor, images: Tensor) -> Tensor:
+    return (together / (sounds.unsqueeze(1) * images)).log()
+
+
+class TestLosses:
+    @pytest.mark.parametrize("loss", [_correspondence, _contrast])
+    def test_the_density_ratio_is_the_minimum(self, loss: object) -> None:
+        """Of many pairs of two kinds, the score that is learnt is log p(s, i) / p(s) p(i)."""
+        torch.manual_seed(0)
+        kinds = torch.randint(2, (400,))
+        own = torch.eye(400, dtype=torch.bool)
+        table = torch.zeros(2, 2, requires_grad=True)
+        search = torch.optim.LBFGS([table], max_iter=50, line_search_fn="strong_wolfe")
+
+        def value() -> Tensor:
+            search.zero_grad()
+            found: Tensor = loss(table[kinds][:, kinds], own)  # type: ignore[operator]
+            (found + 1e-4 * table.square().sum()).backward()  # type: ignore[no-untyped-call]
+            return found
+
+        search.step(value)  # type: ignore[no-untyped-call]
+        apart = table[0, 0] - table[0, 1]
+        assert apart > 4  # together half of the time each, never across
+        if loss is _correspondence:
+            share = torch.bincount(kinds).double() / 400
+            expected = -share.log()  # p(k, k) / p(k)² = 1 / p(k)
+            torch.testing.assert_close(table.diag().double(), expected, atol=0.02, rtol=0)
+
+
+class TestMatch:
+    def test_tones_find_their_bars(self, shared_data: Path) -> None:
+        pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
+        task = MatchTask(MATCHING, pairs.train, torch.device("cpu"), Shard())
+        first = last = 0.0
+        for step in range(task.steps):
+            (losses,) = train_step(FABRIC, task, step)
+            first, last = (first or losses["matching"].item()), losses["matching"].item()
+        assert last < 0.6 * first
+        task.model.eval()
+        assert task.preview().shape == (256, 256)
+        with torch.inference_mode():
+            spectrograms = task.model.features.many(pairs.test.recordings)
+            scores = task.model(spectrograms, pairs.test.images[:50].float() / 255)
+        spoken = torch.tensor([clip.label for clip in pairs.test_clips])
+        best = pairs.test_labels[:50][scores.argmax(1)]
+        assert (best == spoken).float().mean() > 0.4  # by chance, 0.1
+
+    def test_borrowed_ears_stay_as_they_are(self, shared_data: Path, tmp_path: Path) -> None:
+        flow = LatentFlow()
+        flow.save_pretrained(tmp_path / "flow")
+        pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
+        recipe = replace(MATCHING, ears=str(tmp_path / "flow"))
+        task = MatchTask(recipe, pairs.train, torch.device("cpu"), Shard())
+        before = {name: value.clone() for name, value in task.model.state_dict().items()}
+        for step in range(2):
+            train_step(FABRIC, task, step)
+        for name, value in flow.condition_network.state_dict().items():
+            assert torch.equal(task.model.state_dict()[f"ears.{name}"], value), name
+        after = task.model.state_dict()
+        assert not torch.equal(after["sound_head.1.weight"], before["sound_head.1.weight"])
+
+    def test_towers_that_tell_nothing_are_told_of(self, shared_data: Path) -> None:
+        pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
+        task = MatchTask(MATCHING, pairs.train, torch.device("cpu"), Shard())
+        assert "tell no pair" in (task.diagnose({"matching": 1.386}) or "")
+        assert task.diagnose({"matching": 0.9}) is None
+
+
+class TestSay:
+    def test_the_flow_learns_which_latents_belong_to_an_image(
+        self, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A matcher that tells a latent's sign from a bar's place, and the flow that follows it."""
+        gan = small_specgan(latent_dim=3)
+        gan.save_pretrained(tmp_path / "gan")
+        Matcher().save_pretrained(tmp_path / "match")
+        pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
+        recipe = SayRecipe(
+            epochs=12, batch_size=100, generator=str(tmp_path / "gan"), pool=200,
+            matcher=str(tmp_path / "match"), augment=False, learning_rate=5e-3, candidates=1,
+        )  # fmt: skip
+        task = SayTask(recipe, pairs.train, torch.device("cpu"), Shard())
+        sounds = generated_sounds(gan, LogMel(), 200)
+        positive = (sounds.latents[:, 0] > 0).float()
+
+        class Signs:
+            def embed_images(self, images: Tensor) -> Tensor:
+                return (images[:, 4:14].sum((1, 2)) > 0).float().unsqueeze(1)
+
+            def scores(self, heard: Tensor, seen: Tensor) -> Tensor:
+                return 20 * (positive.unsqueeze(1) == seen.T).float()
+
+        monkeypatch.setattr(task, "_matcher", Signs())
+        condition = torch.nn.Linear(28 * 28, 128)  # an untrained network in place of the tower
+        monkeypatch.setattr(
+            task.model, "condition", lambda images: 5 * condition(images.flatten(1)).detach()
+        )
+        for step in range(task.steps):
+            train_step(FABRIC, task, step)
+        task.model.eval()
+        bars = torch.zeros(2, 28, 28)
+        bars[0, 4:6, 4:24] = bars[1, 22:24, 4:24] = 1  # 0, and 9
+        latents = task.model.say_seen(bars, samples=60)[0]
+        right = torch.stack([latents[0, :, 0] > 0, latents[1, :, 0] < 0]).float().mean(1)
+        assert (right > 0.8).all(), right
+        assert task.preview().shape[1] % 8 == 0
+        assert task.preview_sound().waveform.shape == (1, 8 * 4096)
+
+    def test_sounds_are_made_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr(generated, "pool_folder", lambda: tmp_path)
+        gan = small_specgan(latent_dim=3)
+        first = generated_sounds(gan, LogMel(), 7)
+        assert (first.latents.shape, first.spectrograms.shape) == ((7, 3), (7, 48, 48))
+        heard = LogMel()(gan(first.latents[:1])[:, 0, ::2])  # at half its rate, roughly
+        assert (heard - first.spectrograms[:1] / 255).abs().mean() < 0.1
+        monkeypatch.setattr(generated, "_make", None)
+        again = generated_sounds(gan, LogMel(), 7)
+        assert torch.equal(again.latents, first.latents)
+        (path,) = tmp_path.iterdir()
+        path.write_bytes(b"damaged")
+        with pytest.raises(TypeError):  # so it would be made again
+            generated_sounds(gan, LogMel(), 7)
+
+
+def test_images_stay_images_and_in_their_place() -> None:
+    torch.manual_seed(0)
+    images = torch.zeros(64, 28, 28)
+    images[:, 8:20, 12:16] = 1
+    changed = changed_images(images)
+    assert changed.shape == images.shape
+    assert 0 <= changed.min() <= changed.max() <= 1
+    assert (changed - images).abs().mean((1, 2)).min() > 0
+    middle = changed.mean(0)
+    assert middle[12:16, 12:16].mean() > 0.7
+    assert middle[:4].mean() < 0.1
