@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -232,7 +233,7 @@ def calibrated(
 
 def _reach(z: Tensor) -> float:
     """How many deviations of one entry a move is long: half of a latent's length."""
-    return 0.5 * float(z.shape[1]) ** 0.5
+    return 0.5 * sqrt(z.shape[1])
 
 
 def ridge(z: Array, values: Array) -> Array:
