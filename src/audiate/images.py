@@ -188,7 +188,7 @@ def _to_grey(image: Image.Image) -> Grey:
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    levels: Grey = np.asarray(image.convert("L"), dtype=np.float32) / 255
+    levels: Grey = np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
     return levels
 
 

@@ -94,7 +94,8 @@ class Sayer(PretrainedModel):
 
     def condition(self, images: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of images (batch, 28, 28) in [0, 1]."""
-        return self.matcher.embed_images(images) * self.condition_dim**0.5
+        scaled: Tensor = self.matcher.embed_images(images) * self.condition_dim**0.5
+        return scaled
 
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
