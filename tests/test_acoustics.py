@@ -16,7 +16,7 @@ from audiate.errors import InputError
 
 pytest.importorskip("parselmouth")
 
-from audiate.acoustics import MEASURES, UNITS, f0_track, measure
+from audiate.acoustics import MEASURES, UNITS, f0_track, measure, measure_one
 from audiate.evaluation.measures import cohens_d
 
 RATE = 16_000
@@ -104,6 +104,13 @@ class TestKnownSounds:
         for samples in (np.zeros(RATE), np.ones(100), np.ones((2, RATE))):
             with pytest.raises(InputError, match="not silent"):
                 measure(samples, RATE)
+
+
+def test_one_measure_is_the_same_as_among_all() -> None:
+    sound = vowel(140, seconds=0.2)
+    every = measure(sound, RATE)
+    for name in ("duration", "intensity", "f0_mean", "f2"):
+        assert measure_one(name, sound, RATE) == pytest.approx(getattr(every, name))
 
 
 def test_cohens_d() -> None:

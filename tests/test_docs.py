@@ -68,6 +68,17 @@ QUICKER = {
 }
 """What is cut down so that the tests stay quick, in the blocks of a page."""
 
+QUICKER["docs/synthesised-words.md"] = [
+    *(
+        ("range(10)", "range(4)"),
+        ("steps=1500", "steps=2"),
+        ("codes=4,", "codes=4, discover=False,"),
+        ("dim=16", "dim=2"),
+    ),
+    ("train_listener(sounds)", "train_listener(sounds, steps=20)"),
+    ("count=20", "count=4"),
+]
+
 RUN = {"docs/own-recordings.md", "docs/own-generator.md"}
 """Pages whose commands run; of the others, tests of the commands run the like."""
 

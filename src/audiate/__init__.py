@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
     from audiate.saying import say_folder
+    from audiate.steering import directions
     from audiate.training.encoders import train_encoder
 
 _HOME = {
@@ -40,6 +41,7 @@ _HOME = {
     "WaveGAN": "audiate.models",
     "Inversion": "audiate.inversion",
     "InverseMapping": "audiate.models",
+    "directions": "audiate.steering",
     "draw_folder": "audiate.drawing",
     "fit_length": "audiate.audio",
     "invert_folder": "audiate.inversion",
@@ -68,6 +70,7 @@ __all__ = [
     "SpecGAN",
     "WaveGAN",
     "__version__",
+    "directions",
     "draw_folder",
     "fit_length",
     "imagine",

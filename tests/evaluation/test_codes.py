@@ -67,7 +67,9 @@ def test_a_generator_without_codes_has_none() -> None:
 
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(listening, "_STEPS", 30)
+    defaults = listening.train_listener.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "steps", 30)
     for word, hertz in (("low", 300.0), ("high", 1500.0)):
         for take in range(8):
             write_tone(tmp_path / "words" / f"{word}_a{take}.wav", hertz=hertz * (1 + take / 60))

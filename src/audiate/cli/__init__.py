@@ -15,14 +15,16 @@ from audiate.cli.bulk import BulkCommands
 from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
-from audiate.cli.data import FetchCommand, ListCommand
+from audiate.cli.data import FetchCommand, ListCommand, LookCommand
 from audiate.cli.demo import Demo
 from audiate.cli.draw import Draw
+from audiate.cli.edit import EditCommand
 from audiate.cli.evaluate import Evaluate, with_subcommand
 from audiate.cli.export import Export
 from audiate.cli.generate import Generate
 from audiate.cli.imagine import Imagine
 from audiate.cli.importing import ImportWaveGAN
+from audiate.cli.inside import Inside
 from audiate.cli.invert import Invert
 from audiate.cli.match import Match
 from audiate.cli.measure import Measure
@@ -43,7 +45,9 @@ class Data:
     """Get the data sets, or see what is there."""
 
     action: (
-        Annotated[FetchCommand, subcommand("fetch")] | Annotated[ListCommand, subcommand("list")]
+        Annotated[FetchCommand, subcommand("fetch")]
+        | Annotated[ListCommand, subcommand("list")]
+        | Annotated[LookCommand, subcommand("look")]
     )
 
     def run(self) -> int:
@@ -88,6 +92,8 @@ Commands = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Codes, subcommand("codes")]
     | Annotated[Measure, subcommand("measure")]
+    | Annotated[EditCommand, subcommand("edit")]
+    | Annotated[Inside, subcommand("inside")]
     | Annotated[Bulk, subcommand("bulk")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]

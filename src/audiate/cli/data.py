@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -151,3 +151,27 @@ class _Lines:
             self._shown = quarter
             line = f"{step.filename}: {decimal(step.done)} of {decimal(step.total)}"
             print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class LookCommand:
+    """Look at a folder of sounds before a training.
+
+    Prints how many sounds there are, how long and how loud they are, their sample rates and labels,
+    and what is worth a second look: silent, clipped and broken files, and copies.
+    """
+
+    folder: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]]
+    """Folder of sound files, which is searched with its sub-folders."""
+    label_from: str | None = None
+    """Pattern of the files' names, as in '{word}_*' for candle_speaker1.wav. Default: labels are
+    sub-folders."""
+
+    def run(self) -> int:
+        """Look, print, and return the exit status, 2 where files cannot be read."""
+        from audiate.datasets.survey import survey
+
+        found = survey(self.folder, self.label_from)
+        for line in found.to_text().splitlines():
+            print(InputError(line).with_flags())
+        return 2 if found.broken else 0

@@ -14,7 +14,6 @@ from audiate.models.codes import WordCodeNetwork
 from audiate.progress import tracked
 from audiate.training.augment import augmented
 
-_STEPS = 400
 _BATCH = 128
 _HELD_OUT = 5  # every fifth clip is tested on
 _PART = 100
@@ -62,12 +61,13 @@ def hear(listener: WordListener, waveforms: Tensor, sample_rate: int) -> Tensor:
         return torch.cat([listener(part).argmax(1) for part in parts])
 
 
-def train_listener(sounds: SoundSet, seed: int = 0) -> WordListener:
+def train_listener(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> WordListener:
     """Train a classifier of words on labelled clips, and test it on a fifth of them.
 
     Args:
         sounds: The clips.
         seed: Seed of the initial weights, of the order of clips and of their changes.
+        steps: Number of updates.
 
     Raises:
         InputError: All clips have one label, or there are less than ten of them.
@@ -90,7 +90,7 @@ def train_listener(sounds: SoundSet, seed: int = 0) -> WordListener:
         order = torch.randperm(len(every))
         tested, learnt = order[::_HELD_OUT], order[torch.arange(len(order)) % _HELD_OUT > 0]
         optimizer = torch.optim.AdamW(network.parameters(), _LEARNING_RATE, weight_decay=1e-2)
-        for _ in tracked(range(_STEPS), "training a classifier of the words"):
+        for _ in tracked(range(steps), "training a classifier of the words"):
             rows = learnt[torch.randint(len(learnt), (_BATCH,))]
             changed = augmented(network.features, power[rows], words[rows])
             hidden = F.dropout(network.embed(changed), 0.3)

@@ -1,0 +1,105 @@
+"""Edits of pitch by several kinds of directions: how near they come, and whether the digit stays.
+
+    python -m benchmarks.edits --count 24 --source synthesised
+    python -m benchmarks.edits --count 24 --source real
+
+Each clip's latent is moved such that its mean F0 is to rise by four semitones: once along a random
+direction, one of closed-form factorisation, a principal component, and the ridge regression's, and
+as `audiate edit` does it, with what is measured. Real clips are those of speakers that the
+generator has not heard; their latents are found by its encoder first.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.audio import to_peak
+from audiate.datasets.installed import data_root
+from audiate.editing import Editor, Wish
+from audiate.errors import InputError
+from audiate.evaluation.clips import choose_evenly, validation_clips
+from audiate.evaluation.report import make_table, render
+from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.inversion import as_classifier, inverter
+from audiate.models.generator import Generator, as_generator
+from audiate.progress import tracked
+from audiate.steering import Method, attribute_of, directions, sample_attribute
+
+SEMITONES = 4.0
+METHODS: tuple[Method, ...] = ("random", "factorisation", "components", "ridge")
+
+
+def latents_of(source: str, generator: Generator, count: int) -> Tensor:
+    """Latents (count, latent_dim) of synthesised or real clips."""
+    if source == "synthesised":
+        return generator.sample_latent(count, generator=torch.Generator().manual_seed(1))
+    size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
+    clips, labels = validation_clips(data_root(None), **size)
+    chosen = choose_evenly(labels, count, 0)
+    return inverter(generator, "encoder")(to_peak(clips[chosen].unsqueeze(1))).latent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generator", default=DEFAULT_GENERATOR)
+    parser.add_argument("--source", choices=["synthesised", "real"], default="synthesised")
+    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--samples", type=int, default=400)
+    settings = parser.parse_args()
+    generator = as_generator(settings.generator)
+    classifier = as_classifier(SPOKEN_CLASSIFIER)
+    pitch = attribute_of("pitch")
+    samples = sample_attribute(generator, pitch, count=settings.samples)
+    z = latents_of(settings.source, generator, settings.count)
+    rows: dict[str, list[tuple[float, bool]]] = {}
+    left_out = 0
+    editors: dict[str, Editor] = {
+        method: Editor(
+            generator,
+            [Wish(directions(generator, pitch, method=method, samples=samples), SEMITONES)],
+            classifier,
+            rounds=0,
+        )
+        for method in METHODS
+    }
+    best = Wish(directions(generator, pitch, samples=samples), SEMITONES)
+    editors["ridge, then measured (audiate edit)"] = Editor(generator, [best], classifier)
+    for latent in tracked(list(z), "editing clips"):
+        for name, editor in editors.items():
+            try:
+                edit = editor(latent)
+            except InputError:
+                left_out += name == METHODS[0]
+                continue
+            error = abs(edit.after["pitch"] - edit.before["pitch"] - SEMITONES)
+            rows.setdefault(name, []).append((error, edit.word == heard(editor, latent)))
+    print(report(settings.source, rows, left_out))
+
+
+def heard(editor: Editor, latent: Tensor) -> int:
+    """The digit that the classifier hears before an edit."""
+    assert editor.classifier is not None
+    with torch.inference_mode():
+        waveform = editor.generator(latent[None])
+        return int(editor.classifier(waveform.mean(1)).argmax())
+
+
+def report(source: str, rows: dict[str, list[tuple[float, bool]]], left_out: int) -> str:
+    """A table of median errors and kept digits."""
+    title = f"pitch {SEMITONES:+.0f} st, {source} clips"
+    table = make_table(title, "direction", "clips", "median error (st)", "digit kept (%)")
+    for name, found in rows.items():
+        errors = np.array([error for error, _ in found])
+        errors = np.where(np.isfinite(errors), errors, np.inf)
+        kept = 100 * np.mean([kept for _, kept in found])
+        table.add_row(name, str(len(found)), f"{np.median(errors):.2f}", f"{kept:.0f}")
+    note = f"{left_out} clips are left out, since no F0 can be measured in them before the edit."
+    return render(table, note)
+
+
+if __name__ == "__main__":
+    main()

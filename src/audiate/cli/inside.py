@@ -1,0 +1,87 @@
+"""`audiate inside`: the averaged activations of each layer of a network, as time series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from audiate.cli.common import Device
+from audiate.errors import InputError, check_range
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Show what happens inside a network while it makes or hears a sound.
+
+    The activations of each layer, averaged over its channels (and over frequency), become a time
+    series that is aligned with the waveform (Beguš and Zhou 2022). Writes for each sound
+    OUT/000.csv, a column for each layer and the waveform, one row a sample; OUT/000.png, all of
+    them below each other; and OUT/000.wav. A generator is followed from latents to sound; a
+    classifier or an encoder from a recording (--clip) on.
+    """
+
+    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id: a
+    generator, an encoder, or the classifier of spoken digits."""
+    latents: Path | None = None
+    """Latents of a generator's sounds: an .npy or .npz file. Default: COUNT random ones."""
+    clip: Path | None = None
+    """Recording that a classifier or an encoder hears."""
+    count: int = 1
+    """Number of random latents."""
+    seed: int = 0
+    """Seed of the random latents."""
+    device: Device = "auto"
+    out: Path = Path("out/inside")
+    """Folder for all that is written. It is made where it is missing."""
+
+    def __post_init__(self) -> None:
+        check_range("`count`", self.count, 1, 1000)
+        check_range("`seed`", self.seed, 0, 2**63 - 1)
+
+    def run(self) -> int:
+        """Follow the sounds through the network, and write; return the exit status."""
+        import torch
+
+        from audiate.devices import resolve_device
+        from audiate.inside import inside_generator, inside_listener, write_inside
+        from audiate.latents import read_latents
+        from audiate.models import AudioGAN
+        from audiate.models.pretrained import load
+        from audiate.outputs import open_outputs
+        from audiate.progress import tracked
+
+        model = load(self.model, device=resolve_device(self.device))
+        if isinstance(model, AudioGAN):
+            if self.clip is not None:
+                raise InputError("`clip`: a generator hears nothing; give `latents`")
+            random = torch.Generator().manual_seed(self.seed)
+            z = (
+                model.sample_latent(self.count, generator=random).cpu()
+                if self.latents is None
+                else torch.from_numpy(read_latents(self.latents, model.latent_dim))
+            )
+            views = [
+                inside_generator(model, row[None])
+                for row in tracked(list(z), "following latents through the layers")
+            ]
+        elif self.clip is None:
+            raise InputError(f"{self.model}: hears sounds; name a recording with `clip`")
+        else:
+            views = [inside_listener(model, self.clip)]
+        names = [f"{number:03}" for number in range(len(views))]
+        files = {name: [f"{name}{end}" for end in (".csv", ".png", ".wav")] for name in names}
+        with (
+            open_outputs(
+                self.out, "inside", {"model": self.model}, type(None), same_settings=False
+            ) as outputs,
+            outputs.staged(files, ()) as stage,
+        ):
+            for name, view in zip(names, views, strict=True):
+                write_inside(view, stage / name)
+        layers = ", ".join(views[0].layers)
+        print(f"layers {layers}: see {self.out / names[0]}.png and .csv")
+        return 0

@@ -1,0 +1,51 @@
+"""A look at a folder before a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import write_tone
+
+from audiate.cli import main
+from audiate.datasets.survey import survey
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(3):
+        write_tone(tmp_path / f"low_{number}.wav", hertz=200 + number)
+    (tmp_path / "high_0.wav").write_bytes((tmp_path / "low_0.wav").read_bytes())
+    soundfile.write(tmp_path / "high_1.wav", np.zeros(4000), 16_000)
+    soundfile.write(tmp_path / "high_2.wav", np.sign(np.sin(np.arange(8000) / 9)), 8000)
+    (tmp_path / "low_9.wav").write_bytes(b"no sound")
+    return tmp_path
+
+
+def test_it_finds_what_is_worth_a_second_look(folder: Path) -> None:
+    found = survey(folder, "{word}_*")
+    assert len(found.seconds) == 6
+    assert found.words == {"low": 3, "high": 3}
+    assert found.rates == {8000: 5, 16_000: 1}
+    assert found.silent == ["high_1.wav"]
+    assert found.clipped == ["high_2.wav"]
+    assert found.copies == [["high_0.wav", "low_0.wav"]]
+    assert [name for name, _ in found.broken] == ["low_9.wav"]
+    assert found.peaks[0] == pytest.approx(20 * np.log10(0.5), abs=0.1)
+    assert found.cut == 5
+
+
+def test_the_command_tells_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "look", str(folder), "--label-from", "{word}_*"]) == 2
+    told = capsys.readouterr().out
+    for part in (
+        "6 sounds",
+        "fewer than 40",
+        "--sample-rate",
+        "1 clipped",
+        "1 silent",
+        "1 the same",
+    ):
+        assert part in told

@@ -1,0 +1,234 @@
+"""Directions and edits, on a generator whose every number is known; activations as time series."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_specgan, write_tone
+from torch import Tensor
+
+import audiate
+from audiate.cli import main
+from audiate.errors import InputError
+from audiate.inside import inside_generator, write_inside
+from audiate.models import WaveGAN, WaveGANConfig
+
+pytest.importorskip("parselmouth")
+
+from audiate.editing import Editor, Wish, parse_change, say_another
+from audiate.steering import (
+    Direction,
+    attribute_of,
+    directions,
+    hyperplane,
+    measured,
+    ridge,
+    sample_attribute,
+)
+
+RATE = 8000
+
+
+class Singer:
+    """Sings a tone of harmonics: z0 + z1 is its pitch, z2 its loudness, z3 its length."""
+
+    latent_dim, sample_rate, num_samples, channels, differentiable = 6, RATE, 4096, 1, True
+
+    def sample_latent(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        return 2 * torch.rand(n, 6, generator=generator) - 1
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        time = torch.arange(4096) / RATE
+        hertz = 150 * 2 ** ((z[:, :1] + z[:, 1:2]) * 2 / 12)  # 2 semitones for each unit
+        tone = sum(torch.sin(2 * torch.pi * k * hertz * time) / k for k in range(1, 9))
+        level = 0.2 * 10 ** (z[:, 2:3] * 3 / 20)  # 3 dB
+        length = 0.25 * 2 ** (z[:, 3:4] * 0.3)  # 0.3 octaves
+        inside = torch.sigmoid((length / 2 - (time - 0.256).abs()) * 2000)
+        return (level * tone * inside)[:, None].clamp(-1, 1)
+
+
+def angle(one: Tensor, other: list[float]) -> float:
+    """Cosine of the angle between a vector and a list of numbers."""
+    return float(torch.cosine_similarity(one, torch.tensor(other), dim=0))
+
+
+class TestDirections:
+    @pytest.mark.parametrize(
+        ("name", "truth", "slope"),
+        [
+            ("pitch", [1.0, 1, 0, 0, 0, 0], 4.0),
+            ("loudness", [0.0, 0, 1, 0, 0, 0], 3.0),
+            ("duration", [0.0, 0, 0, 1, 0, 0], 0.3),
+        ],
+    )
+    def test_ridge_finds_what_is_known_in_its_own_unit(
+        self, name: str, truth: list[float], slope: float
+    ) -> None:
+        found = directions(Singer(), name, count=80)
+        assert angle(found.vector, truth) > 0.99
+        assert found.fit > 0.95
+        expected = torch.tensor(truth) / slope
+        torch.testing.assert_close(found.vector, expected, atol=0.06 / slope, rtol=0.1)
+
+    def test_a_hyperplane_has_the_same_normal(self) -> None:
+        found = directions(Singer(), "pitch", method="hyperplane", count=120)
+        assert angle(found.vector, [1, 1, 0, 0, 0, 0]) > 0.95
+
+    def test_a_move_changes_the_attribute_by_its_amount(self) -> None:
+        singer, pitch = Singer(), attribute_of("pitch")
+        direction = directions(singer, "pitch", count=80)
+        z = singer.sample_latent(4, generator=torch.Generator().manual_seed(9))
+        before = measured(singer, z, pitch)
+        after = measured(singer, direction.move(z, 3.0), pitch)
+        assert after - before == pytest.approx(np.full(4, 3.0), abs=0.3)
+
+    def test_orthogonal_on_demand(self) -> None:
+        other = Direction("x", "", torch.tensor([1.0, 0, 0, 0, 0, 0]), 1, "ridge")
+        found = directions(Singer(), "pitch", count=80, orthogonal_to=[other])
+        assert abs(float(found.vector[0])) < 1e-6
+        assert angle(found.vector, [0, 1, 0, 0, 0, 0]) > 0.99
+
+    @pytest.mark.parametrize("method", ["factorisation", "components", "random"])
+    def test_directions_that_no_attribute_tells(self, method: str) -> None:
+        model = small_specgan(latent_dim=12)
+        samples = sample_attribute(model, attribute_of("centre"), count=20)
+        found = directions(model, "centre", method=method, samples=samples)  # type: ignore[arg-type]
+        assert found.vector.shape == (12,)
+        assert found.vector.isfinite().all()
+
+    def test_factorisation_finds_the_entry_that_the_first_layer_weighs_most(self) -> None:
+        model = small_specgan(latent_dim=2)
+        with torch.no_grad():
+            model.generator.project.weight[:, 0].zero_()
+        samples = sample_attribute(model, attribute_of("centre"), count=20)
+        found = directions(model, "centre", method="factorisation", samples=samples)
+        assert abs(float(found.vector[1])) > 1e3 * abs(float(found.vector[0]))
+        with pytest.raises(InputError, match="first layer"):
+            directions(Singer(), "pitch", method="factorisation", count=20)
+
+    def test_ridge_and_hyperplane_in_closed_form(self) -> None:
+        source = np.random.default_rng(0)
+        z = source.normal(size=(200, 3))
+        move = ridge(z, z @ np.array([2.0, 0, 0]))
+        assert move == pytest.approx([0.5, 0, 0], abs=0.02)
+        normal = hyperplane(z, z[:, 1] > 0)
+        assert abs(normal[1]) > 10 * abs(normal[[0, 2]]).max()
+        with pytest.raises(InputError, match="alike"):
+            hyperplane(z, np.ones(200, dtype=bool))
+
+    def test_what_cannot_be_found_is_said(self) -> None:
+        with pytest.raises(InputError, match="attribute shrillness"):
+            directions(Singer(), "shrillness")
+        with pytest.raises(InputError, match="method 'magic'"):
+            directions(Singer(), "pitch", method="magic")  # type: ignore[arg-type]
+        assert audiate.directions is directions
+
+
+class TestEdits:
+    def test_changes_are_read(self) -> None:
+        assert parse_change("pitch", "+4st") == 4
+        assert parse_change("loudness", "-6 dB") == -6
+        assert parse_change("duration", "2") == 1
+        for attribute, text in (("pitch", "4"), ("duration", "0"), ("loudness", "-99dB")):
+            with pytest.raises(InputError, match=f"`{attribute}`"):
+                parse_change(attribute, text)
+
+    def test_several_attributes_reach_their_targets_and_nothing_else_moves_far(self) -> None:
+        singer = Singer()
+        wishes = [
+            Wish(directions(singer, "pitch", count=60), 3.0),
+            Wish(directions(singer, "duration", count=60), 0.25),
+        ]
+        z = torch.zeros(6)
+        edit = Editor(singer, wishes)(z)
+        assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(3, abs=0.3)
+        assert edit.after["duration"] - edit.before["duration"] == pytest.approx(0.25, abs=0.05)
+        assert edit.word is None
+        assert edit.latent[4:].abs().max() < 0.5
+
+    def test_what_is_measured_mends_a_wrong_direction(self) -> None:
+        singer = Singer()
+        wrong = Direction("pitch", "st", torch.tensor([0.1, 0, 0.3, 0.1, 0.2, 0]), 0, "random")
+        once = Editor(singer, [Wish(wrong, 3.0)], rounds=0)(torch.zeros(6))
+        often = Editor(singer, [Wish(wrong, 3.0)], rounds=8)(torch.zeros(6))
+        errors = [abs(edit.after["pitch"] - edit.before["pitch"] - 3) for edit in (once, often)]
+        assert errors[1] < 0.5 < errors[0]
+
+    def test_a_gain_does_what_latents_do_not(self) -> None:
+        singer = Singer()
+        wish = Wish(directions(singer, "loudness", count=60), -12.0)
+        edit = Editor(singer, [wish], rounds=1)(torch.zeros(6))
+        assert edit.after["loudness"] - edit.before["loudness"] == pytest.approx(-12, abs=0.05)
+
+    def test_another_label_changes_places_with_the_largest(self) -> None:
+        model = small_specgan(latent_dim=6, classes=3, names=("a", "b", "c"))
+        z = torch.tensor([0.1, 0.9, -0.3, 0.4, 0.5, 0.6])
+        moved = say_another(model, z, 2)
+        assert moved.tolist() == pytest.approx([0.1, -0.3, 0.9, 0.4, 0.5, 0.6])
+        with pytest.raises(InputError, match="labels of digits"):
+            say_another(Singer(), z, 2)
+
+
+def test_the_command_edits_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "singing.py").write_text(
+        "from test_editing import Singer\n\n\ndef make():\n    return Singer()\n"
+    )
+    write_tone(tmp_path / "clips" / "tone.wav", hertz=160.0)
+    command = (
+        "edit clips --pitch +2st --generator singing:make --classifier none --method search "
+        "--samples 40 --rounds 2 --out out"
+    )
+    with monkeypatch.context() as patch:
+        from audiate.inversion import SearchInverter
+
+        patch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
+        assert main(command.split()) == 0
+    told = json.loads(Path("out/edits.json").read_text())["tone"]
+    assert told["after"]["pitch"] - told["before"]["pitch"] == pytest.approx(2, abs=0.5)
+    assert "pitch +" in capsys.readouterr().out
+    assert {p.name for p in Path("out").glob("tone*")} == {
+        "tone.wav", "tone-before.wav", "tone.npy", "tone.png",
+    }  # fmt: skip
+    assert main(["edit", "clips"]) == 2
+    assert "nothing to edit" in capsys.readouterr().err
+
+
+class TestInside:
+    def test_series_are_aligned_with_the_waveform(self) -> None:
+        model = WaveGAN(WaveGANConfig(dim=1, latent_dim=6)).eval()
+        view = inside_generator(model, model.sample_latent(1))
+        assert list(view.layers) == [f"layer{number}" for number in range(1, 6)]
+        assert all(series.shape == view.waveform.shape for series in view.layers.values())
+        last = view.layers["layer5"].tanh()  # the output before its tanh, at its own rate
+        torch.testing.assert_close(last, view.waveform, atol=1e-5, rtol=1e-4)
+
+    def test_its_files_hold_the_numbers(self, tmp_path: Path) -> None:
+        model = small_specgan(latent_dim=6)
+        view = inside_generator(model, model.sample_latent(1))
+        write_inside(view, tmp_path / "000")
+        with (tmp_path / "000.csv").open() as file:
+            rows = list(csv.reader(file))
+        assert rows[0] == ["seconds", "waveform", *view.layers]
+        assert len(rows) == 4097
+        assert float(rows[100][2]) == pytest.approx(view.layers["layer1"][99].item(), rel=1e-3)
+
+    def test_the_command_follows_generators_and_listeners(
+        self, small_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        clip = write_tone(tmp_path / "tone.wav")
+        assert main(["inside", str(small_models / "gan"), "--count", "2", "--out", "gan"]) == 0
+        assert {path.suffix for path in Path("gan").glob("001.*")} == {".csv", ".png", ".wav"}
+        words = ["inside", str(small_models / "classifier"), "--clip", str(clip), "--out", "ears"]
+        assert main(words) == 0
+        assert Path("ears/000.csv").read_text().startswith("seconds,waveform,stem,block1")
+        assert main(["inside", str(small_models / "encoder")]) == 2
