@@ -186,7 +186,8 @@ class TestGenerate:
         assert "3 sounds into new: see new/sheet.png" in done.stdout
         names = {path.name for path in (tmp_path / "new").iterdir()}
         assert names == {
-            "000.wav", "001.wav", "002.wav", "latents.csv", "latents.npy", "report.json", "sheet.png",
+            "000.wav", "001.wav", "002.wav", "latents.csv", "latents.npy",
+            "report.json", "sheet.png",
         }  # fmt: skip
         z = np.load(tmp_path / "new" / "latents.npy")
         assert z.shape == (3, 100)
