@@ -230,7 +230,7 @@ class TestGenerate:
         before = {path.name: path.read_bytes() for path in out.iterdir()}
         again = ["generate", str(gan), "--out", str(out), "--latents", str(out / "latents.npy")]
 
-        def interrupted(*_: object) -> None:
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         for name in ("save_wav", "save_tiles"):
@@ -326,7 +326,7 @@ class TestGenerate:
                 ["GAN", "--label", "3"],
                 "--label 3: this model knows labels 0 to 2 (kick, snare drum, hat)",
             ),
-            (["GAN", "--interpolate", "--count", "1"], "--interpolate: a walk has two ends"),
+            (["GAN", "--interpolate", "--count", "1"], "--count: a walk has two ends"),
             (["GAN", "--count", "0"], "--count 0"),
             (["GAN", "--out", "GAN/config.json"], "config.json"),
         ],
