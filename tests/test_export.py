@@ -29,6 +29,8 @@ from audiate.models import (
     InverseMapping,
     LatentFlow,
     LeNet,
+    Matcher,
+    Sayer,
     WaveGAN,
 )
 from audiate.models.pretrained import PretrainedModel
@@ -56,10 +58,12 @@ def exported(model_type: str, page_files: Path, folder: Path) -> tuple[Pretraine
     made: dict[str, Callable[[], PretrainedModel]] = {
         "vae": lambda: audiate.load("vae-fsdd"),
         "vaegan": lambda: audiate.load("vaegan-fsdd"),
+        "matcher": lambda: audiate.load("match-digits"),
+        "sayer": lambda: audiate.load("say-digits"),
         "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)).eval(),
     }
     model, path = made[model_type](), folder / "model.onnx"
-    export(model, path, sample_rate=16_000 if isinstance(model, Drawer) else None)
+    export(model, path, sample_rate=16_000 if isinstance(model, (Drawer, Matcher)) else None)
     return model, path
 
 
@@ -86,10 +90,16 @@ def test_every_kind_of_model(model_type: str, page_files: Path, tmp_path: Path) 
         z = model.sample_latent(2, generator=torch.Generator().manual_seed(3))
         near(run(path, latents=z)["waveforms"], model(z))
         return
+    if isinstance(model, Sayer):
+        check_sayer(model, path)
+        return
     for clip in CLIPS[:4]:
         waveform, rate = audiate.load_audio(clip, 16_000)
         if isinstance(model, Drawer):
             check_drawer(model, path, waveform, rate)
+            continue
+        if isinstance(model, Matcher):
+            check_matcher(model, path, waveform, rate)
             continue
         found = run(path, waveform=waveform)
         cut = audiate.fit_length(waveform, 16_384)
@@ -114,6 +124,23 @@ def check_drawer(model: Drawer, path: Path, waveform: Tensor, rate: int) -> None
     else:
         expected = model.images_from(heard, noise[None])
     near(found["images"], expected[0])
+
+
+def check_matcher(model: Matcher, path: Path, waveform: Tensor, rate: int) -> None:
+    images = torch.rand(5, 28, 28, generator=torch.Generator().manual_seed(1))
+    found = run(path, waveform=waveform, images=images)
+    spectrogram = model.hear(waveform, sample_rate=rate)[None]
+    near(found["sound_vector"], model.embed_sounds(spectrogram)[0])
+    near(found["image_vectors"], model.embed_images(images))
+    near(found["scores"], model(spectrogram, images)[0])
+
+
+def check_sayer(model: Sayer, path: Path) -> None:
+    random = torch.Generator().manual_seed(2)
+    image = torch.rand(28, 28, generator=random)
+    noise = torch.randn(5, model.latent_dim, generator=random)
+    found = run(path, image=image, noise=noise, guidance=torch.tensor(1.5))
+    near(found["latents"], model.latents_from(image[None], noise[None], 1.5)[0])
 
 
 def test_weights_stay_in_8_bits(page_files: Path) -> None:

@@ -19,6 +19,8 @@ from audiate.models import (
     InverseMapping,
     LatentFlow,
     LeNet,
+    Matcher,
+    Sayer,
 )
 from audiate.models.pretrained import PretrainedModel
 from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
@@ -57,7 +59,7 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         InputError: The model has no graph, or the sample rate is no multiple of the model's.
 
     """
-    if isinstance(model, (AudioGAN, LeNet)) and sample_rate is not None:
+    if isinstance(model, (AudioGAN, LeNet, Sayer)) and sample_rate is not None:
         raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
     if isinstance(model, LeNet):
         images = torch.rand(3, 28, 28)
@@ -71,6 +73,10 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         return Graph(_Generator(model), {"latents": z}, ("waveforms",), dynamic, facts)
     if isinstance(model, Drawer):
         return _drawer_graph(model, sample_rate)
+    if isinstance(model, Matcher):
+        return _matcher_graph(model, sample_rate)
+    if isinstance(model, Sayer):
+        return _sayer_graph(model)
     if isinstance(model, DigitClassifier):
         outputs, own = ("logits", "features"), model.sample_rate
         module: nn.Module = _ClassifierGraph(model, sample_rate or own)
@@ -111,6 +117,23 @@ def _drawer_graph(model: Drawer, sample_rate: int | None) -> Graph:
     dynamic = {**_ANY_LENGTH, "noise": {0: "count"}}
     module = _DrawerGraph(model, sample_rate or own)
     return Graph(module, inputs, ("images", "latent", "spectrogram"), dynamic, facts)
+
+
+def _matcher_graph(model: Matcher, sample_rate: int | None) -> Graph:
+    rate = sample_rate or model.features.config.sample_rate
+    inputs = {**_some_waveform(rate), "images": torch.rand(3, 28, 28)}
+    outputs = ("scores", "sound_vector", "image_vectors")
+    dynamic = {**_ANY_LENGTH, "images": {0: "count"}}
+    return Graph(_MatcherGraph(model, rate), inputs, outputs, dynamic, {"sample_rate": rate})
+
+
+def _sayer_graph(model: Sayer) -> Graph:
+    noise = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(0))
+    guidance = float(model.config.guidance)
+    inputs = {"image": torch.rand(28, 28), "noise": noise, "guidance": torch.tensor(guidance)}
+    facts: dict[str, Any] = {"latent_dim": model.latent_dim, "guidance": guidance}
+    facts["generator"] = model.config.generator
+    return Graph(_SayerGraph(model), inputs, ("latents",), {"noise": {0: "count"}}, facts)
 
 
 class _Logits(nn.Module):
@@ -183,6 +206,32 @@ class _EncoderGraph(nn.Module):
         clip = to_peak(fitted(self.slower(waveform), self.model.config.num_samples).view(1, 1, -1))
         latent = self.model(clip)
         return latent[0], clip[0, 0]
+
+
+class _MatcherGraph(nn.Module):
+    """Scores (count,) of a waveform (samples,) and images, and the vectors of both."""
+
+    def __init__(self, model: Matcher, sample_rate: int) -> None:
+        super().__init__()
+        self.model = model
+        self.slower = decimation(sample_rate, model.features.config.sample_rate)
+
+    def forward(self, waveform: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        spectrogram = self.model.features(self.slower(waveform).unsqueeze(0))
+        sound, seen = self.model.embed_sounds(spectrogram), self.model.embed_images(images)
+        return self.model.scores(sound, seen)[0], sound[0], seen
+
+
+class _SayerGraph(nn.Module):
+    """Latents (count, latent_dim) of the sayer's generator, of an image (28, 28) and noise."""
+
+    def __init__(self, model: Sayer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> Tensor:
+        images = image.unsqueeze(0)
+        return self.model.latents_from(images, noise.unsqueeze(0), guidance)[0]
 
 
 class _Scores(nn.Module):

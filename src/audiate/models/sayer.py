@@ -105,12 +105,15 @@ class Sayer(PretrainedModel):
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity
 
-    def latents_from(self, images: Tensor, noise: Tensor) -> Tensor:
+    def latents_from(
+        self, images: Tensor, noise: Tensor, guidance: float | Tensor | None = None
+    ) -> Tensor:
         """Follow the flow from noise to latents of the generator.
 
         Args:
             images: (batch, 28, 28) in [0, 1], white on black.
             noise: (batch, samples, latent_dim), standard normal.
+            guidance: As `follow` takes it; by default the config's.
 
         Returns:
             (batch, samples, latent_dim) in [-1, 1].
@@ -122,7 +125,7 @@ class Sayer(PretrainedModel):
             noise.flatten(0, 1),
             self.condition(images).repeat_interleave(samples, 0),
             self.unseen,
-            guidance=self.config.guidance,
+            guidance=self.config.guidance if guidance is None else guidance,
             steps=self.config.steps,
         )
         return from_normal(normal).view(noise.shape)
@@ -245,7 +248,7 @@ def to_normal(latents: Tensor) -> Tensor:
 
 def from_normal(normal: Tensor) -> Tensor:
     """Standard normal numbers as latents in [-1, 1], by their quantiles."""
-    latents: Tensor = 2 * torch.special.ndtr(normal) - 1
+    latents: Tensor = torch.erf(normal / 2**0.5)
     return latents
 
 
