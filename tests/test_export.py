@@ -190,5 +190,11 @@ class TestByTheCommand:
         flow, lenet = audiate.load("vaegan-fsdd"), audiate.load("lenet-mnist")
         with pytest.raises(InputError, match="takes no waveforms"):
             export(lenet, tmp_path / "m.onnx", sample_rate=16_000)
+        for rate in (0, -5):
+            with pytest.raises(InputError, match=f"sample_rate {rate}: give 1000 to 384000"):
+                export(flow, str(tmp_path / "m.onnx"), sample_rate=rate)
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match=r"m.onnx: .*; name another place"):
+            export(lenet, str(tmp_path / "file" / "m.onnx"))
         with pytest.raises(InputError, match="a graph takes 8000 Hz or up to 3 times that"):
             export(flow, tmp_path / "m.onnx", sample_rate=48_000)

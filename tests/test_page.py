@@ -47,7 +47,8 @@ def dist(page_files: Path) -> Path:
         npm = ["npm", "--prefix", str(WEB)]
         if not (WEB / "node_modules" / "onnxruntime-web").is_dir():
             subprocess.run([*npm, "ci", "--no-audit", "--no-fund"], check=True, cwd=WEB)
-        parts = (*(WEB / "src").iterdir(), *page_files.glob("*.onnx"))
+        whole = [WEB / name for name in ("index.html", "vite.config.ts", "package-lock.json")]
+        parts = (*whole, *(WEB / "src").iterdir(), *page_files.glob("*.onnx"))
         newest = max(path.stat().st_mtime for path in parts)
         built = WEB / "dist" / "index.html"
         if not built.exists() or built.stat().st_mtime < newest:
@@ -178,18 +179,39 @@ def test_files_clips_and_sliders(address: str, tmp_path: Path) -> None:
         page.keyboard.press("Enter")
         told(page, "read as 5")
         page.click("#more")
-        page.wait_for_function("() => document.querySelectorAll('#drawings li').length === 16")
+        assert "16 drawings" in told(page, "most of them read as 5")
         page.locator("#seed").fill("7")
-        page.wait_for_function("() => document.querySelectorAll('#drawings li').length === 8")
+        assert "8 drawings" in told(page, "and seed 7, most of them read as 5")
+        assert len(digits(page)) == 8
         assert saved(page, "#save-drawings", tmp_path).read_bytes()[:4] == b"\x89PNG"
         check_latents(page, tmp_path)
+        page.click("#play-walked")
         page.locator("#place").fill("50")
+        page.click("#play-mapped")
+        page.wait_for_function(_MAPPED, arg="nothing to hear here")  # in the middle of the prior
         page.locator("#across").fill("60")
-        page.wait_for_function(
-            "() => document.querySelector('#mapped-digit').textContent.length > 0"
-        )
+        page.wait_for_function(_MAPPED, arg="sounds like")
         assert all(url.startswith((address, "blob:", "data:")) for url in asked)
         assert page.context.cookies() == []
+
+
+_MAPPED = "words => document.querySelector('#mapped-digit').textContent.includes(words)"
+
+
+def test_the_newest_request_decides(address: str) -> None:
+    with browser(QUIET) as chromium:
+        page = ready(opened(chromium, address))
+        page.evaluate(
+            "[...document.querySelectorAll('#clips button')].slice(0, 4).forEach(b => b.click())"
+        )
+        told(page, "read as 3")
+        assert digits(page).count(3) >= 7
+        page.click("#clips button:nth-child(4)")
+        ends = page.locator("#from option")
+        page.wait_for_function("() => document.querySelectorAll('#from option').length === 2")
+        first, second = ends.all_inner_texts()
+        assert second == f"{first}-2"  # those that were superseded are not offered
+        told(page, "read as 3")
 
 
 def test_nobody_is_shut_out(address: str) -> None:

@@ -45,13 +45,14 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path, *, durable: bool = False, argument: str = "out") -> Iterator[Path]:
+def writing(path: Path, *, durable: bool = False, argument: str | None = "out") -> Iterator[Path]:
     """Write a file as `replacing` does, and name it where that fails.
 
     Args:
         path: The file to be written or replaced.
         durable: As of `replacing`.
-        argument: The argument with which the caller names another place.
+        argument: The argument with which the caller names another place; None where it is told in
+            other words.
 
     Raises:
         InputError: The file cannot be written.
@@ -61,7 +62,7 @@ def writing(path: Path, *, durable: bool = False, argument: str = "out") -> Iter
         with replacing(path, durable=durable) as partial:
             yield partial
     except OSError as error:
-        remedy = f"name another with `{argument}`"
+        remedy = "name another place" if argument is None else f"name another with `{argument}`"
         if error.errno == errno.ENAMETOOLONG:
             remedy = "give the clip, or the file, a shorter name"
         raise InputError(

@@ -6,7 +6,7 @@ import { asset, loadManifest, type Manifest } from "./manifest";
 import { record, type Recording } from "./microphone";
 import { normals } from "./noise";
 import { drawImage, drawPoint, drawSpectrogram, drawWaveform, sheet } from "./pictures";
-import { BadSound, check, decode, play } from "./sound";
+import { audible, BadSound, check, decode, play } from "./sound";
 
 const DRAWN = 8; // drawings at a time
 const SIZE = 28; // height and width of a drawing
@@ -40,6 +40,8 @@ class Page {
   private current: Heard | undefined;
   private recording: Recording | undefined;
   private drawn = 0; // drawings shown so far
+  private asked = 0; // recordings that the visitor has asked for so far
+  private drawing = 0; // times that drawings were asked for so far
   private walked = new Float32Array();
   private mapped = new Float32Array();
 
@@ -73,10 +75,10 @@ class Page {
     choice.title = `the shipped clip ${name}`;
     choice.disabled = true;
     choice.onclick = (): void =>
-      this.attempt(async () => {
+      this.take(name, async () => {
         const answer = await fetch(asset(`${name}.wav`));
         if (!answer.ok) throw new BadSound(`The clip ${name} is missing on this server.`);
-        await this.hear(await decode(await answer.blob(), name, this.manifest.sampleRate), name);
+        return decode(await answer.blob(), name, this.manifest.sampleRate);
       });
     find("clips").append(choice);
   }
@@ -87,12 +89,16 @@ class Page {
       button(id).onclick = (): void => this.attempt(async () => action());
     };
     on("speak", () => this.speak());
-    slider("file").onchange = (): void => this.attempt(() => this.openFile());
+    slider("file").onchange = (): void => {
+      const file = slider("file").files?.[0];
+      slider("file").value = "";
+      if (file) this.readFile(file);
+    };
     document.ondragover = (event): void => event.preventDefault();
     document.ondrop = (event): void => {
       event.preventDefault();
       const file = event.dataTransfer?.files[0];
-      if (file) this.attempt(() => this.readFile(file));
+      if (file) this.readFile(file);
     };
     on("play-heard", () => this.with((heard) => play(heard.waveform, rate)));
     on("save-heard", () => this.with((heard) => save(wav(heard.waveform, rate), `${heard.name}.wav`)));
@@ -100,9 +106,9 @@ class Page {
       slider(id).oninput = (): void => {
         find(`${id}-value`).textContent = slider(id).value;
       };
-      slider(id).onchange = (): void => this.attempt(() => this.draw());
+      slider(id).onchange = (): void => this.attempt(() => this.drawAgain());
     }
-    on("more", () => this.draw(this.drawn));
+    on("more", () => this.drawAgain(this.drawn));
     on("save-drawings", async () => {
       const all = [...document.querySelectorAll<HTMLCanvasElement>("#drawings canvas")];
       save(await sheet(all), `${this.current?.name ?? "drawings"}.png`);
@@ -120,9 +126,9 @@ class Page {
       this.with((heard) => heard.latent && save(npy(heard.latent), `${heard.name}.npy`)),
     );
     for (const id of ["from", "to", "place"]) slider(id).oninput = latest(() => this.walk());
-    on("play-walked", () => play(this.walked, rate));
+    on("play-walked", () => (this.walked.length ? play(this.walked, rate) : this.walk()));
     for (const id of ["across", "up"]) slider(id).oninput = latest(() => this.goOnMap());
-    on("play-mapped", () => play(this.mapped, rate));
+    on("play-mapped", () => (this.mapped.length ? play(this.mapped, rate) : this.goOnMap()));
     const pad = canvas("pad");
     pad.onpointerdown = pad.onpointermove = (event): void => {
       if (event.type === "pointermove" && event.buttons === 0) return;
@@ -161,42 +167,63 @@ class Page {
     });
     speak.textContent = "Stop";
     tell("Listening: say a digit. The recording ends by itself.");
-    try {
-      const waveform = await this.recording.waveform;
-      await this.hear(waveform, `recording-${this.recordings.length + 1}`);
-    } finally {
-      this.recording = undefined;
-      speak.textContent = "Speak a digit";
-    }
+    const { waveform } = this.recording;
+    this.take(`recording-${this.recordings.length + 1}`, () =>
+      waveform.finally(() => {
+        this.recording = undefined;
+        speak.textContent = "Speak a digit";
+      }),
+    );
   }
 
-  private async openFile(): Promise<void> {
-    const file = slider("file").files?.[0];
-    slider("file").value = "";
-    if (file) await this.readFile(file);
-  }
-
-  private async readFile(file: File): Promise<void> {
+  private readFile(file: File): void {
     tell(`${file.name} is being read.`);
-    const waveform = await decode(file, file.name, this.manifest.sampleRate);
-    await this.hear(waveform, file.name.replace(/\.[^.]*$/, ""), file.name);
+    const name = file.name.replace(/\.[^.]*$/, "");
+    this.take(name, () => decode(file, file.name, this.manifest.sampleRate), file.name);
   }
 
-  /** Take a new recording: check it, show it, draw it. */
-  private async hear(waveform: Float32Array, name: string, called = `The ${name.replace("-", " ")}`): Promise<void> {
+  /** Take a new recording: check it, show it, draw it; unless another was asked for meanwhile. */
+  private take(name: string, read: () => Promise<Float32Array>, called = `The ${name.replace("-", " ")}`): void {
+    const turn = ++this.asked;
+    this.attempt(async () => {
+      try {
+        const waveform = await read();
+        if (turn !== this.asked) return;
+        check(waveform, this.manifest.sampleRate, called);
+        await this.hear(waveform, this.unused(name));
+      } catch (error) {
+        if (turn === this.asked) throw error;
+      }
+    });
+  }
+
+  /** The name, with a number where an earlier recording has it. */
+  private unused(name: string): string {
+    let found = name;
+    for (let count = 2; this.recordings.some((each) => each.name === found); count++) found = `${name}-${count}`;
+    return found;
+  }
+
+  private async hear(waveform: Float32Array, name: string): Promise<void> {
     const began = performance.now();
-    check(waveform, this.manifest.sampleRate, called);
     const heard: Heard = { name, waveform };
     this.current = heard;
     this.recordings.push(heard);
+    this.offerWalk();
     find("said").hidden = true;
     for (const id of ["heard", "drawn", "again"]) find(id).hidden = false;
     drawWaveform(canvas("waveform"), waveform);
-    await this.draw();
+    if (!(await this.draw())) return;
     const seconds = (performance.now() - began) / 1000;
     document.body.dataset["drawnIn"] = seconds.toFixed(3);
     tell(`Drawn ${DRAWN} times in ${seconds.toFixed(2)} s, read as ${this.readings()}.`);
-    this.offerWalk();
+  }
+
+  /** Draw the current recording as the sliders say, and tell it. */
+  private async drawAgain(from = 0): Promise<void> {
+    if (!(await this.draw(from))) return;
+    const [guidance, seed] = [slider("guidance").value, slider("seed").value];
+    tell(`${this.drawn} drawings with guidance ${guidance} and seed ${seed}, most of them read as ${this.readings()}.`);
   }
 
   private readings(): string {
@@ -208,10 +235,11 @@ class Page {
     return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? "nothing";
   }
 
-  /** Draw the current recording; `from` drawings stay. */
-  private async draw(from = 0): Promise<void> {
+  /** Draw the current recording; `from` drawings stay. False where newer drawings were asked for. */
+  private async draw(from = 0): Promise<boolean> {
     const heard = this.current;
-    if (!heard) return;
+    const turn = ++this.drawing;
+    if (!heard) return false;
     const { noise: width } = this.manifest;
     const seed = Number(slider("seed").value);
     const noise = normals((from + DRAWN) * width, seed).slice(from * width);
@@ -225,7 +253,7 @@ class Page {
       await this.engine.run("reader", { images: { data: images, dims: [DRAWN, SIZE, SIZE] } }),
       "logits",
     );
-    if (heard !== this.current) return;
+    if (turn !== this.drawing) return false;
     heard.condition = output(found, "latent");
     drawSpectrogram(canvas("spectrogram"), output(found, "spectrogram"), BANDS);
     const list = find("drawings");
@@ -242,6 +270,7 @@ class Page {
       list.append(item);
     }
     this.drawn = from + DRAWN;
+    return true;
   }
 
   /** The generator's latent of a recording, by the encoder. */
@@ -260,7 +289,9 @@ class Page {
     return output(found, "waveforms");
   }
 
+  /** The word that the classifier hears, or "nothing" where there is nothing to hear. */
   private async listen(waveform: Float32Array): Promise<string> {
+    if (!audible(waveform)) return "nothing";
     const found = await this.others.run("listener", { waveform: vector(waveform) });
     return this.manifest.words[likeliest(output(found, "logits"))[0]] ?? "?";
   }
@@ -270,6 +301,7 @@ class Page {
     if (!heard) return;
     const began = performance.now();
     heard.again = await this.generate(await this.latentOf(heard));
+    if (heard !== this.current) return;
     const clip = heard.clip ?? heard.waveform;
     const seconds = (performance.now() - began) / 1000;
     find("said").hidden = false;
@@ -291,7 +323,7 @@ class Page {
       cell.textContent = text;
       return cell;
     });
-    find("scores").replaceChildren(...cells);
+    if (heard === this.current) find("scores").replaceChildren(...cells);
   }
 
   /** Offer the recordings so far as ends of a walk, once there are two. */
@@ -324,7 +356,8 @@ class Page {
     this.mapped = new Float32Array(await this.generate(latent));
     drawWaveform(canvas("mapped"), this.mapped);
     play(this.mapped, this.manifest.sampleRate);
-    find("mapped-digit").textContent = `sounds like ${await this.listen(this.mapped)}`;
+    const word = await this.listen(this.mapped);
+    find("mapped-digit").textContent = word === "nothing" ? "nothing to hear here" : `sounds like ${word}`;
   }
 }
 

@@ -6,6 +6,7 @@ export class BadSound extends Error {}
 const LONGEST = 60; // seconds
 const SHORTEST = 0.05;
 const SILENCE = 1e-4; // largest distance from the mean, of full scale
+const INAUDIBLE = 10 ** (-50 / 10); // mean power of full scale
 const LEAST_CONTRAST = 5; // dB by which a word is to be above the quietest tenth
 
 /** Decode a file of any format that the browser knows, at a sample rate in Hz. */
@@ -49,6 +50,10 @@ export function check(samples: Float32Array, sampleRate: number, name: string): 
     throw new BadSound(`No word stands out in ${name}; record it again with less noise.`);
   }
 }
+
+/** Whether people would hear anything of a sound: whether its mean power reaches -50 dB of full scale. */
+export const audible = (samples: Float32Array): boolean =>
+  samples.reduce((sum, each) => sum + each * each, 0) > samples.length * INAUDIBLE;
 
 /** Decibels between the loudest 25 ms and the quietest tenth of them. */
 function contrast(samples: Float32Array, sampleRate: number): number {

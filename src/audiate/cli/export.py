@@ -40,7 +40,9 @@ class Export:
         if self.out.suffix != ".onnx":
             raise InputError(f"{self.out}: give OUT a name that ends in .onnx")
         if self.model == SCORES:
-            graph = export_scores(self.out, sample_rate=self.sample_rate or 16_000)
+            graph = export_scores(
+                self.out, sample_rate=16_000 if self.sample_rate is None else self.sample_rate
+            )
         else:
             graph = export(load(self.model), self.out, sample_rate=self.sample_rate)
         takes = ", ".join(

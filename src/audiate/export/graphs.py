@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiate.audio import to_peak
-from audiate.errors import InputError
+from audiate.errors import InputError, check_range
 from audiate.export.resampling import decimation
 from audiate.models import (
     AudioGAN,
@@ -59,6 +59,8 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         InputError: The model has no graph, or the sample rate is no multiple of the model's.
 
     """
+    if sample_rate is not None:
+        check_range("sample_rate", sample_rate, 1000, 384_000)
     if isinstance(model, (AudioGAN, LeNet, Sayer)) and sample_rate is not None:
         raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
     if isinstance(model, LeNet):
@@ -90,7 +92,13 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
 
 
 def scores_graph(sample_rate: int, num_samples: int) -> Graph:
-    """The graph of the scores of a clip (samples,) against its original, as `score_clips` has."""
+    """The graph of the scores of a clip (samples,) against its original, as `score_clips` has.
+
+    Raises:
+        InputError: The sample rate is out of range.
+
+    """
+    check_range("sample_rate", sample_rate, 1000, 384_000)
     clips = 0.1 * torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))
     names = ("mse", "ssim", "log_spectral_distance")
     facts = {"sample_rate": sample_rate, "num_samples": num_samples}

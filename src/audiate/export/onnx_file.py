@@ -34,7 +34,7 @@ _LEAST = 1024  # smaller tensors stay float32
 _EXACT = 1e-3  # of a step: weights this near to whole numbers of steps were 8-bit integers
 
 
-def export(model: PretrainedModel, path: Path, *, sample_rate: int | None = None) -> Graph:
+def export(model: PretrainedModel, path: str | Path, *, sample_rate: int | None = None) -> Graph:
     """Write a model as an ONNX file, hearing included.
 
     Waveforms are mono, (samples,), at a sample rate that the file's metadata tells, in [-1, 1].
@@ -58,17 +58,19 @@ def export(model: PretrainedModel, path: Path, *, sample_rate: int | None = None
     for parameter in own.parameters():
         parameter.data = parameter.data.contiguous()
     graph = graph_of(own, sample_rate)
-    _write(graph, path, {"model_type": model.model_type, **graph.facts})
+    _write(graph, Path(path), {"model_type": model.model_type, **graph.facts})
     return graph
 
 
-def export_scores(path: Path, *, sample_rate: int = 16_000, num_samples: int = 16_384) -> Graph:
+def export_scores(
+    path: str | Path, *, sample_rate: int = 16_000, num_samples: int = 16_384
+) -> Graph:
     """Write the scores of `audiate compare`, but for the digits, as an ONNX file.
 
     Args and errors are those of `export`.
     """
     graph = scores_graph(sample_rate, num_samples)
-    _write(graph, path, graph.facts)
+    _write(graph, Path(path), graph.facts)
     return graph
 
 
@@ -113,7 +115,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         proto.metadata_props.add(key=name, value=json.dumps(value))
     onnx.checker.check_model(proto)
-    with writing(path) as partial:
+    with writing(path, argument=None) as partial:
         partial.write_bytes(proto.SerializeToString())
 
 
