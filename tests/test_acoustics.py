@@ -152,5 +152,9 @@ def test_the_command_measures_two_folders(
     assert Path("f0.csv").read_text().startswith("clip,seconds,f0\n")
     assert Path("m.png").stat().st_size > 1000
     Path("mine.csv").write_text("precious\n")
+    assert main([*words, "--same-peak"]) == 0
+    same = json.loads(capsys.readouterr().out)
+    assert same["made"]["f0_mean"] == pytest.approx(found["made"]["f0_mean"], rel=1e-3)
+    assert same["made"]["intensity"]["mean"] > found["made"]["intensity"]["mean"] + 3
     assert main(["measure", "made", "--out", "mine.csv"]) == 2
     assert Path("mine.csv").read_text() == "precious\n"

@@ -25,6 +25,9 @@ class Measure:
     """Folder of sound files, which is searched with its sub-folders, or a sound file."""
     against: Path | None = None
     """Folder to compare with."""
+    same_peak: bool = False
+    """Bring every clip to the same peak first. Generators are trained on clips of one peak, so
+    intensities compare with those of recordings only where these have it, too."""
     out: Path = Path("out/measures.csv")
     """CSV file for the measures of every clip."""
     tracks: Path | None = None
@@ -49,7 +52,9 @@ class Measure:
                     f"replaced; name another with `out`"
                 )
         folders = [self.folder] if self.against is None else [self.folder, self.against]
-        report = MeasuresReport([measure_folder(folder) for folder in folders])
+        report = MeasuresReport(
+            [measure_folder(folder, same_peak=self.same_peak) for folder in folders]
+        )
         with writing(self.out) as partial:
             partial.write_text(report.to_csv(), encoding="utf-8")
         if self.tracks is not None:

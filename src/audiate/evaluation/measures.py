@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from audiate.acoustics import MEASURES, UNITS, Array, f0_track, measure, require_praat
-from audiate.audio import load_audio
+from audiate.audio import is_silent, load_audio, to_peak
 from audiate.datasets.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.evaluation.report import dump, make_table, render, save_figure
@@ -124,12 +124,13 @@ class MeasuresReport:
         save_figure(figure, path)
 
 
-def measure_folder(folder: Path, name: str | None = None) -> Group:
+def measure_folder(folder: Path, name: str | None = None, *, same_peak: bool = False) -> Group:
     """Measure every sound file below a folder.
 
     Args:
         folder: The folder, or a sound file.
         name: Its name, for people.
+        same_peak: Whether each clip is brought to the peak `audiate.audio.PEAK` first.
 
     Raises:
         InputError: There is no such folder, no clip can be measured, or praat-parselmouth is
@@ -142,7 +143,10 @@ def measure_folder(folder: Path, name: str | None = None) -> Group:
     for path in tracked(paths, f"measuring {folder}"):
         clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
         try:
-            found = measure(*load_audio(path))
+            waveform, rate = load_audio(path)
+            if same_peak and not is_silent(waveform):
+                waveform = to_peak(waveform.unsqueeze(0))[0]
+            found = measure(waveform, rate)
         except InputError as error:
             skipped[clip] = str(error)
             continue
