@@ -129,15 +129,21 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def once(factory: pytest.TempPathFactory, lock: Path, work: Callable[[], object]) -> None:
+    """Do some work once for all processes of a test run, which wait for it."""
+    base = factory.getbasetemp()
+    done = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"done{lock.name}"
+    with FileLock(lock, timeout=600):
+        if not done.exists():
+            work()
+            done.touch()
+
+
 @pytest.fixture(scope="session")
 def page_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported models that the page uses, brought up to date once by its own script."""
-    base = tmp_path_factory.getbasetemp()
-    done = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "page-files"
-    with FileLock(WEB / ".prepare.lock", timeout=600):
-        if not done.exists():
-            subprocess.run([sys.executable, str(WEB / "prepare.py")], check=True)
-            done.touch()
+    prepare = [sys.executable, str(WEB / "prepare.py")]
+    once(tmp_path_factory, WEB / ".prepare.lock", lambda: subprocess.run(prepare, check=True))
     return WEB / "public" / "assets"
 
 

@@ -1,4 +1,4 @@
-/** Asks the worker for what models compute. */
+/** Asks workers for what models compute. */
 
 import { asset } from "./manifest";
 
@@ -14,21 +14,21 @@ export interface Answer {
   error?: string;
 }
 
+/** Has a worker of its own compute. */
 export class Engine {
-  private readonly worker = new Worker(new URL("./engine.worker.ts", import.meta.url), { type: "module" });
   private readonly waiting = new Map<number, [(values: Values) => void, (error: Error) => void]>();
   private count = 0;
 
-  constructor() {
-    this.worker.onmessage = ({ data }: MessageEvent<Answer>): void => {
+  constructor(private readonly worker: Worker) {
+    worker.onmessage = ({ data }: MessageEvent<Answer>): void => {
       const [resolve, reject] = this.waiting.get(data.id) ?? [];
       this.waiting.delete(data.id);
       if (data.outputs) resolve?.(data.outputs);
       else reject?.(new Error(data.error ?? "unknown"));
     };
-    this.worker.onerror = (event): void => {
-      for (const [, reject] of this.waiting.values()) reject(new Error(event.message));
-      this.waiting.clear();
+    worker.onerror = (event): void => {
+      event.preventDefault(); // whoever waits is told, so the console need not be
+      this.fail(event.message || "the worker cannot be loaded");
     };
   }
 
@@ -42,6 +42,12 @@ export class Engine {
     return this.ask({ address: asset(`${model}.onnx`), inputs });
   }
 
+  /** End the worker; whoever waits for it is told. Ask nothing of it afterwards. */
+  close(): void {
+    this.worker.terminate();
+    this.fail("the worker was ended");
+  }
+
   private ask(request: Omit<Request, "id">): Promise<Values> {
     const id = this.count++;
     return new Promise((resolve, reject) => {
@@ -49,7 +55,17 @@ export class Engine {
       this.worker.postMessage({ id, ...request });
     });
   }
+
+  private fail(reason: string): void {
+    for (const [, reject] of this.waiting.values()) reject(new Error(reason));
+    this.waiting.clear();
+  }
 }
+
+export const wasmEngine = (): Engine =>
+  new Engine(new Worker(new URL("./wasm.worker.ts", import.meta.url), { type: "module" }));
+export const webGpuEngine = (): Engine =>
+  new Engine(new Worker(new URL("./webgpu.worker.ts", import.meta.url), { type: "module" }));
 
 export const vector = (data: Float32Array): Values[string] => ({ data, dims: [data.length] });
 export const rows = (data: Float32Array, width: number): Values[string] => ({

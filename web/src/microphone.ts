@@ -34,7 +34,14 @@ export async function record(sampleRate: number, onLevel: (level: number) => voi
     );
   }
   const context = new AudioContext();
-  await context.audioWorklet.addModule(workletUrl);
+  const close = (): void => {
+    for (const track of stream.getTracks()) track.stop();
+    void context.close();
+  };
+  await context.audioWorklet.addModule(workletUrl).catch((error: unknown) => {
+    close();
+    throw error;
+  });
   const source = new MediaStreamAudioSourceNode(context, { mediaStream: stream });
   const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
   const blocks: Float32Array[] = [];
@@ -45,12 +52,12 @@ export async function record(sampleRate: number, onLevel: (level: number) => voi
     blocks.push(data);
     if (end(data)) stop();
   };
+  for (const track of stream.getTracks()) track.onended = stop; // it was unplugged
   source.connect(node);
   const waveform = ended.then(async () => {
     node.port.onmessage = null;
-    for (const track of stream.getTracks()) track.stop();
     const rate = context.sampleRate;
-    void context.close();
+    close();
     onLevel(0);
     const whole = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
     let at = 0;

@@ -1,3 +1,5 @@
+/** Numbers from which models make something. */
+
 /** Standard normal numbers from a seed (mulberry32, Box and Muller 1958). */
 export function normals(count: number, seed: number): Float32Array {
   let state = (seed * 0x9e3779b1 + 1) >>> 0;
@@ -16,3 +18,7 @@ export function normals(count: number, seed: number): Float32Array {
   }
   return found;
 }
+
+/** A latent within the box of the generator's prior, to which audiate's searches keep, too. */
+export const inPrior = (latent: Float32Array): Float32Array =>
+  latent.map((each) => Math.min(1, Math.max(-1, each)));

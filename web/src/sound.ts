@@ -1,5 +1,7 @@
 /** Sound files and recordings, checked and brought to one mono waveform. */
 
+import { Turns } from "./turns";
+
 /** What is wrong with a sound, in one sentence for the visitor. */
 export class BadSound extends Error {}
 
@@ -86,17 +88,32 @@ function mono(channels: Float32Array[]): Float32Array {
 const peak = (samples: Float32Array): number =>
   samples.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
 
-let player: AudioContext | undefined;
+let context: AudioContext | undefined;
 let playing: AudioBufferSourceNode | undefined;
+const turns = new Turns();
 
-/** Play a waveform, in place of what is playing. */
-export function play(samples: Float32Array, sampleRate: number): void {
-  player ??= new AudioContext();
-  void player.resume();
+/**
+ * Returns a function that plays a sound in place of what is playing, unless another was asked for
+ * meanwhile. Call this when the visitor asks, even if the sound has to be made first: only then do
+ * browsers let a page play.
+ */
+export function player(sampleRate: number): (samples: Float32Array) => void {
+  const wanted = turns.take();
+  const own = (context ??= new AudioContext());
+  void own.resume();
+  return (samples) => {
+    if (!wanted()) return;
+    playing?.stop();
+    const buffer = own.createBuffer(1, samples.length, sampleRate);
+    buffer.copyToChannel(samples as Float32Array<ArrayBuffer>, 0);
+    playing = new AudioBufferSourceNode(own, { buffer });
+    playing.connect(own.destination);
+    playing.start();
+  };
+}
+
+/** Stop what is playing, and what was to be played. */
+export function quiet(): void {
+  turns.take();
   playing?.stop();
-  const buffer = player.createBuffer(1, samples.length, sampleRate);
-  buffer.copyToChannel(samples as Float32Array<ArrayBuffer>, 0);
-  playing = new AudioBufferSourceNode(player, { buffer });
-  playing.connect(player.destination);
-  playing.start();
 }
