@@ -110,6 +110,16 @@ def test_the_command(
         assert complaint in capsys.readouterr().err
 
 
+def test_several_starts_of_a_search(small_models: Path, tmp_path: Path) -> None:
+    one = report(small_models, tmp_path, methods=("refined",))
+    three = report(small_models, tmp_path, methods=("refined",), restarts=3)
+    assert three.rows[2].evaluations > 2 * one.rows[2].evaluations
+    assert "begin with the 3 nearest" in " ".join(three.to_text().split())
+    assert "begin with the" not in " ".join(one.to_text().split())
+    with pytest.raises(InputError, match="`restarts` 0: give 1 to"):
+        report(small_models, tmp_path, restarts=0)
+
+
 def test_some_of_the_methods(small_models: Path, tmp_path: Path) -> None:
     found = report(small_models, tmp_path, methods=("encoder",))
     assert [row.method for row in found.rows] == ["clips", "silence", "encoder"]

@@ -126,6 +126,9 @@ class EvaluateInversion(_Common):
     max_iterations: int = 1_000
     """Largest number of iterations of the method gradient (published: 50,000). It also bounds
     hybrid and ours where it is less than their 200, and refined where it is less than its 40."""
+    restarts: int = 1
+    """Number of latents of a search from which refined begins, and ours where it begins with a
+    search. Fewer and fewer of them go on, and the best one is kept."""
     figure: Path | None = None
     """PNG file for the figure. Default: out/inversion-SOURCE.png."""
 
@@ -149,6 +152,7 @@ class EvaluateInversion(_Common):
             methods=self.methods,
             count=self.count,
             max_iterations=self.max_iterations,
+            restarts=self.restarts,
         )
         generator = load_as(
             self.generator,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,8 +27,10 @@ from audiate.hub import DEFAULT_DRAWER
 from audiate.inversion import (
     EncoderInverter,
     GradientInverter,
+    HalvingInverter,
     HybridInverter,
     Inverter,
+    SearchInverter,
     find_encoder,
     inverter,
     paper_objective,
@@ -69,10 +72,13 @@ class InversionSettings:
         max_iterations: Largest number of iterations of the method ``gradient`` (the paper's is
             50,000). It also bounds ``hybrid`` and ``ours`` where it is less than their 200, and
             ``refined`` where it is less than its `REFINED_ITERATIONS`.
+        restarts: Number of latents of a search from which ``refined`` begins, and ``ours`` where it
+            begins with a search; fewer and fewer of them go on.
         seed: Seed of the clips, and of random starts.
 
     Raises:
-        InputError: There is no such method, or there are too few clips for the Inception Score.
+        InputError: There is no such method, a number is out of range, or there are too few clips
+            for the Inception Score.
 
     """
 
@@ -82,6 +88,7 @@ class InversionSettings:
     methods: tuple[str, ...] | None = None
     count: int = 500
     max_iterations: int = 1_000
+    restarts: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -94,6 +101,7 @@ class InversionSettings:
             )
         check_range("`count`", self.count, 2 * SPLITS, 10**6)
         check_range("`max_iterations`", self.max_iterations, 0, 10**9)
+        check_range("`restarts`", self.restarts, 1, 10_000)
 
 
 def evaluate_inversion(
@@ -149,6 +157,7 @@ def evaluate_inversion(
         settings.protocol,
         len(target),
         settings.max_iterations,
+        settings.restarts,
         scorer.distance_from_prior(_prior(generator, 1)),
         rows,
     )
@@ -204,11 +213,18 @@ def _make_inverters(
         found["search"] = search
         least = min(most, REFINED_ITERATIONS)
         found["refined"] = inverter(
-            generator, "search", classifier=classifier, max_iterations=least
+            generator,
+            "search",
+            classifier=classifier,
+            max_iterations=least,
+            restarts=settings.restarts if least else 1,
         )
     if first is not None:
         found["hybrid"] = HybridInverter(first, refine)
         found["ours"] = HybridInverter(first, refine_ours)
+    if isinstance(first, SearchInverter) and settings.restarts > 1:
+        nearest = partial(first.nearest, count=settings.restarts)
+        found["ours"] = HalvingInverter(nearest, refine_ours)
     return {name: found[name] for name in METHODS if name in found and name in methods}
 
 

@@ -99,6 +99,8 @@ class InversionReport:
         protocol: The protocol.
         n: Number of clips.
         max_iterations: Largest number of iterations of the method ``gradient``.
+        restarts: Number of latents of a search from which ``refined`` begins, and ``ours`` where it
+            begins with a search.
         prior_distance: That of latents of the prior themselves, for comparison.
         rows: Scores of the clips themselves, of silence, and of each method.
 
@@ -111,6 +113,7 @@ class InversionReport:
     protocol: InversionProtocol
     n: int
     max_iterations: int
+    restarts: int
     prior_distance: float
     rows: Sequence[MethodScores]
 
@@ -159,6 +162,12 @@ class InversionReport:
             else "the digit that it reads in the clip"
         )
         few = min(self.max_iterations, HYBRID_ITERATIONS)
+        several = (
+            f"Refined, and ours without an encoder, begin with the {self.restarts} nearest, of "
+            f"which the best goes on. "
+            if self.restarts > 1
+            else ""
+        )
         return (
             f"Published values are those of Keyes et al. 2020, whose generator, classifier and "
             f"levels differ from ours, so compare methods with each other. SSIM compares {ssim}. "
@@ -167,7 +176,7 @@ class InversionReport:
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours make at "
             f"most {few} from the encoder's latent, or without one from that of search. Search "
             f"takes the nearest of {POOL_SIZE:,} random latents, and refined goes on from there "
-            f"without phases and with the word held. LSD is the log-spectral distance in "
+            f"without phases and with the word held. {several}LSD is the log-spectral distance in "
             f"dB. Prior is the distance of the latents' values from those of the prior, whose own "
             f"latents are at {self.prior_distance:.3f}: far from it, a latent is hard to edit. The "
             f"classifier guides ours, search and refined, so compare the column drawn: the share "
