@@ -312,6 +312,51 @@ def test_a_damaged_container_gives_what_it_holds(
     assert len(report.totals.failures) == 3
 
 
+def test_members_of_one_name_are_told_apart(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "twice.tar", "w") as tar:
+        for number in range(3):
+            tar.add(clips / "low" / f"{number}.flac", "same.flac")
+    for _ in range(2):
+        run(job, tmp_path / "twice.tar", tmp_path / "out")
+        rows = rows_of(tmp_path / "out")
+        assert [source.rpartition("/")[2] for source in sorted(rows)] == [
+            "same.flac", "same.flac#2", "same.flac#3",
+        ]  # fmt: skip
+        assert len({tuple(row["latent"]) for row in rows.values()}) == 3
+
+
+def test_a_tar_file_that_is_damaged_in_the_middle_is_told_of(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    tar = write_tar(tmp_path / "clips.tar", clips)
+    with tarfile.open(tar) as opened:
+        third = opened.getmembers()[2].offset
+    content = bytearray(tar.read_bytes())
+    content[third : third + 100] = b"?" * 100
+    tar.write_bytes(content)
+    run(job, tar, tmp_path / "out")
+    (reason,) = [row["error"] for row in rows_of(tmp_path / "out").values() if row["error"]]
+    assert "recordings (bad checksum)" in reason
+
+
+def test_all_rows_of_what_was_changed_are_removed(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    for seconds in (3.0, 2.0):  # cut into 12 clips, more than a part, and then into 8
+        write_tone(source / "long.wav", seconds=seconds, rate=16_000)
+        run(job, source, out, long="cut")
+        parts = pq.read_table(f"{out}/rows", columns=["cut_into"])["cut_into"].to_pylist()
+        assert len(set(parts)) == 1
+        assert len(parts) == parts[0] > 4
+    sound = (clips / "low" / "0.flac").read_bytes()
+    for groups in (3, 1):
+        table = pa.table({"audio": pa.array([sound] * groups, pa.binary())})
+        pq.write_table(table, tmp_path / "a.parquet", row_group_size=1)
+        run(job, tmp_path / "a.parquet", tmp_path / "other")
+        assert pq.read_table(tmp_path / "other" / "rows").num_rows == groups
+
+
 def test_files_that_were_added_or_changed_are_done(
     job: EncodeJob, clips: Path, tmp_path: Path
 ) -> None:

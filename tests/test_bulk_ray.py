@@ -19,8 +19,9 @@ from conftest import write_tone
 ray = pytest.importorskip("ray", reason='Ray is not installed: pip install "audiate[ray]"')
 import pyarrow.parquet as pq  # noqa: E402
 
-from audiate.bulk import EncodeJob, run_bulk  # noqa: E402
+from audiate.bulk import EncodeJob, engines, run_bulk  # noqa: E402
 from audiate.bulk.works import OpenWork  # noqa: E402
+from audiate.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -148,3 +149,11 @@ def test_nothing_is_lost_and_nothing_is_twice(
     assert here.keys() == there.keys()
     for identity, latent in here.items():
         assert latent == (pytest.approx(there[identity], rel=2e-3, abs=1e-4) if latent else None)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_where_nobody_answers_is_told_at_once(address: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(InputError, match="no Ray cluster answers"):
+        engines._start(address)
+    assert time.monotonic() - begun < 15

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle  # only what one process of a run tells another
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -147,6 +148,7 @@ def _start(address: str | None) -> None:
     if address is None:  # not a cluster that happens to run here
         where = {"address": "local", "include_dashboard": False}
         where["object_store_memory"] = _OBJECT_STORE
+    _check_answers(address)
     try:
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # a start that takes too long raises no class of its own
@@ -154,6 +156,19 @@ def _start(address: str | None) -> None:
         if address is None:
             raise InputError(f"Ray does not start here ({reason}); use `engine=local`") from error
         raise InputError(f"`address` {address}: no Ray cluster answers ({reason})") from error
+
+
+def _check_answers(address: str | None) -> None:
+    """Make sure that a server answers at an address, for which Ray would wait for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # such as auto, which Ray looks up
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"`address` {address}: no Ray cluster answers ({error}); start one with `ray start`"
+        ) from error
 
 
 def _results(

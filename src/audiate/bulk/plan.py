@@ -23,7 +23,10 @@ class Index:
     Attributes:
         rows: For the digest of a clip's key, the number of its part and a digest of the version.
         parts: Names of parts by their number.
-        cut: For the digest of a file that was cut, the keys of its clips, and their number.
+        cut: For the digests of a file that was cut and of its version, the keys of its clips, and
+            their number.
+        places: For the digest of such a file, the numbers of its parts, each with the digest of the
+            version that is there.
         containers: Keys of the clips of each container.
         totals: Number of clips of each container that was read to its end.
         versions: Version of each container.
@@ -33,7 +36,8 @@ class Index:
 
     rows: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
-    cut: dict[bytes, tuple[set[str], int]] = field(default_factory=dict)
+    cut: dict[tuple[bytes, bytes], tuple[set[str], int]] = field(default_factory=dict)
+    places: dict[bytes, set[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(set))
     containers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     totals: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -41,14 +45,24 @@ class Index:
 
     def whole(self, file: File) -> bool:
         """Whether a sound file, in this version, has its rows."""
-        source = _short(shown(file.address))
+        source, version = _short(shown(file.address)), _short(file.version)
+        if source in self.places:
+            keys, number = self.cut.get((source, version), ((), 1))
+            return len(keys) >= number and not self.stale(file)
         found = self.rows.get(source)
-        keys, number = self.cut.get(source, ((), 0))
-        return found is not None and found[1] == _short(file.version) and len(keys) >= number
+        return found is not None and found[1] == version
+
+    def stale(self, file: File) -> list[str]:
+        """Names of the parts that hold rows of a sound file in another version."""
+        source, version = _short(shown(file.address)), _short(file.version)
+        found = self.places.get(source) or {self.rows[source]} if source in self.rows else ()
+        return [self.parts[part] for part, other in found if other != version]
 
     def begun(self, files: Sequence[File]) -> frozenset[str]:
         """Keys of the clips that have rows, of files that were cut in part."""
-        found = (self.cut.get(_short(shown(file.address))) for file in files)
+        found = (
+            self.cut.get((_short(shown(file.address)), _short(file.version))) for file in files
+        )
         return frozenset(key for each in found if each for key in each[0])
 
     def done_in(self, container: str, version: str) -> frozenset[str] | None:
@@ -112,7 +126,9 @@ def _take_in(
             index.rows[digest] = index.rows[_short(source)] = (number, _short(version))
             index.clips += 1
             if cut_into is not None:
-                index.cut.setdefault(_short(source), (set(), cut_into))[0].add(key)
+                place = _short(source), _short(version)
+                index.cut.setdefault(place, (set(), cut_into))[0].add(key)
+                index.places[place[0]].add((number, place[1]))
             if container:
                 index.containers[container].add(key)
     return bad
@@ -137,9 +153,8 @@ def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list
     def is_done(file: File) -> bool:
         if index.whole(file):
             return True
-        found = index.rows.get(_short(shown(file.address)))
-        if found is not None and found[1] != _short(file.version):
-            stale[index.parts[found[0]]].add(shown(file.address))
+        for part in index.stale(file):
+            stale[part].add(shown(file.address))
         return False
 
     found = shards_of(find_files(sources, store.address), group, is_done, index.done_in)
@@ -147,10 +162,12 @@ def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list
         replace(shard, done=index.begun(shard.files)) if shard.kind == "files" else shard
         for shard in found
     ]
+    # A file that was changed may have fewer row groups than before, so all of them are looked at.
+    versions = {_file_of(shard.name): shard.files[0].version for shard in shards if shard.name}
     changed = {
-        shard.name
-        for shard in shards
-        if index.versions.get(shard.name, shard.files[0].version) != shard.files[0].version
+        container
+        for container, version in index.versions.items()
+        if versions.get(_file_of(container), version) != version
     }
     for part, _, noted in parts_of(store, ()) if changed else ():
         if noted.get("container") in changed:
@@ -158,6 +175,11 @@ def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list
     for part, names in stale.items():
         rewrite(store, part, _without(frozenset(), names))
     return shards
+
+
+def _file_of(container: str) -> str:
+    """The address of the file that a container lies in."""
+    return container.rpartition("#")[0]
 
 
 def _without(keys: Set[str], sources: Set[str]) -> Callable[[str, str], bool]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import tempfile
-import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -88,6 +88,17 @@ class _Found(NamedTuple):
     source: str
     version: str
     content: bytes | File | InputError
+
+
+class _Strict(tarfile.TarInfo):
+    """A header in a tar file. Where it is damaged, the file does not seem to end there."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Strict:
+        try:
+            return super().fromtarfile(tarfile_)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from error
 
 
 class _Fetched(NamedTuple):
@@ -203,7 +214,9 @@ def _content(found: _Found, largest: int) -> tuple[Recording, object, str]:
         return Recording(found.source, content), None, hashlib.sha256(content).hexdigest()
     try:
         return _of_file(found, content)
-    except (OSError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # servers fail in ways of their own, and other clips go on
         missing = isinstance(error, FileNotFoundError)
         reason = "no such file" if missing else f"cannot be read ({error}); copy it again"
         raise InputError(f"{found.source}: {reason}") from error
@@ -212,6 +225,7 @@ def _content(found: _Found, largest: int) -> tuple[Recording, object, str]:
 def _of_file(found: _Found, file: File) -> tuple[Recording, object, str]:
     filesystem, path = filesystem_of(file.address)
     if not is_remote(file.address) and Path(path).is_dir():
+        next(os.scandir(path), None)  # fails where it cannot be looked into
         raise InputError(f"{found.source}: is a folder; name the files in it")
     if 0 <= file.size <= _IN_MEMORY:
         content = filesystem.cat_file(path)
@@ -270,15 +284,25 @@ def _recordings(shard: Shard) -> Iterator[_Found]:
 
 
 def _members(file: File) -> Iterator[_Found]:
-    """The sound files in a tar file; one that ends too early gives an error after its members."""
+    """The sound files in a tar file; one that ends too early gives an error after its members.
+
+    Members of one name are numbered, as a tar file may hold several.
+    """
     filesystem, path = filesystem_of(file.address)
     name, count = shown(file.address), 0
+    named: Counter[str] = Counter()
     try:
-        with filesystem.open(path, "rb") as opened, tarfile.open(fileobj=opened, mode="r|*") as tar:
+        with (
+            filesystem.open(path, "rb") as opened,
+            tarfile.open(fileobj=opened, mode="r|*", tarinfo=_Strict) as tar,
+        ):
             for member in tar:
                 if not (member.isfile() and member.name.lower().endswith(SUFFIXES)):
                     continue
                 source = f"{name}/{shown(member.name)}"
+                named[source] += 1
+                if named[source] > 1:
+                    source = f"{source}#{named[source]}"
                 if member.size > _LARGEST["refuse"]:
                     problem = InputError(f"{source}: is larger than 1 GiB; cut it into parts")
                     yield _Found(source, file.version, problem)
@@ -290,7 +314,7 @@ def _members(file: File) -> Iterator[_Found]:
                     raise tarfile.ReadError("unexpected end of data")
                 count += 1
                 yield _Found(source, file.version, read)
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except Exception as error:  # libraries beneath have error classes of their own
         reason = InputError(
             f"{name}: cannot be read after {count} recordings ({error}); copy it again"
         )
@@ -299,7 +323,6 @@ def _members(file: File) -> Iterator[_Found]:
 
 def _rows(file: File, row_group: int) -> Iterator[_Found]:
     """The sounds in a row group of a Parquet file."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     filesystem, path = filesystem_of(file.address)
@@ -319,7 +342,7 @@ def _rows(file: File, row_group: int) -> Iterator[_Found]:
                     yield _Found(source, file.version, content if content else missing)
     except InputError as error:
         yield _Found(name, file.version, error)
-    except (OSError, pa.ArrowException) as error:
+    except Exception as error:  # as for tar files
         reason = InputError(
             f"{name}: cannot be read after {number} rows ({str(error)[:100]}); copy it again"
         )

@@ -108,6 +108,7 @@ class _Count:
     before: int
     known: int
     uncounted: int
+    cut: bool = False
     new: int = 0
     marks: list[tuple[float, int]] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
@@ -120,7 +121,12 @@ class _Count:
 
     @property
     def total(self) -> int | None:
-        """Number of all clips; an estimate while there are containers that nobody has counted."""
+        """Number of all clips; an estimate while there are containers that nobody has counted.
+
+        None where nobody can tell: into how many clips a file is cut is known when it is read.
+        """
+        if self.cut:
+            return None
         if not self.uncounted:
             return self.before + self.known
         if not self.totals:
@@ -182,7 +188,7 @@ def run_bulk(
         take_up(store, job.command, {**work.settings, "long": long})
         index = read_index(store, retry_failed=retry_failed)
         shards = plan(store, sources, index, work.chunk_size)
-        count = _Count(index.clips, *known_counts(shards))
+        count = _Count(index.clips, *known_counts(shards), cut=long == "cut")
         task = Task(job, store.address, long)
         parts = (
             run_on_ray(task, shards, address=address, workers=workers, device=device)

@@ -113,7 +113,8 @@ def _files_of(source: str, out: str) -> Iterator[File]:
 
 def _below(filesystem: Any, folder: str, out: str, back: Callable[[str], str]) -> Iterator[File]:
     """Files below a folder, in the order of their names; hidden ones and results are left out."""
-    for place, folders, files in filesystem.walk(folder, detail=True):
+    closed: list[OSError] = []
+    for place, folders, files in filesystem.walk(folder, detail=True, on_error=closed.append):
         kept = sorted(
             name
             for name in folders
@@ -127,6 +128,8 @@ def _below(filesystem: Any, folder: str, out: str, back: Callable[[str], str]) -
         for name in sorted(files):
             if name and not name.startswith((".", "_")) and _is_ours(name):
                 yield _found(files[name], f"{place.rstrip('/')}/{name}", back)
+    for error in closed:  # each is told of when it is read
+        yield File(back(str(error.filename or folder)), "", -1)
 
 
 def shards_of(
@@ -174,14 +177,13 @@ def _group(files: Sequence[File], is_done: Callable[[File], bool]) -> Iterator[S
 
 
 def _row_groups(file: File) -> Iterator[Shard]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     filesystem, path = filesystem_of(file.address)
     try:
         with filesystem.open(path, "rb") as content:
             metadata = pq.read_metadata(content)
-    except (OSError, pa.ArrowException):
+    except Exception:  # it is told of when it is read
         yield Shard("parquet", (file,), row_group=-1)
         return
     for number in range(metadata.num_row_groups):
