@@ -19,7 +19,7 @@ from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.configs import WaveGANConfig
 from audiate.errors import InputError
-from audiate.export import export
+from audiate.export import export, export_scores
 from audiate.export.graphs import fitted
 from audiate.export.resampling import Decimation
 from audiate.models import (
@@ -186,15 +186,24 @@ class TestByTheCommand:
         assert "mine.onnx: audiate has not written this" in capsys.readouterr().err
         assert mine.read_bytes() == b"mine"
 
+    @pytest.mark.parametrize("name", ["folder", "folder.onnx"])
+    def test_a_folder_is_no_file(
+        self, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / name).mkdir()
+        assert main(["export", "lenet-mnist", str(tmp_path / name)]) == 2
+        assert f"{name}: is a folder; name a file in it, as in" in capsys.readouterr().err
+
     def test_bad_arguments(self, tmp_path: Path) -> None:
         flow, lenet = audiate.load("vaegan-fsdd"), audiate.load("lenet-mnist")
         with pytest.raises(InputError, match="takes no waveforms"):
             export(lenet, tmp_path / "m.onnx", sample_rate=16_000)
-        for rate in (0, -5):
-            with pytest.raises(InputError, match=f"sample_rate {rate}: give 1000 to 384000"):
+        for rate in (0, -5, 48_000):
+            with pytest.raises(InputError, match=f"`sample_rate` {rate}: a graph takes 8000 Hz or"):
                 export(flow, str(tmp_path / "m.onnx"), sample_rate=rate)
+        for rate in (0, -5):
+            with pytest.raises(InputError, match=f"`sample_rate` {rate}: give 1000 to 384000"):
+                export_scores(str(tmp_path / "m.onnx"), sample_rate=rate)
         (tmp_path / "file").touch()
         with pytest.raises(InputError, match=r"m.onnx: .*; name another place"):
             export(lenet, str(tmp_path / "file" / "m.onnx"))
-        with pytest.raises(InputError, match="a graph takes 8000 Hz or up to 3 times that"):
-            export(flow, tmp_path / "m.onnx", sample_rate=48_000)

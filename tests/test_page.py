@@ -309,6 +309,7 @@ def test_what_goes_wrong_is_told_and_the_page_goes_on(address: str, tmp_path: Pa
     soundfile.write(tmp_path / "noise.wav", noise, 16_000)
     soundfile.write(tmp_path / "long.wav", np.tile(noise, 300), 16_000)
     soundfile.write(tmp_path / "short.wav", noise[:100], 16_000)
+    soundfile.write(tmp_path / "broken.wav", np.full(16_000, np.nan), 16_000, "FLOAT")
     (tmp_path / "text.wav").write_text("seven")
     (tmp_path / "empty.wav").touch()
     said = {
@@ -316,6 +317,7 @@ def test_what_goes_wrong_is_told_and_the_page_goes_on(address: str, tmp_path: Pa
         "noise": "No word stands out in noise.wav",
         "long": "long.wav lasts 10 min, over 60 s",
         "short": "short.wav is too short",
+        "broken": "broken.wav has samples that are no numbers",
         "text": "text.wav cannot be read as sound",
         "empty": "empty.wav cannot be read as sound",
     }

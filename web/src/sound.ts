@@ -45,10 +45,12 @@ export function check(samples: Float32Array, sampleRate: number, name: string): 
   }
   if (seconds < SHORTEST) throw new BadSound(`${name} is too short to hold a word.`);
   const mean = samples.reduce((sum, each) => sum + each, 0) / samples.length;
-  if (samples.every((each) => Math.abs(each - mean) < SILENCE)) {
+  if (!Number.isFinite(mean)) throw new BadSound(`${name} has samples that are no numbers; save it again.`);
+  const centred = samples.map((each) => each - mean);
+  if (centred.every((each) => Math.abs(each) < SILENCE)) {
     throw new BadSound(`${name} is silent; record it again, closer to the microphone.`);
   }
-  if (contrast(samples, sampleRate) < LEAST_CONTRAST) {
+  if (contrast(centred, sampleRate) < LEAST_CONTRAST) {
     throw new BadSound(`No word stands out in ${name}; record it again with less noise.`);
   }
 }

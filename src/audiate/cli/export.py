@@ -37,7 +37,7 @@ class Export:
         from audiate.export import export, export_scores
         from audiate.models.pretrained import load
 
-        if self.out.suffix != ".onnx":
+        if self.out.suffix != ".onnx" and not self.out.is_dir():
             raise InputError(f"{self.out}: give OUT a name that ends in .onnx")
         if self.model == SCORES:
             graph = export_scores(
@@ -50,7 +50,7 @@ class Export:
             for name, each in graph.inputs.items()
         )
         facts = "".join(f"; {name} {value}" for name, value in graph.facts.items() if value)
-        print(f"{self.out}: {self.out.stat().st_size / 2**20:.1f} MiB; takes {takes}")
+        print(f"{self.out}: {self.out.stat().st_size / 1024:,.0f} KiB; takes {takes}")
         print(f"gives {', '.join(graph.outputs)}{facts}")
         return 0
 

@@ -59,8 +59,6 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         InputError: The model has no graph, or the sample rate is no multiple of the model's.
 
     """
-    if sample_rate is not None:
-        check_range("sample_rate", sample_rate, 1000, 384_000)
     if isinstance(model, (AudioGAN, LeNet, Sayer)) and sample_rate is not None:
         raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
     if isinstance(model, LeNet):
@@ -80,15 +78,14 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
     if isinstance(model, Sayer):
         return _sayer_graph(model)
     if isinstance(model, DigitClassifier):
-        outputs, own = ("logits", "features"), model.sample_rate
-        module: nn.Module = _ClassifierGraph(model, sample_rate or own)
+        outputs, rate = ("logits", "features"), _rate(sample_rate, model.sample_rate)
+        module: nn.Module = _ClassifierGraph(model, rate)
     elif isinstance(model, InverseMapping):
-        outputs, own = ("latent", "clip"), model.config.sample_rate
-        module = _EncoderGraph(model, sample_rate or own)
+        outputs, rate = ("latent", "clip"), _rate(sample_rate, model.config.sample_rate)
+        module = _EncoderGraph(model, rate)
     else:
         raise InputError(f"{type(model).__name__}: no graph is known of this kind of model")
-    facts = {"sample_rate": sample_rate or own}
-    return Graph(module, _some_waveform(sample_rate or own), outputs, _ANY_LENGTH, facts)
+    return Graph(module, _some_waveform(rate), outputs, _ANY_LENGTH, {"sample_rate": rate})
 
 
 def scores_graph(sample_rate: int, num_samples: int) -> Graph:
@@ -98,7 +95,7 @@ def scores_graph(sample_rate: int, num_samples: int) -> Graph:
         InputError: The sample rate is out of range.
 
     """
-    check_range("sample_rate", sample_rate, 1000, 384_000)
+    check_range("`sample_rate`", sample_rate, 1000, 384_000)
     clips = 0.1 * torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))
     names = ("mse", "ssim", "log_spectral_distance")
     facts = {"sample_rate": sample_rate, "num_samples": num_samples}
@@ -108,6 +105,11 @@ def scores_graph(sample_rate: int, num_samples: int) -> Graph:
 _ANY_LENGTH = {"waveform": {0: "samples"}}
 
 
+def _rate(asked: int | None, own: int) -> int:
+    """The sample rate of a graph's waveforms: the one that was asked for, or the model's own."""
+    return own if asked is None else asked
+
+
 def _some_waveform(sample_rate: int) -> dict[str, Tensor]:
     """A quiet noise of 0.7 s, and of a length that divides by nothing in particular."""
     random = torch.Generator().manual_seed(0)
@@ -115,24 +117,25 @@ def _some_waveform(sample_rate: int) -> dict[str, Tensor]:
 
 
 def _drawer_graph(model: Drawer, sample_rate: int | None) -> Graph:
-    own = model.features.config.sample_rate
-    inputs = _some_waveform(sample_rate or own)
+    rate = _rate(sample_rate, model.features.config.sample_rate)
+    module = _DrawerGraph(model, rate)
+    inputs = _some_waveform(rate)
     inputs["noise"] = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(0))
-    facts: dict[str, Any] = {"sample_rate": sample_rate or own, "latent_dim": model.latent_dim}
+    facts: dict[str, Any] = {"sample_rate": rate, "latent_dim": model.latent_dim}
     if isinstance(model, LatentFlow):
         inputs["guidance"] = torch.tensor(float(model.config.guidance))
         facts["guidance"] = float(model.config.guidance)
     dynamic = {**_ANY_LENGTH, "noise": {0: "count"}}
-    module = _DrawerGraph(model, sample_rate or own)
     return Graph(module, inputs, ("images", "latent", "spectrogram"), dynamic, facts)
 
 
 def _matcher_graph(model: Matcher, sample_rate: int | None) -> Graph:
-    rate = sample_rate or model.features.config.sample_rate
+    rate = _rate(sample_rate, model.features.config.sample_rate)
+    module = _MatcherGraph(model, rate)
     inputs = {**_some_waveform(rate), "images": torch.rand(3, 28, 28)}
     outputs = ("scores", "sound_vector", "image_vectors")
     dynamic = {**_ANY_LENGTH, "images": {0: "count"}}
-    return Graph(_MatcherGraph(model, rate), inputs, outputs, dynamic, {"sample_rate": rate})
+    return Graph(module, inputs, outputs, dynamic, {"sample_rate": rate})
 
 
 def _sayer_graph(model: Sayer) -> Graph:

@@ -144,8 +144,10 @@ def _check_ours(path: Path) -> None:
 
     if not path.exists():
         return
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file in it, as in {path / 'model.onnx'}")
     try:
-        ours = path.is_file() and onnx.load(path).producer_name == PRODUCER
+        ours = onnx.load(path).producer_name == PRODUCER
     except Exception:  # the parser's own errors, of a library beneath
         ours = False
     if not ours:
