@@ -75,7 +75,7 @@ def _measure(page: Page, address: str, asked: list[str]) -> None:
     later = ("encoder", "generator", "listener", "scores")
     first = sum(_size(name) for name in set(asked) if not name.startswith(later))
     whole = sum(len(gzip.compress(each.read_bytes(), 6)) for each in DIST.rglob("*.*"))
-    page.wait_for_selector("body[data-complete]")
+    page.wait_for_selector("body[data-generator]")
     drawn = PAUSE + _slowest(page, "#speak", "read as", "drawnIn")
     print(f"  speaking ends to eight drawings: {drawn:.2f} s, {PAUSE} of which is quiet (limit 1)")
     print(f"  said again: {_slowest(page, '#say', 'Said again', 'saidIn'):.2f} s (limit 1.5)")
