@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core, hence a thread for each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# librosa, an oracle here, would compile for a minute what runs for a moment.
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 import numpy as np
 import pytest
