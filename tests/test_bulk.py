@@ -230,11 +230,40 @@ def test_it_goes_on_where_it_stopped(
             run(job, source, out)
     (first,) = (out / "rows").glob("*.parquet")
     before = first.read_bytes()
-    (out / "rows" / ".half.parquet.1.part").write_bytes(b"half")  # as a killed process leaves it
+    half = f".{first.name}.1.part"  # as a killed process leaves it
+    (out / "rows" / half).write_bytes(b"half")
     assert run(job, source, out).new == CLIPS - 4
     assert len(rows_of(out)) == CLIPS
     assert first.read_bytes() == before
     assert not list((out / "rows").glob(".*"))
+
+
+def test_results_are_no_sources_and_sources_no_leftovers(
+    small_models: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output may be the folder of the source, where folders may be called as ours are."""
+    search = SearchSettings("encoder")
+    models = str(small_models / "gan"), str(small_models / "encoder")
+    job = InvertJob(models[0], search=search, encoder=models[1], classifier=None, sounds=True)
+    source = tmp_path / "clips"
+    shutil.copytree(clips / "low", source / "sounds")
+    (source / "sounds" / ".DS_Store").touch()
+    write_tone(source / "_a.wav", seconds=0.25, rate=16_000)
+    link = tmp_path / "link"
+    link.symlink_to(source)
+    assert run(job, source, source).new == 5
+    parts = [*source.glob("sounds/*.tar"), *source.glob("rows/*.parquet")]
+    assert len(parts) == 2
+    assert run(job, f"{source}/**", link).new == 0
+    assert run(job, f"file://{source}", f"file://{source}/").new == 0
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{part}\n" for part in (*parts, source / "_a.wav")))
+    assert run(job, names, source).new == 0
+    assert len(list((source / "sounds").glob("*.flac"))) == 4
+    assert (source / "sounds" / ".DS_Store").exists()
+    monkeypatch.chdir(shutil.copytree(clips / "low", tmp_path / "other"))
+    assert run(job, ".", "below/out").new == 4
+    assert run(job, f"{tmp_path}/other/../other", f"local://{tmp_path}/other/below/out").new == 0
 
 
 def test_a_second_row_of_a_clip_is_removed(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
@@ -310,6 +339,20 @@ def test_a_damaged_container_gives_what_it_holds(
     assert bad == {"cut.tar", "bad.parquet", "labels.parquet"}
     assert 0 < len(rows) - 3 < CLIPS
     assert len(report.totals.failures) == 3
+
+
+def test_hidden_files_and_those_of_macos_are_passed_over(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "clips"
+    for name in (".cache/a", "__MACOSX/._a", "b/._a", "b/a"):
+        write_tone(source / f"{name}.wav", seconds=0.25, rate=16_000)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(source, ".")
+    for number, name in enumerate((str(source), f"{source}/**/*.wav", f"{tmp_path}/a.tar")):
+        assert run(job, name, tmp_path / f"out{number}").new == 1
+        assert rows_of(tmp_path / f"out{number}").keys() == {"a.wav"}
+    assert run(job, f"{source}/.cache/*.wav", tmp_path / "out0").new == 1  # it is asked for
 
 
 def test_members_of_one_name_are_told_apart(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
@@ -489,6 +532,9 @@ def test_object_stores(
     assert run(job, "s3://archive/clips", out).new == CLIPS - 4
     assert run(job, "s3://archive/clips/*/*.flac", out).new == 0
     assert run(job, "s3://archive/a.tar", out).new == CLIPS
+    objects["archive/other/report.json"] = objects["archive/results/report.json"]
+    objects["archive/other/rows/a.tar"] = objects["archive/a.tar"]
+    assert run(job, "s3://archive", f"{out}/").new == 0  # results are no sources
     parts = [name for name in objects if name.startswith("archive/results/rows/")]
     rows = [row for name in parts for row in pq.read_table(io.BytesIO(objects[name])).to_pylist()]
     assert len({row["source"] for row in rows}) == len(rows) == 2 * CLIPS

@@ -306,10 +306,15 @@ def is_output_folder(folder: Path) -> bool:
     try:
         if not report.is_file():
             return False
-        with report.open(encoding="utf-8") as file:
-            return file.read(64).lstrip("{ \n").startswith('"command": "')
+        with report.open("rb") as file:
+            return begins_report(file.read(64))
     except (OSError, ValueError):
         return False
+
+
+def begins_report(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a report of ours."""
+    return head.lstrip(b"{ \r\n").startswith(b'"command": "')
 
 
 def _remove(stage: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from audiate.errors import InputError
 
 _INSTALL = 'pip install "audiate[bulk]"'
 
+_SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
 
 
@@ -33,9 +35,17 @@ def is_remote(address: str) -> bool:
 def absolute(address: str | Path) -> str:
     """The address by which a file is known from whatever folder it is named."""
     text = str(address)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
+    for scheme in ("file://", "local://"):
+        text = text.removeprefix(scheme)
     return text if is_remote(text) else os.path.abspath(text)  # noqa: PTH100 - keeps links
+
+
+def place_of(address: str) -> str:
+    """The one spelling of all addresses of a file: links are followed, and slashes are counted."""
+    scheme, sign, path = absolute(address).rpartition("://")
+    if not sign:
+        return os.path.realpath(path)
+    return f"{_SAME_SCHEMES.get(scheme, scheme)}://{posixpath.normpath(path).lstrip('/')}"
 
 
 def filesystem_of(address: str) -> tuple[Any, str]:

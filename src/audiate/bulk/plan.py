@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,9 @@ from typing import Any
 from audiate.bulk.addresses import shown
 from audiate.bulk.dataset import ROWS, Store, parts_of, rewrite
 from audiate.bulk.reading import key_of
-from audiate.bulk.sources import File, Shard, find_files, shards_of
+from audiate.bulk.sources import File, Shard, find_files, is_part, shards_of
 
+_UNFINISHED = re.compile(r"\.(.+)\.\d+\.part")
 _COLUMNS = ("source", "begin", "cut_into", "version", "error")
 
 
@@ -88,7 +90,7 @@ def read_index(store: Store, *, retry_failed: bool) -> Index:
 
     """
     for name in store.names(ROWS):
-        if name.startswith("."):
+        if _is_unfinished(name):
             store.remove(f"{ROWS}/{name}")
     index = Index()
     wrong: dict[str, set[str]] = {}
@@ -134,12 +136,18 @@ def _take_in(
     return bad
 
 
+def _is_unfinished(name: str) -> bool:
+    """Whether a file is what a killed command has left of a part."""
+    match = _UNFINISHED.fullmatch(name)
+    return match is not None and is_part(match[1])
+
+
 def _remove_orphans(store: Store, index: Index) -> None:
-    """Remove pictures and sounds whose rows were never written."""
+    """Remove pictures and sounds whose rows were never written; what is not ours stays."""
     known = {f"{part}.tar" for part in index.parts}
     for folder in ("pictures", "sounds"):
         for name in store.names(folder):
-            if name not in known:
+            if _is_unfinished(name) or (is_part(name) and name not in known):
                 store.remove(f"{folder}/{name}")
 
 

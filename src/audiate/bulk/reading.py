@@ -17,7 +17,7 @@ import soundfile
 
 from audiate.audio import Recording, spans_of
 from audiate.bulk.addresses import filesystem_of, is_remote, shown
-from audiate.bulk.sources import File, Shard
+from audiate.bulk.sources import File, Shard, is_hidden
 from audiate.datasets.sounds import SUFFIXES
 from audiate.errors import InputError
 from audiate.pipeline import ClipWork
@@ -297,7 +297,8 @@ def _members(file: File) -> Iterator[_Found]:
             tarfile.open(fileobj=opened, mode="r|*", tarinfo=_Strict) as tar,
         ):
             for member in tar:
-                if not (member.isfile() and member.name.lower().endswith(SUFFIXES)):
+                sound = member.isfile() and member.name.lower().endswith(SUFFIXES)
+                if not sound or is_hidden(member.name):
                     continue
                 source = f"{name}/{shown(member.name)}"
                 named[source] += 1

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from audiate.bulk.addresses import absolute, filesystem_of, is_remote, version_of
+from audiate.bulk.addresses import absolute, filesystem_of, is_remote, place_of, version_of
 from audiate.datasets.sounds import SUFFIXES
 from audiate.errors import InputError
-from audiate.outputs import is_output_folder
+from audiate.outputs import REPORT_NAME, begins_report
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_PART = re.compile(r"[0-9a-f]{24}\.(parquet|tar)")  # what a part is called, and its files
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST_NAMES = 1_000_000  # of a pattern in braces
 
@@ -66,7 +67,8 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
     Args:
         sources: Each is a folder, a pattern with ``*`` or ``{000..099}``, a list of names in a
             ``.txt`` file, or a file; as a path or a URL.
-        out: The folder that is written to, which is passed over.
+        out: The folder that is written to. What this command writes there is passed over, and so
+            is all of the folder where it lies below a source.
 
     Raises:
         InputError: There is no such source, or nothing is found.
@@ -75,10 +77,11 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
     if not sources:
         raise InputError("no source given; name folders, files, patterns or a list")
     seen: set[str] = set()
+    is_written = _written_to(place_of(out))
     for source in sources:
         before = len(seen)
-        for file in _files_of(absolute(source), absolute(out)):
-            if file.address not in seen:
+        for file in _files_of(absolute(source), place_of(out)):
+            if file.address not in seen and not is_written(file.address):
                 seen.add(file.address)
                 yield file
         if len(seen) == before and len(sources) == 1:
@@ -86,6 +89,29 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
                 f"{source}: holds no sound files ({', '.join(SUFFIXES)}), tar or Parquet files; "
                 f"name a folder, a pattern, a list (.txt) or files of those"
             )
+
+
+def is_part(name: str) -> bool:
+    """Whether a file is called as those are that hold the rows, pictures or sounds of a chunk."""
+    return _PART.fullmatch(name) is not None
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file is hidden or lies in a hidden folder, or is what macOS adds to archives."""
+    parts = path.split("/")
+    return any(part == "__MACOSX" or (part.startswith(".") and part.strip(".")) for part in parts)
+
+
+def _written_to(out: str) -> Callable[[str], bool]:
+    """Gives what tells whether a file is one that is written to the output at a place."""
+    folders = {f"{out}/{name}" for name in ("rows", "pictures", "sounds")}
+    place = lru_cache(64)(place_of)  # files of one folder follow each other
+
+    def is_written(address: str) -> bool:
+        folder, _, name = address.rpartition("/")
+        return is_part(name) and place(folder) in folders
+
+    return is_written
 
 
 def _files_of(source: str, out: str) -> Iterator[File]:
@@ -97,8 +123,11 @@ def _files_of(source: str, out: str) -> Iterator[File]:
     back = (lambda found: _url(source, found)) if is_remote(source) else str
     if any(sign in path for sign in "*?[") and not _exists(filesystem, path):
         found = filesystem.glob(path, detail=True)
+        fixed = re.split(r"[*?[]", path)[0].rpartition("/")[0]
+        all_of_them = is_hidden(path.removeprefix(fixed))  # where the pattern asks for hidden ones
         for name in sorted(found):
-            if found[name]["type"] != "directory" and _is_ours(name):
+            shown = all_of_them or not is_hidden(name.removeprefix(fixed))
+            if shown and found[name]["type"] != "directory" and _is_ours(name):
                 yield _found(found[name], name, back)
     elif path.endswith(".txt"):
         for name in _names_in(filesystem, path, source):
@@ -114,22 +143,34 @@ def _files_of(source: str, out: str) -> Iterator[File]:
 def _below(filesystem: Any, folder: str, out: str, back: Callable[[str], str]) -> Iterator[File]:
     """Files below a folder, in the order of their names; hidden ones and results are left out."""
     closed: list[OSError] = []
+    top = True
     for place, folders, files in filesystem.walk(folder, detail=True, on_error=closed.append):
+        if not top and REPORT_NAME in files and _holds_results(filesystem, place):
+            folders.clear()
+            continue
+        top = False
         kept = sorted(
             name
             for name in folders
-            if not name.startswith(".")
-            and back(f"{place}/{name}").rstrip("/") != out.rstrip("/")
-            and not is_output_folder(Path(place) / name)
+            if not is_hidden(name) and place_of(back(f"{place}/{name}")) != out
         )
         ordered = {name: folders[name] for name in kept}
         folders.clear()
         folders.update(ordered)
         for name in sorted(files):
-            if name and not name.startswith((".", "_")) and _is_ours(name):
+            if name and not is_hidden(name) and _is_ours(name):
                 yield _found(files[name], f"{place.rstrip('/')}/{name}", back)
     for error in closed:  # each is told of when it is read
         yield File(back(str(error.filename or folder)), "", -1)
+
+
+def _holds_results(filesystem: Any, folder: str) -> bool:
+    """Whether a command of ours has written to a folder in which there is a report."""
+    try:
+        with filesystem.open(f"{folder}/{REPORT_NAME}", "rb") as report:
+            return begins_report(report.read(64))
+    except (OSError, ValueError):
+        return False
 
 
 def shards_of(
