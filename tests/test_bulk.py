@@ -6,6 +6,8 @@ import io
 import json
 import shutil
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,6 +214,27 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, chunks: int) -> None:
         return record(*arguments)
 
     monkeypatch.setattr(engines, "record", stopped)
+
+
+def test_no_thread_is_left_after_ctrl_c(
+    job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that computes while Python ends makes it abort."""
+    from audiate.bulk import reading
+
+    decode = vars(reading)["_decode"]
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.1)
+        return decode(*given)
+
+    monkeypatch.setattr(reading, "_decode", slowly)
+    monkeypatch.setattr(OpenWork, "chunk_size", 1)
+    stop_after(monkeypatch, 1)
+    before = set(threading.enumerate())
+    with pytest.raises(Interrupted):
+        run(job, clips, tmp_path / "out")
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "parquet"])
@@ -496,7 +519,8 @@ def test_memory_is_bounded_by_the_chunk(job: EncodeJob, clips: Path, tmp_path: P
         link.symlink_to(clips / "low" / "0.flac")
     names.write_text("".join(f"{link}\n" for link in links))
     shard = Shard("files", tuple(find_files([str(names)], "out")))
-    chunks = chunks_of(work.clips, shard, size=10, long="refuse", seconds=1)
+    settings: dict[str, Any] = {"size": 10, "long": "refuse", "seconds": 1}
+    chunks = chunks_of(work.clips, shard, **settings, ended=threading.Event())
     next(chunks)
     assert read <= 10 + 4 * THREADS + 2
     chunks.close()

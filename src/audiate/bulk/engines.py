@@ -6,7 +6,8 @@ import logging
 import os
 import pickle  # only what one process of a run tells another
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
@@ -46,24 +47,33 @@ class Task:
     out: str
     long: Long
 
-    def chunks(self, work: OpenWork[Any, Any], shard: Shard) -> Iterator[Chunk]:
-        """Read a shard."""
+    def chunks(
+        self, work: OpenWork[Any, Any], shard: Shard, ended: Event | None = None
+    ) -> Iterator[Chunk]:
+        """Read a shard, or until the event is set."""
         return chunks_of(
-            work.clips, shard, size=work.chunk_size, long=self.long, seconds=work.seconds
+            *(work.clips, shard),
+            size=work.chunk_size,
+            long=self.long,
+            seconds=work.seconds,
+            ended=ended or Event(),
         )
 
 
-def run_here(task: Task, work: OpenWork[Any, Any], shards: Sequence[Shard]) -> Iterator[Part]:
+def run_here(
+    task: Task, work: OpenWork[Any, Any], shards: Sequence[Shard]
+) -> Generator[Part, None, None]:
     """Work in this process; the next chunk is read while the model computes."""
-    store = Store(task.out)
-    for chunk in _read_ahead(chunk for shard in shards for chunk in task.chunks(work, shard)):
-        yield record(store, compute(work, chunk))
+    store, ended = Store(task.out), Event()
+    chunks = (chunk for shard in shards for chunk in task.chunks(work, shard, ended))
+    with closing(_read_ahead(chunks, ended)) as ready:
+        for chunk in ready:
+            yield record(store, compute(work, chunk))
 
 
-def _read_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, of which the next one is made in a thread."""
+def _read_ahead(items: Iterator[T], ended: Event) -> Generator[T, None, None]:
+    """The items, of which the next one is made in a thread; the event makes them end early."""
     ready: Queue[tuple[bool, Any]] = Queue(1)
-    ended = Event()
 
     def put(message: tuple[bool, Any]) -> None:
         while not ended.is_set():
@@ -78,12 +88,12 @@ def _read_ahead(items: Iterator[T]) -> Iterator[T]:
             for item in items:
                 put((True, item))
                 if ended.is_set():
-                    return
+                    break
             put((False, None))
         except BaseException as error:  # it is raised where the items are taken
             put((False, error))
 
-    thread = Thread(target=make, daemon=True)
+    thread = Thread(target=make, name="audiate-reader", daemon=True)
     thread.start()
     try:
         while True:
@@ -99,6 +109,7 @@ def _read_ahead(items: Iterator[T]) -> Iterator[T]:
                 return
     finally:
         ended.set()
+        thread.join()  # a thread that computes while Python ends makes it abort
 
 
 def run_on_ray(
@@ -108,7 +119,7 @@ def run_on_ray(
     address: str | None,
     workers: int | None,
     device: str,
-) -> Iterator[Part]:
+) -> Generator[Part, None, None]:
     """Work by Ray Data: tasks read and decode, actors hold the models and write.
 
     A worker or a node that is lost does not matter: Ray gives its chunks to others, and a chunk

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO, Any, Literal, NamedTuple, TypeVar
 
 import soundfile
@@ -116,7 +117,13 @@ def key_of(source: str, begin: float | None) -> str:
 
 
 def chunks_of(
-    work: ClipWork[Any, Any], shard: Shard, *, size: int, long: Long, seconds: float
+    work: ClipWork[Any, Any],
+    shard: Shard,
+    *,
+    size: int,
+    long: Long,
+    seconds: float,
+    ended: Event,
 ) -> Generator[Chunk, None, None]:
     """Read a shard.
 
@@ -129,14 +136,18 @@ def chunks_of(
         size: Number of clips in a chunk.
         long: Whether long recordings are cut into clips.
         seconds: Length of those clips, in seconds.
+        ended: Makes it stop after the recordings that are being read.
 
     """
     version = shard.files[0].version if shard.name else ""
     clips: list[Clip] = []
     total = 0
-    with ThreadPoolExecutor(THREADS) as threads:
+    threads = ThreadPoolExecutor(THREADS)
+    try:
         fetched = _ahead(threads, lambda found: _fetch(found, long, seconds), _recordings(shard))
         for clip in _ahead(threads, lambda job: _decode(work, *job), _jobs(fetched, shard)):
+            if ended.is_set():
+                return
             total += 1
             if clip is None:  # it has its row
                 continue
@@ -144,6 +155,8 @@ def chunks_of(
                 yield Chunk(shard.name, version, clips, None)
                 clips = []
             clips.append(clip)
+    finally:
+        threads.shutdown(cancel_futures=True)
     if clips:
         yield Chunk(shard.name, version, clips, total if shard.name else None)
 

@@ -9,6 +9,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -195,7 +196,8 @@ def run_bulk(
             if by_ray
             else run_here(task, work, shards)
         )
-        _follow(store, job, parts if shards else iter(()), count)
+        with closing(parts):
+            _follow(store, job, parts if shards else iter(()), count)
         totals = count_rows(store)
     return BulkReport(store.address, count.new, time.monotonic() - begun, count.steady_rate, totals)
 
