@@ -35,6 +35,7 @@ from audiate.bulk import (  # noqa: E402
 )
 from audiate.bulk.reading import chunks_of  # noqa: E402
 from audiate.bulk.works import OpenWork  # noqa: E402
+from audiate.datasets.sounds import SUFFIXES  # noqa: E402
 from audiate.drawing import draw_folder  # noqa: E402
 from audiate.inversion import invert_folder  # noqa: E402
 from audiate.inversion.folder import SearchSettings  # noqa: E402
@@ -493,7 +494,7 @@ def test_other_settings_and_foreign_folders_are_refused(
 
 
 def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
-    from audiate.bulk.dataset import Store
+    from audiate.bulk.store import Store
 
     with Store(str(tmp_path / "out")).alone(), pytest.raises(InputError, match="is writing there"):
         run(job, clips, tmp_path / "out")
@@ -543,7 +544,7 @@ def test_object_stores(
     s3: tuple[str, dict[str, bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("audiate.bulk.dataset.time.sleep", lambda _: None)
+    monkeypatch.setattr("audiate.bulk.store.time.sleep", lambda _: None)
     url, objects = s3
     for clip in clips.rglob("*.flac"):
         objects[f"archive/clips/{clip.parent.name}/{clip.name}"] = clip.read_bytes()
@@ -572,6 +573,107 @@ def test_object_stores(
     assert run(job, "s3://archive/clips", out).new == 0  # the lock of a dead command
     local = tmp_path / "over-http"
     assert run(job, f"{url}/archive/{{a}}.tar".replace("{a}", "a"), local).new == CLIPS
+
+
+NOBODY = "http://127.0.0.1:1"
+
+
+def test_what_cannot_be_reached_is_tried_again(
+    job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import aiohttp
+    from fsspec.implementations.http import HTTPFileSystem
+
+    names, out, get = tmp_path / "names.txt", tmp_path / "out", HTTPFileSystem._cat_file
+    down = True
+
+    async def get_now_and_then(*given: Any, **settings: Any) -> bytes:
+        if down:
+            raise aiohttp.ServerDisconnectedError
+        return bytes(await get(*given, **settings))
+
+    monkeypatch.setattr(HTTPFileSystem, "_cat_file", get_now_and_then)
+    HTTPFileSystem.clear_instance_cache()  # of those that know the usual one
+    with s3_server() as (url, objects):
+        objects["archive/0.flac"] = (clips / "low" / "0.flac").read_bytes()
+        objects["archive/a.tar"] = write_tar(tmp_path / "a.tar", clips).read_bytes()
+        there = ["archive/0.flac", "archive/a.tar"]
+        named = [f"{url}/{name}" for name in (*there, "archive/none.wav")]
+        named += [f"{NOBODY}/a.{kind}" for kind in ("wav", "tar", "parquet")]
+        names.write_text("\n".join(named))
+        report = run(job, names, out)
+        told = {key: error.removeprefix(key) for key, error in report.totals.failures.items()}
+        assert told.keys() == {named[0], *named[2:]}
+        assert told.pop(named[2]) == ": no such file"
+        for reason in told.values():
+            assert reason.startswith(": cannot be reached (")
+            assert reason.endswith("run the same command again")
+        down = False
+        names.write_text("\n".join(named[:2]))
+        report = run(job, names, out)
+    assert (report.new, report.totals.clips, report.totals.failures) == (1, CLIPS + 1, {})
+
+
+@pytest.mark.parametrize("source", ["a.wav", "a.tar", "folder", "names.txt", "*.wav"])
+def test_a_server_that_does_not_answer_is_told(
+    source: str, job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"/[\w*.]+: cannot be reached \(Cannot connect"):
+        run(job, f"{NOBODY}/{source}", tmp_path / "out")
+    assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told(job: EncodeJob, clips: Path) -> None:
+    with pytest.raises(InputError, match=f"`out` {NOBODY}/out: a web address cannot be written"):
+        run(job, clips, f"{NOBODY}/out")
+    with pytest.raises(InputError, match=r"out/report\.json: cannot be read"):
+        status(f"{NOBODY}/out")
+
+
+def test_failures_of_files_that_are_gone_are_forgotten(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    shutil.copytree(clips / "low", source)
+    (source / "text.wav").write_text("no sound")
+    with tarfile.open(source / "a.tar", "w") as tar:
+        tar.add(source / "text.wav", "text.wav")
+        tar.add(source / "0.flac", "0.flac")
+    assert len(run(job, source, out).totals.failures) == 2
+    assert len(run(job, clips / "high", out).totals.failures) == 2  # they are still there
+    (source / "text.wav").unlink()
+    (source / "a.tar").unlink()
+    assert not run(job, clips / "high", out).totals.failures
+    assert len(rows_of(out)) == CLIPS  # that of the tar file has the name of another
+
+
+def test_sources_that_hold_nothing_are_told(
+    job: EncodeJob, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = [str(tmp_path / "empty"), str(clips / "low"), str(clips / "low")]
+    assert run_bulk(job, given, str(tmp_path / "out"), device="cpu").new == 4
+    assert f"audiate: {tmp_path}/empty: holds no sound files" in capsys.readouterr().err
+    with pytest.raises(InputError, match="no source holds any recording"):
+        run_bulk(job, given[:1] * 2, str(tmp_path / "new"), device="cpu")
+    with tarfile.open(tmp_path / "notes.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("note.json"))
+    pq.write_table(pa.table({"audio": pa.array([], pa.binary())}), tmp_path / "none.parquet")
+    for _ in range(2):
+        failures = run(job, f"{tmp_path}/no*", tmp_path / "other").totals.failures
+        assert [error.split(": ")[1].split(";")[0] for _, error in sorted(failures.items())] == [
+            "holds no rows", f"holds no sound files ({', '.join(SUFFIXES)})",
+        ]  # fmt: skip
+
+
+def test_a_list_has_a_name_on_each_line(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_bytes(b"\xef\xbb\xbf# digits\r\n\r\n %b \r\n" % bytes(clips / "low" / "0.flac"))
+    report = run(job, names, tmp_path / "out")
+    assert (report.new, report.totals.failures) == (1, {})
+    names.write_text(f'{clips}/low/0.flac\n"{clips}/low/1.flac"\n')
+    with pytest.raises(InputError, match=r"names.txt: line 2 stands in quotes"):
+        run(job, names, tmp_path / "out")
 
 
 def test_the_command(audiate: Command, small_models: Path, clips: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,8 +73,81 @@ def filesystem_of(address: str) -> tuple[Any, str]:
         filesystem, path = url_to_fs(address)
         return filesystem, str(path)
     except (ImportError, ValueError, OSError) as error:
-        reason = " ".join(f"{error}".split())[:200]
-        raise InputError(f"{address}: cannot be opened ({reason})") from error
+        raise InputError(f"{address}: cannot be opened ({reason_of(error)})") from error
+
+
+class UnreachableError(Exception):
+    """A server does not give what it may well have, for now."""
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether an error says that there is no such file.
+
+    Of a web server that does not answer, fsspec says that it has no such file.
+    """
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        return False
+    if type(cause).__module__.startswith("aiohttp"):
+        return getattr(cause, "status", None) in (404, 410)
+    return not isinstance(cause, TimeoutError)
+
+
+def is_gone(address: str) -> bool:
+    """Whether there is no such file any more; not where nobody can tell."""
+    filesystem, path = filesystem_of(address)
+    try:
+        filesystem.info(path)
+    except Exception as error:  # servers fail in ways of their own
+        return is_missing(error) and "\\" not in address  # which `shown` puts into odd names
+    return False
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason that an error gives, in one line."""
+    missing = isinstance(error, FileNotFoundError) and error.__cause__
+    text = " ".join(f"{error.__cause__ if missing else error}".split())
+    return (text or type(error).__name__)[:200]
+
+
+@contextmanager
+def reaching(address: str) -> Iterator[None]:
+    """Tell errors of a server, which may have gone by the next time, from those of a file.
+
+    Raises:
+        UnreachableError: A server gives neither the file at ``address`` nor tells that it has none.
+
+    """
+    try:
+        yield
+    except Exception as error:  # servers fail in ways of their own
+        if is_remote(address) and not is_missing(error):
+            raise UnreachableError(reason_of(error)) from error
+        raise
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Any]:
+    """Open a file for reading; errors are those of `reaching`, also while it is read."""
+    filesystem, path = filesystem_of(address)
+    with reaching(address):
+        file = filesystem.open(path, "rb")
+    with file:
+        yield _Reached(file, address) if is_remote(address) else file
+
+
+class _Reached:
+    """A file on a server."""
+
+    def __init__(self, file: Any, address: str) -> None:
+        self._file, self._address = file, address
+
+    def read(self, size: int = -1) -> bytes:
+        with reaching(self._address):
+            return bytes(self._file.read(size))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def version_of(info: dict[str, Any]) -> str:

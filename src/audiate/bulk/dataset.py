@@ -5,23 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import socket
 import tarfile
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from audiate.bulk.addresses import absolute, filesystem_of, is_remote
 from audiate.bulk.reading import Chunk, Clip, key_of
+from audiate.bulk.store import Store
 from audiate.bulk.works import OpenWork, columns_of
 from audiate.errors import InputError
-from audiate.files import alone, writing
 from audiate.outputs import REPORT_NAME
 from audiate.pipeline import Product, products_of
 
@@ -29,117 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = "rows"
-PROGRESS_NAME = "progress.json"
-_LOCK_NAME = ".audiate.lock"
-_STALE = 120.0  # seconds after which the lock of a store without locks counts for nothing
-_HEARTBEAT = 20.0
-
-
-class Store:
-    """A folder of files, on disk or in an object store.
-
-    A file appears whole or not at all: on disk it is written beside its place, flushed, and
-    renamed; an object store does so by itself.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.address = absolute(address)
-        self.remote = is_remote(self.address)
-        self._filesystem, self._root = filesystem_of(self.address)
-
-    def path(self, name: str) -> str:
-        """The path of a file in the file system."""
-        return f"{self._root.rstrip('/')}/{name}"
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file.
-
-        Raises:
-            InputError: It cannot be written.
-
-        """
-        if not self.remote:
-            with writing(Path(self.path(name)), durable=True) as partial:
-                partial.write_bytes(content)
-            return
-        try:
-            self._filesystem.pipe_file(self.path(name), content)
-        except OSError as error:
-            raise InputError(
-                f"{self.address}/{name}: cannot be written ({error}); name another with `out`"
-            ) from error
-
-    def read(self, name: str) -> bytes | None:
-        """The content of a file; None where it is missing."""
-        try:
-            content: bytes = self._filesystem.cat_file(self.path(name))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return content
-
-    def names(self, folder: str) -> list[str]:
-        """Names of the files in a folder, sorted."""
-        self._filesystem.invalidate_cache()
-        try:
-            found = self._filesystem.ls(self.path(folder) if folder else self._root, detail=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(str(path).rsplit("/", 1)[-1] for path in found)
-
-    def remove(self, name: str) -> None:
-        """Remove a file; one that is missing is none's loss."""
-        with suppress(FileNotFoundError):
-            self._filesystem.rm_file(self.path(name))
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other drivers out. The lock of a process that died keeps nobody out.
-
-        Raises:
-            InputError: Another driver works there.
-
-        """
-        taken = (
-            f"`out` {self.address}: another audiate command is writing there; wait for its end, or "
-            f"name another folder"
-        )
-        if not self.remote:
-            with alone(Path(self.path(_LOCK_NAME)), taken):
-                yield
-            return
-        mine, ended = uuid.uuid4().hex, Event()
-        if self._holder() not in (None, mine):
-            raise InputError(
-                f"{taken} (the lock of a command that was killed ends after 2 minutes)"
-            )
-        self._hold(mine)
-        time.sleep(1)  # whoever came at the same moment has written by now; the last one stays
-        if self._holder() != mine:
-            raise InputError(taken)
-
-        def beat() -> None:
-            while not ended.wait(_HEARTBEAT):
-                self._hold(mine)
-
-        thread = Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-            self.remove(_LOCK_NAME)
-
-    def _hold(self, mine: str) -> None:
-        lock = {"holder": mine, "time": time.time(), "host": socket.gethostname()}
-        self.write(_LOCK_NAME, json.dumps(lock).encode())
-
-    def _holder(self) -> str | None:
-        try:
-            lock = json.loads(self.read(_LOCK_NAME) or b"{}")
-            return str(lock["holder"]) if time.time() - lock["time"] < _STALE else None
-        except (ValueError, KeyError, TypeError):
-            return None
 
 
 @dataclass(frozen=True)
@@ -390,8 +274,8 @@ def parts_of(
         yield name.removesuffix(".parquet"), file.read(columns=list(columns)), noted
 
 
-def rewrite(store: Store, part: str, keep: Callable[[str, str], bool]) -> None:
-    """Take rows out of a part; one that would be empty is removed.
+def rewrite(store: Store, part: str, keep: Callable[[str, str], bool]) -> int:
+    """Take rows out of a part, and return their number; a part that would be empty is removed.
 
     Args:
         store: The output.
@@ -403,7 +287,8 @@ def rewrite(store: Store, part: str, keep: Callable[[str, str], bool]) -> None:
 
     name = f"{ROWS}/{part}.parquet"
     content = store.read(name)
-    assert content is not None  # it has just been read
+    if content is None:  # it was removed as a whole
+        return 0
     table = pq.read_table(io.BytesIO(content))
     columns = table["source"].to_pylist(), table["begin"].to_pylist()
     kept = [
@@ -415,3 +300,4 @@ def rewrite(store: Store, part: str, keep: Callable[[str, str], bool]) -> None:
         store.write(name, _parquet(table.take(kept)))
     else:
         store.remove(name)
+    return len(columns[0]) - len(kept)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from audiate.bulk.addresses import shown
-from audiate.bulk.dataset import ROWS, Store, parts_of, rewrite
+from audiate.bulk.addresses import is_gone, shown
+from audiate.bulk.dataset import ROWS, parts_of, rewrite
 from audiate.bulk.reading import key_of
 from audiate.bulk.sources import File, Shard, find_files, is_part, shards_of
+from audiate.bulk.store import Store
 
 _UNFINISHED = re.compile(r"\.(.+)\.\d+\.part")
 _COLUMNS = ("source", "begin", "cut_into", "version", "error")
@@ -32,6 +33,7 @@ class Index:
         containers: Keys of the clips of each container.
         totals: Number of clips of each container that was read to its end.
         versions: Version of each container.
+        failed: For each file with a failure, the numbers of the parts and the keys of the clips.
         clips: Number of rows.
 
     """
@@ -43,6 +45,7 @@ class Index:
     containers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     totals: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
     clips: int = 0
 
     def whole(self, file: File) -> bool:
@@ -82,7 +85,8 @@ def _short(text: str) -> bytes:
 def read_index(store: Store, *, retry_failed: bool) -> Index:
     """Read what is there, and mend it.
 
-    What a killed command left half done is removed, and so is a second row of the same clip.
+    What a killed command left half done is removed, and so are a second row of the same clip, and
+    rows of files that were not there or could not be reached, which are looked for again.
 
     Args:
         store: The output, which nobody else writes to.
@@ -122,11 +126,14 @@ def _take_in(
     for source, begin, cut_into, version, error in zip(*columns, strict=True):
         key = key_of(source, begin)
         digest = _short(key)
-        if (error is not None and retry_failed) or digest in index.rows:
+        if (error is not None and (retry_failed or not version)) or digest in index.rows:
             bad.add(key)
         else:
             index.rows[digest] = index.rows[_short(source)] = (number, _short(version))
             index.clips += 1
+            if error is not None:
+                file = shown(_file_of(container)) if container else source
+                index.failed[file].add((number, key))
             if cut_into is not None:
                 place = _short(source), _short(version)
                 index.cut.setdefault(place, (set(), cut_into))[0].add(key)
@@ -154,22 +161,43 @@ def _remove_orphans(store: Store, index: Index) -> None:
 def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list[Shard]:
     """The shards that are still to be read.
 
-    Rows of files that have changed since are removed first.
+    Rows of files that have changed since are removed first, and failures of files that are gone.
     """
     stale: dict[str, set[str]] = defaultdict(set)
+    elsewhere = index.failed
 
     def is_done(file: File) -> bool:
+        elsewhere.pop(shown(file.address), None)
         if index.whole(file):
             return True
         for part in index.stale(file):
             stale[part].add(shown(file.address))
         return False
 
-    found = shards_of(find_files(sources, store.address), group, is_done, index.done_in)
+    def done_in(container: str, version: str) -> frozenset[str] | None:
+        elsewhere.pop(shown(_file_of(container)), None)
+        return index.done_in(container, version)
+
+    found = shards_of(find_files(sources, store.address), group, is_done, done_in)
     shards = [
         replace(shard, done=index.begun(shard.files)) if shard.kind == "files" else shard
         for shard in found
     ]
+    _remove_changed(store, index, shards)
+    for part, names in stale.items():
+        index.clips -= rewrite(store, part, _without(frozenset(), names))
+    gone: dict[str, set[str]] = defaultdict(set)
+    for file, places in elsewhere.items():
+        if is_gone(file):
+            for number, key in places:
+                gone[index.parts[number]].add(key)
+    for part, keys in gone.items():
+        index.clips -= rewrite(store, part, _without(keys, frozenset()))
+    return shards
+
+
+def _remove_changed(store: Store, index: Index, shards: Sequence[Shard]) -> None:
+    """Remove the rows of containers that have changed since."""
     # A file that was changed may have fewer row groups than before, so all of them are looked at.
     versions = {_file_of(shard.name): shard.files[0].version for shard in shards if shard.name}
     changed = {
@@ -177,12 +205,10 @@ def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list
         for container, version in index.versions.items()
         if versions.get(_file_of(container), version) != version
     }
-    for part, _, noted in parts_of(store, ()) if changed else ():
+    for part, rows, noted in parts_of(store, ()) if changed else ():
         if noted.get("container") in changed:
             store.remove(f"{ROWS}/{part}.parquet")
-    for part, names in stale.items():
-        rewrite(store, part, _without(frozenset(), names))
-    return shards
+            index.clips -= len(rows)
 
 
 def _file_of(container: str) -> str:

@@ -17,7 +17,16 @@ from typing import IO, Any, Literal, NamedTuple, TypeVar
 import soundfile
 
 from audiate.audio import Recording, spans_of
-from audiate.bulk.addresses import filesystem_of, is_remote, shown
+from audiate.bulk.addresses import (
+    UnreachableError,
+    filesystem_of,
+    is_missing,
+    is_remote,
+    opened,
+    reaching,
+    reason_of,
+    shown,
+)
 from audiate.bulk.sources import File, Shard, is_hidden
 from audiate.datasets.sounds import SUFFIXES
 from audiate.errors import InputError
@@ -84,7 +93,11 @@ class Chunk:
 
 
 class _Found(NamedTuple):
-    """A recording in a shard: its bytes, or the file that holds it, or an error."""
+    """A recording in a shard: its bytes, or the file that holds it, or an error.
+
+    Without a version, an error is looked at again by the next command: it is that of a server, or
+    there was no such file.
+    """
 
     source: str
     version: str
@@ -158,7 +171,8 @@ def chunks_of(
     finally:
         threads.shutdown(cancel_futures=True)
     if clips:
-        yield Chunk(shard.name, version, clips, total if shard.name else None)
+        whole = shard.name and not (clips[-1].error and not clips[-1].version)
+        yield Chunk(shard.name, version, clips, total if whole else None)
 
 
 def _ahead(
@@ -205,11 +219,26 @@ def _fetch(found: _Found, long: Long, seconds: float) -> _Fetched:
         recording, keep, digest = _content(found, _LARGEST[long])
     except InputError as error:
         return _Fetched(found, "", None, [], str(error))
+    except UnreachableError as error:
+        found = found._replace(version="")
+        return _Fetched(found, "", None, [], str(_unreachable(found.source, error)))
     try:
         spans = spans_of(recording, seconds) if long == "cut" else []
     except InputError as error:
         return _Fetched(found, digest, None, [], str(error))
     return _Fetched(found, digest, recording, spans, None, keep)
+
+
+def _unreachable(name: str, error: UnreachableError) -> InputError:
+    return InputError(f"{name}: cannot be reached ({error}); run the same command again")
+
+
+def _unread(name: str, count: str, error: Exception) -> InputError:
+    """The error of a container that cannot be read."""
+    if is_missing(error):
+        return InputError(f"{name}: no such file; check the name")
+    reason = reason_of(error)[:100]
+    return InputError(f"{name}: cannot be read after {count} ({reason}); copy it again")
 
 
 def _content(found: _Found, largest: int) -> tuple[Recording, object, str]:
@@ -227,10 +256,10 @@ def _content(found: _Found, largest: int) -> tuple[Recording, object, str]:
         return Recording(found.source, content), None, hashlib.sha256(content).hexdigest()
     try:
         return _of_file(found, content)
-    except InputError:
+    except (InputError, UnreachableError):
         raise
-    except Exception as error:  # servers fail in ways of their own, and other clips go on
-        missing = isinstance(error, FileNotFoundError)
+    except Exception as error:  # whatever happens to a file, other clips go on
+        missing = is_missing(error)
         reason = "no such file" if missing else f"cannot be read ({error}); copy it again"
         raise InputError(f"{found.source}: {reason}") from error
 
@@ -241,16 +270,17 @@ def _of_file(found: _Found, file: File) -> tuple[Recording, object, str]:
         next(os.scandir(path), None)  # fails where it cannot be looked into
         raise InputError(f"{found.source}: is a folder; name the files in it")
     if 0 <= file.size <= _IN_MEMORY:
-        content = filesystem.cat_file(path)
+        with reaching(file.address):
+            content = filesystem.cat_file(path)
         return Recording(found.source, content), None, hashlib.sha256(content).hexdigest()
     digest = hashlib.sha256()
-    with filesystem.open(path, "rb") as opened:
+    with opened(file.address) as content:
         if not is_remote(file.address):
-            for block in _blocks(opened):
+            for block in _blocks(content):
                 digest.update(block)
             return Recording(found.source, Path(path)), None, digest.hexdigest()
         copy = tempfile.NamedTemporaryFile(suffix=Path(path).suffix)  # noqa: SIM115 - it is kept
-        for block in _blocks(opened):
+        for block in _blocks(content):
             digest.update(block)
             copy.write(block)
         copy.flush()
@@ -301,17 +331,16 @@ def _members(file: File) -> Iterator[_Found]:
 
     Members of one name are numbered, as a tar file may hold several.
     """
-    filesystem, path = filesystem_of(file.address)
     name, count = shown(file.address), 0
     named: Counter[str] = Counter()
     try:
         with (
-            filesystem.open(path, "rb") as opened,
-            tarfile.open(fileobj=opened, mode="r|*", tarinfo=_Strict) as tar,
+            opened(file.address) as content,
+            tarfile.open(fileobj=content, mode="r|*", tarinfo=_Strict) as tar,
         ):
             for member in tar:
-                sound = member.isfile() and member.name.lower().endswith(SUFFIXES)
-                if not sound or is_hidden(member.name):
+                ours = member.isfile() and member.name.lower().endswith(SUFFIXES)
+                if not ours or is_hidden(member.name):
                     continue
                 source = f"{name}/{shown(member.name)}"
                 named[source] += 1
@@ -321,46 +350,52 @@ def _members(file: File) -> Iterator[_Found]:
                     problem = InputError(f"{source}: is larger than 1 GiB; cut it into parts")
                     yield _Found(source, file.version, problem)
                     continue
-                content = tar.extractfile(member)
-                assert content is not None  # it is a file
-                read = content.read()
+                sound = tar.extractfile(member)
+                assert sound is not None  # it is a file
+                read = sound.read()
                 if len(read) < member.size:
                     raise tarfile.ReadError("unexpected end of data")
                 count += 1
                 yield _Found(source, file.version, read)
+        if not named:
+            nothing = InputError(
+                f"{name}: holds no sound files ({', '.join(SUFFIXES)}); leave it out"
+            )
+            yield _Found(name, file.version, nothing)
+    except UnreachableError as error:
+        yield _Found(name, "", _unreachable(name, error))
     except Exception as error:  # libraries beneath have error classes of their own
-        reason = InputError(
-            f"{name}: cannot be read after {count} recordings ({error}); copy it again"
-        )
-        yield _Found(name, file.version, reason)
+        yield _Found(name, file.version, _unread(name, f"{count} recordings", error))
 
 
 def _rows(file: File, row_group: int) -> Iterator[_Found]:
     """The sounds in a row group of a Parquet file."""
     import pyarrow.parquet as pq
 
-    filesystem, path = filesystem_of(file.address)
     name, number = shown(file.address), 0
     try:
-        with filesystem.open(path, "rb") as opened:
-            parquet = pq.ParquetFile(opened)
+        with opened(file.address) as content:
+            parquet = pq.ParquetFile(content)
+            if not parquet.metadata.num_rows:
+                raise InputError(f"{name}: holds no rows; leave it out")
+            if row_group < 0:
+                raise UnreachableError("it could not be opened at first")
             column, within = _sound_column(parquet.schema_arrow, name)
             batches = parquet.iter_batches(16, row_groups=[row_group], columns=[column])
             for batch in batches:
                 for value in batch.column(0):
                     plain = value.as_py()
-                    content = plain.get("bytes") if within and plain else plain
+                    sound = plain.get("bytes") if within and plain else plain
                     source = f"{name}/{row_group}-{number}"
                     number += 1
                     missing = InputError(f"{source}: holds no sound; leave this row out")
-                    yield _Found(source, file.version, content if content else missing)
+                    yield _Found(source, file.version, sound if sound else missing)
     except InputError as error:
         yield _Found(name, file.version, error)
+    except UnreachableError as error:
+        yield _Found(name, "", _unreachable(name, error))
     except Exception as error:  # as for tar files
-        reason = InputError(
-            f"{name}: cannot be read after {number} rows ({str(error)[:100]}); copy it again"
-        )
-        yield _Found(name, file.version, reason)
+        yield _Found(name, file.version, _unread(name, f"{number} rows", error))
 
 
 def _sound_column(schema: Any, name: str) -> tuple[str, bool]:

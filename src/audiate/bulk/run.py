@@ -15,10 +15,8 @@ from typing import Any, Literal
 
 from audiate.bulk.addresses import need_pyarrow
 from audiate.bulk.dataset import (
-    PROGRESS_NAME,
     ROWS,
     Part,
-    Store,
     parts_of,
     read_report,
     take_up,
@@ -26,6 +24,7 @@ from audiate.bulk.dataset import (
 from audiate.bulk.engines import Task, run_here, run_on_ray
 from audiate.bulk.plan import known_counts, plan, read_index
 from audiate.bulk.reading import Long, key_of
+from audiate.bulk.store import Store
 from audiate.bulk.works import Job
 from audiate.errors import InputError, Interrupted, check_range
 from audiate.outputs import REPORT_NAME
@@ -35,6 +34,7 @@ Engine = Literal["auto", "local", "ray"]
 """``local``: this process alone. ``ray``: Ray Data. ``auto``: Ray Data where a cluster or several
 workers are asked for."""
 
+PROGRESS_NAME = "progress.json"
 _SECONDS_BETWEEN_NOTES = 5.0
 
 

@@ -8,10 +8,20 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from audiate.bulk.addresses import absolute, filesystem_of, is_remote, place_of, version_of
+from audiate.bulk.addresses import (
+    absolute,
+    filesystem_of,
+    is_missing,
+    is_remote,
+    opened,
+    place_of,
+    reason_of,
+    version_of,
+)
 from audiate.datasets.sounds import SUFFIXES
 from audiate.errors import InputError
 from audiate.outputs import REPORT_NAME, begins_report
+from audiate.progress import note
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _PART = re.compile(r"[0-9a-f]{24}\.(parquet|tar)")  # what a part is called, and its files
@@ -41,7 +51,8 @@ class Shard:
     Attributes:
         kind: Sound files, a tar file, or a row group of a Parquet file.
         files: The files; of a container, the only one.
-        row_group: Number of the row group; -1 where the Parquet file cannot be opened.
+        row_group: Number of the row group; -1 where the Parquet file cannot be opened, or holds no
+            rows.
         count: Number of recordings, where it is known.
         done: Keys of the container's clips that have rows already.
 
@@ -71,7 +82,7 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
             is all of the folder where it lies below a source.
 
     Raises:
-        InputError: There is no such source, or nothing is found.
+        InputError: There is no such source, it cannot be reached, or nothing is found at all.
 
     """
     if not sources:
@@ -79,16 +90,24 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
     seen: set[str] = set()
     is_written = _written_to(place_of(out))
     for source in sources:
-        before = len(seen)
-        for file in _files_of(absolute(source), place_of(out)):
-            if file.address not in seen and not is_written(file.address):
+        count = 0
+        for file in _reached(source, place_of(out)):
+            if is_written(file.address):
+                continue
+            count += 1
+            if file.address not in seen:
                 seen.add(file.address)
                 yield file
-        if len(seen) == before and len(sources) == 1:
-            raise InputError(
+        if not count:
+            nothing = InputError(
                 f"{source}: holds no sound files ({', '.join(SUFFIXES)}), tar or Parquet files; "
                 f"name a folder, a pattern, a list (.txt) or files of those"
             )
+            if len(sources) == 1:
+                raise nothing
+            note(str(nothing))
+    if not seen:
+        raise InputError("no source holds any recording; see the lines above")
 
 
 def is_part(name: str) -> bool:
@@ -114,6 +133,23 @@ def _written_to(out: str) -> Callable[[str], bool]:
     return is_written
 
 
+def _reached(source: str, out: str) -> Iterator[File]:
+    """The files of a source; whatever a server does, one line says so."""
+    address = absolute(source)
+    try:
+        yield from _files_of(address, out)
+    except InputError:
+        raise
+    except Exception as error:  # servers fail in ways of their own
+        if is_missing(error):
+            raise InputError(f"{source}: no such file or folder; check the name") from error
+        what = "cannot be reached" if is_remote(address) else "cannot be read"
+        raise InputError(
+            f"{source}: {what} ({reason_of(error)}); check the address, and run the same command "
+            f"again"
+        ) from error
+
+
 def _files_of(source: str, out: str) -> Iterator[File]:
     if _BRACES.search(source):
         for name in _expanded(source):
@@ -121,23 +157,28 @@ def _files_of(source: str, out: str) -> Iterator[File]:
         return
     filesystem, path = filesystem_of(source)
     back = (lambda found: _url(source, found)) if is_remote(source) else str
-    if any(sign in path for sign in "*?[") and not _exists(filesystem, path):
-        found = filesystem.glob(path, detail=True)
-        fixed = re.split(r"[*?[]", path)[0].rpartition("/")[0]
-        all_of_them = is_hidden(path.removeprefix(fixed))  # where the pattern asks for hidden ones
-        for name in sorted(found):
-            shown = all_of_them or not is_hidden(name.removeprefix(fixed))
-            if shown and found[name]["type"] != "directory" and _is_ours(name):
-                yield _found(found[name], name, back)
+    if any(sign in path for sign in "*?[") and not filesystem.exists(path):
+        yield from _matches(filesystem, path, back)
     elif path.endswith(".txt"):
         for name in _names_in(filesystem, path, source):
             yield _file(absolute(name))
-    elif _is_folder(filesystem, path):
+    elif _is_folder(filesystem, path, source):
         yield from _below(filesystem, path, out, back)
-    elif is_remote(source) or _exists(filesystem, path):
-        yield _file(source)
     else:
-        raise InputError(f"{source}: no such file or folder")
+        yield _found(filesystem.info(path), source, str)
+
+
+def _matches(filesystem: Any, pattern: str, back: Callable[[str], str]) -> Iterator[File]:
+    """Files of a pattern; hidden ones are left out, unless the pattern asks for them."""
+    fixed = re.split(r"[*?[]", pattern)[0].rpartition("/")[0]
+    all_of_them = is_hidden(pattern.removeprefix(fixed))
+    found = filesystem.glob(pattern, detail=True)
+    if not found:
+        filesystem.ls(fixed)  # it fails where the server does not answer, which `glob` hides
+    for name in sorted(found):
+        hidden = is_hidden(name.removeprefix(fixed)) and not all_of_them
+        if found[name]["type"] != "directory" and _is_ours(name) and not hidden:
+            yield _found(found[name], name, back)
 
 
 def _below(filesystem: Any, folder: str, out: str, back: Callable[[str], str]) -> Iterator[File]:
@@ -220,11 +261,12 @@ def _group(files: Sequence[File], is_done: Callable[[File], bool]) -> Iterator[S
 def _row_groups(file: File) -> Iterator[Shard]:
     import pyarrow.parquet as pq
 
-    filesystem, path = filesystem_of(file.address)
     try:
-        with filesystem.open(path, "rb") as content:
+        with opened(file.address) as content:
             metadata = pq.read_metadata(content)
     except Exception:  # it is told of when it is read
+        metadata = None
+    if metadata is None or not metadata.num_rows:
         yield Shard("parquet", (file,), row_group=-1)
         return
     for number in range(metadata.num_row_groups):
@@ -232,17 +274,18 @@ def _row_groups(file: File) -> Iterator[Shard]:
 
 
 def _file(address: str) -> File:
-    """A file that is named; one that is missing is told of when it is read."""
+    """A file that is named; one that cannot be had is told of when it is read."""
     filesystem, path = filesystem_of(address)
     try:
         info = filesystem.info(path)
-    except (OSError, ValueError):
+    except Exception:  # servers fail in ways of their own
         return File(address, "", -1)
     return _found(info, address, str)
 
 
 def _found(info: Mapping[str, Any], name: str, back: Callable[[str], str]) -> File:
-    return File(back(name), version_of(dict(info)), int(info.get("size") or 0))
+    size = info.get("size")
+    return File(back(name), version_of(dict(info)), -1 if size is None else int(size))
 
 
 def _is_ours(name: str) -> bool:
@@ -269,25 +312,24 @@ def _expanded(pattern: str) -> Iterator[str]:
 
 
 def _names_in(filesystem: Any, path: str, source: str) -> Iterator[str]:
-    try:
-        with filesystem.open(path, "rb") as lines:
-            for line in lines:
-                name = line.strip().decode("utf-8", "surrogateescape")
-                if name:
-                    yield name
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from error
+    """The names in a list, each as its line has it, but for spaces around it and comments."""
+    with filesystem.open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            name = line.removeprefix(b"\xef\xbb\xbf").strip().decode("utf-8", "surrogateescape")
+            if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
+                raise InputError(
+                    f"{source}: line {number} stands in quotes, which a list does not have; leave "
+                    f"them out"
+                )
+            if name and not name.startswith("#"):
+                yield name
 
 
-def _exists(filesystem: Any, path: str) -> bool:
-    try:
-        return bool(filesystem.exists(path))
-    except (OSError, ValueError):
-        return False
-
-
-def _is_folder(filesystem: Any, path: str) -> bool:
-    try:
+def _is_folder(filesystem: Any, path: str, source: str) -> bool:
+    """Whether an address is that of a folder; errors are those of the file system."""
+    if not is_remote(source):
         return bool(filesystem.isdir(path))
-    except (OSError, ValueError):
-        return False
+    if filesystem.info(path)["type"] == "directory":
+        return True
+    # A web server lists what is in a folder, whose address looks like that of a file.
+    return not _is_ours(path) and bool(filesystem.isdir(path))
