@@ -6,12 +6,14 @@
 Each clip's latent is moved such that its mean F0 is to rise by four semitones: once along a random
 direction, one of closed-form factorisation, a principal component, and the ridge regression's, and
 as `audiate edit` does it, with what is measured. Real clips are those of speakers that the
-generator has not heard; their latents are found by its encoder first.
+generator has not heard; their latents are found by its encoder first. A clip in whose recovered
+sound no F0 can be measured is to rise by as much from the recording's.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,14 +35,32 @@ SEMITONES = 4.0
 METHODS: tuple[Method, ...] = ("random", "factorisation", "components", "ridge")
 
 
-def latents_of(source: str, generator: Generator, count: int) -> Tensor:
-    """Latents (count, latent_dim) of synthesised or real clips."""
+class Clip(NamedTuple):
+    """A clip to edit: its latent (latent_dim,) and its recording, where it is a real one."""
+
+    latent: Tensor
+    recording: Tensor | None
+
+
+class Row(NamedTuple):
+    """An edit: its error in semitones, whether the digit stayed, and how far the latent moved."""
+
+    error: float
+    kept: bool
+    moved: float
+
+
+def clips_of(source: str, generator: Generator, count: int) -> list[Clip]:
+    """Synthesised or real clips."""
     if source == "synthesised":
-        return generator.sample_latent(count, generator=torch.Generator().manual_seed(1))
+        z = generator.sample_latent(count, generator=torch.Generator().manual_seed(1))
+        return [Clip(each, None) for each in z]
     size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
     clips, labels = validation_clips(data_root(None), **size)
     chosen = choose_evenly(labels, count, 0)
-    return inverter(generator, "encoder")(to_peak(clips[chosen].unsqueeze(1))).latent
+    recordings = to_peak(clips[chosen].unsqueeze(1))
+    latents = inverter(generator, "encoder")(recordings).latent
+    return [Clip(*each) for each in zip(latents, recordings, strict=True)]
 
 
 def main() -> None:
@@ -54,8 +74,9 @@ def main() -> None:
     classifier = as_classifier(SPOKEN_CLASSIFIER)
     pitch = attribute_of("pitch")
     samples = sample_attribute(generator, pitch, count=settings.samples)
-    z = latents_of(settings.source, generator, settings.count)
-    rows: dict[str, list[tuple[float, bool]]] = {}
+    clips = clips_of(settings.source, generator, settings.count)
+    deviation = float(samples.z.std())
+    rows: dict[str, list[Row]] = {}
     left_out = 0
     editors: dict[str, Editor] = {
         method: Editor(
@@ -68,15 +89,17 @@ def main() -> None:
     }
     best = Wish(directions(generator, pitch, samples=samples), SEMITONES)
     editors["ridge, then measured (audiate edit)"] = Editor(generator, [best], classifier)
-    for latent in tracked(list(z), "editing clips"):
+    for latent, recording in tracked(clips, "editing clips"):
         for name, editor in editors.items():
             try:
-                edit = editor(latent)
+                edit = editor(latent, recording=recording)
             except InputError:
                 left_out += name == METHODS[0]
                 continue
             error = abs(edit.after["pitch"] - edit.before["pitch"] - SEMITONES)
-            rows.setdefault(name, []).append((error, edit.word == heard(editor, latent)))
+            moved = float((edit.latent - latent).square().mean().sqrt()) / deviation
+            row = Row(error, edit.word == heard(editor, latent), moved)
+            rows.setdefault(name, []).append(row)
     print(report(settings.source, rows, left_out))
 
 
@@ -88,15 +111,18 @@ def heard(editor: Editor, latent: Tensor) -> int:
         return int(editor.classifier(waveform.mean(1)).argmax())
 
 
-def report(source: str, rows: dict[str, list[tuple[float, bool]]], left_out: int) -> str:
-    """A table of median errors and kept digits."""
+def report(source: str, rows: dict[str, list[Row]], left_out: int) -> str:
+    """A table of median errors, kept digits, and moves in deviations of the prior."""
     title = f"pitch {SEMITONES:+.0f} st, {source} clips"
-    table = make_table(title, "direction", "clips", "median error (st)", "digit kept (%)")
+    columns = ("direction", "clips", "median error (st)", "digit kept (%)", "median move (sd)")
+    table = make_table(title, *columns)
     for name, found in rows.items():
-        errors = np.array([error for error, _ in found])
+        errors = np.array([row.error for row in found])
         errors = np.where(np.isfinite(errors), errors, np.inf)
-        kept = 100 * np.mean([kept for _, kept in found])
-        table.add_row(name, str(len(found)), f"{np.median(errors):.2f}", f"{kept:.0f}")
+        kept = 100 * np.mean([row.kept for row in found])
+        moved = np.median([row.moved for row in found])
+        middle = f"{np.median(errors):.2f}"
+        table.add_row(name, str(len(found)), middle, f"{kept:.0f}", f"{moved:.2f}")
     note = f"{left_out} clips are left out, since no F0 can be measured in them before the edit."
     return render(table, note)
 

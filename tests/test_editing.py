@@ -52,6 +52,15 @@ class Singer:
         return (level * tone * inside)[:, None].clamp(-1, 1)
 
 
+class Leaper(Singer):
+    """Its pitch leaps by 4 semitones where z0 is high, and does not change elsewhere."""
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        leaps = torch.zeros_like(z)
+        leaps[:, 0] = 2.0 * (z[:, 0] > 0.7)
+        return super().__call__(leaps)
+
+
 def angle(one: Tensor, other: list[float]) -> float:
     """Cosine of the angle between a vector and a list of numbers."""
     return float(torch.cosine_similarity(one, torch.tensor(other), dim=0))
@@ -158,6 +167,23 @@ class TestEdits:
         often = Editor(singer, [Wish(wrong, 3.0)], rounds=8)(torch.zeros(6))
         errors = [abs(edit.after["pitch"] - edit.before["pitch"] - 3) for edit in (once, often)]
         assert errors[1] < 0.5 < errors[0]
+
+    def test_a_pitch_that_no_small_move_reaches_is_found_among_samples(self) -> None:
+        wish = Wish(Direction("pitch", "st", torch.eye(6)[5] / 100, 0, "random"), 4.0)
+        edit = Editor(Leaper(), [wish])(torch.tensor([-0.9, 0, 0, 0, 0, 0]))
+        assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(4, abs=0.3)
+        assert edit.latent[0] < 1.2  # as near as may be
+
+    def test_a_recording_is_measured_where_the_sound_of_its_latent_cannot_be(self) -> None:
+        singer = Singer()
+        recording = singer(torch.zeros(1, 6))[0]
+        wish = Wish(directions(singer, "pitch", count=60), 2.0)
+        whispered = torch.tensor([0.0, 0, -100, 0, 0, 0])
+        with pytest.raises(InputError, match="cannot be measured"):
+            Editor(singer, [wish])(whispered)
+        edit = Editor(singer, [wish])(whispered, recording=recording)
+        assert edit.before["pitch"] == attribute_of("pitch").measure(recording[0], RATE)
+        assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(2, abs=0.5)
 
     def test_a_gain_does_what_latents_do_not(self) -> None:
         singer = Singer()

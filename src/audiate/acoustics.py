@@ -30,6 +30,9 @@ _EDGE_STEP = 0.001  # seconds between frames of power, by which a word is found
 _BELOW_PEAK_DB = 30.0  # what is quieter than this below the loudest does not begin or end a word
 _LEAST_VOICED = 3  # frames that F0 is told by
 _STEADY = 0.05  # seconds of a steady state
+# Praat's defaults: window in seconds, pre-emphasis from this frequency in Hz, deviations within
+# which a sample counts fully, iterations, tolerance.
+_ROBUST_FORMANTS = (0.025, 50.0, 1.5, 5, 1e-6)
 _SHORTEST_ONSET, _LONGEST_ONSET = 0.012, 0.15  # seconds between burst and voice
 _RISE_DB = 12.0  # by which a burst is louder than what lies 10 ms before it
 _LOUD_BURST_DB = 45.0  # how far a burst may lie below the loudest
@@ -224,7 +227,11 @@ def _word(samples: Array, sample_rate: int) -> tuple[float, float]:
 
 
 def _formants(samples: Array, sample_rate: int, voiced: Array) -> tuple[float, float, float]:
-    """F1 to F3 at the steady state, in Hz, given the times of voiced frames."""
+    """F1 to F3 at the steady state, in Hz, given the times of voiced frames.
+
+    They are found by robust linear prediction (Lee 1988), in which the samples at the pulses of the
+    voice weigh less: plain linear prediction of a high voice finds harmonics in place of formants.
+    """
     nothing = (np.nan, np.nan, np.nan)
     width = round(_STEADY / _STEP)
     if len(voiced) < width:
@@ -233,8 +240,8 @@ def _formants(samples: Array, sample_rate: int, voiced: Array) -> tuple[float, f
     sound = praat.Sound(samples, sampling_frequency=sample_rate)
     highest = min(MAX_FORMANT_HZ, sample_rate / 2)
     most = 5.0 if highest == MAX_FORMANT_HZ else 4.0
-    found = sound.to_formant_burg(
-        time_step=_STEP, max_number_of_formants=most, maximum_formant=highest
+    found = praat.praat.call(
+        sound, "To Formant (robust)...", _STEP, most, highest, *_ROBUST_FORMANTS
     )
     values = np.array([[found.get_value_at_time(n, t) for n in (1, 2, 3)] for t in voiced])
     together = np.arange(width) + np.arange(len(voiced) - width + 1)[:, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +23,15 @@ TOLERANCE = {"pitch": 0.5, "loudness": 1.0, "duration": 0.1}
 """Differences, in the attribute's unit, that count as much as each other in a search."""
 
 _ROUNDS = 6
+_SAMPLED = 400  # sounds of the prior among which ways are looked for
+_WAYS = 5  # of them that are tried, of each kind
+_ALONG_WAYS = (0.3, 0.55, 0.8, 1.0)  # shares of the way to such a sound
 _SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)  # of the move that the directions predict
 _AROUND = 11  # random neighbours in each round
 _WIDTH = 0.25  # of the prior's deviation: how far they lie from the best so far
 _WORD_WEIGHT = 2.0  # of a nat of the word's probability
 _NEAR_WEIGHT = 0.5  # of the squared distance from the beginning, in prior deviations
+_REACHED = 2.0  # costs above this make the search look for other ways
 _LEARNING = 0.5  # share of what a measured move teaches about the directions
 _MOST_STEP = 1.5  # longest predicted move, in lengths of a latent
 
@@ -90,6 +95,18 @@ class Edit:
     word: int | None
 
 
+class _Goal(NamedTuple):
+    start: Array  # (latent_dim,), near which the edit is to stay
+    wanted: Array  # values of the attributes
+    word: int | None  # None without a classifier
+
+
+class _Place(NamedTuple):
+    z: Array  # (latent_dim,)
+    values: Array  # of the attributes
+    cost: float
+
+
 class _Heard(NamedTuple):
     waveforms: Tensor
     values: Array
@@ -102,7 +119,8 @@ class Editor:
     A step is predicted by the directions and tried at several lengths, and so are random neighbours
     of half of it. The best is kept; what is measured corrects the directions for the next step
     (Broyden 1965). The word is kept by the probability that a classifier gives to it, and the
-    latent stays near its beginning.
+    latent stays near its beginning. Where that does not reach what was asked for, the search goes
+    on from the best point on the way to sounds of the prior in which it is measured.
     """
 
     def __init__(
@@ -135,20 +153,25 @@ class Editor:
         spread = generator.sample_latent(256, generator=torch.Generator().manual_seed(0))
         self._deviation = float(spread.std())
 
-    def __call__(self, z: Tensor, word: int | None = None) -> Edit:
+    def __call__(self, z: Tensor, word: int | None = None, recording: Tensor | None = None) -> Edit:
         """Edit the sound of a latent (latent_dim,).
 
         Args:
             z: The latent.
             word: The digit that is to be said. The default is what the classifier hears now.
+            recording: The recording (channels, samples) that the latent was found for. It is
+                measured in place of the latent's sound where that cannot be, as where a voice
+                came out as a whisper.
 
         Raises:
-            InputError: An attribute cannot be measured in the sound.
+            InputError: An attribute can be measured neither in the sound nor in the recording.
 
         """
         start = z.detach().cpu().double().numpy()
         first = self._hear(start[None])
         before = first.values[0]
+        if recording is not None:
+            before = np.where(np.isfinite(before), before, self._values(recording[None].cpu())[0])
         for attribute, value in zip(self._attributes, before, strict=True):
             if not np.isfinite(value):
                 raise InputError(
@@ -157,36 +180,65 @@ class Editor:
         if word is None and first.words is not None:
             word = int(first.words[0].argmax())
         wanted = before + np.array([wish.change for wish in self._wishes])
-        latent = self._search(start, before, wanted, word)
+        latent = start + (wanted - before) @ self._moves
+        if self._rounds:
+            latent = self._search(_Goal(start, wanted, word), before)
         return self._finish(latent, before, wanted)
 
-    def _search(self, start: Array, before: Array, wanted: Array, word: int | None) -> Array:
+    def _search(self, goal: _Goal, before: Array) -> Array:
         """The latent whose measured values come nearest to what is wanted."""
+        first, _ = self._least(goal.start[None], goal)
+        reached = self._climb(first._replace(values=before), goal)
+        if reached.cost > _REACHED:
+            ways = np.concatenate([reached.z[None], self._ways(goal)])
+            reached = self._climb(self._least(ways, goal)[0], goal)
+        return reached.z
+
+    def _climb(self, best: _Place, goal: _Goal) -> _Place:
+        """Steps from a place, each of which is the best of several, corrected by what is heard."""
         source = np.random.default_rng(self._seed)
-        best, values = start, before
         slopes: Array = self._moves
         if len(slopes):
             slopes = np.linalg.pinv(slopes.T).astype(np.float64)
-        if not self._rounds:
-            moved: Array = start + (wanted - before) @ self._moves
-            return moved
-        cost = self._costs(self._hear(start[None]), start[None], start, wanted, word)[0]
         for turn in range(self._rounds):
-            move = self._predicted(slopes, wanted - values)
+            move = self._predicted(slopes, np.nan_to_num(goal.wanted - best.values))
             width = _WIDTH * self._deviation * (1 - turn / (2 * self._rounds))
             tried = np.concatenate(
                 [
-                    [best + share * move for share in _SHARES],
-                    best + 0.5 * move + width * source.normal(size=(_AROUND, len(best))),
+                    [best.z + share * move for share in _SHARES],
+                    best.z + 0.5 * move + width * source.normal(size=(_AROUND, len(best.z))),
                 ]
             )
-            heard = self._hear(tried)
-            costs = self._costs(heard, tried, start, wanted, word)
-            slopes = self._corrected(slopes, tried - best, heard.values - values)
-            least = int(costs.argmin())
-            if costs[least] < cost:
-                best, values, cost = tried[least], heard.values[least], costs[least]
+            least, values = self._least(tried, goal)
+            slopes = self._corrected(slopes, tried - best.z, values - best.values)
+            if least.cost < best.cost:
+                best = least
         return best
+
+    def _ways(self, goal: _Goal) -> Array:
+        """Latents (n, latent_dim) on the way to sounds in which what is wanted is measured.
+
+        Half of these sounds say the word, as the classifier hears it. The others may say any, and
+        are given the label entries of the start, where the generator has such.
+        """
+        z, values, words = self._sampled
+        start, far = goal.start, self._far(values, goal)
+        unlike = far if words is None else far - _WORD_WEIGHT * words[:, goal.word]
+        labels = self.generator.classes if isinstance(self.generator, AudioGAN) else 0
+        relabelled = z[far.argsort()[:_WAYS]].copy()
+        relabelled[:, :labels] = start[:labels]
+        ends = np.concatenate([z[unlike.argsort()[:_WAYS]], relabelled])
+        return np.concatenate([start + share * (ends - start) for share in _ALONG_WAYS])
+
+    @cached_property
+    def _sampled(self) -> tuple[Array, Array, Array | None]:
+        """Latents of the prior, the attributes of their sounds, and their words in nats."""
+        source = torch.Generator().manual_seed(self._seed)
+        z = self.generator.sample_latent(_SAMPLED, generator=source).cpu().double().numpy()
+        heard = [self._hear(part) for part in np.array_split(z, -(-len(z) // 32))]
+        words = [each.words.double().numpy() for each in heard if each.words is not None]
+        values = np.concatenate([each.values for each in heard])
+        return z, values, np.concatenate(words) if words else None
 
     def _predicted(self, slopes: Array, missing: Array) -> Array:
         """The shortest move that the slopes (attributes, latent_dim) predict to make up for it."""
@@ -224,15 +276,20 @@ class Editor:
         rows = [[a.measure(clip.mean(0), rate) for a in self._attributes] for clip in waveforms]
         return np.array(rows).reshape(len(waveforms), len(self._attributes))
 
-    def _costs(
-        self, heard: _Heard, z: Array, start: Array, wanted: Array, word: int | None
-    ) -> Array:
-        """How far each of the latents z (n, latent_dim) is from what is wanted."""
-        costs = np.abs((heard.values - wanted) / self._scale).sum(1)
-        costs = costs + _NEAR_WEIGHT * np.square((z - start) / self._deviation).mean(1)
-        if heard.words is not None and word is not None:
-            costs = costs - _WORD_WEIGHT * heard.words[:, word].double().numpy()
-        return np.where(np.isfinite(costs), costs, np.inf)
+    def _far(self, values: Array, goal: _Goal) -> Array:
+        """Distances (n,) of values (n, attributes) from what is wanted, in tolerances."""
+        far = np.abs((values - goal.wanted) / self._scale).sum(-1)
+        return np.where(np.isfinite(far), far, np.inf)
+
+    def _least(self, z: Array, goal: _Goal) -> tuple[_Place, Array]:
+        """The best of latents z (n, latent_dim), and the values that are measured in all."""
+        heard = self._hear(z)
+        costs = self._far(heard.values, goal)
+        costs = costs + _NEAR_WEIGHT * np.square((z - goal.start) / self._deviation).mean(1)
+        if heard.words is not None:
+            costs = costs - _WORD_WEIGHT * heard.words[:, goal.word].double().numpy()
+        least = int(costs.argmin())
+        return _Place(z[least], heard.values[least], float(costs[least])), heard.values
 
     def _finish(self, latent: Array, before: Array, wanted: Array) -> Edit:
         heard = self._hear(latent[None])

@@ -142,7 +142,7 @@ class EditCommand:
         target = to_peak(fit_length(clip, generator.num_samples))[None].to(device_of(generator))
         found = invert(target)
         latent, word = self._said_otherwise(generator, found.latent[0].detach().cpu())
-        edit = editor(latent, word)
+        edit = editor(latent, word, target[0])
         place.parent.mkdir(parents=True, exist_ok=True)
         wav, before, numbers, picture = _files(place.name)
         save_wav(place.with_name(wav), edit.waveform, generator.sample_rate)
