@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.audio import (
+    Recording,
     add_noise,
     file_rate,
     fit_length,
@@ -23,6 +24,7 @@ from audiate.audio import (
     load_channels,
     prepare_speech,
     resample,
+    spans_of,
 )
 from audiate.errors import InputError
 from audiate.features import LogMel, at_times
@@ -335,3 +337,8 @@ class TestLogMel:
         ramp = torch.arange(10.0).view(1, 1, 10)
         times = torch.tensor([[0.0, 2.5, 8.25, -3.0, 12.0]])
         assert at_times(ramp, times).flatten().tolist() == [0.0, 2.5, 8.25, 0.0, 0.0]
+
+
+def test_why_a_recording_cannot_be_cut_is_told() -> None:
+    with pytest.raises(InputError, match=r"a.wav: cannot be read as sound \(Format not recogni"):
+        spans_of(Recording("a.wav", b"no sound"), 1.0)

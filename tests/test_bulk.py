@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import shutil
+import socket
 import tarfile
 import threading
 import time
@@ -34,7 +37,10 @@ from audiate.bulk import (  # noqa: E402
     status,
 )
 from audiate.bulk.reading import chunks_of  # noqa: E402
+from audiate.bulk.run import Totals  # noqa: E402
+from audiate.bulk.store import Store  # noqa: E402
 from audiate.bulk.works import OpenWork  # noqa: E402
+from audiate.cli import main  # noqa: E402
 from audiate.datasets.sounds import SUFFIXES  # noqa: E402
 from audiate.drawing import draw_folder  # noqa: E402
 from audiate.inversion import invert_folder  # noqa: E402
@@ -454,7 +460,9 @@ def test_a_long_recording_is_cut_or_refused(
     shutil.copy(clips / "low" / "0.flac", source)
     refused = run(job, source, tmp_path / "refused")
     assert refused.totals.clips == 2
-    assert "lasts 12 min" in next(iter(refused.totals.failures.values()))
+    (reason,) = refused.totals.failures.values()
+    assert "lasts 12 min" in reason
+    assert reason.endswith("or give `long=cut`, which makes clips of it")
     monkeypatch.setattr(  # a minute is enough to be cut
         "audiate.bulk.reading.spans_of", lambda *given: spans(*given)[:20]
     )
@@ -475,7 +483,7 @@ def test_other_settings_and_foreign_folders_are_refused(
     job: EncodeJob, small_models: Path, clips: Path, tmp_path: Path
 ) -> None:
     run(job, clips, tmp_path / "out")
-    with pytest.raises(InputError, match="begun with another `long`"):
+    with pytest.raises(InputError, match=r"was begun with `long` refuse \(now cut\); go on"):
         run(job, clips, tmp_path / "out", long="cut")
     with pytest.raises(InputError, match="holds the results of `audiate bulk encode`"):
         run(ClassifyJob(str(small_models / "classifier")), clips, tmp_path / "out")
@@ -493,9 +501,89 @@ def test_other_settings_and_foreign_folders_are_refused(
         run(job, clips, tmp_path / "new", engine="local", workers=2)
 
 
-def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
-    from audiate.bulk.store import Store
+def test_an_output_without_rows_is_begun_anew(
+    job: EncodeJob, small_models: Path, clips: Path, tmp_path: Path
+) -> None:
+    """So a mistake in the source, or of the cluster, leaves nothing that is in the way."""
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="no such file"):
+        run(job, tmp_path / "nothing", out)
+    assert not list(out.glob("*"))
+    classify = ClassifyJob(str(small_models / "classifier"))
+    with pytest.raises(InputError, match="no Ray cluster answers"):
+        run(classify, clips, out, address="127.0.0.1:1")
+    assert run(job, clips / "low", out, long="cut").new == 4
+    report = json.loads((out / "report.json").read_text())
+    assert (report["command"], report["settings"]["long"]) == ("bulk encode", "cut")
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "report.json").write_text('{"command": "draw", "settings": {}}')
+    with pytest.raises(InputError, match="holds the results of `audiate draw`"):
+        run(job, clips, tmp_path / "drawn")
 
+
+def test_status_tells_who_works_there(
+    job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audiate.bulk import run as running
+
+    out, told = tmp_path / "out", [[""]]
+    note = vars(running)["_note"]
+
+    def note_and_look(*given: Any) -> None:
+        told.append(status(str(out)))
+        note(*given)
+        told.append(status(str(out)))
+
+    monkeypatch.setattr(running, "_note", note_and_look)
+    monkeypatch.setattr(running, "_SECONDS_BETWEEN_NOTES", -1.0)
+    run(job, clips, out)
+    here = f"process {os.getpid()} on {socket.gethostname()}"
+    assert told[1][-1] == "a command is starting there, and looks for what is to be done"
+    assert told[2][-1] == f"0 of {CLIPS} clips 0 s ago; {here} works there"
+    assert re.fullmatch(
+        rf"8 of 9 clips 0 s ago, \S+ a second, 0.0 min left; {here} .*", told[6][-1]
+    )
+    assert here not in "".join(status(str(out)))
+    state = {"done": 4, "total": 9, "rate": 1.0, "time": 0, "host": "here", "process": 7}
+    (out / "progress.json").write_text(json.dumps(state))  # as a killed command leaves it
+    assert status(str(out))[-1].startswith("process 7 on here was ended before all was done; run")
+    with pytest.raises(
+        InputError, match=r"holds no report.json of `audiate bulk`; name another folder$"
+    ):
+        status(str(tmp_path))
+    with Store(str(tmp_path / "new")).alone():
+        assert status(str(tmp_path / "new")) == [told[1][-1]]
+
+
+def test_the_rate_leaves_the_start_out() -> None:
+    """The first part comes after Ray's start, and after models were loaded by its workers."""
+    totals = Totals(9, {}, 1.0)
+    assert BulkReport("out", 0, 3.0, None, totals).summary()[0] == "nothing was left to do"
+    first = BulkReport("out", 90, 30.0, 50.0, totals).summary()[0]
+    assert first == "90 clips in 30 s, 50.0 a second once started"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["bulk"], "no command is named; give one of encode, classify, draw, invert, status"),
+        (["bulk", "encod"], "bulk encod: no such command"),
+        (["bulk", "encode", "a", "--out", "b", "--outt"], "run audiate bulk encode --help"),
+    ],
+)
+def test_mistakes_are_told_of_the_command(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["bulk", "encode", "--help"])
+    assert "(default: )" not in capsys.readouterr().out
+
+
+def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
     with Store(str(tmp_path / "out")).alone(), pytest.raises(InputError, match="is writing there"):
         run(job, clips, tmp_path / "out")
 

@@ -53,6 +53,10 @@ _SHORT_CHUNK = re.compile(r"(?:data|SSND)\s*:\s*(\d+) \(should be \d+\)")
 _STREAM_SIZE = 0x7FFFF000
 
 
+class TooLongError(InputError):
+    """A recording has more seconds, or samples, than are taken."""
+
+
 @dataclass(frozen=True)
 class Recording:
     """A sound file, or a part of one: on disk, or read from an archive into memory.
@@ -160,10 +164,7 @@ def _read(
             samples = file.read(promised, dtype="float32", always_2d=True)
             rate = file.samplerate
     except (soundfile.SoundFileError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
-        raise InputError(
-            f"{path}: cannot be read as sound ({reason}); convert it to wav or flac"
-        ) from error
+        raise _unreadable(path, error) from error
     # An mp3's own count of frames is an estimate; a tenth missing is no estimate any more.
     if len(samples) < 0.9 * promised:
         raise InputError(f"{path}: truncated after {len(samples) / rate:.2f} s; copy it again")
@@ -186,7 +187,7 @@ def file_rate(path: Path) -> int:
             check_sample_rate(rate, f"{path}: sample rate")
             return rate
     except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as sound; convert it to wav or flac") from error
+        raise _unreadable(path, error) from error
 
 
 def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
@@ -219,9 +220,12 @@ def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
             count = (file.frames + length // 2) // length
             return [(at * length, min(length, file.frames - at * length)) for at in range(count)]
     except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(
-            f"{recording}: cannot be read as sound; convert it to wav or flac"
-        ) from error
+        raise _unreadable(recording, error) from error
+
+
+def _unreadable(name: Path | Recording, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
+    return InputError(f"{name}: cannot be read as sound ({reason}); convert it to wav or flac")
 
 
 def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
@@ -290,7 +294,7 @@ def _check_length(path: Recording, file: soundfile.SoundFile, frames: int, longe
     if frames == 0:
         raise InputError(f"{path}: holds no samples, or was cut short; record or copy it again")
     if seconds > longest:
-        raise InputError(
+        raise TooLongError(
             f"{path}: lasts {_duration(seconds)}, over {longest:.0f} s; cut out the part you mean"
         )
 
@@ -298,7 +302,7 @@ def _check_length(path: Recording, file: soundfile.SoundFile, frames: int, longe
 def _check_size(name: str, samples: float) -> None:
     """Make sure that a waveform of so many samples, in all channels together, fits in memory."""
     if samples > MAX_SAMPLES:
-        raise InputError(
+        raise TooLongError(
             f"{name}{samples:,.0f} samples are over the {MAX_SAMPLES:,} that are taken; cut out "
             f"the part you mean, or lower the sample rate"
         )

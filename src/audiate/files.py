@@ -103,6 +103,23 @@ def alone(lock_file: Path, taken: str) -> Iterator[None]:
         lock.release()
 
 
+def is_locked(lock_file: Path) -> bool:
+    """Whether a process holds a lock of `alone`; one that was killed holds none."""
+    from filelock import FileLock, Timeout
+
+    if not lock_file.exists():
+        return False
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # who may not write there cannot know, and is told what was noted
+        return True
+    lock.release()
+    return False
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a small UTF-8 file, whole or not at all; errors are those of the system."""
     with replacing(path) as partial:

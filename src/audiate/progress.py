@@ -54,37 +54,34 @@ def tracked(
 
 
 @contextmanager
-def counting(what: str, done: int = 0) -> Iterator[Callable[[int, int | None], None]]:
+def counting(what: str) -> Iterator[Callable[[int, int | None, float | None], None]]:
     """Show how many clips are done, how many a second, and how long the others will take.
 
     On a terminal, this is a line that is written anew; elsewhere, a line every 15 seconds.
 
     Args:
         what: The work, as for `tracked`.
-        done: Number of clips that are done already, which do not count in the rate.
 
     Yields:
-        A function of the number of clips that are done, and of the number of all, or None where
-        that is not known yet.
+        A function of the number of clips that are done, of the number of all, and of how many are
+        done a second; None where a number is not known yet.
 
     """
     from rich.console import Console
 
     console = Console(stderr=True)
-    begun, printed = time.monotonic(), time.monotonic()
+    printed = time.monotonic()
 
-    def update(now_done: int, total: int | None) -> None:
+    def update(done: int, total: int | None, rate: float | None) -> None:
         nonlocal printed
         now = time.monotonic()
-        rate = (now_done - done) / max(now - begun, 1e-9)
         text = (
-            f"{what}: {now_done:,} clips"
-            if total is None
-            else (f"{what}: {now_done:,} of {total:,} clips")
+            f"{what}: {done:,} clips" if total is None else f"{what}: {done:,} of {total:,} clips"
         )
-        text += f", {rate:,.1f} a second"
-        if total is not None and rate > 0:
-            text += f", {(total - now_done) / rate / 60:.1f} min left"
+        if rate:
+            text += f", {rate:,.1f} a second"
+            if total is not None:
+                text += f", {(total - done) / rate / 60:.1f} min left"
         if status is not None:
             status.update(text)
         elif now - printed > _SECONDS_BETWEEN_LINES:

@@ -199,45 +199,49 @@ def _digest(values: Sequence[object], settings: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def take_up(store: Store, command: str, settings: Mapping[str, str]) -> None:
-    """Begin an output, or go on with one of the same command and settings.
+def check_report(store: Store, command: str, settings: Mapping[str, str]) -> bool:
+    """Make sure that an output may be begun, or gone on with.
+
+    Returns:
+        Whether its report has to be written. One that has no rows yet is begun anew, whatever the
+        settings were.
 
     Raises:
-        InputError: The folder holds something else.
+        InputError: The folder holds something else, or was begun with other settings.
 
     """
-    stored = store.read(REPORT_NAME)
+    stored, rows = store.read(REPORT_NAME), store.names(ROWS)
     if stored is None:
-        if store.names(ROWS):
+        if rows:
             raise InputError(
                 f"{store.address}: holds a folder `{ROWS}` that this command has not written; name "
                 f"another folder with `out`"
             )
-        report = {
-            "command": f"bulk {command}",
-            "settings": dict(settings),
-            "files": {},
-            "clips": {},
-        }
-        store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
-        return
+        return True
     earlier, known = read_report(store, stored)
-    if earlier != f"bulk {command}":
+    begun = any(name.endswith(".parquet") for name in rows)
+    if earlier != f"bulk {command}" and (begun or not earlier.startswith("bulk ")):
         raise InputError(
             f"{store.address}: holds the results of `audiate {earlier}`; name another folder with "
             f"`out`"
         )
     differing = [
-        name
+        f"`{name}` {known.get(name)} (now {settings.get(name)})"
         for name in sorted(known.keys() | settings.keys())
         if known.get(name) != settings.get(name)
     ]
-    if differing:
-        listed = ", ".join(f"`{name}`" for name in differing)
+    if differing and begun:
         raise InputError(
-            f"{store.address}: was begun with another {listed}; go on with the same settings, or "
-            f"name another folder with `out`"
+            f"{store.address}: was begun with {', '.join(differing)}; go on with the same "
+            f"settings, or name another folder with `out`"
         )
+    return bool(differing) or earlier != f"bulk {command}"
+
+
+def write_report(store: Store, command: str, settings: Mapping[str, str]) -> None:
+    """Begin an output."""
+    report = {"command": f"bulk {command}", "settings": dict(settings), "files": {}, "clips": {}}
+    store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
 
 
 def read_report(store: Store, stored: bytes | None) -> tuple[str, dict[str, str]]:
@@ -252,8 +256,7 @@ def read_report(store: Store, stored: bytes | None) -> tuple[str, dict[str, str]
         return str(report["command"]), dict(report["settings"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{store.address}: holds no {REPORT_NAME} of `audiate bulk`; name another folder with "
-            f"`out`"
+            f"{store.address}: holds no {REPORT_NAME} of `audiate bulk`; name another folder"
         ) from error
 
 

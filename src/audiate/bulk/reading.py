@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeVar
 
 import soundfile
 
-from audiate.audio import Recording, spans_of
+from audiate.audio import Recording, TooLongError, spans_of
 from audiate.bulk.addresses import (
     UnreachableError,
     filesystem_of,
@@ -216,7 +216,7 @@ def _begin(fetched: _Fetched, span: tuple[int, int] | None) -> float | None:
 def _fetch(found: _Found, long: Long, seconds: float) -> _Fetched:
     """Get the bytes of a recording, hash them, and find where it is cut."""
     try:
-        recording, keep, digest = _content(found, _LARGEST[long])
+        recording, keep, digest = _content(found, long)
     except InputError as error:
         return _Fetched(found, "", None, [], str(error))
     except UnreachableError as error:
@@ -241,16 +241,17 @@ def _unread(name: str, count: str, error: Exception) -> InputError:
     return InputError(f"{name}: cannot be read after {count} ({reason}); copy it again")
 
 
-def _content(found: _Found, largest: int) -> tuple[Recording, object, str]:
+def _content(found: _Found, long: Long) -> tuple[Recording, object, str]:
     """A recording, what keeps its file there, and the SHA-256 of its bytes."""
     content = found.content
     if isinstance(content, InputError):
         raise content
     size = len(content) if isinstance(content, bytes) else content.size
-    if size > largest:
+    if size > _LARGEST[long]:
+        remedy = "cut it into parts" + (", or give `long=cut`" if long == "refuse" else "")
         raise InputError(
-            f"{found.source}: {size / 2**30:.1f} GiB are more than the {largest / 2**30:.0f} GiB "
-            f"that are taken; cut it into parts"
+            f"{found.source}: {size / 2**30:.1f} GiB are more than the "
+            f"{_LARGEST[long] / 2**30:.0f} GiB that are taken; {remedy}"
         )
     if isinstance(content, bytes):
         return Recording(found.source, content), None, hashlib.sha256(content).hexdigest()
@@ -308,6 +309,9 @@ def _decode(
         item = work.read(recording)
         with recording.open() as content, soundfile.SoundFile(content) as file:
             duration = (span[1] if span else file.frames) / file.samplerate
+    except TooLongError as error:
+        remedy = "" if span else ", or give `long=cut`, which makes clips of it"
+        return clip._replace(error=f"{error}{remedy}")
     except InputError as error:
         return clip._replace(error=str(error))
     except Exception as error:  # whatever a damaged file does to a library, the others go on

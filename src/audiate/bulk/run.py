@@ -17,9 +17,10 @@ from audiate.bulk.addresses import need_pyarrow
 from audiate.bulk.dataset import (
     ROWS,
     Part,
+    check_report,
     parts_of,
     read_report,
-    take_up,
+    write_report,
 )
 from audiate.bulk.engines import Task, run_here, run_on_ray
 from audiate.bulk.plan import known_counts, plan, read_index
@@ -96,9 +97,13 @@ class BulkReport:
 
     def summary(self) -> list[str]:
         """Lines about this call and about all rows."""
-        rate = self.new / self.seconds if self.seconds else 0.0
-        once = "" if self.steady_rate is None else f", {self.steady_rate:,.1f} once started"
-        first = f"{self.new:,} clips in {self.seconds:,.0f} s: {rate:,.1f} a second{once}"
+        first = f"{self.new:,} clips in {self.seconds:,.0f} s"
+        if not self.new:
+            first = "nothing was left to do"
+        elif self.steady_rate is not None:
+            first += f", {self.steady_rate:,.1f} a second once started"
+        else:
+            first += f", {self.new / self.seconds:,.1f} a second with the start"
         return [first, *self.totals.summary(), f"see {self.out}/{ROWS}"]
 
 
@@ -178,17 +183,16 @@ def run_bulk(
 
     """
     need_pyarrow()
-    if workers is not None:
-        check_range("`workers`", workers, 1, 10_000)
-    by_ray = engine == "ray" or (engine == "auto" and (address is not None or (workers or 1) > 1))
-    if not by_ray and (address is not None or (workers or 1) > 1):
-        raise InputError("`engine=local` has one worker; leave `workers` and `address` out")
+    by_ray = _is_by_ray(engine, workers, address)
     store, begun = Store(out), time.monotonic()
     work = job.open("cpu" if by_ray else device)
     with store.alone():
-        take_up(store, job.command, {**work.settings, "long": long})
+        settings = {**work.settings, "long": long}
+        is_new = check_report(store, job.command, settings)
         index = read_index(store, retry_failed=retry_failed)
         shards = plan(store, sources, index, work.chunk_size)
+        if is_new:  # only now, as a source that was mistyped begins nothing
+            write_report(store, job.command, settings)
         count = _Count(index.clips, *known_counts(shards), cut=long == "cut")
         task = Task(job, store.address, long)
         parts = (
@@ -197,32 +201,44 @@ def run_bulk(
             else run_here(task, work, shards)
         )
         with closing(parts):
-            _follow(store, job, parts if shards else iter(()), count)
+            if shards:
+                _follow(store, job, parts, count)
         totals = count_rows(store)
     return BulkReport(store.address, count.new, time.monotonic() - begun, count.steady_rate, totals)
 
 
+def _is_by_ray(engine: Engine, workers: int | None, address: str | None) -> bool:
+    """Whether Ray does the work."""
+    if workers is not None:
+        check_range("`workers`", workers, 1, 10_000)
+    several = address is not None or (workers or 1) > 1
+    if engine == "local" and several:
+        raise InputError("`engine=local` has one worker; leave `workers` and `address` out")
+    return engine == "ray" or several
+
+
 def _follow(store: Store, job: Job, parts: Iterator[Part], count: _Count) -> None:
     """Take the parts as they are written, and show and note how far it is."""
-    noted, begun = -1e9, time.monotonic()
+    noted = time.monotonic()
     try:
-        with counting(f"{job.command}", count.before) as update:
+        _note(store, count)
+        with counting(job.command) as update:
             for part in parts:
                 count.add(part)
-                update(count.before + count.new, count.total)
+                update(count.before + count.new, count.total, count.steady_rate)
                 if time.monotonic() - noted > _SECONDS_BETWEEN_NOTES:
                     noted = time.monotonic()
-                    _note(store, count, noted - begun)
+                    _note(store, count)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped after {count.new:,} clips") from stop
     finally:
         store.remove(PROGRESS_NAME)
 
 
-def _note(store: Store, count: _Count, seconds: float) -> None:
+def _note(store: Store, count: _Count) -> None:
     state = {
         **{"done": count.before + count.new, "total": count.total},
-        **{"rate": count.steady_rate or count.new / max(seconds, 1e-9), "time": time.time()},
+        **{"rate": count.steady_rate, "time": time.time()},
         **{"host": socket.gethostname(), "process": os.getpid()},
     }
     store.write(PROGRESS_NAME, json.dumps(state).encode())
@@ -251,25 +267,36 @@ def status(out: str) -> list[str]:
     """
     need_pyarrow()
     store = Store(out)
-    command, settings = read_report(store, store.read(REPORT_NAME))
+    report, works = store.read(REPORT_NAME), store.is_held()
+    if report is None and works:
+        return ["a command is starting there, and looks for what is to be done"]
+    command, settings = read_report(store, report)
     described = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
     lines = [f"audiate {command} ({described})", *count_rows(store).summary()]
     stored = store.read(PROGRESS_NAME)
     if stored is not None:
-        lines.append(_progress(json.loads(stored)))
+        lines.append(_progress(json.loads(stored), works))
+    elif works:
+        lines.append("a command is starting there, and looks for what is to be done")
     return lines
 
 
-def _progress(state: Mapping[str, Any]) -> str:
-    """A line about the command that works there, or did when it was killed."""
+def _progress(state: Mapping[str, Any], works: bool) -> str:
+    """A line about the command that works there, or did until it was killed."""
+    process = f"process {state['process']} on {state['host']}"
+    if not works:
+        return f"{process} was ended before all was done; run the same command to go on"
     ago = max(0.0, time.time() - state["time"])
+    total, rate = state["total"], state["rate"]
     line = f"{state['done']:,}"
-    if state["total"] is not None:
-        line += f" of {state['total']:,}"
-    line += f" clips {ago:,.0f} s ago, {state['rate']:,.1f} a second"
-    if state["total"] is not None and state["rate"] > 0:
-        line += f", {(state['total'] - state['done']) / state['rate'] / 60:.1f} min left"
-    return f"{line}; process {state['process']} on {state['host']}"
+    if total is not None:
+        line += f" of {total:,}"
+    line += f" clips {ago:,.0f} s ago"
+    if rate:
+        line += f", {rate:,.1f} a second"
+        if total is not None:
+            line += f", {(total - state['done']) / rate / 60:.1f} min left"
+    return f"{line}; {process} works there"
 
 
 def _reason(key: str, error: str) -> str:

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 from audiate.bulk.addresses import absolute, filesystem_of, is_missing, is_remote, reason_of
 from audiate.errors import InputError
-from audiate.files import alone, writing
+from audiate.files import alone, is_locked, writing
 
 _LOCK_NAME = ".audiate.lock"
 _STALE = 120.0  # seconds after which the lock of a store without locks counts for nothing
@@ -150,6 +150,12 @@ class Store:
             ended.set()
             thread.join()
             self.remove(_LOCK_NAME)
+
+    def is_held(self) -> bool:
+        """Whether a command works there."""
+        if self.remote:
+            return self._holder() is not None
+        return is_locked(Path(self.path(_LOCK_NAME)))
 
     def _hold(self, mine: str) -> None:
         lock = {"holder": mine, "time": time.time(), "host": socket.gethostname()}

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
-from audiate.cli.bulk import BulkCommands
+from audiate.cli.bulk import BULK_COMMANDS, BulkCommands
 from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
 from audiate.cli.compare import Compare
@@ -140,13 +140,28 @@ def parse(arguments: Sequence[str]) -> Any:
         InputError: A value is out of range.
 
     """
+    config = (OmitArgPrefixes, OmitSubcommandPrefixes)
+    first, *rest = arguments or [""]
+    if first == "bulk" and rest[:1] not in (["-h"], ["--help"]):
+        return _parse_bulk(rest, config)
     return tyro.cli(
         Commands,
         prog="audiate",
         description=_ABOUT,
         args=with_subcommand(arguments),
-        config=(OmitArgPrefixes, OmitSubcommandPrefixes),
+        config=config,
     )
+
+
+def _parse_bulk(arguments: Sequence[str], config: Sequence[Any]) -> Any:
+    """Read what follows ``audiate bulk``; what is said of mistakes is about the command alone."""
+    known = ", ".join(BULK_COMMANDS)
+    name, *rest = arguments or [""]
+    if name not in BULK_COMMANDS:
+        told = f"bulk {name}: no such command" if name else "bulk: no command is named"
+        print_error(InputError(f"{told}; give one of {known}, as `audiate bulk --help` tells"))
+        raise SystemExit(2)
+    return tyro.cli(BULK_COMMANDS[name], prog=f"audiate bulk {name}", args=rest, config=config)
 
 
 def _run(arguments: Sequence[str]) -> int:

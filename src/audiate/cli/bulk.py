@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from tyro.conf import Positional, arg, subcommand
 
@@ -23,6 +23,7 @@ Sources = Positional[
         tuple[str, ...],
         arg(
             metavar="SOURCE...",
+            help_behavior_hint="(required)",
             help="Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
             "(.txt), tar files, Parquet files with a column of sounds; paths or URLs.",
         ),
@@ -223,3 +224,7 @@ BulkCommands = (
     | Annotated[BulkInvert, subcommand("invert")]
     | Annotated[Status, subcommand("status")]
 )
+BULK_COMMANDS: dict[str, type[_Bulk | Status]] = {
+    note.name: command for command, note in map(get_args, get_args(BulkCommands))
+}
+"""The same by their names."""

@@ -13,7 +13,11 @@ from audiate.errors import InputError
 Clips = Positional[
     Annotated[
         tuple[Path, ...],
-        arg(metavar="CLIP...", help="Sound files (wav, flac, ogg, mp3), or folders of them."),
+        arg(
+            metavar="CLIP...",
+            help_behavior_hint="(required)",
+            help="Sound files (wav, flac, ogg, mp3), or folders of them.",
+        ),
     ]
 ]
 """Sound files, which a command takes by their position."""

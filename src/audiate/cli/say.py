@@ -14,7 +14,11 @@ from audiate.hub import DEFAULT_SAYER
 Pictures = Positional[
     Annotated[
         tuple[Path, ...],
-        arg(metavar="PICTURE...", help="Picture files (png, jpeg, gif, ...), or folders of them."),
+        arg(
+            metavar="PICTURE...",
+            help_behavior_hint="(required)",
+            help="Picture files (png, jpeg, gif, ...), or folders of them.",
+        ),
     ]
 ]
 """Picture files, which a command takes by their position."""
