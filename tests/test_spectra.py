@@ -120,12 +120,14 @@ class TestShortTimeTransform:
         assert ours_error < 1.3 * theirs_error
 
     def test_a_clip_does_not_depend_on_its_neighbours_or_a_seed(self) -> None:
-        transform = ShortTimeTransform(512, 128, 4096)
-        magnitudes = transform(noise(3, 4096)).abs()
+        # In float32, phases of faint bins enlarge rounding, which differs among versions of torch.
+        transform = ShortTimeTransform(512, 128, 4096).double()
+        transform.phases = transform.phases.to(torch.complex128)
+        magnitudes = transform(noise(3, 4096).double()).abs()
         torch.manual_seed(1)
         together = transform.griffin_lim(magnitudes, 8)
         alone = transform.griffin_lim(magnitudes[1:2], 8)
-        torch.testing.assert_close(together[1:2], alone, atol=1e-6, rtol=0)
+        torch.testing.assert_close(together[1:2], alone, atol=1e-9, rtol=0)
 
     def test_gradients_are_finite_and_right(self) -> None:
         transform = ShortTimeTransform(32, 16, 64).double()
