@@ -12,6 +12,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -709,6 +710,20 @@ def test_a_server_that_does_not_answer_is_told(
     with pytest.raises(InputError, match=r"/[\w*.]+: cannot be reached \(Cannot connect"):
         run(job, f"{NOBODY}/{source}", tmp_path / "out")
     assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_google_servers_are_not_waited_for_for_ever(
+    job: EncodeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audiate.bulk import addresses
+
+    assert addresses._PATIENCE.total_seconds() <= 60
+    monkeypatch.setattr(addresses, "_PATIENCE", timedelta(seconds=1))
+    monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", NOBODY)
+    begun = time.monotonic()
+    with pytest.raises(InputError, match=r"gs://archive/a.wav: cannot be reached \(.*exhausted"):
+        run(job, "gs://archive/a.wav", tmp_path / "out")
+    assert time.monotonic() - begun < 30
 
 
 def test_an_output_that_cannot_be_written_is_told(job: EncodeJob, clips: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from audiate.errors import InputError
 
 _INSTALL = 'pip install "audiate[bulk]"'
 
+_PATIENCE = timedelta(seconds=60)  # with Google's servers, instead of a quarter of an hour
 _SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
 
@@ -69,7 +71,7 @@ def filesystem_of(address: str) -> tuple[Any, str]:
         if scheme in ("gs", "gcs") and find_spec("gcsfs") is None:
             from pyarrow.fs import GcsFileSystem
 
-            return _by_arrow(GcsFileSystem()), path
+            return _by_arrow(GcsFileSystem(retry_time_limit=_PATIENCE)), path
         filesystem, path = url_to_fs(address)
         return filesystem, str(path)
     except (ImportError, ValueError, OSError) as error:
