@@ -136,13 +136,16 @@ def write_generators(folder: Path) -> None:
 
 @pytest.mark.usefixtures("few_latents")
 @pytest.mark.parametrize("page", [name for name in TEXTS if blocks(TEXTS[name], "python")])
-def test_blocks_of_python_run(page: str, place: Path) -> None:
+def test_blocks_of_python_run(page: str, place: Path, request: pytest.FixtureRequest) -> None:
     code = blocks(TEXTS[page], "python")
     for shown, quicker in QUICKER.get(page, []):
         assert shown in "".join(code)
         code = [block.replace(shown, quicker) for block in code]
     if "generator.onnx" in "".join(code):
         write_generators(place)
+    if "drawer.onnx" in "".join(code):
+        assets: Path = request.getfixturevalue("page_files")
+        shutil.copy(assets / "drawer.onnx", place)
     if "runs/vae" in "".join(code):
         shutil.copytree(hub.find("lenet-mnist"), place / "runs" / "vae")
     names: dict[str, object] = {"__name__": "page"}
@@ -220,6 +223,18 @@ def test_links_lead_somewhere(page: str) -> None:
             assert found.exists(), f"{page}: {target}"
         if anchor:
             assert anchor in anchors(found.read_text(encoding="utf-8")), f"{page}: {target}"
+
+
+def test_source_code_links_back_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    mended = importlib.import_module("backlinks").mended
+    link = '<a class="viewcode-back" href="../../api/models.html#{}">'
+    known = {"audiate.configs.VAEConfig", "audiate.models.VAE.encode"}
+    for module, shown, there in (
+        ("audiate.configs", "audiate.models.VAEConfig", "audiate.configs.VAEConfig"),
+        ("audiate.models.vae", "audiate.models.VAE.encode", "audiate.models.VAE.encode"),
+    ):
+        assert mended(link.format(shown), module, known) == link.format(there)
 
 
 def anchors(text: str) -> set[str]:

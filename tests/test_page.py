@@ -182,6 +182,10 @@ def test_files_clips_and_sliders(address: str, tmp_path: Path) -> None:
         ready(page)
         page.set_input_files("#file", CLIPS[3])
         assert "8 drawings with guidance 1.5 and seed 0" in told(page, "read as 3")
+        shutil.copy(CLIPS[2], tmp_path / ".two")
+        page.set_input_files("#file", tmp_path / ".two")
+        told(page, "read as 2")
+        assert page.locator("#heard-name").inner_text() == ".two"
         page.focus("#clips button:nth-child(6)")
         page.keyboard.press("Enter")
         told(page, "read as 5")
@@ -310,6 +314,7 @@ def test_what_goes_wrong_is_told_and_the_page_goes_on(address: str, tmp_path: Pa
     soundfile.write(tmp_path / "long.wav", np.tile(noise, 300), 16_000)
     soundfile.write(tmp_path / "short.wav", noise[:100], 16_000)
     soundfile.write(tmp_path / "broken.wav", np.full(16_000, np.nan), 16_000, "FLOAT")
+    soundfile.write(tmp_path / "doubles.wav", noise, 16_000, "DOUBLE")
     (tmp_path / "text.wav").write_text("seven")
     (tmp_path / "empty.wav").touch()
     said = {
@@ -318,6 +323,7 @@ def test_what_goes_wrong_is_told_and_the_page_goes_on(address: str, tmp_path: Pa
         "long": "long.wav lasts 10 min, over 60 s",
         "short": "short.wav is too short",
         "broken": "broken.wav has samples that are no numbers",
+        "doubles": "doubles.wav cannot be read as sound; convert it to flac, mp3, ogg, or a wav",
         "text": "text.wav cannot be read as sound",
         "empty": "empty.wav cannot be read as sound",
     }

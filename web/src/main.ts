@@ -90,7 +90,7 @@ class Page {
 
   private readFile(file: File): void {
     tell(`${file.name} is being read.`);
-    const name = file.name.replace(/\.[^.]*$/, "");
+    const name = file.name.replace(/(?<=.)\.[^.]*$/, "");
     this.take(name, () => decode(file, file.name, this.manifest.sampleRate), file.name);
   }
 

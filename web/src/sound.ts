@@ -19,7 +19,7 @@ export async function decode(file: Blob, name: string, sampleRate: number): Prom
   try {
     decoded = await context.decodeAudioData(await file.arrayBuffer());
   } catch {
-    throw new BadSound(`${name} cannot be read as sound; convert it to wav, flac, ogg or mp3.`);
+    throw new BadSound(`${name} cannot be read as sound; convert it to flac, mp3, ogg, or a wav of 16 bits.`);
   }
   return mono(Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i)));
 }

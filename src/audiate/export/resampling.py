@@ -48,9 +48,10 @@ def decimation(from_rate: int, to_rate: int) -> nn.Module:
         return nn.Identity()
     ratio, rest = divmod(from_rate, to_rate)
     if rest or not 1 < ratio <= _MOST:
+        *rates, last = (to_rate * each for each in range(1, _MOST + 1))
         raise InputError(
-            f"`sample_rate` {from_rate}: a graph takes {to_rate} Hz or up to {_MOST} times that; "
-            f"resample to one of those"
+            f"`sample_rate` {from_rate}: a graph of this model takes {', '.join(map(str, rates))} "
+            f"or {last} Hz; resample to one of those"
         )
     return Decimation(ratio)
 
