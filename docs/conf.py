@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "repository",
+    "backlinks",
     "mathml",
 ]
 exclude_patterns = ["_ext"]
