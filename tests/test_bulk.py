@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,10 @@ from audiate.bulk import (  # noqa: E402
     run_bulk,
     status,
 )
+from audiate.bulk.dataset import Part  # noqa: E402
 from audiate.bulk.reading import chunks_of  # noqa: E402
 from audiate.bulk.run import Totals  # noqa: E402
+from audiate.bulk.run import _Count as Count  # noqa: E402
 from audiate.bulk.store import Store  # noqa: E402
 from audiate.bulk.works import OpenWork  # noqa: E402
 from audiate.cli import main  # noqa: E402
@@ -63,7 +66,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def job(small_models: Path, monkeypatch: pytest.MonkeyPatch) -> EncodeJob:
-    """A small encoder, and chunks of four clips."""
+    """A small encoder, which is loaded once for all runs of a test, and chunks of four clips."""
+    monkeypatch.setattr(EncodeJob, "open", lru_cache(EncodeJob.open))
     monkeypatch.setattr(OpenWork, "chunk_size", 4)
     return EncodeJob(str(small_models / "encoder"))
 
@@ -560,6 +564,11 @@ def test_the_rate_leaves_the_start_out() -> None:
     """The first part comes after Ray's start, and after models were loaded by its workers."""
     totals = Totals(9, {}, 1.0)
     assert BulkReport("out", 0, 3.0, None, totals).summary()[0] == "nothing was left to do"
+    count, begun = Count(before=0, known=90, uncounted=0), time.monotonic()
+    for number in range(2):  # two workers, which end at the same time
+        count.add(Part(f"{number}", 45, {}, 45.0, seconds=2.0))
+        assert (count.steady_rate is None) == (number == 0)
+    assert count.steady_rate == pytest.approx(90 / (2 + time.monotonic() - begun), rel=0.1)
     first = BulkReport("out", 90, 30.0, 50.0, totals).summary()[0]
     assert first == "90 clips in 30 s, 50.0 a second once started"
 

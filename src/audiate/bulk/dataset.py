@@ -35,6 +35,7 @@ class Part:
         clips: Number of rows.
         failures: Reasons by the key of the clip.
         duration: Length of the clips that were usable, in seconds.
+        seconds: Time that the model took for them.
         total: Number of all clips of the container, after the last one of its parts.
 
     """
@@ -43,6 +44,7 @@ class Part:
     clips: int
     failures: Mapping[str, str]
     duration: float
+    seconds: float
     total: int | None = None
 
 
@@ -61,6 +63,7 @@ def compute(work: OpenWork[Any, Any], chunk: Chunk) -> Computed:
     usable = [clip for clip in chunk.clips if clip.error is None]
     found: dict[str, Product[Any] | InputError] = {}
     seconds: dict[str, float] = {}
+    begun = time.monotonic()
     for begin in range(0, len(usable), work.batch_size):
         batch = usable[begin : begin + work.batch_size]
         began = time.monotonic()
@@ -76,6 +79,7 @@ def compute(work: OpenWork[Any, Any], chunk: Chunk) -> Computed:
         len(rows),
         {key: reason for key, reason in failures.items() if reason is not None},
         sum(row["duration"] for row in rows if row["error"] is None),
+        time.monotonic() - begun,
         chunk.total,
     )
     metadata = {"container": chunk.container, "version": chunk.version, "total": chunk.total}

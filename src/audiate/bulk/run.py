@@ -83,8 +83,8 @@ class BulkReport:
         out: Address of the output.
         new: Number of clips that this call has worked at.
         seconds: Time of this call, in seconds.
-        steady_rate: Clips a second between the first chunk and the last; None where there was only
-            one.
+        steady_rate: Clips a second since work at the first chunk began; None where there was only
+            one chunk.
         totals: Counts of the whole output.
 
     """
@@ -116,12 +116,17 @@ class _Count:
     uncounted: int
     cut: bool = False
     new: int = 0
-    marks: list[tuple[float, int]] = field(default_factory=list)
+    started: float | None = None
+    steady_rate: float | None = None
     totals: list[int] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
         self.new += part.clips
-        self.marks = [*self.marks[:1], (time.monotonic(), self.new)]
+        now = time.monotonic()
+        if self.started is None:  # several workers begin at the same time
+            self.started = now - part.seconds
+        else:
+            self.steady_rate = self.new / max(now - self.started, 1e-9)
         if part.total is not None:
             self.totals.append(part.total)
 
@@ -139,12 +144,6 @@ class _Count:
             return None
         mean = sum(self.totals) / len(self.totals)
         return max(self.before + self.new, self.before + self.known + round(self.uncounted * mean))
-
-    @property
-    def steady_rate(self) -> float | None:
-        if len(self.marks) < 2 or self.marks[1][0] <= self.marks[0][0]:
-            return None
-        return (self.marks[1][1] - self.marks[0][1]) / (self.marks[1][0] - self.marks[0][0])
 
 
 def run_bulk(
