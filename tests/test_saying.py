@@ -14,14 +14,16 @@ import torch
 from conftest import interrupt_second_batch, small_specgan, write_tone
 from PIL import Image
 from test_images import seven
+from torch import Tensor
 
 import audiate
 from audiate.cli import main
-from audiate.configs import LatentFlowConfig, SayerConfig
+from audiate.configs import LatentFlowConfig, MatcherConfig, SayerConfig
 from audiate.errors import InputError, Interrupted
 from audiate.latents import read_latents
 from audiate.matching import match_folders
 from audiate.models import LatentFlow, Matcher, Sayer
+from audiate.models.matcher import ChangedSounds
 from audiate.models.sayer import from_normal, to_normal, weights_fingerprint
 from audiate.pipeline import FolderReport
 from audiate.saying import SayingWork, as_sayer, say_folder
@@ -93,6 +95,59 @@ class TestSayer:
         with pytest.raises(InputError, match="gone"):
             _ = model.generator
         model.use(audiate.load(tmp_path / "moved"))  # type: ignore[arg-type]  # the same, but for rounding
+
+
+class TestClearScores:
+    """By which images choose among sounds."""
+
+    @pytest.fixture
+    def matcher(self) -> Matcher:
+        model = Matcher(MatcherConfig(references=2)).eval()
+        model.references.copy_(torch.eye(2, 128))
+        return model
+
+    def test_a_sound_that_may_be_either_of_two_comes_after_a_clear_one(
+        self, matcher: Matcher
+    ) -> None:
+        either, clear = torch.zeros(2, 128)
+        either[:2] = 0.5**0.5
+        clear[0], clear[2] = 0.7, 0.51**0.5
+        images, sounds = torch.eye(1, 128), torch.stack([either, clear])
+        assert matcher.scores(sounds, images).argmax() == 0
+        changed = ChangedSounds(sounds[None], usual_of(matcher, sounds)[None])
+        assert matcher.clear_scores(changed, images).argmax() == 1
+
+    def test_density_ratios_have_a_mean_of_one(self, matcher: Matcher) -> None:
+        with torch.no_grad():
+            sounds = matcher.embed_changed(torch.rand(3, 48, 48))
+            torch.testing.assert_close(sounds.usual[0], usual_of(matcher, sounds.vectors[0]))
+            first = ChangedSounds(sounds.vectors[:1], sounds.usual[:1])
+            ratios = matcher.clear_scores(first, matcher.references).exp()
+            torch.testing.assert_close(ratios.mean(1), torch.ones(3))
+            lowest = matcher.clear_scores(sounds, matcher.references).exp()
+            assert (lowest <= ratios + 1e-6).all()
+
+    def test_a_sound_and_six_slight_changes_are_heard(self, matcher: Matcher) -> None:
+        spectrogram = torch.zeros(1, 48, 48)
+        spectrogram[0, 20, 20] = 1
+        heard: list[Tensor] = []
+        matcher.embed_sounds = lambda each: heard.append(each) or torch.ones(1, 128)  # type: ignore
+        matcher.embed_changed(spectrogram)
+        peaks = [divmod(int(each.argmax()), 48) for each in heard]
+        assert peaks == [(20, 20), (20, 23), (20, 22), (20, 18), (21, 20), (19, 20), (20, 20)]
+        assert heard[-1].max() == pytest.approx(0.92)
+
+    def test_one_without_references_takes_scores_as_they_are(self, tmp_path: Path) -> None:
+        Matcher().save_pretrained(tmp_path)
+        matcher = audiate.load(tmp_path)
+        assert isinstance(matcher, Matcher)
+        sounds = matcher.embed_changed(torch.rand(1, 48, 48))
+        assert not sounds.usual.any()
+
+
+def usual_of(matcher: Matcher, sounds: Tensor) -> Tensor:
+    """The logarithm of each sound's mean density ratio with the references."""
+    return matcher.scores(sounds, matcher.references).exp().mean(1).log()
 
 
 class TestSayFolder:
@@ -206,6 +261,19 @@ class TestImagine:
         assert imagine(3) == 2
         assert (out / "000.png").read_bytes() == b"mine"
         assert imagine(3, "--sayer", str(models / "match")) == 2
+
+    def test_images_are_those_of_what_is_said(self, models: Path) -> None:
+        flow = audiate.load(models / "flow")
+        assert isinstance(flow, LatentFlow)
+        pairs = audiate.imagine(3, seed=4, drawer=flow, sayer=models / "say")
+        noise = flow.latent_dim + 3 * pairs.latents.shape[1]  # of three candidates, too
+        random = torch.Generator().manual_seed(4)
+        for image, waveform in zip(pairs.images, pairs.waveforms, strict=True):
+            own = torch.randn(noise, generator=random)[: flow.latent_dim]
+            heard = flow.hear(waveform, sample_rate=pairs.sample_rate)
+            with torch.no_grad():
+                expected = flow.images_from(heard[None], own.view(1, 1, -1))[0, 0]
+            torch.testing.assert_close(image, expected)
 
     def test_a_model_that_draws_nothing_without_a_sound(self, models: Path) -> None:
         pytest.importorskip("audiate_papers")

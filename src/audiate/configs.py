@@ -148,14 +148,17 @@ class MatcherConfig(ListenerConfig):
     Attributes:
         pictures: What is seen of a picture. ``digits``: the digit that is found in it. ``whole``:
             all of it, as of pairs of your own.
+        references: Number of train images whose vectors are kept, to tell how clear a sound is.
 
     """
 
     pictures: PictureKind = "digits"
+    references: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_picture_kind(self.pictures)
+        check_range("references", self.references, 0, 10**5)
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,7 @@ class SayerConfig:
         candidates: Number of sounds that are made for each one that is said: the one that belongs
             best to the image is kept.
         pictures: As in `MatcherConfig`.
+        references: As in `MatcherConfig`.
 
     """
 
@@ -215,11 +219,13 @@ class SayerConfig:
     guidance: float = 2.0
     candidates: int = 3
     pictures: PictureKind = "digits"
+    references: int = 0
 
     def __post_init__(self) -> None:
         check_range("latent_dim", self.latent_dim, 1, 10**6)
         _check_printable("generator", [self.generator])
         check_picture_kind(self.pictures)
+        check_range("references", self.references, 0, 10**5)
         check_range("steps", self.steps, 1, 1000)
         check_range("guidance", self.guidance, 0, 100)
         check_range("candidates", self.candidates, 1, 1000)

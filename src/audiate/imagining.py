@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,11 @@ def imagine(
     sayer: str | Path | Sayer = DEFAULT_SAYER,
     device: str | torch.device = "cpu",
 ) -> Imagined:
-    """Sample from p(image, sound): an image of the latent flow without a sound, which is then said.
+    """Sample from p(image, sound).
+
+    The latent flow draws an image without a sound, which is said, and then drawn again as what was
+    said. The first image may be unclear, so that it is said as one thing or another; the last one
+    is an image of the sound. This is Gibbs sampling (Geman and Geman 1984) of two steps.
 
     Args:
         count: Number of pairs.
@@ -84,9 +89,26 @@ def imagine(
         images = flow.freely(of_image.to(flow.device)).cpu()
         of_sound = of_sound.reshape(len(noise), 1, voice.candidates, voice.latent_dim)
         latents, waveforms = voice.say_from(images, of_sound)
+        images = _drawn_again(flow, images, of_image, waveforms[:, 0], voice.generator.sample_rate)
         found.append((images, latents[:, 0], waveforms[:, 0]))
     images, latents, waveforms = (torch.cat(each) for each in zip(*found, strict=True))
     return Imagined(images, latents, waveforms, voice.generator.sample_rate)
+
+
+def _drawn_again(
+    flow: LatentFlow, images: Tensor, noise: Tensor, waveforms: Tensor, sample_rate: int
+) -> Tensor:
+    """Images (batch, 28, 28) of waveforms, by their noise; that of a silent one stays as it is."""
+    heard: dict[int, Tensor] = {}
+    for number, waveform in enumerate(waveforms):
+        with suppress(InputError):
+            heard[number] = flow.hear(waveform, sample_rate=sample_rate)
+    drawn = images.clone()
+    if heard:
+        chosen, spectrograms = list(heard), torch.stack(list(heard.values())).to(flow.device)
+        again = flow.images_from(spectrograms, noise[chosen].unsqueeze(1).to(flow.device))
+        drawn[chosen] = again[:, 0].cpu()
+    return drawn
 
 
 def write_imagined(pairs: Imagined, out: Path, settings: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,12 +40,15 @@ class Matches:
         images: Names of the pictures.
         scores: (sounds, images): logarithms of how much likelier each two are together than each by
             itself.
+        clear_scores: (sounds, images), by which pictures find sounds: an unclear sound has no high
+            one (`audiate.models.Matcher.clear_scores`).
 
     """
 
     sounds: Sequence[str]
     images: Sequence[str]
     scores: Tensor
+    clear_scores: Tensor
 
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
@@ -53,7 +57,9 @@ class Matches:
 
     def sounds_of(self, image: int, top: int) -> list[int]:
         """Numbers of the sounds that belong to a picture, the best ones first."""
-        found: list[int] = self.scores[:, image].topk(min(top, len(self.sounds))).indices.tolist()
+        found: list[int] = (
+            self.clear_scores[:, image].topk(min(top, len(self.sounds))).indices.tolist()
+        )
         return found
 
 
@@ -109,15 +115,22 @@ def match_folders(
             raise InputError(f"{what}: none of these files can be used; name others")
         spectrograms, pictures = (torch.stack(list(each.values())) for each in (heard, seen))
         scores = score_all(model, spectrograms, pictures)
-        matches = Matches(list(heard), list(seen), scores)
+        matches = Matches(list(heard), list(seen), *scores)
         with outputs.staged({}, (RANKS_NAME, SHEET_NAME)) as stage:
             _write_ranks(matches, top, stage / RANKS_NAME)
             _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
     return matches
 
 
+class Scores(NamedTuple):
+    """Scores of all pairs of sounds and images, as `Matches` has them."""
+
+    scores: Tensor
+    clear_scores: Tensor
+
+
 @torch.inference_mode()
-def score_all(model: Matcher, spectrograms: Tensor, images: Tensor) -> Tensor:
+def score_all(model: Matcher, spectrograms: Tensor, images: Tensor) -> Scores:
     """Scores (sounds, images), on the CPU, of all pairs of spectrograms and images.
 
     Args:
@@ -126,11 +139,15 @@ def score_all(model: Matcher, spectrograms: Tensor, images: Tensor) -> Tensor:
         images: (images, 28, 28) in [0, 1].
 
     """
-    sounds, pictures = (
-        torch.cat([embed(part.to(model.device)) for part in torch.split(items, _BATCH)])
-        for embed, items in ((model.embed_sounds, spectrograms), (model.embed_images, images))
+    pictures = torch.cat(
+        [model.embed_images(part.to(model.device)) for part in torch.split(images, _BATCH)]
     )
-    return model.scores(sounds, pictures).cpu()
+    scores, clear = [], []
+    for part in torch.split(spectrograms, _BATCH):
+        heard = model.embed_changed(part.to(model.device))
+        scores.append(model.scores(heard.vectors[0], pictures).cpu())
+        clear.append(model.clear_scores(heard, pictures).cpu())
+    return Scores(torch.cat(scores), torch.cat(clear))
 
 
 def _read(
@@ -160,7 +177,7 @@ def _write_ranks(matches: Matches, top: int, path: Path) -> None:
                 table.writerow(["sound", sound, rank, matches.images[image], f"{score:.3f}"])
         for number, image_name in enumerate(matches.images):
             for rank, sound_number in enumerate(matches.sounds_of(number, top), 1):
-                score = matches.scores[sound_number, number].item()
+                score = matches.clear_scores[sound_number, number].item()
                 found = matches.sounds[sound_number]
                 table.writerow(["image", image_name, rank, found, f"{score:.3f}"])
 

@@ -15,6 +15,7 @@ from audiate.configs import SayerConfig
 from audiate.errors import InputError
 from audiate.evaluation import evaluate_roundtrip, saying
 from audiate.evaluation.matching import MatchReport, evaluate_matcher, fit_probe, retrieve
+from audiate.matching import Scores
 from audiate.models import LatentFlow, LeNet, Matcher, Provenance, Sayer
 from audiate.models.resnet import DigitClassifier
 
@@ -23,7 +24,7 @@ class TestRetrieval:
     def test_scores_that_are_known(self) -> None:
         spoken, written = torch.arange(20) % 10, torch.arange(100) % 10
         same = (spoken.unsqueeze(1) == written).float()
-        perfect = retrieve(8 * same - 4, spoken, written)
+        perfect = retrieve(Scores(8 * same - 4, same), spoken, written)
         assert (perfect.sounds, perfect.images) == (20, 100)
         assert (perfect.image_at_1, perfect.image_at_1_by_digit, perfect.image_at_10) == (1, 1, 1)
         assert perfect.sound_at_1 == 1
@@ -37,7 +38,7 @@ class TestRetrieval:
         heard[3] = 8
         scores = (heard.unsqueeze(1) == written).float() - 0.5
         scores[3] *= 0.9  # unsure
-        found = retrieve(scores, spoken, written)
+        found = retrieve(Scores(scores, scores), spoken, written)
         assert found.image_at_1 == pytest.approx(0.9)
         assert found.image_at_10 == pytest.approx(0.9)
         assert 0.9 <= found.sound_at_1 <= 1  # nobody is heard as a three

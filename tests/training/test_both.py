@@ -14,6 +14,7 @@ from torch import Tensor
 from audiate.datasets.pairs import list_pairs
 from audiate.features import LogMel
 from audiate.models import LatentFlow, Matcher
+from audiate.models.matcher import ChangedSounds
 from audiate.training import generated
 from audiate.training.augment_images import changed_images
 from audiate.training.generated import generated_sounds
@@ -72,8 +73,11 @@ class TestMatch:
             (losses,) = train_step(FABRIC, task, step)
             first, last = (first or losses["matching"].item()), losses["matching"].item()
         assert last < 0.6 * first
+        task.end_epoch()
         task.model.eval()
         assert task.preview().shape == (256, 256)
+        own = task.model.embed_images(pairs.train.images[:1].float() / 255)
+        torch.testing.assert_close(task.model.references[:1], own)
         with torch.inference_mode():
             spectrograms = task.model.features.many(pairs.test.recordings)
             scores = task.model(spectrograms, pairs.test.images[:50].float() / 255)
@@ -123,7 +127,7 @@ class TestSay:
             def embed_images(self, images: Tensor) -> Tensor:
                 return (images[:, 4:14].sum((1, 2)) > 0).float().unsqueeze(1)
 
-            def scores(self, heard: Tensor, seen: Tensor) -> Tensor:
+            def clear_scores(self, heard: ChangedSounds, seen: Tensor) -> Tensor:
                 return 20 * (positive.unsqueeze(1) == seen.T).float()
 
         monkeypatch.setattr(task, "_matcher", Signs())

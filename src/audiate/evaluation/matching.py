@@ -14,7 +14,7 @@ from audiate.datasets.pairs import list_pairs
 from audiate.datasets.speech_commands import load_validation_words
 from audiate.evaluation.report import dump, make_table, render
 from audiate.evaluation.trained import recipe_of
-from audiate.matching import score_all
+from audiate.matching import Scores, score_all
 from audiate.metrics import accuracy
 from audiate.models import Matcher
 from audiate.progress import working
@@ -147,18 +147,18 @@ def evaluate_matcher(name: str, model: Matcher, root: Path) -> MatchReport:
     return MatchReport(name, retrieval, probes)
 
 
-def retrieve(scores: Tensor, spoken: Tensor, written: Tensor) -> Retrieval:
+def retrieve(found: Scores, spoken: Tensor, written: Tensor) -> Retrieval:
     """Score what is found.
 
     Args:
-        scores: (sounds, images), as `audiate.matching.score_all` gives them.
+        found: As `audiate.matching.score_all` gives them.
         spoken: Digits (sounds,).
         written: Digits (images,).
 
     """
-    same = spoken.unsqueeze(1) == written
+    scores, same = found.scores, spoken.unsqueeze(1) == written
     best = same.gather(1, scores.topk(10, 1).indices).double()
-    best_sounds = same.gather(0, scores.topk(10, 0).indices).double()
+    best_sounds = same.gather(0, found.clear_scores.topk(10, 0).indices).double()
     of_digits = [best[spoken == digit, 0].mean() for digit in torch.unique(spoken)]
     # Half of the pairs are of one digit; digits weigh alike, however many recordings they have.
     weights = 1.0 / torch.bincount(spoken, minlength=10).clamp_min(1)[spoken].double().unsqueeze(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,25 @@ from audiate.models.listener import Listener
 from audiate.models.pretrained import load_as
 from audiate.models.residual import ImageNetwork, SoundNetwork
 
+_LATER = 3  # frames by which a sound is moved
+_LENGTHS = (1.1, 0.9)
+_PITCHES = (1.06, 0.95)  # factors by which the mel axis is stretched
+_FAINTER = 0.92
+
+
+class ChangedSounds(NamedTuple):
+    """Vectors of sounds as they are and changed slightly, as `Matcher.embed_changed` gives them.
+
+    Attributes:
+        vectors: (changes, sounds, embedding_dim), each of length 1.
+        usual: (changes, sounds): the logarithm of each one's mean density ratio with the reference
+            images; 0 where the matcher has none.
+
+    """
+
+    vectors: Tensor
+    usual: Tensor
+
 
 class Matcher(Listener):
     """Tells whether a sound and an image belong together.
@@ -26,7 +45,8 @@ class Matcher(Listener):
     each by itself, log p(sound, image) / (p(sound) p(image)), as far as the training could tell.
     Arandjelović and Zisserman 2017 learn sight and sound by their correspondence alone, and compare
     vectors of two towers in 2018. The tower of sounds begins with *ears*, a network of the same
-    kind as the latent flow's condition network, whose weights it may have.
+    kind as the latent flow's condition network, whose weights it may have. The vectors of some
+    train images are kept as *references*: an unclear sound has high scores with many of them.
     """
 
     model_type: ClassVar[str] = "matcher"
@@ -44,6 +64,10 @@ class Matcher(Listener):
         self.image_tower = ImageNetwork(self.embedding_dim)
         self.log_scale = nn.Parameter(torch.tensor(log(5.0)))
         self.shift = nn.Parameter(torch.tensor(-2.0))
+        self.references: Tensor
+        vectors = torch.zeros(self.config.references, self.embedding_dim)
+        # A matcher of an earlier version has none, and nothing is stored of it.
+        self.register_buffer("references", vectors, persistent=len(vectors) > 0)
 
     def see(self, picture: Picture) -> Tensor:
         """The image (28, 28) in [0, 1] that the network sees of a picture.
@@ -72,9 +96,50 @@ class Matcher(Listener):
         """
         return self.log_scale.exp() * sounds @ images.T + self.shift
 
+    def embed_changed(self, spectrograms: Tensor) -> ChangedSounds:
+        """Vectors of spectrograms (batch, 48, 48) as they are, and after six slight changes."""
+        vectors = torch.stack([self.embed_sounds(each) for each in _slightly_changed(spectrograms)])
+        if not len(self.references):
+            return ChangedSounds(vectors, vectors.new_zeros(vectors.shape[:2]))
+        ratios = self.scores(vectors, self.references)
+        return ChangedSounds(vectors, ratios.logsumexp(2) - log(len(self.references)))
+
+    def clear_scores(self, sounds: ChangedSounds, images: Tensor) -> Tensor:
+        """Scores (sounds, images) by which an image chooses among sounds.
+
+        A sound that may be one thing or another has a high score with images of both. So each score
+        is taken against the sound's mean density ratio with the reference images, which makes of it
+        the logarithm of p(image | sound) / p(image) whatever the training has left wrong (the
+        inverted softmax of Smith et al. 2017); and of the sound and its slight changes, the lowest
+        score counts, as a clear sound stays what it is.
+
+        Args:
+            sounds: As `embed_changed` gives them.
+            images: Vectors (images, embedding_dim), as `embed_images` gives them.
+
+        """
+        scores = self.scores(sounds.vectors, images) - sounds.usual.unsqueeze(2)
+        return scores.amin(0)
+
     def forward(self, spectrograms: Tensor, images: Tensor) -> Tensor:
         """Scores (sounds, images) of all pairs of spectrograms and images."""
         return self.scores(self.embed_sounds(spectrograms), self.embed_images(images))
+
+
+def _slightly_changed(spectrograms: Tensor) -> list[Tensor]:
+    """Spectrograms (batch, n_mels, frames); then later, longer, shorter, higher, lower, fainter."""
+    later = F.pad(spectrograms[:, :, :-_LATER], (_LATER, 0))
+    longer = [_stretched(spectrograms, factor) for factor in _LENGTHS]
+    higher = [_stretched(spectrograms.transpose(1, 2), factor) for factor in _PITCHES]
+    others = [each.transpose(1, 2).contiguous() for each in higher]
+    return [spectrograms, later, *longer, *others, _FAINTER * spectrograms]
+
+
+def _stretched(spectrograms: Tensor, factor: float) -> Tensor:
+    """Spectrograms (batch, rows, columns), stretched along columns, whose number stays."""
+    columns = spectrograms.shape[2]
+    stretched = F.interpolate(spectrograms, scale_factor=factor, mode="linear")[:, :, :columns]
+    return F.pad(stretched, (0, columns - stretched.shape[2]))
 
 
 def load_matcher(name: str | Matcher) -> Matcher:

@@ -29,7 +29,7 @@ class Sayer(PretrainedModel):
     - The *condition network* is the image tower of a `Matcher`, which knows images by the sounds
       that belong to them.
     - The matcher's other tower hears what is about to be said: of some *candidates* for each sound,
-      the one that belongs best to the image is kept.
+      the one that most clearly belongs to the image is kept.
     - The *generator*, an `AudioGAN` with weights of its own, makes sound of a latent. It has the
       place of the latent flow's decoder.
     - A *flow* carries normal noise to the generator's latents, given the condition, as in
@@ -45,7 +45,8 @@ class Sayer(PretrainedModel):
     def __init__(self, config: SayerConfig | None = None) -> None:
         config = config or SayerConfig()
         super().__init__(config)
-        self.matcher = Matcher(MatcherConfig(pictures=config.pictures))
+        own = MatcherConfig(pictures=config.pictures, references=config.references)
+        self.matcher = Matcher(own)
         self.velocity = Velocity(config.latent_dim, self.condition_dim)
         self.unseen = nn.Parameter(torch.zeros(self.condition_dim))
         self._generator: list[AudioGAN] = []  # in a list, it is no part of this network
@@ -220,7 +221,9 @@ class Sayer(PretrainedModel):
             spectrograms = self.matcher.features.many(
                 [each.to(self.device) for each in heard.values()]
             )
-            scores[list(heard)] = self.matcher(spectrograms, image.unsqueeze(0))[:, 0]
+            seen = self.matcher.embed_images(image.unsqueeze(0))
+            sounds = self.matcher.embed_changed(spectrograms)
+            scores[list(heard)] = self.matcher.clear_scores(sounds, seen)[:, 0]
         return scores
 
     def voice(self, latents: Tensor) -> Tensor:

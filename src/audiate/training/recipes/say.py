@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class SayRecipe(PairedRecipe):
     """A flow from images to latents of a generator of sound; it uses no label."""
 
-    epochs: int = 3
+    epochs: int = 6
     """Number of passes over the train images."""
     batch_size: int = 128
     """Number of images in a batch."""

@@ -21,6 +21,7 @@ from audiate.training.tasks.inputs import Batches, to_unit
 if TYPE_CHECKING:
     from audiate.training.recipes import MatchRecipe
 
+_REFERENCES = 256  # images
 _BLIND = 0.02  # nats by which correspondence is at least to be better than chance
 
 
@@ -40,14 +41,18 @@ class MatchTask(Task):
         self, recipe: MatchRecipe, pairs: Pairs, device: torch.device, shard: Shard
     ) -> None:
         torch.manual_seed(recipe.seed)
-        model = Matcher(MatcherConfig(pictures="whole" if recipe.pairs else "digits"))
+        config = MatcherConfig(
+            pictures="whole" if recipe.pairs else "digits",
+            references=min(_REFERENCES, len(pairs.images)),
+        )
+        model = Matcher(config)
         self._borrowed = recipe.ears != "none"
         if self._borrowed:
             flow = load_as(recipe.ears, LatentFlow, "has no ears to lend; give another `ears`")
             model.ears.load_state_dict(flow.condition_network.state_dict())
         model.to(device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
-        self._recipe = recipe
+        self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
         per_epoch = self._batches.steps_per_epoch
         kept = {id(p) for p in model.ears.parameters()} if self._borrowed else set()
@@ -87,6 +92,16 @@ class MatchTask(Task):
         if self._recipe.loss == "contrast":
             return {"matching": _contrast(scores, own)}
         return {"matching": _correspondence(scores, own)}
+
+    @torch.no_grad()
+    def end_epoch(self) -> None:
+        """Keep the vectors of some images, by which the model tells how clear a sound is."""
+        count = len(self.model.references)
+        images = to_unit(self._images[torch.arange(count) * len(self._images) // count])
+        training = self.model.training
+        self.model.eval()
+        self.model.references.copy_(self.model.embed_images(images.to(self.device)))
+        self.model.train(training)
 
     def preview(self) -> Tensor:
         """The scores of sixteen sounds with images that are paired with them, as a picture."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from audiate.configs import SayerConfig
 from audiate.datasets.pairs import Pairs
 from audiate.models import AudioGAN, Sayer
-from audiate.models.matcher import load_matcher
+from audiate.models.matcher import ChangedSounds, load_matcher
 from audiate.models.pretrained import load_as
 from audiate.models.sayer import to_normal, weights_fingerprint
 from audiate.pictures import side_by_side
@@ -35,10 +35,11 @@ _PREVIEWED = 8
 class SayTask(Task):
     """Train the flow of a `Sayer` by conditional flow matching, as that of the latent flow.
 
-    An image's latent is drawn among those of the generator's sounds, by how much likelier each is
-    together with the image than by itself, as a `Matcher` tells: p(z | image) is p(z) times that
-    ratio. So pairs never run out, and no label is needed. The condition network is the matcher's
-    image tower, which sees each image changed at random.
+    An image's latent is drawn among those of the generator's sounds, by how much likelier the image
+    is with each sound than by itself, as a `Matcher` tells at worst of slight changes of the sound
+    (`Matcher.clear_scores`): p(z | image) is p(z) times that ratio. So pairs never run out, and no
+    label is needed. The condition network is the matcher's image tower, which sees each image
+    changed at random.
     """
 
     model: Sayer
@@ -55,6 +56,7 @@ class SayTask(Task):
             guidance=recipe.guidance,
             candidates=recipe.candidates,
             pictures="whole" if recipe.pairs else "digits",
+            references=matcher.config.references,
         )
         model = Sayer(config)
         model.matcher.load_state_dict(matcher.state_dict())
@@ -64,14 +66,13 @@ class SayTask(Task):
         self._order = EpochOrder(len(pairs.images), recipe.batch_size, recipe.seed)
         sounds = generated_sounds(generator, matcher.features, recipe.pool)
         self._normal = to_normal(sounds.latents).to(device)
-        with torch.inference_mode():
-            self._heard = torch.cat(
-                [
-                    matcher.embed_sounds(to_unit(part).to(device))
-                    for part in torch.split(sounds.spectrograms, _BATCH)
-                ]
-            ).clone()
         self._matcher = model.matcher.eval()
+        with torch.no_grad():
+            parts = [
+                self._matcher.embed_changed(to_unit(part).to(device))
+                for part in torch.split(sounds.spectrograms, _BATCH)
+            ]
+        self._heard = ChangedSounds(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
         super().__init__(
             seed=recipe.seed,
             steps=recipe.epochs * self._order.steps_per_epoch,
@@ -104,7 +105,8 @@ class SayTask(Task):
         images = to_unit(self._images[self.shard.take(self._order.batch(step))])
         with torch.no_grad():
             clean = images.to(self.device)
-            scores = self._matcher.scores(self._heard, self._matcher.embed_images(clean)).T
+            seen_clean = self._matcher.embed_images(clean)
+            scores = self._matcher.clear_scores(self._heard, seen_clean).T
             likely = (self._recipe.sharpness * scores.float()).softmax(1)
             latents = self._normal[likely.multinomial(1).squeeze(1)]
             seen = changed_images(images) if self._recipe.augment else images
