@@ -129,10 +129,15 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A path that is the same for all processes of a test run, and new for each run."""
+    base = factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+
+
 def once(factory: pytest.TempPathFactory, lock: Path, work: Callable[[], object]) -> None:
     """Do some work once for all processes of a test run, which wait for it."""
-    base = factory.getbasetemp()
-    done = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"done{lock.name}"
+    done = shared_folder(factory, f"done{lock.name}")
     with FileLock(lock, timeout=600):
         if not done.exists():
             work()
@@ -163,6 +168,25 @@ def audiate(tmp_path: Path) -> Command:
             timeout=timeout,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def audiate_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """As `audiate`, within this process, which has imported PyTorch already."""
+    from audiate.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        told = capfd.readouterr()
+        return subprocess.CompletedProcess(list(arguments), status, told.out, told.err)
 
     return run
 

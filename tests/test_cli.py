@@ -83,19 +83,19 @@ class TestDraw:
         assert strip.max() > 200  # white ink
         assert Image.open(tmp_path / "pictures" / "sheet.png").mode == "RGB"
 
-    def test_the_seed_decides(self, audiate: Command, tmp_path: Path) -> None:
+    def test_the_seed_decides(self, audiate_here: Command, tmp_path: Path) -> None:
         for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-            audiate("draw", SEVEN, "--seed", seed, "--out", out)
+            audiate_here("draw", SEVEN, "--seed", seed, "--out", out)
         a, b, c = (pixels(tmp_path / out / "seven-rms.png") for out in "abc")
         assert a.shape == (28, 8 * 28)
         assert np.array_equal(a, b)
         assert not np.array_equal(a, c)
 
     def test_a_clip_is_drawn_alike_whatever_its_neighbours(
-        self, audiate: Command, tmp_path: Path
+        self, audiate_here: Command, tmp_path: Path
     ) -> None:
-        audiate("draw", SEVEN, "--out", "alone")
-        audiate("draw", CLIPS_FOLDER / "two-female.flac", SEVEN, "--out", "second")
+        audiate_here("draw", SEVEN, "--out", "alone")
+        audiate_here("draw", CLIPS_FOLDER / "two-female.flac", SEVEN, "--out", "second")
         alone, second = (pixels(tmp_path / f / "seven-rms.png") for f in ("alone", "second"))
         np.testing.assert_allclose(alone.astype(int), second, atol=1)  # but for rounding
 
@@ -126,9 +126,9 @@ class TestDraw:
             "latents.npz", "report.json", "seven-rms.png", "seven_channels.png", "sheet.png",
         ]  # fmt: skip
 
-    def test_an_output_that_cannot_be_written(self, audiate: Command, tmp_path: Path) -> None:
+    def test_an_output_that_cannot_be_written(self, audiate_here: Command, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        done = audiate("draw", SEVEN, "--out", "file")
+        done = audiate_here("draw", SEVEN, "--out", "file")
         assert done.returncode == 2
         assert "file: cannot be written" in done.stderr
         assert "Traceback" not in done.stderr
@@ -148,9 +148,9 @@ class TestDraw:
         ],
     )
     def test_bad_arguments(
-        self, audiate: Command, arguments: tuple[str, ...], complaint: str
+        self, audiate_here: Command, arguments: tuple[str, ...], complaint: str
     ) -> None:
-        done = audiate("draw", *arguments)
+        done = audiate_here("draw", *arguments)
         assert done.returncode == 2
         (line,) = done.stderr.splitlines()
         assert complaint in line
@@ -180,8 +180,8 @@ class TestGenerate:
         gan = small_specgan(classes=3, names=("kick", "snare drum", "hat"))
         return gan.save_pretrained(tmp_path / "gan")
 
-    def test_it_writes_what_it_says(self, audiate: Command, gan: Path, tmp_path: Path) -> None:
-        done = audiate("generate", gan, "--count", "3", "--out", "new")
+    def test_it_writes_what_it_says(self, audiate_here: Command, gan: Path, tmp_path: Path) -> None:
+        done = audiate_here("generate", gan, "--count", "3", "--out", "new")
         assert done.returncode == 0, done.stderr
         assert "3 sounds into new: see new/sheet.png" in done.stdout
         names = {path.name for path in (tmp_path / "new").iterdir()}
@@ -363,9 +363,9 @@ class TestTrainAndEvaluate:
         "command", ["train lenet", "train vae", "train latent-flow", "evaluate vae-fsdd"]
     )
     def test_without_data_they_say_how_to_get_it(
-        self, audiate: Command, tmp_path: Path, command: str
+        self, audiate_here: Command, tmp_path: Path, command: str
     ) -> None:
-        done = audiate(*command.split(), "--data-dir", tmp_path / "nothing")
+        done = audiate_here(*command.split(), "--data-dir", tmp_path / "nothing")
         assert done.returncode == 2
         line = done.stderr.splitlines()[-1]
         assert "audiate data fetch" in line

@@ -316,8 +316,9 @@ sys.exit(main(sys.argv[2:]))
 
 
 class TestSignals:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    @pytest.mark.parametrize("moment", ["search", "write"])
+    @pytest.mark.parametrize(
+        ("moment", "number"), [("search", signal.SIGINT), ("write", signal.SIGTERM)]
+    )
     def test_what_is_done_is_kept(
         self, small_models: Path, tmp_path: Path, number: signal.Signals, moment: str
     ) -> None:

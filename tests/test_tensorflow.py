@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Command
+from conftest import Command, once, shared_folder
 
 import audiate as package
 from audiate.cli import main
@@ -28,73 +28,86 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-out, dim, channels, length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-strides = {16384: [4] * 5, 32768: [4] * 5 + [2], 65536: [4] * 6}[length]
-random = np.random.default_rng(0)
 v1 = tf.compat.v1
 v1.disable_eager_execution()
 
-def variable(name, *shape):
-    value = random.normal(0, 1 / np.sqrt(np.prod(shape[:-1]) or 1), shape).astype(np.float32)
-    return v1.get_variable(name, initializer=value)
+def write(out, dim, channels, length):
+    strides = {16384: [4] * 5, 32768: [4] * 5 + [2], 65536: [4] * 6}[length]
+    random = np.random.default_rng(0)
 
-z = v1.placeholder(tf.float32, [None, 100])
-sound = v1.placeholder(tf.float32, [None, length, channels])
-count = tf.shape(z)[0]
-width = dim * 2 ** (len(strides) - 1)
-with v1.variable_scope("G"):
-    with v1.variable_scope("z_project/dense"):
-        h = z @ variable("kernel", 100, 16 * width) + variable("bias", 16 * width)
-    h = tf.nn.relu(tf.reshape(h, [count, 16, width]))
-    size = 16
-    for i, stride in enumerate(strides):
-        last = i == len(strides) - 1
-        inputs, width = width, channels if last else width // 2
-        size *= stride
-        with v1.variable_scope(f"upconv_{i}/conv2d_transpose"):
-            kernel, bias = variable("kernel", 1, 25, width, inputs), variable("bias", width)
-            h = tf.nn.conv2d_transpose(
-                h[:, None], kernel, [count, 1, size, width], [1, 1, stride, 1], "SAME"
-            )[:, 0] + bias
-        h = tf.tanh(h) if last else tf.nn.relu(h)
-with v1.variable_scope("D"):
-    d, inputs = sound, channels
-    for i, stride in enumerate(strides):
-        width = dim * 2**i
-        with v1.variable_scope(f"downconv_{i}/conv1d"):
-            kernel, bias = variable("kernel", 25, inputs, width), variable("bias", width)
-            d = tf.nn.leaky_relu(tf.nn.conv1d(d, kernel, stride, "SAME") + bias, 0.2)
-        inputs = width
-    with v1.variable_scope("output/dense"):
-        flat = tf.reshape(d, [tf.shape(d)[0], 16 * width])
-        score = (flat @ variable("kernel", 16 * width, 1) + variable("bias", 1))[:, 0]
-for name in ("G/z_project/dense/kernel/Adam_1", "D/output/dense/bias/RMSProp"):
-    v1.get_variable(name, initializer=np.zeros(3, np.float32))
-step = v1.get_variable("global_step", initializer=np.int64(7))
+    def variable(name, *shape):
+        value = random.normal(0, 1 / np.sqrt(np.prod(shape[:-1]) or 1), shape).astype(np.float32)
+        return v1.get_variable(name, initializer=value)
 
-zs = random.uniform(-1, 1, (3, 100)).astype(np.float32)
-sounds = random.uniform(-1, 1, (2, length, channels)).astype(np.float32)
-with v1.Session() as session:
-    session.run(v1.global_variables_initializer())
-    v1.train.Saver().save(session, out + "/model.ckpt", global_step=7)
-    own = [v for v in v1.global_variables() if v.name.startswith("G/")]
-    v1.train.Saver(own).save(session, out + "/generator/model")
-    first = v1.train.Saver(write_version=v1.train.SaverDef.V1)
-    tf.io.gfile.makedirs(out + "/first")
-    first.save(session, out + "/first/model.ckpt", global_step=7)
-    waveforms, scores = session.run([h, score], {z: zs, sound: sounds})
-np.savez(out + "/expected.npz", z=zs, sounds=sounds, waveforms=waveforms, scores=scores)
+    z = v1.placeholder(tf.float32, [None, 100])
+    sound = v1.placeholder(tf.float32, [None, length, channels])
+    count = tf.shape(z)[0]
+    width = dim * 2 ** (len(strides) - 1)
+    with v1.variable_scope("G"):
+        with v1.variable_scope("z_project/dense"):
+            h = z @ variable("kernel", 100, 16 * width) + variable("bias", 16 * width)
+        h = tf.nn.relu(tf.reshape(h, [count, 16, width]))
+        size = 16
+        for i, stride in enumerate(strides):
+            last = i == len(strides) - 1
+            inputs, width = width, channels if last else width // 2
+            size *= stride
+            with v1.variable_scope(f"upconv_{i}/conv2d_transpose"):
+                kernel, bias = variable("kernel", 1, 25, width, inputs), variable("bias", width)
+                h = tf.nn.conv2d_transpose(
+                    h[:, None], kernel, [count, 1, size, width], [1, 1, stride, 1], "SAME"
+                )[:, 0] + bias
+            h = tf.tanh(h) if last else tf.nn.relu(h)
+    with v1.variable_scope("D"):
+        d, inputs = sound, channels
+        for i, stride in enumerate(strides):
+            width = dim * 2**i
+            with v1.variable_scope(f"downconv_{i}/conv1d"):
+                kernel, bias = variable("kernel", 25, inputs, width), variable("bias", width)
+                d = tf.nn.leaky_relu(tf.nn.conv1d(d, kernel, stride, "SAME") + bias, 0.2)
+            inputs = width
+        with v1.variable_scope("output/dense"):
+            flat = tf.reshape(d, [tf.shape(d)[0], 16 * width])
+            score = (flat @ variable("kernel", 16 * width, 1) + variable("bias", 1))[:, 0]
+    for name in ("G/z_project/dense/kernel/Adam_1", "D/output/dense/bias/RMSProp"):
+        v1.get_variable(name, initializer=np.zeros(3, np.float32))
+    step = v1.get_variable("global_step", initializer=np.int64(7))
+
+    zs = random.uniform(-1, 1, (3, 100)).astype(np.float32)
+    sounds = random.uniform(-1, 1, (2, length, channels)).astype(np.float32)
+    with v1.Session() as session:
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, out + "/model.ckpt", global_step=7)
+        own = [v for v in v1.global_variables() if v.name.startswith("G/")]
+        v1.train.Saver(own).save(session, out + "/generator/model")
+        first = v1.train.Saver(write_version=v1.train.SaverDef.V1)
+        tf.io.gfile.makedirs(out + "/first")
+        first.save(session, out + "/first/model.ckpt", global_step=7)
+        waveforms, scores = session.run([h, score], {z: zs, sound: sounds})
+    np.savez(out + "/expected.npz", z=zs, sounds=sounds, waveforms=waveforms, scores=scores)
+
+for size in sys.argv[2:]:
+    with tf.Graph().as_default():
+        write(sys.argv[1] + "/" + size, *map(int, size.split("-")))
 """
 
 
-def original(folder: Path, dim: int, channels: int = 1, length: int = 16_384) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-c", _ORIGINAL, str(folder), str(dim), str(channels), str(length)],
-        check=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-    )
+SIZES = ("64-1-16384", "4-1-32768", "4-2-65536", "2-1-16384", "2-1-32768")
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of generators of several sizes, each in a folder ``dim-channels-length``."""
+    folder = shared_folder(tmp_path_factory, "tensorflow")
+    command = [sys.executable, "-c", _ORIGINAL, str(folder), *SIZES]
+
+    def write() -> None:
+        for size in SIZES:
+            (folder / size).mkdir(parents=True)
+        quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run(command, check=True, env=quiet, capture_output=True)
+
+    once(tmp_path_factory, folder.with_name(".tensorflow.lock"), write)
     return folder
 
 
@@ -108,8 +121,10 @@ def compare(model: WaveGAN, folder: Path) -> None:
     np.testing.assert_allclose(scores, expected["scores"], atol=1e-4, rtol=1e-4)
 
 
-def test_the_published_size_by_the_command(audiate: Command, tmp_path: Path) -> None:
-    folder = original(tmp_path / "train", dim=64)
+def test_the_published_size_by_the_command(
+    audiate: Command, originals: Path, tmp_path: Path
+) -> None:
+    folder = originals / "64-1-16384"
     done = audiate("import-wavegan", folder / "model.ckpt-7", "imported")
     assert done.returncode == 0, done.stderr
     assert "36,493,314 parameters" in done.stdout
@@ -119,8 +134,8 @@ def test_the_published_size_by_the_command(audiate: Command, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("channels", "length"), [(1, 32_768), (2, 65_536)])
-def test_other_sizes(tmp_path: Path, channels: int, length: int) -> None:
-    folder = original(tmp_path, 4, channels, length)
+def test_other_sizes(originals: Path, channels: int, length: int) -> None:
+    folder = originals / f"4-{channels}-{length}"
     variables = read_checkpoint(folder)
     assert not any("Adam" in n or "RMSProp" in n or "global_step" in n for n in variables)
     model = convert_wavegan(variables, "it", num_samples=length, sample_rate=44_100)
@@ -128,17 +143,19 @@ def test_other_sizes(tmp_path: Path, channels: int, length: int) -> None:
     compare(model, folder)
 
 
-def test_the_first_format_of_checkpoints(tmp_path: Path) -> None:
-    folder = original(tmp_path, 2)
+def test_the_first_format_of_checkpoints(originals: Path) -> None:
+    folder = originals / "2-1-16384"
     assert not list((folder / "first").glob("*.index"))
     compare(convert_wavegan(read_checkpoint(folder / "first" / "model.ckpt-7"), "it"), folder)
 
 
-def test_without_a_discriminator_it_says_so(audiate: Command, tmp_path: Path) -> None:
-    folder = original(tmp_path / "train", 2)
-    done = audiate("import-wavegan", folder / "generator" / "model", "imported")
-    assert done.returncode == 0, done.stderr
-    assert "no discriminator in it; a training that begins with it has a new one" in done.stdout
+def test_without_a_discriminator_it_says_so(
+    originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = originals / "2-1-16384" / "generator" / "model"
+    assert main(["import-wavegan", str(checkpoint), str(tmp_path / "imported")]) == 0
+    out = capsys.readouterr().out
+    assert "no discriminator in it; a training that begins with it has a new one" in out
 
 
 class TestWrongCheckpoints:
@@ -151,8 +168,8 @@ class TestWrongCheckpoints:
         with pytest.raises(InputError, match="bad: cannot be read as a checkpoint"):
             read_checkpoint(tmp_path / "bad.meta")
 
-    def test_of_something_else(self, tmp_path: Path) -> None:
-        variables = read_checkpoint(original(tmp_path, 2, 1, 32_768))
+    def test_of_something_else(self, originals: Path) -> None:
+        variables = read_checkpoint(originals / "2-1-32768")
         with pytest.raises(InputError, match="6 layers; give `num_samples` 32768 or 65536"):
             convert_wavegan(variables, "it")
         with pytest.raises(InputError, match="6 layers; give `num_samples` 32768 or 65536"):
