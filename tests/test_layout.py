@@ -148,6 +148,14 @@ def test_no_torch_before_it_is_needed(statement: str) -> None:
     assert not loaded_by(statement) & {"torch", "numpy", "lightning_fabric", "huggingface_hub"}
 
 
+def test_models_are_loaded_without_the_compiler() -> None:
+    """PyTorch takes seconds to import it, as for arithmetic on the device ``meta``."""
+    names = ("flow-digits", "digits-resnet18", "specgan-digits", "specgan-digits-encoder")
+    code = f"import sys, audiate; [audiate.load(n) for n in {names}]; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch._dynamo" not in done.stdout.split()
+
+
 def test_torch_comes_with_the_first_name_that_needs_it() -> None:
     assert "torch" in loaded_by("import audiate; audiate.LogMel")
 

@@ -59,7 +59,7 @@ def hann_window(length: int) -> Tensor:
     """A periodic Hann window (length,), on the CPU.
 
     It is made there even where a network is only sketched, on the device ``meta``, because PyTorch
-    imports its compiler to make a window there, which takes seconds.
+    imports its compiler for such arithmetic there, which takes seconds.
     """
     return torch.hann_window(length, device="cpu")
 
@@ -162,11 +162,12 @@ class ShortTimeTransform(nn.Module):
         self.n_fft, self.hop_length = n_fft, hop_length
         self.num_samples = num_samples
         self.register_buffer("window", hann_window(n_fft), persistent=False)
-        bins, frames = torch.arange(n_fft // 2 + 1), torch.arange(num_samples // hop_length)
+        bins = torch.arange(n_fft // 2 + 1, device="cpu")
+        frames = torch.arange(num_samples // hop_length, device="cpu")
         # From frame to frame, a tone in the middle of its bin turns by this much.
         turns = bins.unsqueeze(1) * hop_length * frames % n_fft / n_fft
         source = torch.Generator().manual_seed(0)
-        turns += torch.rand(len(bins), 1, generator=source, device="cpu").to(turns.device)
+        turns += torch.rand(len(bins), 1, generator=source, device="cpu")
         phases = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
         self.register_buffer("phases", phases, persistent=False)
 

@@ -37,8 +37,10 @@ def mel_filters(
 
     """
     low, high = (2595 * np.log10(1 + f / 700) for f in (f_min, f_max))
-    edges = 700 * (10 ** (torch.linspace(low, high, n_mels + 2) / 2595) - 1)
-    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
+    # On the CPU by name, for the reason that `hann_window` gives.
+    steps = torch.linspace(low, high, n_mels + 2, device="cpu")
+    edges = 700 * (10 ** (steps / 2595) - 1)
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, device="cpu")
     below, centre, above = (edges[i : i + n_mels].unsqueeze(1) for i in range(3))
     rising = (bins - below) / (centre - below)
     falling = (above - bins) / (above - centre)

@@ -61,7 +61,7 @@ class Velocity(nn.Module):
 
     def __init__(self, latent_dim: int, condition_dim: int) -> None:
         super().__init__()
-        frequencies = torch.exp(torch.linspace(0, log(1000), _FREQUENCIES))
+        frequencies = torch.exp(torch.linspace(0, log(1000), _FREQUENCIES, device="cpu"))
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.of_time = nn.Linear(2 * _FREQUENCIES, _HIDDEN)
         self.of_condition = nn.Linear(condition_dim, _HIDDEN)
@@ -95,7 +95,7 @@ class Velocity(nn.Module):
 class _Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.offset = nn.Parameter(torch.randn(3, _HIDDEN) * 0.02)
+        self.offset = nn.Parameter(torch.randn(3, _HIDDEN, device="cpu") * 0.02)
         self.norm = nn.LayerNorm(_HIDDEN, elementwise_affine=False)
         self.wide = nn.Linear(_HIDDEN, 2 * _HIDDEN)
         self.narrow = nn.Linear(2 * _HIDDEN, _HIDDEN)

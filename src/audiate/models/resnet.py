@@ -61,7 +61,8 @@ class ResNet18(nn.Module):
             setattr(self, f"block{number}", BasicBlock(inputs, own, 1 if inputs == own else 2))
         self.head = nn.Linear(512, outputs)
         for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
+            # On the meta device there are no numbers, and PyTorch would import its compiler.
+            if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
