@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,9 @@ def test_the_newest_request_decides(address: str, tmp_path: Path) -> None:
         told(page, "read as 5")
         page.wait_for_timeout(1000)
         statuses = [each for each in page.evaluate("told") if each and "being read" not in each]
-        assert [each[-10:] for each in statuses] == [f"read as {digit}." for digit in (3, 3, 4, 5)]
+        # One may be told twice, but none after a newer one.
+        told_of = [each for each, _ in groupby(status[-10:] for status in statuses)]
+        assert told_of == [f"read as {digit}." for digit in (3, 4, 5)]
 
 
 def test_nobody_is_shut_out(address: str) -> None:

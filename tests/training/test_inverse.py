@@ -201,10 +201,10 @@ class TestAnyGenerator:
         generator = tones()
         settings: dict[str, Any] = {
             "data": (str(tmp_path / "real"),),
-            "steps": 30,
+            "steps": 80,
             "batch_size": 8,
             "perceptual_weight": 0.0,
-            "preview_every": 30,
+            "preview_every": 80,
         }
         encoder = train_encoder(generator, tmp_path / "run", quiet=True, **settings)
         z = generator.sample_latent(32, generator=torch.Generator().manual_seed(9))
