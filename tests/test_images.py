@@ -50,8 +50,8 @@ class TestFindDigit:
 
     @settings(deadline=None, max_examples=12)
     @given(
-        top=st.integers(0, 200),
-        left=st.integers(0, 300),
+        top=st.integers(10, 190),
+        left=st.integers(10, 290),
         dark=st.booleans(),
         contrast=st.floats(0.3, 1),
     )
