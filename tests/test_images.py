@@ -32,7 +32,8 @@ def seven(size: int = 120, *, pen: int = 9) -> np.ndarray:
 
 
 def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return (one - other).abs().mean().item() < 0.03
+    """Whether two images differ by less than a shift by half a pixel, which reduction may cause."""
+    return (one - other).abs().mean().item() < 0.045
 
 
 class TestFindDigit:
@@ -50,8 +51,8 @@ class TestFindDigit:
 
     @settings(deadline=None, max_examples=12)
     @given(
-        top=st.integers(10, 190),
-        left=st.integers(10, 290),
+        top=st.integers(0, 200),
+        left=st.integers(0, 300),
         dark=st.booleans(),
         contrast=st.floats(0.3, 1),
     )
