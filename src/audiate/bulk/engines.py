@@ -226,7 +226,10 @@ def _results(
 
 
 def _packed(*values: object) -> pa.Table:
-    """Objects as rows of a table, in which Ray moves them from one process to another."""
+    """Objects as rows of a table, in which Ray moves them from one process to another.
+
+    They are pickled, as Ray pickles all that it moves: only its own processes ever read them.
+    """
     import pyarrow as pa
 
     content = [pickle.dumps(value, protocol=5) for value in values]
