@@ -75,8 +75,9 @@ def match_folders(
     """Rank pictures for every sound and sounds for every picture, and write both to a folder.
 
     Writes ``ranks.csv``, a line for each sound and each of its ``top`` pictures, then likewise for
-    each picture and its sounds, with the scores and clear scores of `Matches` in turn; ``sheet.png``, the first 50 of either with what they found; and
-    ``report.json``, the record of these files.
+    each picture and its sounds, with the scores and the clear scores of `Matches` in turn;
+    ``sheet.png``, the first 50 of either with what they found; and ``report.json``, the record of
+    these files.
 
     Args:
         sounds: Sound files, or folders of them.
