@@ -112,6 +112,15 @@ class TestRecord:
         with open_outputs(tmp_path, "test", {}, Result, same_settings=False) as outputs:
             assert outputs.clips.keys() == {"a"}
 
+    def test_failures_alone_bind_no_other_settings(self, tmp_path: Path) -> None:
+        with open_outputs(tmp_path, "test", {"seed": "0"}, Result) as outputs:
+            outputs.clips["a"] = ClipRecord(error="it is silent")
+            outputs.save()
+        with open_outputs(tmp_path, "test", {"seed": "0"}, Result) as outputs:
+            assert outputs.clips.keys() == {"a"}
+        with open_outputs(tmp_path, "test", {"seed": "1"}, Result) as outputs:
+            assert not outputs.clips
+
     def test_one_process_at_a_time(self, tmp_path: Path) -> None:
         with (
             open_outputs(tmp_path, "test", {}, Result),

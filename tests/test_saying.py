@@ -337,7 +337,7 @@ class TestMatch:
         assert match(tmp_path / "sounds", pictures) == 2
         told = capsys.readouterr()
         assert f"{tmp_path / 'sounds' / 'silent.wav'}: " in told.err
-        assert "1 sounds and 2 pictures matched" in told.out
+        assert "matched sounds: 1, pictures: 2" in told.out
         assert match(sound, pictures) == 0
         assert match(tmp_path / "sounds" / "silent.wav", pictures) == 2
         assert "--sounds: none of these files can be used" in capsys.readouterr().err

@@ -65,7 +65,8 @@ class Outputs(Generic[R]):
         """Read the record of an earlier run, where there is one.
 
         Args:
-            same_settings: Whether that run must have had the same settings.
+            same_settings: Whether that run must have had the same settings, if it has written
+                anything.
 
         Raises:
             InputError: The record is damaged or is none, or the run was one of another command or
@@ -101,7 +102,10 @@ class Outputs(Generic[R]):
             for name in settings.keys() | self._settings.keys()
             if settings.get(name) != self._settings.get(name)
         )
-        if differing and same_settings:
+        holds_results = self.shared or any(clip.files for clip in self.clips.values())
+        if differing and same_settings and not holds_results:
+            self.clips = {}  # nothing but failures, which other settings may not meet
+        elif differing and same_settings:
             listed = ", ".join(f"`{name}`" for name in differing)
             raise InputError(
                 f"{self.folder}: holds the results of `audiate {command}` with another {listed}; "

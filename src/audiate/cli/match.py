@@ -59,6 +59,6 @@ class Match:
             top=self.top,
             notify=notify,
         )
-        counted = f"{len(matches.sounds)} sounds and {len(matches.images)} pictures matched"
+        counted = f"matched sounds: {len(matches.sounds)}, pictures: {len(matches.images)}"
         print(f"{counted}: see {self.out / RANKS_NAME} and {self.out / SHEET_NAME}")
         return 2 if errors else 0
