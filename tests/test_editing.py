@@ -16,6 +16,7 @@ import audiate
 from audiate.cli import main
 from audiate.errors import InputError
 from audiate.inside import inside_generator, write_inside
+from audiate.inversion import SearchInverter
 from audiate.models import WaveGAN, WaveGANConfig
 
 pytest.importorskip("parselmouth")
@@ -167,6 +168,7 @@ class TestEdits:
         often = Editor(singer, [Wish(wrong, 3.0)], rounds=8)(torch.zeros(6))
         errors = [abs(edit.after["pitch"] - edit.before["pitch"] - 3) for edit in (once, often)]
         assert errors[1] < 0.5 < errors[0]
+        assert (once.missed, often.missed) == (("pitch",), ())
 
     def test_a_pitch_that_no_small_move_reaches_is_found_among_samples(self) -> None:
         wish = Wish(Direction("pitch", "st", torch.eye(6)[5] / 100, 0, "random"), 4.0)
@@ -214,8 +216,6 @@ def test_the_command_edits_a_folder(
         "--samples 40 --rounds 2 --out out"
     )
     with monkeypatch.context() as patch:
-        from audiate.inversion import SearchInverter
-
         patch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
         assert main(command.split()) == 0
     told = json.loads(Path("out/edits.json").read_text())["tone"]
@@ -224,6 +224,14 @@ def test_the_command_edits_a_folder(
     assert {p.name for p in Path("out").glob("tone*")} == {
         "tone.wav", "tone-before.wav", "tone.npy", "tone.png",
     }  # fmt: skip
+    far = [*command.replace("+2st", "+40st").split(), "--rounds", "0"]
+    with monkeypatch.context() as patch:
+        patch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
+        assert main(far) == 0
+    said = capsys.readouterr()
+    assert "(missed: +40.00 st was asked for)" in said.out
+    assert "1 of 1 clips did not come out as asked for" in said.err
+    assert json.loads(Path("out/edits.json").read_text())["tone"]["missed"] == ["pitch"]
     assert main(["edit", "clips"]) == 2
     assert "nothing to edit" in capsys.readouterr().err
 

@@ -82,8 +82,10 @@ class Edit:
             was asked for and latents alone do not reach it.
         before: Values of the attributes before, by their names; NaN where none can be measured.
         after: The same after the edit.
+        wanted: Values that were asked for, by the same names.
         gain: The gain, in dB.
         word: Number of the digit that the classifier hears after it; None without a classifier.
+        wanted_word: Number of the digit that was to be said; None without a classifier.
 
     """
 
@@ -91,8 +93,23 @@ class Edit:
     waveform: Tensor
     before: Mapping[str, float]
     after: Mapping[str, float]
+    wanted: Mapping[str, float]
     gain: float
     word: int | None
+    wanted_word: int | None
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Names of the attributes that are further than `TOLERANCE` from what was asked for.
+
+        "digit" is among them where another one is heard than was to be said.
+        """
+        values = tuple(
+            name
+            for name, value in self.after.items()
+            if not abs(value - self.wanted[name]) <= TOLERANCE.get(name, 1.0)
+        )
+        return values if self.word == self.wanted_word else (*values, "digit")
 
 
 class _Goal(NamedTuple):
@@ -183,7 +200,7 @@ class Editor:
         latent = start + (wanted - before) @ self._moves
         if self._rounds:
             latent = self._search(_Goal(start, wanted, word), before)
-        return self._finish(latent, before, wanted)
+        return self._finish(latent, before, _Goal(start, wanted, word))
 
     def _search(self, goal: _Goal, before: Array) -> Array:
         """The latent whose measured values come nearest to what is wanted."""
@@ -291,22 +308,24 @@ class Editor:
         least = int(costs.argmin())
         return _Place(z[least], heard.values[least], float(costs[least])), heard.values
 
-    def _finish(self, latent: Array, before: Array, wanted: Array) -> Edit:
+    def _finish(self, latent: Array, before: Array, goal: _Goal) -> Edit:
         heard = self._hear(latent[None])
         names = [attribute.name for attribute in self._attributes]
         waveform, gain = heard.waveforms[0], 0.0
         after = dict(zip(names, heard.values[0].tolist(), strict=True))
         if "loudness" in after and np.isfinite(after["loudness"]):
             peak = float(waveform.abs().max())
-            missing = float(wanted[names.index("loudness")]) - after["loudness"]
+            missing = float(goal.wanted[names.index("loudness")]) - after["loudness"]
             gain = min(missing, -20 * float(np.log10(max(peak, 1e-6))))  # no sample is clipped
             waveform = waveform * 10 ** (gain / 20)
             after["loudness"] += gain
         word = None if heard.words is None else int(heard.words[0].argmax())
         moved = torch.from_numpy(latent).float()
-        return Edit(
-            moved, waveform, dict(zip(names, before.tolist(), strict=True)), after, gain, word
+        was, wanted = (
+            dict(zip(names, each.tolist(), strict=True)) for each in (before, goal.wanted)
         )
+        meant = None if word is None else goal.word
+        return Edit(moved, waveform, was, after, wanted, gain, word, meant)
 
 
 def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:

@@ -73,7 +73,7 @@ class EditCommand:
         """Edit every clip, and return the exit status, 2 where a clip cannot be edited."""
         from audiate.datasets.sounds import find_clips
         from audiate.outputs import open_outputs
-        from audiate.progress import tracked
+        from audiate.progress import note, tracked
 
         changes = self._changes()
         clips = dict(find_clips(self.clips, self.out))
@@ -101,6 +101,11 @@ class EditCommand:
         for name, found in told.items():
             print(f"{name}: {_line(found)}")
         print(f"written to {self.out}")
+        if missed := sum(bool(found.get("missed")) for found in told.values()):
+            note(
+                f"{missed} of {len(clips)} clips did not come out as asked for; a smaller change, "
+                "more `rounds`, or another `method` may help"
+            )
         return 2 if len(files) < len(clips) else 0
 
     def _changes(self) -> dict[str, float]:
@@ -176,6 +181,8 @@ def _told(edit: Edit) -> dict[str, object]:
     return {
         "before": dict(edit.before),
         "after": dict(edit.after),
+        "wanted": dict(edit.wanted),
+        "missed": list(edit.missed),
         "gain_db": edit.gain,
         "digit": edit.word,
     }
@@ -183,14 +190,30 @@ def _told(edit: Edit) -> dict[str, object]:
 
 def _line(found: dict[str, object]) -> str:
     """What was measured, for people."""
-    before, after = found.get("before"), found.get("after")
-    if not isinstance(before, dict) or not isinstance(after, dict):
+    before, after, wanted = (found.get(name) for name in ("before", "after", "wanted"))
+    if not isinstance(before, dict) or not isinstance(after, dict) or not isinstance(wanted, dict):
         return f"not edited ({found.get('error')})"
-    units = {"pitch": "st", "loudness": "dB", "duration": "octaves"}
-    parts = [f"{name} {after[name] - before[name]:+.2f} {units[name]}" for name in before]
+    missed = found.get("missed")
+    assert isinstance(missed, list)
+    parts = []
+    for name, first in before.items():
+        part = f"{name} {_change(name, after[name] - first)}"
+        if name in missed:
+            part += f" (missed: {_change(name, wanted[name] - first)} was asked for)"
+        parts.append(part)
     gain = found.get("gain_db")
     if isinstance(gain, float) and gain:
         parts.append(f"of which {gain:+.1f} dB by a gain")
     if found.get("digit") is not None:
-        parts.append(f"heard as {found['digit']}")
+        other = " (missed: another was to be said)" if "digit" in missed else ""
+        parts.append(f"heard as {found['digit']}{other}")
     return ", ".join(parts)
+
+
+def _change(name: str, value: float) -> str:
+    """A change of an attribute with its unit, as it is asked for."""
+    if value != value:
+        return "cannot be measured"
+    if name == "duration":
+        return f"x {2**value:.2f}"
+    return f"{value:+.2f} {'st' if name == 'pitch' else 'dB'}"

@@ -36,6 +36,7 @@ _SHOWN = 16
 _STANDING = 50  # batches of latents that statistics of the averaged weights are measured on
 # Limits of the alarms:
 _SILENT_RMS = 1e-3  # of full scale
+_AWAKE = 500  # steps after which silence is an alarm; the moving average may need as many to sound
 _CLIPPED = 0.05  # share of samples at full scale, of which real clips have hardly any
 _COLLAPSED_SPREAD = 0.4  # relative to real clips
 _WON = 0.995  # share of clips that the discriminator tells apart
@@ -91,6 +92,7 @@ class AudioGANTask(Task):
         self._generator = live
         self._drawn: tuple[Tensor, Tensor] | None = None  # generated in this step, and their labels
         self._heard: Tensor | None = None
+        self._done = 0  # steps
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
@@ -213,7 +215,7 @@ class AudioGANTask(Task):
 
     def end_step(self, step: int) -> None:
         """Renew the moving average, which is short at first, to forget the initial weights."""
-        self._heard = None
+        self._heard, self._done = None, step + 1
         halflife = min(self._recipe.average_halflife, 0.1 * step)
         if self._generator is not self.model.generator:
             keep = 0.5 ** (1 / halflife) if halflife else 0.0
@@ -259,7 +261,7 @@ class AudioGANTask(Task):
         health = self._health()
         remedy = "Lower `learning_rate`, or see what the clips hold; last-good, if there, is older"
         milder = "Raise `penalty`, or give it more clips"
-        if health.rms < _SILENT_RMS:
+        if health.rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
             return f"silence: the samples' level is {health.rms:.1g} of full scale. {remedy}"
         if health.clipped > _CLIPPED:
             return (
