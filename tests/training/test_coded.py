@@ -23,14 +23,8 @@ from audiate.models.codes import (
     encode_codes,
 )
 from audiate.training import discovery
-from audiate.training.discovery import (
-    arrange_binary,
-    balanced,
-    discover,
-    find_conditions,
-    match_groups,
-    silhouette,
-)
+from audiate.training.discovery import discover, find_conditions
+from audiate.training.grouping import arrange_binary, balanced, match_groups, silhouette
 from audiate.training.launch import launch
 from audiate.training.loop import train_step, update
 from audiate.training.recipes import RECIPES

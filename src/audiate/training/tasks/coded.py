@@ -18,7 +18,8 @@ from audiate.models.codes import WordCodeNetwork, encode_codes
 from audiate.progress import working
 from audiate.training.augment import augmented
 from audiate.training.batches import EvenOrder
-from audiate.training.discovery import arrange_binary, discover
+from audiate.training.discovery import discover
+from audiate.training.grouping import arrange_binary
 from audiate.training.seeds import generator as seeded
 from audiate.training.task import Shard, Stage
 from audiate.training.tasks.gan import AudioGANTask
