@@ -45,7 +45,7 @@ from audiate.training.tasks.inputs import (
     to_unit,
 )
 from audiate.training.tasks.lenet import LeNetTask, distort
-from audiate.training.tasks.vae import VAETask, initialise
+from audiate.training.tasks.vae import VAETask, alive_units, initialise
 from audiate.training.tasks.vaegan import VAEGANTask
 from audiate.training.train import run_recipe
 
@@ -212,7 +212,24 @@ class TestTasks:
         assert alarm is not None
         assert "posterior collapse" in alarm
         assert "`kl_warmup_epochs`" in alarm
+        assert "responds" not in alarm
         assert task.diagnose({"kl": 5.0, "reconstruction": 180.0}) is None
+
+    def test_a_dead_encoder_is_called_by_its_name(self) -> None:
+        task = VAETask(VAERecipe(batch_size=8), noise_pairs(), CPU, Shard())
+        second = task.model.encoder[2]
+        assert isinstance(second, torch.nn.Conv2d)
+        assert second.bias is not None
+        with torch.no_grad():
+            second.bias.fill_(-100)
+        alarm = task.diagnose({"kl": 0.002, "reconstruction": 206.0})
+        assert alarm is not None
+        assert "No unit of the encoder's layer 2 responds to any clip" in alarm
+        first, then, *_ = alive_units(task.model, torch.rand(4, 48, 48))
+        assert (first > 0, then) == (True, 0)
+        with torch.no_grad():
+            second.bias[3] = 100
+        assert alive_units(task.model, torch.rand(4, 48, 48))[1] == 1 / 128
 
     def test_vaegan_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)

@@ -12,6 +12,7 @@ from audiate.datasets.pairs import Pairs
 from audiate.features import LogMel
 from audiate.losses import bernoulli_nll, gaussian_kl
 from audiate.models import VAE
+from audiate.models.residual import standardise
 from audiate.training.batches import EpochOrder
 from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Shard, Stage, Task
@@ -91,14 +92,52 @@ class VAETask(Task):
         return preview_of(self.model, self._sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report posterior collapse, when z does not depend on the sound."""
+        """Report posterior collapse, when z does not depend on the sound, and a dead encoder."""
         if means["kl"] > _COLLAPSED_KL:
             return None
+        why = ""
+        if dead := self._dead_layer():
+            why = (
+                f"No unit of the encoder's layer {dead} responds to any clip, so it can learn no "
+                f"more: begin again with another `seed`, or a lower `learning_rate`. "
+            )
         return (
             f"posterior collapse: q(z|x) holds {means['kl']:.3f} nats, so every clip draws the "
-            f"same picture. Raise `kl_warmup_epochs`, lower `kl_weight`, or use "
+            f"same picture. {why}Raise `kl_warmup_epochs`, lower `kl_weight`, or use "
             f"`initialisation=he`"
         )
+
+    @torch.no_grad()
+    def _dead_layer(self) -> int | None:
+        """Number of the encoder's first layer whose ReLUs are 0 for every recording of a batch."""
+        heard = self._heard[self._order.batch(0)]
+        spectrograms = self._sounds.spectrograms(heard, "not").to(self.device)
+        return next(
+            (n for n, alive in enumerate(alive_units(self.model, spectrograms), 1) if not alive),
+            None,
+        )
+
+
+@torch.no_grad()
+def alive_units(model: VAE, spectrograms: Tensor) -> list[float]:
+    """For each ReLU of the encoder, the share of its units that are above 0 for any spectrogram.
+
+    A layer of which no unit is passes no gradient, so that neither it nor any layer before it
+    learns: its ReLUs are dead.
+
+    Args:
+        model: The VAE.
+        spectrograms: (batch, 48, 48), as `VAE.encode` takes them.
+
+    """
+    hidden, alive = standardise(spectrograms), []
+    for layer in model.encoder:
+        hidden = layer(hidden)
+        if isinstance(layer, nn.ReLU):
+            above = (hidden > 0).any(0)
+            units = above.flatten(1).any(1) if above.dim() > 1 else above
+            alive.append(units.float().mean().item())
+    return alive
 
 
 def initialise(model: VAE) -> None:
