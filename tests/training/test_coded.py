@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from audiate.models.codes import (
     encode_codes,
 )
 from audiate.training import discovery
-from audiate.training.discovery import discover, find_conditions
+from audiate.training.discovery import discover, find_conditions, joined
 from audiate.training.grouping import arrange_binary, balanced, match_groups, silhouette
 from audiate.training.launch import launch
 from audiate.training.loop import train_step, update
@@ -153,6 +154,40 @@ class TestGroups:
         assert max(same, 1 - same) == 1
         assert found.conditions == 2
 
+    @pytest.mark.parametrize(
+        ("voices", "conditions"),
+        [
+            ([0] * 19 + [1], 1),  # a voice of one clip, which the Q-network sorts
+            ([0] * 16 + [1, 2, 3, 4], 2),  # four of them, together
+            (range(20), 1),
+        ],
+    )
+    def test_voices_of_few_clips_are_sorted_too(
+        self, voices: Sequence[int], conditions: int
+    ) -> None:
+        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        waveforms = tones().waveforms(torch.arange(20)) * torch.hann_window(4096)
+        found = discover(network, waveforms, 4, 0, torch.tensor(voices))
+        assert found.conditions == conditions
+        assert set(found.groups.tolist()) == {0, 1, 2, 3}
+
+    def test_conditions_of_few_clips_are_joined(self) -> None:
+        few = np.array([7, 7, 7, 2, 5, 2, 7])
+        assert joined(few, 3).tolist() == [7, 7, 7, 8, 8, 8, 7]
+        assert joined(few, 4).tolist() == [7, 7, 7, -1, -1, -1, 7]
+        assert joined(few, 2).tolist() == [7, 7, 7, 2, -1, 2, 7]
+
+    @pytest.mark.filterwarnings("error")
+    def test_copies_of_one_clip_are_grouped_without_a_warning(self) -> None:
+        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        waveforms = tones().waveforms(torch.zeros(20, dtype=torch.int64))
+        assert len(discover(network, waveforms, 4, 0).groups) == 20
+
+    def test_fewer_clips_than_groups_need_are_refused(self) -> None:
+        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        with pytest.raises(InputError, match=r"\(7\) to find 4 groups in; give 8"):
+            discover(network, torch.zeros(7, 1, 4096), 4, 0)
+
     def test_groups_are_of_even_size_and_begin_where_they_are_told(self) -> None:
         source = np.random.default_rng(0)
         values = np.concatenate([source.normal(place, 0.3, (40, 2)) for place in (0.0, 3.0)])
@@ -203,7 +238,7 @@ class TestRecipes:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"codes": 200}, "`latent_dim` 100: too small"),
+            ({"codes": 200}, "`latent_dim` 100: too small.*give 200 or more, or lower `codes`"),
             ({"use_labels": True}, "`use_labels`"),
             ({"code_network": "published"}, "`discover`"),
             ({"codes": 1}, "`codes` 1"),
@@ -281,6 +316,14 @@ class TestTraining:
         trained(task)
         alarm = task.diagnose({"told_apart": 0.7, "recovered": 0.69})
         assert alarm is None or "codes are not recovered" in alarm or "collapse" in alarm
+
+    def test_too_few_clips_are_refused_before_the_training(self) -> None:
+        bits = FiwSpecGANRecipe(steps=3, batch_size=8, network=SIZES, bits=3)
+        for recipe, setting in ((replace(SMALL, codes=8), "codes"), (bits, "bits")):
+            few = rf"\(15\) to find 8 groups in; give 16 or more.*`{setting}`"
+            with pytest.raises(InputError, match=few):
+                task_of(recipe, tones(count=15))
+            task_of(replace(recipe, discover=False), tones(count=15))
 
     def test_voices_that_nothing_names_are_refused(self) -> None:
         task = task_of(replace(SMALL, voices="named"))

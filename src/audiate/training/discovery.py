@@ -8,7 +8,8 @@ said under every recording condition (a voice with its microphone).
 The steps:
 
 1. Recording conditions are groups of clips by level and background noise (k-means), or the voices
-   where file names tell them.
+   where file names tell them. Those of fewer clips than groups are joined to one; where that has
+   too few itself, the Q-network sorts its clips at the end.
 2. Under each condition, clips are grouped by a spectral clustering of their aligned words (Ng et
    al. 2002), into groups of even size (by the iteration of Sinkhorn and Knopp 1967, as in Caron et
    al. 2020).
@@ -28,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audiate.errors import InputError
 from audiate.models.codes import WordCodeNetwork
 from audiate.training.augment import augmented
 from audiate.training.grouping import (
@@ -46,6 +48,9 @@ from audiate.training.grouping import (
 
 MOST_CLIPS = 2_500
 """Number of clips, chosen evenly, that groups are found among; the Q-network sorts the others."""
+
+LEAST_IN_GROUP = 2
+"""Number of clips for each group, below which there is nothing to find groups in."""
 
 _ROUNDS = 4  # of step 4
 _STEPS = 150  # updates of the Q-network in each round
@@ -89,7 +94,15 @@ def discover(
         seed: Seed of everything random.
         voices: The voice (n,), int64, of each clip, in place of conditions that are looked for.
 
+    Raises:
+        InputError: There are fewer than `LEAST_IN_GROUP` clips for each group.
+
     """
+    if len(waveforms) < LEAST_IN_GROUP * count:
+        raise InputError(
+            f"too few clips ({len(waveforms)}) to find {count} groups in; give "
+            f"{LEAST_IN_GROUP * count} or more"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         power = torch.cat([network.power(part) for part in torch.split(waveforms, 100)])
@@ -99,6 +112,8 @@ def discover(
             conditions = find_conditions(recording_features(waveforms[chosen], power[chosen]))
         else:
             conditions = voices[chosen].numpy()
+        conditions = joined(conditions, count)
+        chosen, conditions = chosen[torch.from_numpy(conditions >= 0)], conditions[conditions >= 0]
         views = network.features.view(power[chosen], words[chosen])
         length = (words[chosen, 1] - words[chosen, 0] + 1).log()
         groups = first_groups(views, length, conditions, count)
@@ -130,6 +145,18 @@ def first_groups(views: Tensor, length: Tensor, conditions: Integers, count: int
     both = np.concatenate([seen, _LENGTH_WEIGHT * length.double().numpy()[:, None]], 1)
     near = neighbour_graph(principal(normalised(both, conditions), 80), conditions)
     return match_groups(near, conditions, alone, count)
+
+
+def joined(conditions: Integers, least: int) -> Integers:
+    """Conditions (n,), of which those of fewer than ``least`` clips are joined to a single one.
+
+    Its number is one above the others; where it has fewer than ``least`` clips itself, it is -1.
+    """
+    _, place, sizes = np.unique(conditions, return_inverse=True, return_counts=True)
+    small = sizes[place] < least
+    found: Integers = conditions.copy()
+    found[small] = conditions.max() + 1 if small.sum() >= least else -1
+    return found
 
 
 def recording_features(waveforms: Tensor, power: Tensor) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from audiate.configs import MAX_CODES, CodeConfig, SpecGANSizes, WaveGANSizes
 from audiate.errors import InputError, check_range
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class CodedRecipe(AudioGANRecipe):
     """Settings that all trainings with codes have in common. Labels are never used."""
+
+    size_setting: ClassVar[str]
+    """Name of the setting that says how many codes there are."""
 
     use_labels: bool = False
     """Labels have no part in a training with codes, so this stays off."""
@@ -59,7 +62,8 @@ class CodedRecipe(AudioGANRecipe):
         if self.code.size > self.network.latent_dim:
             raise InputError(
                 f"`latent_dim` {self.network.latent_dim}: too small for a code of "
-                f"{self.code.size} entries"
+                f"{self.code.size} entries; give {self.code.size} or more, or lower "
+                f"`{self.size_setting}`"
             )
 
     @property
@@ -88,6 +92,8 @@ class CodedRecipe(AudioGANRecipe):
 
 @dataclass(frozen=True)
 class _OneHotRecipe(CodedRecipe):
+    size_setting: ClassVar[str] = "codes"
+
     codes: int = 10
     """Number of codes: the first entries of z, of which one is 1 and the others are 0."""
 
@@ -103,6 +109,8 @@ class _OneHotRecipe(CodedRecipe):
 
 @dataclass(frozen=True)
 class _BinaryRecipe(CodedRecipe):
+    size_setting: ClassVar[str] = "bits"
+
     bits: int = 3
     """Number of entries of z, from the first, that are 0 or 1: 3 of them make 8 codes."""
 

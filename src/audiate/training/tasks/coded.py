@@ -18,7 +18,7 @@ from audiate.models.codes import WordCodeNetwork, encode_codes
 from audiate.progress import working
 from audiate.training.augment import augmented
 from audiate.training.batches import EvenOrder
-from audiate.training.discovery import discover
+from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
 from audiate.training.seeds import generator as seeded
 from audiate.training.task import Shard, Stage
@@ -44,6 +44,8 @@ class CodedGANTask(AudioGANTask):
         self, recipe: CodedRecipe, sounds: SoundSet, device: torch.device, shard: Shard
     ) -> None:
         self._coded, self._code = recipe, recipe.code
+        if recipe.discover:
+            _check_enough(len(sounds.labels), recipe)
         unlabelled = replace(sounds, labels=torch.zeros_like(sounds.labels), names=("all",))
         super().__init__(recipe, unlabelled, device, shard)
         network = self._q_network
@@ -170,6 +172,18 @@ class CodedGANTask(AudioGANTask):
         return (
             f"codes are not recovered: the Q-network's loss is {means['recovered']:.2f}, and "
             f"{chance:.2f} without any knowledge. Raise `code_weight`, or ask for fewer codes"
+        )
+
+
+def _check_enough(clips: int, recipe: CodedRecipe) -> None:
+    """Make sure that there are clips for each group."""
+    count = recipe.code.count
+    least = LEAST_IN_GROUP * count
+    if clips < least:
+        raise InputError(
+            f"`data` {' '.join(recipe.data)}: too few clips ({clips}) to find {count} groups in; "
+            f"give {least} or more, ask for fewer codes with `{recipe.size_setting}`, or add "
+            f"`discover=False`"
         )
 
 
