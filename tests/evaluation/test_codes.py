@@ -14,7 +14,8 @@ from audiate.cli import main
 from audiate.configs import CodeConfig
 from audiate.datasets.sounds import list_sounds
 from audiate.errors import InputError
-from audiate.evaluation.codes import CodesReport, evaluate_codes
+from audiate.evaluation.codes import evaluate_codes
+from audiate.evaluation.codes_report import CodesReport
 from audiate.training import listening
 from audiate.training.listening import hear, train_listener
 
@@ -24,7 +25,7 @@ WORDS = ("low", "high")
 def report(counts: list[list[int]]) -> CodesReport:
     names = [str(number) for number in range(len(counts))]
     words = ["low", "high", "none"][: len(counts[0])]
-    return CodesReport("gan", "ears", names, words, torch.tensor(counts), None, [])
+    return CodesReport("gan", "ears", names, words, torch.tensor(counts), None, None)
 
 
 class TestReport:
@@ -38,6 +39,11 @@ class TestReport:
     def test_it_tells_pure_codes_from_distinct_words(self) -> None:
         found = json.loads(report([[100, 0], [98, 2]]).to_json())
         assert (found["pure_codes"], found["distinct_words"]) == (2, 1)
+
+    def test_a_word_that_never_comes_out_has_no_code(self) -> None:
+        last = report([[2, 2, 0], [4, 0, 0]]).to_text().split("share of the word")[1]
+        assert "1: 67" in last.replace("\n", " ")
+        assert ": 0" not in last
 
     def test_the_csv_holds_the_counts(self) -> None:
         assert report([[3, 1], [0, 4]]).to_csv() == "code,low,high\n0,3,1\n1,0,4\n"
@@ -55,14 +61,39 @@ def test_words_are_counted_for_each_code() -> None:
     assert found.codes == ["00", "01", "10", "11"]
     assert found.counts.tolist() == [[3, 0]] * 4
     assert found.pairs == [[("low", 1.0)] * 2] * 2
+    assert found.pairs_to_csv().splitlines() == [
+        "entry,other_entry,low,high",
+        *("0,0,3,0", "1,0,3,0", "1,1,3,0"),
+    ]
+    assert json.loads(found.to_json())["pair_counts"] == [[[3, 0]] * 2] * 2
+    assert not found.one_sound
+    assert "Note" not in found.to_text()
     assert sum(calls) == 4 * 3 + 3 * 3
     assert found.recovered is not None
     assert "Two entries" in found.to_text()
 
 
+def test_a_code_that_is_the_whole_latent_has_one_sound_and_says_so() -> None:
+    model = small_specgan(latent_dim=3, code=CodeConfig("one-hot", 3, "words"))
+    found = evaluate_codes("gan", model, WORDS, lambda x: torch.zeros(len(x)).long(), "ears")
+    assert "one sound only" in " ".join(found.to_text().split())
+    assert json.loads(found.to_json())["one_sound_per_code"]
+
+
+def test_without_labels_pairs_are_put_into_the_groups_that_were_found() -> None:
+    model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 3, "words"))
+    found = evaluate_codes("gan", model, (), None, "groups", count=4)
+    assert found.pair_counts is not None
+    assert found.pair_counts.sum(2).tolist() == [[4] * 3] * 3
+    assert found.words == ["A", "B", "C"]
+    with pytest.raises(InputError, match="`count` 1: give 2"):
+        evaluate_codes("gan", model, (), None, "groups", count=1)
+
+
 def test_a_generator_without_codes_has_none() -> None:
-    with pytest.raises(InputError, match="has no codes"):
+    with pytest.raises(InputError, match="has no codes") as raised:
         evaluate_codes("gan", small_specgan(), WORDS, None, "ears")
+    assert "`audiate train fiwgan`" in raised.value.with_flags()
 
 
 @pytest.fixture
@@ -96,4 +127,7 @@ def test_the_command(ears: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "codes are one word" in " ".join(capsys.readouterr().out.split())
     found = json.loads(Path("out/codes/codes.json").read_text())
     assert [sum(row) for row in found["counts"]] == [6, 6]
-    assert all((Path("out/codes") / name).exists() for name in ("codes.png", "codes.csv"))
+    assert all(
+        (Path("out/codes") / name).exists()
+        for name in ("codes.png", "codes.csv", "codes-pairs.csv")
+    )

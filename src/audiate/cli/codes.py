@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from audiate.evaluation.codes import Listener
     from audiate.models import AudioGAN
 
-TEXT_NAME, TABLE_NAME, VALUES_NAME, FIGURE_NAME = (
+TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME = (
     "codes.txt",
     "codes.csv",
+    "codes-pairs.csv",
     "codes.json",
     "codes.png",
 )
@@ -31,7 +32,7 @@ class Codes:
     labelled recordings (--data), by that of spoken digits, or by none, in which case like sounds
     are sorted into groups. Prints a table of codes and words, and one of the words that come out
     where two entries of the code are set together, and writes them to OUT: codes.txt, codes.csv
-    (counts), codes.json (all values) and codes.png.
+    and codes-pairs.csv (counts of the two tables), codes.json (all values) and codes.png.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]]
@@ -45,7 +46,8 @@ class Codes:
     """Cut each of these recordings at silences, into words."""
     listener: str | None = None
     """Classifier that hears the sounds, in place of one that is trained: digits-resnet18, or its
-    folder. none: sort like sounds into groups. Default: digits-resnet18 where a generator was
+    folder. none: sort like sounds into as many groups as there are codes; sounds of two
+    entries are then put into these. Default: digits-resnet18 where a generator was
     trained on spoken digits, else none."""
     count: int = 100
     """Number of sounds for each code."""
@@ -72,7 +74,7 @@ class Codes:
         from audiate.outputs import open_outputs
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
-        names = (TEXT_NAME, TABLE_NAME, VALUES_NAME, FIGURE_NAME)
+        names = (TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME)
         with open_outputs(self.out, "codes", settings, type(None), same_settings=False) as outputs:
             model = load_as(
                 self.model,
@@ -88,6 +90,7 @@ class Codes:
                 stage.mkdir(parents=True, exist_ok=True)
                 (stage / TEXT_NAME).write_text(report.to_text() + "\n", encoding="utf-8")
                 (stage / TABLE_NAME).write_text(report.to_csv(), encoding="utf-8")
+                (stage / PAIRS_NAME).write_text(report.pairs_to_csv(), encoding="utf-8")
                 (stage / VALUES_NAME).write_text(report.to_json() + "\n", encoding="utf-8")
                 report.save_figure(stage / FIGURE_NAME)
         print(report.to_text())

@@ -70,12 +70,14 @@ class Discovery(NamedTuple):
         groups: The group (n,), int64, of each clip.
         conditions: The number of recording conditions.
         certain: Mean probability that the Q-network gives to a clip's group.
+        head: What reads the groups from the Q-network's layers, for `sort_clips`.
 
     """
 
     groups: Tensor
     conditions: int
     certain: float
+    head: torch.nn.Linear
 
 
 def discover(
@@ -127,7 +129,14 @@ def discover(
         found = torch.from_numpy(every.argmax(1))
         found[chosen] = torch.from_numpy(groups)
         certain = np.exp(every[np.arange(len(found)), found.numpy()]).mean()
-        return Discovery(found, len(np.unique(conditions)), float(certain))
+        return Discovery(found, len(np.unique(conditions)), float(certain), head)
+
+
+def sort_clips(network: WordCodeNetwork, head: torch.nn.Linear, waveforms: Tensor) -> Tensor:
+    """The group (n,), int64, of more clips (n, channels, samples), among those that were found."""
+    power = network.power(waveforms)
+    view = network.features.view(power, network.features.find_words(power))
+    return torch.from_numpy(_read(network, head, [view]).argmax(1))
 
 
 def first_groups(views: Tensor, length: Tensor, conditions: Integers, count: int) -> Integers:
