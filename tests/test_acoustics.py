@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from audiate.cli import main
@@ -103,7 +105,7 @@ class TestKnownSounds:
 
     def test_what_holds_no_word_is_refused(self) -> None:
         for samples in (np.zeros(RATE), np.ones(100), np.ones((2, RATE))):
-            with pytest.raises(InputError, match="not silent"):
+            with pytest.raises(InputError, match=r"silent|0.05 s|shape"):
                 measure(samples, RATE)
 
 
@@ -159,3 +161,60 @@ def test_the_command_measures_two_folders(
     assert same["made"]["intensity"]["mean"] > found["made"]["intensity"]["mean"] + 3
     assert main(["measure", "made", "--out", "mine.csv"]) == 2
     assert Path("mine.csv").read_text() == "precious\n"
+
+
+def test_folders_of_different_rates_are_measured_at_the_lowest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sound = vowel(140, seconds=0.3)
+    for folder, rate in (("low", RATE), ("high", 2 * RATE)):
+        Path(folder).mkdir()
+        samples = soxr.resample(sound, RATE, rate)
+        soundfile.write(f"{folder}/0.wav", samples, rate)
+    assert main(["measure", "high", "--against", "low", "--out", "m.csv"]) == 0
+    assert f"All clips are measured at {RATE:,} Hz" in capsys.readouterr().out
+    with Path("m.csv").open() as file:
+        high, low = csv.DictReader(file)
+    for name in ("f0_mean", "f1", "f2", "f3", "centre"):
+        assert float(high[name]) == pytest.approx(float(low[name]), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--out", "."], "--out .: is a folder; name a CSV file"),
+        (["--out", "q.csv", "--tracks", "./q.csv"], "--tracks q.csv: is the file of --out, too"),
+        (["--tracks", "mine.csv"], "name another with --tracks"),
+    ],
+)
+def test_measures_go_to_files_of_their_own(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.csv").write_text("precious\n")
+    soundfile.write("0.wav", vowel(140, seconds=0.3), RATE)
+    assert main(["measure", "0.wav", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (np.zeros(100), "it lasts 0.0"),
+        (np.full(RATE, 0.3), "it is silent"),
+        (np.zeros((2, RATE)), "has the shape"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(samples: NDArray[np.float64], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        measure(samples, RATE)
+
+
+def test_a_constant_beside_a_sound_is_left_out() -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(RATE // 2) / RATE)
+    assert measure(tone + 0.3, RATE).centre == pytest.approx(200, rel=0.02)

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from conftest import small_specgan
 
-from audiate.byhand import Sweep, parse_set, parse_sweep, read_stop, save_csv, swept, walked
+from audiate.byhand import (
+    Sweep,
+    parse_set,
+    parse_sweep,
+    read_stop,
+    save_csv,
+    swept,
+    titles_of,
+    walked,
+)
 from audiate.cli import main
 from audiate.configs import CodeConfig
 from audiate.errors import InputError
@@ -66,6 +75,16 @@ class TestValues:
         z = np.array([[0.5, -7.25]], dtype=np.float32)
         save_csv(["000"], z, tmp_path / "z.csv")
         assert (tmp_path / "z.csv").read_text() == "sound,z0,z1\n000,0.5,-7.25\n"
+        assert read_latents(tmp_path / "z.csv", 2).tolist() == [[0.5, -7.25]]
+        for damage in ("", "sound,z0,z1\n000,0.5\n001,1,2\n", "sound,z0\n000,much\n"):
+            (tmp_path / "bad.csv").write_text(damage)
+            with pytest.raises(InputError, match="cannot be read as latents"):
+                read_latents(tmp_path / "bad.csv", 2)
+
+    def test_sounds_of_a_sweep_are_titled_by_their_values(self) -> None:
+        sweeps = [parse_sweep("0=0:1:2", 2), parse_sweep("1=-5:5:2", 2)]
+        titles = titles_of(swept(np.zeros((1, 2), np.float32), [], sweeps), sweeps)
+        assert titles == ["z0=0 z1=-5", "z0=0 z1=5", "z0=1 z1=-5", "z0=1 z1=5"]
 
 
 class TestCommand:
@@ -88,6 +107,8 @@ class TestCommand:
         assert rows[0] == ["sound", "z0", "z1", "z2", "z3", "z4", "z5"]
         np.testing.assert_allclose([[float(v) for v in r[1:]] for r in rows[1:]], z, rtol=1e-6)
         assert len(list(Path("grid").glob("*.wav"))) == 6
+        assert main(["generate", "gan", "--latents", "grid/latents.csv", "--out", "again"]) == 0
+        np.testing.assert_allclose(read_latents(Path("again/latents.npy"), 6), z, rtol=1e-6)
 
     @pytest.mark.usefixtures("coded")
     def test_a_walk_between_two_latents_of_hers(self) -> None:
@@ -112,6 +133,11 @@ class TestCommand:
             ("--sweep 1=0:1:2 --sweep 2=0:1:2 --sweep 3=0:1:2", "--sweep: two at most"),
             ("--walk a.npy", "two ends"),
             ("--sweep 1=0:1:9999 --sweep 2=0:1:99", "number of sounds"),
+            ("--sweep 1=0:1:10001", "takes 10001 values; give 1 to 10,000"),
+            ("--set 1=0 --set 1=2", "entry 1 of z is given twice"),
+            ("--set 1=0 --sweep 1=0:1:3", "entry 1 of z is given twice"),
+            ("--label 2 --set 0=1", "--label: --set and --sweep give the code already"),
+            ("--latents z.npy --count 2", "--count: the file of --latents tells how many"),
         ],
     )
     def test_what_cannot_be_done_is_said(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import small_specgan, write_tone
+from conftest import interrupt_second_batch, small_specgan, write_tone
 from torch import Tensor
 
 import audiate
 from audiate.cli import main
-from audiate.errors import InputError
+from audiate.edits import EditResult, EditRun, edit_folder
+from audiate.errors import InputError, Interrupted
 from audiate.inside import inside_generator, write_inside
 from audiate.inversion import SearchInverter
 from audiate.models import WaveGAN, WaveGANConfig
+from audiate.pipeline import FolderReport
 
 pytest.importorskip("parselmouth")
 
@@ -215,25 +218,55 @@ def test_the_command_edits_a_folder(
         "edit clips --pitch +2st --generator singing:make --classifier none --method search "
         "--samples 40 --rounds 2 --out out"
     )
-    with monkeypatch.context() as patch:
-        patch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
-        assert main(command.split()) == 0
-    told = json.loads(Path("out/edits.json").read_text())["tone"]
-    assert told["after"]["pitch"] - told["before"]["pitch"] == pytest.approx(2, abs=0.5)
-    assert "pitch +" in capsys.readouterr().out
+    monkeypatch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
+    assert main(command.split()) == 0
+    told = json.loads(Path("out/report.json").read_text())["clips"]["tone"]
+    (change,) = told["changes"]
+    assert change["after"] - change["before"] == pytest.approx(2, abs=0.5)
+    assert change["recording"] == pytest.approx(12 * math.log2(1.6), abs=0.1)  # above 100 Hz
+    assert told["missed"] == []
+    assert "tone: pitch +" in capsys.readouterr().out
     assert {p.name for p in Path("out").glob("tone*")} == {
         "tone.wav", "tone-before.wav", "tone.npy", "tone.png",
     }  # fmt: skip
+    assert main(command.split()) == 0
+    assert "0 clips edited (1 were there already)" in capsys.readouterr().out
     far = [*command.replace("+2st", "+40st").split(), "--rounds", "0"]
-    with monkeypatch.context() as patch:
-        patch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
-        assert main(far) == 0
+    assert main(far) == 2
+    refused = capsys.readouterr().err
+    assert "holds the results of `audiate edit` with another --pitch, --rounds" in refused
+    assert main([*far, "--out", "far"]) == 0
     said = capsys.readouterr()
     assert "(missed: +40.00 st was asked for)" in said.out
     assert "1 of 1 clips did not come out as asked for" in said.err
-    assert json.loads(Path("out/edits.json").read_text())["tone"]["missed"] == ["pitch"]
+    assert json.loads(Path("far/report.json").read_text())["clips"]["tone"]["missed"] == ["pitch"]
     assert main(["edit", "clips"]) == 2
     assert "nothing to edit" in capsys.readouterr().err
+    assert main(["edit", "clips", "--digit", "cat"]) == 2
+    assert "--digit cat: give 0 to 9, or one of zero, one" in capsys.readouterr().err
+
+
+def test_what_is_edited_before_an_interruption_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SearchInverter.__init__.__kwdefaults__, "size", 40)  # type: ignore[arg-type]
+    for name in ("a", "b", "c"):
+        write_tone(tmp_path / "clips" / f"{name}.wav", hertz=160.0)
+    settings = {
+        "generator": Singer(), "method": "search", "classifier": None, "samples": 40, "rounds": 1,
+    }  # fmt: skip
+
+    def edit() -> FolderReport[EditResult]:
+        return edit_folder(tmp_path / "clips", tmp_path / "out", {"pitch": 2.0}, **settings)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        interrupt_second_batch(patch, EditRun)
+        with pytest.raises(Interrupted, match="stopped after 1 of 3 clips"):
+            edit()
+    assert (tmp_path / "out" / "a.wav").is_file()
+    assert list(edit().new) == ["b", "c"]
+    (tmp_path / "clips" / "b.wav").write_bytes(b"no sound")
+    assert [error.split(":")[0] for error in edit().errors] == [str(tmp_path / "clips" / "b.wav")]
 
 
 class TestInside:

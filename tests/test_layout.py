@@ -31,7 +31,7 @@ LAYERS = (
     {"pipeline"},
     {"sheets"},
     {"drawing", "export", "inside", "inversion", "matching", "saying", "steering"},
-    {"bulk", "editing", "imagining"},
+    {"bulk", "editing", "edits", "imagining"},
     {"training"},
     {"evaluation"},
     {"cli"},

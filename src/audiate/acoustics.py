@@ -182,8 +182,13 @@ def measure_one(name: str, waveform: Tensor | NDArray[np.floating], sample_rate:
 
 def _checked(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Array:
     samples = np.asarray(waveform, dtype=np.float64)
-    if samples.ndim != 1 or len(samples) < 0.05 * sample_rate or not np.abs(samples).max() > 1e-4:
-        raise InputError("a clip that is measured is (samples,), not silent, and 0.05 s or longer")
+    if samples.ndim != 1:
+        raise InputError(f"a clip to measure has the shape (samples,), not {samples.shape}")
+    if len(samples) < 0.05 * sample_rate:
+        seconds = len(samples) / sample_rate
+        raise InputError(f"it lasts {seconds:.3f} s, and 0.05 s are the least that can be measured")
+    if not np.ptp(samples) > 1e-4:  # a constant is no sound
+        raise InputError("it is silent, so there is nothing to measure")
     return samples
 
 
@@ -259,7 +264,7 @@ def _formants(samples: Array, sample_rate: int, voiced: Array) -> tuple[float, f
 
 def _moments(word: Array, sample_rate: int) -> tuple[float, float, float, float]:
     """The four spectral moments of a word, weighted by power (Forrest et al. 1988)."""
-    power = np.square(np.abs(np.fft.rfft(word)))
+    power = np.square(np.abs(np.fft.rfft(word - word.mean())))
     hertz = np.fft.rfftfreq(len(word), 1 / sample_rate)
     share = power / power.sum()
     centre = float(share @ hertz)

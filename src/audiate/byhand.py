@@ -56,7 +56,9 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
 
     """
     match = _SWEEP.fullmatch(text.strip())
-    if match is None or not 1 <= int(match[4]) <= _MOST_STEPS:
+    if match is not None and not 1 <= int(match[4]) <= _MOST_STEPS:
+        raise InputError(f"`sweep` {text}: takes {match[4]} values; give 1 to {_MOST_STEPS:,}")
+    if match is None:
         raise InputError(
             f"`sweep` {text}: give an entry of z, its first and last value and their number, as in "
             f"3=-5:5:11"
@@ -64,6 +66,26 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
     entry = _entry("sweep", text, int(match[1]), latent_dim)
     values = np.linspace(float(match[2]), float(match[3]), int(match[4]))
     return Sweep(entry, tuple(values.tolist()))
+
+
+def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> None:
+    """Make sure that no entry of z is set or swept twice.
+
+    Raises:
+        InputError: One is.
+
+    """
+    entries = [entry for entry, _ in sets] + [sweep.entry for sweep in sweeps]
+    for entry in entries:
+        if entries.count(entry) > 1:
+            raise InputError(
+                f"entry {entry} of z is given twice by `set` and `sweep`; leave one out"
+            )
+
+
+def titles_of(z: Latents, sweeps: Sequence[Sweep]) -> list[str]:
+    """For each of latents (count, latent_dim) the values of the entries that are swept."""
+    return [" ".join(f"z{s.entry}={row[s.entry]:.3g}" for s in sweeps) for row in z]
 
 
 def swept(z: Latents, sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> Latents:

@@ -160,7 +160,7 @@ class Editor:
 
         """
         self.generator, self.classifier = generator, classifier
-        self._wishes, self._rounds, self._seed = tuple(wishes), rounds, seed
+        self.wishes, self._rounds, self._seed = tuple(wishes), rounds, seed
         self._attributes: list[Attribute] = [
             attribute_of(wish.direction.attribute) for wish in wishes
         ]
@@ -196,7 +196,7 @@ class Editor:
                 )
         if word is None and first.words is not None:
             word = int(first.words[0].argmax())
-        wanted = before + np.array([wish.change for wish in self._wishes])
+        wanted = before + np.array([wish.change for wish in self.wishes])
         latent = start + (wanted - before) @ self._moves
         if self._rounds:
             latent = self._search(_Goal(start, wanted, word), before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ Latents = NDArray[np.float32]
 MAX_LATENTS = 100_000
 """More latents than this are not read from one file."""
 
+_MAX_TEXT = 2**29  # bytes of a .csv file
 _MAX_NUMBERS = 10**9  # of a file; 8 GB of doubles would not fit in memory
 
 
@@ -56,24 +58,25 @@ def read_table(path: Path) -> dict[str, Latents]:
 
 
 def read_latents(path: Path, latent_dim: int) -> Latents:
-    """Latents (count, latent_dim) of a .npy file, or of the table in an .npz file.
+    """Latents (count, latent_dim) of a .npy or .csv file, or of the table in an .npz file.
 
-    Where a table holds several latents of each clip, they follow one another.
+    Where a table holds several latents of each clip, they follow one another. A .csv file has a
+    line of names, and then a row for each latent: its name, and its numbers.
 
     Raises:
         InputError: It is no such file, or holds too much, latents of another size, or NaN.
 
     """
     try:
-        stored = _read(path)
+        stored = _read_text(path) if path.suffix.lower() == ".csv" else _read(path)
         with np.errstate(over="ignore"):  # what becomes infinite is told below
             found = np.atleast_2d(stored).astype(np.float32)
         if found.ndim == 3:
             found = found.reshape(-1, found.shape[2])
     except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(
-            f"{path}: cannot be read as latents ({error}); give an .npy or .npz file, as "
-            f"`audiate invert` writes it"
+            f"{path}: cannot be read as latents ({error}); give an .npy, .npz or .csv file, "
+            f"as `audiate invert` and `audiate generate` write them"
         ) from error
     if found.ndim != 2 or found.shape[1] != latent_dim or not len(found):
         raise InputError(
@@ -81,8 +84,19 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
             f"(count, {latent_dim}); give `latents` of this model"
         )
     if not np.isfinite(found).all():
-        raise InputError(f"{path}: holds NaN or infinite numbers; invert the clip again")
+        raise InputError(f"{path}: holds NaN or infinite numbers; make it anew")
     return found
+
+
+def _read_text(path: Path) -> NDArray[np.generic]:
+    """The numbers of a .csv file, without its first line and its first column."""
+    if not path.is_file():
+        raise ValueError("no such file")
+    if path.stat().st_size > _MAX_TEXT:
+        raise ValueError(f"{path.stat().st_size:,} bytes; at most {_MAX_TEXT:,}")
+    with path.open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return np.array([[float(cell) for cell in row[1:]] for row in rows if row])
 
 
 def _read(path: Path) -> NDArray[np.generic]:

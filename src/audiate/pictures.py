@@ -76,7 +76,12 @@ def save_tiles(
 
 
 def save_before_and_after(before: Tensor, after: Tensor, path: Path) -> None:
-    """Write waveforms (samples,) in [-1, 1] and their spectrograms, one beside the other.
+    """Write two waveforms (samples,) in [-1, 1] as `save_side_by_side` does."""
+    save_side_by_side(torch.stack([before, after]), ("before", "after"), path)
+
+
+def save_side_by_side(waveforms: Tensor, titles: Sequence[str], path: Path) -> None:
+    """Write waveforms (count, samples) in [-1, 1] and their spectrograms, one beside the other.
 
     Raises:
         InputError: The file cannot be written.
@@ -84,12 +89,12 @@ def save_before_and_after(before: Tensor, after: Tensor, path: Path) -> None:
     """
     wide, high, gap, text = 384, 96, 8, 18
     font = ImageFont.load_default(12)
-    size = (3 * gap + 2 * wide, text + high + gap + 2 * 129 + gap)
+    size = (gap + len(waveforms) * (wide + gap), text + high + gap + 2 * 129 + gap)
     sheet = Image.new("RGB", size, _BACKGROUND)
     canvas = ImageDraw.Draw(sheet)
-    waveforms = torch.stack([before, after]).detach().cpu()
+    waveforms = waveforms.detach().cpu()
     levels = Spectrogram()(waveforms).transpose(1, 2)
-    for column, title in enumerate(("before", "after")):
+    for column, title in enumerate(titles):
         left = gap + column * (wide + gap)
         canvas.text((left, 1), title, fill=_INK, font=font)
         _trace(canvas, waveforms[column], (left, text), (wide, high))

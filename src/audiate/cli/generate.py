@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -26,10 +26,29 @@ LATENTS_NAME = "latents.npy"
 TABLE_NAME = "latents.csv"
 _BATCH = 32
 _SHEET_CLIPS = 64
+_SWEPT_CLIPS = 256
 _MOST_COLUMNS = 16
 MAX_SOUNDS = 100_000
 """Limit of the number of sounds of one command."""
 _MARGIN = 0.1  # of the prior's width: latents beyond its bounds by more are worth a warning
+
+
+class Layout(NamedTuple):
+    """The layout of a sheet of sounds.
+
+    Attributes:
+        columns: Number of sounds in a row.
+        most: Number of sounds that are shown at most.
+        titles: A title for each sound, beside its number; None gives it its label's name.
+
+    """
+
+    columns: int = 8
+    most: int = _SHEET_CLIPS
+    titles: Sequence[str] | None = None
+
+
+_PLAIN = Layout()
 
 
 @dataclass(frozen=True)
@@ -37,9 +56,10 @@ class Generate:
     """Generate sounds from random latents, or from latents that are set by hand.
 
     Writes OUT/000.wav, OUT/001.wav and so on; OUT/latents.npy with their latents (count, numbers)
-    and OUT/latents.csv with the same as text; OUT/sheet.png with their spectrograms (the first 64),
-    numbered, and labelled where the model has labels or codes; and OUT/report.json, the record of
-    these files. The same model and seed give the same sounds, and when COUNT grows the first ones
+    and OUT/latents.csv with the same as text; OUT/sheet.png with their spectrograms (the first 64,
+    or 256 of a sweep), numbered, and labelled by the values of a sweep, or by labels or codes where
+    the model has any; and OUT/report.json, the record of these files. The same model and seed give
+    the same sounds, and when COUNT grows the first ones
     stay the same, but for rounding. The sounds of an earlier run in OUT make way once the new ones
     are complete. Files that this command has not written are never replaced.
     """
@@ -55,11 +75,12 @@ class Generate:
     interpolate: bool = False
     """Walk in COUNT steps from the seed's first latent to its second, in place of new ones."""
     walk: tuple[str, ...] = ()
-    """Walk in COUNT steps from the first latent of one file to that of the next. walk.npy:7 is
-    row 7 of a file."""
+    """Walk in COUNT steps from the first latent of one file to that of the next, evenly over all
+    files. walk.npy:7 is row 7 of a file."""
     latents: Path | None = None
     """Generate the sounds of the latents in this file, in place of random ones: an .npy file
-    (count, numbers), or an .npz file, as `audiate invert` and this command write them."""
+    (count, numbers), an .npz file, or a .csv file, as `audiate invert` and this command write them.
+    """
     label: str | None = None
     """Only sounds of this label, by name or number, where the model knows any: seven, or 7."""
     set: UseAppendAction[tuple[str, ...]] = ()
@@ -79,6 +100,8 @@ class Generate:
         check_range("`seed`", self.seed, 0, 2**63 - 1)
         if self.latents is not None and (self.interpolate or self.label is not None):
             raise InputError("`latents`: without `interpolate` and `label`; leave those out")
+        if self.latents is not None and self.count is not None:
+            raise InputError("`count`: the file of `latents` tells how many; leave one out")
         if self.walk and (self.interpolate or self.label is not None or self.latents is not None):
             raise InputError(
                 "`walk`: without `interpolate`, `label` and `latents`; leave those out"
@@ -102,11 +125,11 @@ class Generate:
             self.out, "generate", settings, type(None), same_settings=False
         ) as outputs:
             model = self.own.open(self.model, device=self.device)
-            z, columns = self._by_hand(model, self._latents(model))
+            z, layout = self._by_hand(model, self._latents(model))
             files = {name: [f"{name}.wav"] for name in sound_names(len(z))}
             with outputs.staged(files, (LATENTS_NAME, TABLE_NAME, SHEET_NAME)) as stage:
-                write_sounds(model, z, stage, columns=columns)
-        some = f" (the first {_SHEET_CLIPS})" if len(z) > _SHEET_CLIPS else ""
+                write_sounds(model, z, stage, layout)
+        some = f" (the first {layout.most})" if len(z) > layout.most else ""
         sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
         print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")
         return 0
@@ -127,24 +150,31 @@ class Generate:
         """Number of latents before they are swept."""
         return self.count or (1 if self.sweep else 16)
 
-    def _by_hand(self, model: Generator, z: Tensor) -> tuple[Tensor, int]:
-        """Latents with entries set by hand, and the number of columns of their sheet."""
+    def _by_hand(self, model: Generator, z: Tensor) -> tuple[Tensor, Layout]:
+        """Latents with entries set by hand, and the layout of their sheet."""
         import torch
 
-        from audiate.byhand import parse_set, parse_sweep, swept
+        from audiate.byhand import check_entries, parse_set, parse_sweep, swept, titles_of
 
         if not self.set and not self.sweep:
-            return z, 8
+            return z, _PLAIN
         sets = [parse_set(text, model.latent_dim) for text in self.set]
         sweeps = [parse_sweep(text, model.latent_dim) for text in self.sweep]
+        check_entries(sets, sweeps)
         total = len(z) * prod(len(sweep.values) for sweep in sweeps)
         check_range("number of sounds", total, 1, MAX_SOUNDS)
         coded = _code_size(model)
         if any(entry < coded for entry in [*(s[0] for s in sets), *(s.entry for s in sweeps)]):
+            if self.label is not None:
+                raise InputError("`label`: `set` and `sweep` give the code already; leave one out")
             z = z.clone()
             z[:, :coded] = 0
-        columns = min(len(sweeps[-1].values), _MOST_COLUMNS) if sweeps else 8
-        return torch.from_numpy(swept(z.numpy(), sets, sweeps)), columns
+        found = swept(z.numpy(), sets, sweeps)
+        if not sweeps:
+            return torch.from_numpy(found), _PLAIN
+        columns = min(len(sweeps[-1].values), _MOST_COLUMNS)
+        layout = Layout(columns, _SWEPT_CLIPS, titles_of(found, sweeps))
+        return torch.from_numpy(found), layout
 
     def _given_latents(self, model: Generator) -> Tensor:
         """Latents (count, latent_dim) of the file; there is a warning if they are far out."""
@@ -219,14 +249,14 @@ def sound_names(count: int) -> list[str]:
     return [f"{number:0{digits}}" for number in range(count)]
 
 
-def write_sounds(model: Generator, z: Tensor, folder: Path, *, columns: int = 8) -> None:
+def write_sounds(model: Generator, z: Tensor, folder: Path, layout: Layout = _PLAIN) -> None:
     """Write a wav for each latent (count, latent_dim), the latents, and the sheet.
 
     Args:
         model: The generator.
         z: Latents (count, latent_dim), on the CPU.
         folder: The folder to write to.
-        columns: Number of sounds in a row of the sheet.
+        layout: The layout of the sheet.
 
     Raises:
         InputError: The folder cannot be written.
@@ -254,13 +284,23 @@ def write_sounds(model: Generator, z: Tensor, folder: Path, *, columns: int = 8)
             waveforms = generate(model, part.to(where)).cpu()
             for name, waveform in zip(own, waveforms, strict=True):
                 save_wav(folder / f"{name}.wav", waveform, model.sample_rate)
-            if sum(map(len, shown)) < _SHEET_CLIPS:
+            if sum(map(len, shown)) < layout.most:
                 shown.append(see(waveforms.mean(1)).transpose(1, 2))
-    titles = names[:_SHEET_CLIPS]
-    if labels := _labels_of(model)[1]:
-        meant = model.labels_of(z[:_SHEET_CLIPS]).tolist()  # type: ignore[attr-defined]
-        titles = [f"{title} {labels[label]}" for title, label in zip(titles, meant, strict=True)]
-    save_tiles(torch.cat(shown)[:_SHEET_CLIPS], titles, folder / SHEET_NAME, columns=columns)
+    titles = _titles(model, z[: layout.most], names, layout.titles)
+    tiles = torch.cat(shown)[: layout.most]
+    save_tiles(tiles, titles, folder / SHEET_NAME, columns=layout.columns)
+
+
+def _titles(
+    model: Generator, z: Tensor, names: Sequence[str], titles: Sequence[str] | None
+) -> list[str]:
+    """The titles of sounds: their names, each with its own title or its label."""
+    labels = _labels_of(model)[1]
+    if titles is None and labels:
+        titles = [labels[label] for label in model.labels_of(z).tolist()]  # type: ignore[attr-defined]
+    if titles is None:
+        return list(names[: len(z)])
+    return [f"{name} {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
 
 
 def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:

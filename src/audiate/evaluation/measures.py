@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from audiate.acoustics import MEASURES, UNITS, Array, f0_track, measure, require_praat
-from audiate.audio import is_silent, load_audio, to_peak
+from audiate.audio import file_rate, is_silent, load_audio, to_peak
 from audiate.datasets.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.evaluation.report import dump, make_table, render, save_figure
@@ -44,10 +44,13 @@ class MeasuresReport:
 
     Attributes:
         groups: The folder, and the one that it is compared with, if any.
+        sample_rate: The sample rate at which all clips were measured; None where each was measured
+            at its own.
 
     """
 
     groups: Sequence[Group]
+    sample_rate: int | None = None
 
     def effects(self) -> list[float]:
         """Cohen's d of each measure, first against second folder; NaN where either has too few."""
@@ -87,6 +90,11 @@ class MeasuresReport:
             for group in self.groups
             for name, reason in group.skipped.items()
         ]
+        if self.sample_rate is not None:
+            notes.append(
+                f"All clips are measured at {self.sample_rate:,} Hz, the lowest of their sample "
+                f"rates, since formants and spectral moments depend on it."
+            )
         return render(table, *notes)
 
     def to_csv(self) -> str:
@@ -124,13 +132,38 @@ class MeasuresReport:
         save_figure(figure, path)
 
 
-def measure_folder(folder: Path, name: str | None = None, *, same_peak: bool = False) -> Group:
+def common_rate(folders: Sequence[Path]) -> int:
+    """The lowest sample rate of the readable sound files below folders, in Hz.
+
+    Raises:
+        InputError: There is no such folder, or no sound file that can be read.
+
+    """
+    rates, reason = [], None
+    for path in (path for folder in folders for path in _clips_of(folder)):
+        try:
+            rates.append(file_rate(path))
+        except InputError as error:
+            reason = error
+    if not rates:
+        raise InputError(f"{folders[0]}: no clip can be measured ({reason})")
+    return min(rates)
+
+
+def measure_folder(
+    folder: Path,
+    name: str | None = None,
+    *,
+    same_peak: bool = False,
+    sample_rate: int | None = None,
+) -> Group:
     """Measure every sound file below a folder.
 
     Args:
         folder: The folder, or a sound file.
         name: Its name, for people.
         same_peak: Whether each clip is brought to the peak `audiate.audio.PEAK` first.
+        sample_rate: The sample rate to which every clip is brought first, in Hz. None leaves it.
 
     Raises:
         InputError: There is no such folder, no clip can be measured, or praat-parselmouth is
@@ -138,12 +171,12 @@ def measure_folder(folder: Path, name: str | None = None, *, same_peak: bool = F
 
     """
     require_praat()
-    paths = find_sounds(folder) if folder.is_dir() else [folder]
+    paths = _clips_of(folder)
     clips, values, skipped = [], [], {}
     for path in tracked(paths, f"measuring {folder}"):
         clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
         try:
-            waveform, rate = load_audio(path)
+            waveform, rate = load_audio(path, sample_rate)
             if same_peak and not is_silent(waveform):
                 waveform = to_peak(waveform.unsqueeze(0))[0]
             found = measure(waveform, rate)
@@ -167,7 +200,7 @@ def tracks_csv(folder: Path) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["clip", "seconds", "f0"])
-    for path in find_sounds(folder) if folder.is_dir() else [folder]:
+    for path in _clips_of(folder):
         waveform, rate = load_audio(path)
         track = f0_track(waveform.double().numpy(), rate)
         clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
@@ -175,6 +208,10 @@ def tracks_csv(folder: Path) -> str:
             if np.isfinite(hertz):
                 rows.writerow([clip, f"{time:.4f}", f"{hertz:.2f}"])
     return text.getvalue()
+
+
+def _clips_of(folder: Path) -> list[Path]:
+    return find_sounds(folder) if folder.is_dir() else [folder]
 
 
 def cohens_d(one: Array, other: Array) -> float:
@@ -200,4 +237,6 @@ def _summary(column: Array) -> tuple[float | None, float | None, int]:
 
 def _cell(column: Array) -> str:
     mean, deviation, count = _summary(column)
-    return "-" if mean is None else f"{mean:.4g} ± {deviation:.3g} ({count})"
+    if mean is None:
+        return "-"
+    return f"{mean:.4g} (1)" if count == 1 else f"{mean:.4g} ± {deviation:.3g} ({count})"

@@ -1,0 +1,251 @@
+"""Edited clips on disk: a folder of clips, said again at another pitch, length, or as a digit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.audio import Recording, save_wav
+from audiate.datasets.sounds import find_clips
+from audiate.datasets.sources import DIGIT_WORDS
+from audiate.editing import Edit, Editor, Wish, say_another
+from audiate.errors import InputError
+from audiate.files import save_array
+from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.inversion import Inverter, as_classifier, inverter
+from audiate.inversion.folder import Target, read_target
+from audiate.inversion.starts import Method
+from audiate.latents import Latents
+from audiate.models import DigitClassifier, Generator
+from audiate.models.generator import as_generator, device_of
+from audiate.models.inverse import digest, fingerprint
+from audiate.outputs import open_outputs
+from audiate.pictures import save_side_by_side
+from audiate.pipeline import ClipWork, FolderReport, Notify, Product, work_through
+from audiate.steering import attribute_of, directions
+
+_ITERATIONS = 60  # of the gradients by which a hybrid search finds a clip's latent
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an edit has changed of one attribute; None where the attribute cannot be measured.
+
+    Attributes:
+        attribute: Its name: pitch, loudness or duration.
+        unit: The unit of all values: semitones above 100 Hz (st), dB of full scale, or octaves
+            (logarithms to the base of 2) of seconds.
+        recording: Its value in the recording.
+        before: Its value in the sound of the latent that was found for the recording; where it
+            cannot be measured there, the recording's.
+        wanted: The value that was asked for.
+        after: Its value in the edited sound.
+
+    """
+
+    attribute: str
+    unit: str
+    recording: float | None
+    before: float | None
+    wanted: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What an edit has reached for one clip.
+
+    Attributes:
+        changes: One for each attribute that was to change.
+        missed: Names of the attributes that came out otherwise than was asked for, as
+            `Edit.missed` has them.
+        gain: The gain, in dB, that was needed beside another latent.
+        digit: The digit that is heard in the edited sound; None without a classifier.
+        wanted_digit: The digit that was to be said; None without a classifier.
+
+    """
+
+    changes: tuple[Change, ...]
+    missed: tuple[str, ...]
+    gain: float
+    digit: int | None
+    wanted_digit: int | None
+
+
+def edit_folder(
+    clips: str | Path | Sequence[str | Path],
+    out: str | Path,
+    changes: Mapping[str, float],
+    *,
+    digit: str | int | None = None,
+    generator: str | Path | Generator = DEFAULT_GENERATOR,
+    method: Method = "hybrid",
+    classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
+    samples: int = 400,
+    rounds: int = 6,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    name: str | None = None,
+    notify: Notify | None = None,
+) -> FolderReport[EditResult]:
+    """Say the clips of sound files again with other attributes, and write them to a folder.
+
+    Writes for each clip ``<clip>.wav``, the edited sound; ``<clip>-before.wav``, the sound of the
+    latent that was found for the clip; ``<clip>.npy``, the edited latent; ``<clip>.png``, recording
+    and sounds; ``latents.npz``; and ``report.json``, which holds an `EditResult` for each clip.
+    Clips that were edited before with the same settings are left as they are.
+
+    Args:
+        clips: Sound files, or folders of them.
+        out: The folder. Only files that an earlier call has written are replaced there.
+        changes: The change of each attribute in its unit, by its name: pitch, loudness, duration.
+        digit: Digit to say instead, as a number or an English word.
+        generator: A shipped model's name, a folder, a hub id, or any `Generator`.
+        method: How latents are found, as for `audiate.inverter`.
+        classifier: Tells the digit, which is kept; or None.
+        samples: Number of sounds that are measured to find directions.
+        rounds: Number of steps that are corrected by what is measured.
+        seed: Seed of the samples and of the search.
+        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        name: Name of the generator in the record.
+        notify: It is called with the error of each clip that cannot be used.
+
+    Raises:
+        InputError: Nothing is to change, there is no clip or model; or as of `open_outputs`.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
+
+    """
+    given = [clips] if isinstance(clips, (str, Path)) else clips
+    word = None if digit is None else digit_of(digit)
+    found = find_clips(given, Path(out))
+    if not changes and word is None:
+        raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
+    settings = {"generator": name or _name_of(generator), "classifier": _name_of(classifier)}
+    settings |= {each: f"{value:g}" for each, value in changes.items()}
+    numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
+    settings |= {each: str(value) for each, value in numbers.items()}
+    generator = as_generator(generator, device=device)
+    settings["weights"] = digest(fingerprint(generator))
+    ears = None if classifier is None else as_classifier(classifier)
+    with open_outputs(Path(out), "edit", settings, EditResult) as outputs:
+        ways = (directions(generator, each, count=samples, seed=seed) for each in changes)
+        wishes = list(map(Wish, ways, changes.values()))
+        editor = Editor(generator, wishes, ears, rounds=rounds, seed=seed)
+        work = EditRun(editor, _inverter(generator, method, ears, seed), word)
+        return work_through(work, outputs, found, batch_size=1, what="editing", notify=notify)
+
+
+def _inverter(
+    generator: Generator, method: Method, ears: DigitClassifier | None, seed: int
+) -> Inverter:
+    # A classifier of another sample rate hears the edited sound, but guides no search for latents.
+    guide = ears if ears is not None and ears.sample_rate == generator.sample_rate else None
+    most = _ITERATIONS if method == "hybrid" else None
+    return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
+
+
+def _name_of(model: object) -> str:
+    """A model's name in the record: the one that was given, or that of its class."""
+    if model is None:
+        return "none"
+    return str(model) if isinstance(model, (str, Path)) else type(model).__name__
+
+
+def digit_of(digit: str | int) -> int:
+    """The number of a digit that is given as a number or an English word.
+
+    Raises:
+        InputError: It is none.
+
+    """
+    text = f"{digit}".strip().lower()
+    if text in DIGIT_WORDS:
+        return DIGIT_WORDS.index(text)
+    if text.isdecimal() and int(text) < len(DIGIT_WORDS):
+        return int(text)
+    raise InputError(f"`digit` {digit}: give 0 to 9, or one of {', '.join(DIGIT_WORDS)}")
+
+
+class EditRun(ClipWork[Target, EditResult]):
+    """Edits the clips of a folder, one by one."""
+
+    endings = ("{}.wav", "{}-before.wav", "{}.npy", "{}.png")
+
+    def __init__(self, editor: Editor, invert: Inverter, word: int | None) -> None:
+        """Prepare the work.
+
+        Args:
+            editor: Edits latents.
+            invert: Finds the latent of a clip.
+            word: The digit that is said instead; None keeps the one that is heard.
+
+        """
+        self.editor, self.invert, self.word = editor, invert, word
+        self._attributes = [attribute_of(wish.direction.attribute) for wish in editor.wishes]
+
+    def read(self, path: Path | Recording) -> Target:
+        """A clip as the generator would make it."""
+        return read_target(path, self.editor.generator)
+
+    def compute(self, items: Sequence[Target]) -> list[Product[EditResult]]:
+        """Find the latents of clips, and edit them."""
+        return [self._edited(item.waveform) for item in items]
+
+    def _edited(self, recording: Tensor) -> Product[EditResult]:
+        generator = self.editor.generator
+        found = self.invert(recording[None].to(device_of(generator)))
+        latent = found.latent[0].detach().cpu()
+        if self.word is not None:
+            latent = say_another(generator, latent, self.word)
+        edit = self.editor(latent, self.word, recording)
+        said = found.output[0].detach().cpu()
+        moved = edit.latent.numpy().astype(np.float32)
+        return Product(
+            moved, self._result(edit, recording), partial(self._write, recording, said, edit)
+        )
+
+    def _result(self, edit: Edit, recording: Tensor) -> EditResult:
+        rate = self.editor.generator.sample_rate
+        changes = tuple(
+            Change(
+                each.name,
+                each.unit,
+                _number(each.measure(recording.mean(0), rate)),
+                *(_number(values[each.name]) for values in (edit.before, edit.wanted, edit.after)),
+            )
+            for each in self._attributes
+        )
+        return EditResult(changes, edit.missed, edit.gain, edit.word, edit.wanted_word)
+
+    def _write(self, recording: Tensor, said: Tensor, edit: Edit, paths: Sequence[Path]) -> None:
+        wav, before, npy, png = paths
+        rate = self.editor.generator.sample_rate
+        save_wav(wav, edit.waveform, rate)
+        save_wav(before, said, rate)
+        save_array(edit.latent[None].numpy(), npy)
+        sounds = torch.stack([recording.mean(0), said.mean(0), edit.waveform.mean(0)])
+        save_side_by_side(sounds, ("recording", "the sound found for it", "edited"), png)
+
+    def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
+        """The latent in the .npy file of a clip; None where it is damaged."""
+        try:
+            latent = np.load(paths[2], allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+        fits = isinstance(latent, np.ndarray) and latent.shape == (
+            1,
+            self.editor.generator.latent_dim,
+        )
+        return latent[0].astype(np.float32) if fits else None
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON has it, which knows no NaN."""
+    return value if math.isfinite(value) else None
