@@ -122,9 +122,8 @@ def edit_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    given = [clips] if isinstance(clips, (str, Path)) else clips
     word = None if digit is None else digit_of(digit)
-    found = find_clips(given, Path(out))
+    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, Path(out))
     if not changes and word is None:
         raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
     settings = {"generator": name or _name_of(generator), "classifier": _name_of(classifier)}
