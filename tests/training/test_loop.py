@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,6 +316,35 @@ class TestWhatIsWritten:
         with pytest.raises(InputError, match="is not finite after step 2"):
             run.save(task, 2)
         assert all(tensor.isfinite().all() for tensor in state(tmp_path).values())
+
+    @pytest.mark.parametrize("name", ["previews/0000020.png", "settings.json", "model"])
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_a_users_folder_is_refused_before_the_training(
+        self, tmp_path: Path, name: str, resume: bool
+    ) -> None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"mine": 1}')
+        top = name.split("/", maxsplit=1)[0]
+        with pytest.raises(InputError, match=rf"`out` .* holds files \({top}\), but no settings"):
+            train(tmp_path, resume=resume)
+        assert (tmp_path / name).read_text() == '{"mine": 1}'
+        assert [path.name for path in tmp_path.iterdir()] == [top]
+
+    @pytest.mark.parametrize("name", ["previews", "tensorboard", "last-good", "model"])
+    def test_a_file_in_the_place_of_a_folder_is_told_at_once(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        with pytest.raises(Interrupted):
+            train(tmp_path, at_step={3: interrupt})
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
+        (tmp_path / name).touch()
+        with pytest.raises(InputError, match=f"writes a folder {name} there"):
+            train(tmp_path, resume=True)
+
+    def test_a_folder_of_hidden_files_is_as_good_as_empty(self, tmp_path: Path) -> None:
+        (tmp_path / ".gitignore").touch()
+        train(tmp_path, ToyRecipe(steps=20))
+        assert (tmp_path / "model").is_dir()
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +26,8 @@ SETTINGS_NAME = "settings.json"
 CHECKPOINT_NAME = "checkpoint.safetensors"
 LOG_NAME = "log.jsonl"
 
+_FOLDERS = ("previews", "tensorboard", "last-good", "model")
+
 
 class Run:
     """The folder of one training.
@@ -46,30 +49,39 @@ class Run:
 
         Raises:
             InputError: There is a run already and ``resume`` is off, or it has other settings or
-                other data, or the folder cannot be written.
+                other data, or the folder holds files of another origin, or cannot be written.
 
         """
         path = self.folder / SETTINGS_NAME
+        stored = self._stored()
+        self._check_own(stored)
         begun = self.checkpoint.exists() or (self.folder / LOG_NAME).exists()
-        if path.exists() and (begun or resume):
+        if stored is not None and (begun or resume):
             if not resume:
                 raise InputError(
                     f"{self.folder}: holds a run already; add `resume` to go on with it, "
                     f"or name another folder with `out`"
                 )
-            self._check_same(path, settings)
+            self._check_same(stored, settings)
             return
         with writing(path, durable=True) as partial:
             partial.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
 
-    def _check_same(self, path: Path, settings: Provenance) -> None:
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            begun = Provenance(**stored)
-        except (OSError, ValueError, TypeError) as error:
+    def _check_own(self, stored: Provenance | None) -> None:
+        """Make sure that nothing is in the folder that no training has written."""
+        if stored is None and (names := _visible(self.folder)):
             raise InputError(
-                f"{path}: unreadable ({error}); delete {self.folder} to start again"
-            ) from error
+                f"`out` {self.folder}: holds files ({names[0]}), but no {SETTINGS_NAME} of a "
+                f"training, so nothing is written there; name another folder"
+            )
+        for name in _FOLDERS:
+            if os.path.lexists(self.folder / name) and not (self.folder / name).is_dir():
+                raise InputError(
+                    f"`out` {self.folder}: the training writes a folder {name} there, but it is a "
+                    f"file; move it, or name another folder"
+                )
+
+    def _check_same(self, begun: Provenance, settings: Provenance) -> None:
         if begun.recipe != settings.recipe:
             raise InputError(
                 f"{self.folder}: holds a run of the recipe {begun.recipe}, not {settings.recipe}; "
@@ -92,11 +104,17 @@ class Run:
 
     def stored_environment(self) -> dict[str, str]:
         """The precision, threads, versions and data that the run began with; empty before that."""
+        stored = self._stored()
+        return {} if stored is None else stored.environment
+
+    def _stored(self) -> Provenance | None:
+        """The settings that the run began with; None where no training has written any."""
         path = self.folder / SETTINGS_NAME
         try:
-            return Provenance(**json.loads(path.read_text(encoding="utf-8"))).environment
+            stored = Provenance(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            return {}  # `open` says what is wrong with the file
+            return None  # `open` says what is wrong with the file
+        return stored if stored.recipe else None
 
     def save(self, task: Task, step: int) -> None:
         """Replace the checkpoint by the state after ``step`` steps, whole or not at all.
@@ -176,6 +194,14 @@ class Run:
     def save_sound(self, step: int, sound: Sound) -> None:
         """Write a sound as a wav."""
         save_wav(self.folder / "previews" / f"{step:07d}.wav", *sound)
+
+
+def _visible(folder: Path) -> list[str]:
+    """Names of what a folder holds, without hidden files; none where it cannot be read."""
+    try:
+        return sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
+    except OSError:
+        return []
 
 
 @contextmanager
