@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from audiate.audio import fit_length, load_channels, save_wav
 from audiate.datasets.sounds import FolderClips, SoundSet, digit_clips, find_sounds, list_sounds
 from audiate.datasets.sources import DIGIT_SETS
+from audiate.datasets.survey import survey
 from audiate.errors import InputError
 from audiate.training.batches import EvenOrder
 
@@ -179,6 +180,24 @@ class TestFolder:
             read(tmp_path, num_samples=1024)
         (tmp_path / "broken.wav").write_bytes(b"no wav")
         with pytest.raises(InputError, match=r"broken\.wav: cannot be read as sound"):
+            read(tmp_path, num_samples=1024)
+
+    def test_all_broken_files_are_told_at_once(self, tmp_path: Path) -> None:
+        for number in range(3):
+            write_tone(tmp_path / f"{number}.wav")
+        for number in range(7):
+            (tmp_path / f"broken{number}.wav").write_bytes(b"no wav")
+        for rate in (None, 8000):
+            with pytest.raises(
+                InputError,
+                match=r"7 of 10 files .*: broken0.wav, .*broken4.wav and 2 more; move them away",
+            ):
+                read(tmp_path, num_samples=1024, sample_rate=rate)
+        told = survey(tmp_path).to_text()
+        assert all(f"broken{number}.wav" in told for number in range(7))
+        for number in range(3):
+            (tmp_path / f"{number}.wav").unlink()
+        with pytest.raises(InputError, match="7 of 7 files cannot be read"):
             read(tmp_path, num_samples=1024)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from audiate.audio import file_rate, fit_length, is_silent, load_channels, resample
+from audiate.configs import check_sample_rate
 from audiate.datasets.clips import Clip, digest_of_clips, digest_of_names
 from audiate.datasets.folders import FileKind, files_below, find_files
 from audiate.datasets.fsdd import load_fsdd, split_by_speaker
@@ -32,6 +34,7 @@ SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files, as a folder is searched for them."""
 
 _FULL_SCALE = 32767
+_NAMED = 5  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -240,18 +243,26 @@ class FolderClips:
         files of different sample rates are refused if ``sample_rate`` is not given.
         """
         folder, rate = self.folder, sample_rate or _common_rate(self.paths)
+        check_sample_rate(rate, "`sample_rate`")
         told = self.names_of_files()
         names = tuple(sorted({file.word for file in told}))
         speakers = sorted({file.voice or "" for file in told})
         samples, labels, voices = [], [], []
+        broken: list[tuple[Path, InputError]] = []
         for path, file in zip(self.paths, told, strict=True):
-            whole = load_channels(path, channels, rate)
+            try:
+                whole = load_channels(path, channels, rate)
+            except InputError as error:
+                broken.append((path, error))
+                continue
             parts = split_words(whole, rate) if self.cut_words else [whole]
             for played in (each for part in parts for each in _at_speeds(part, rate, speeds)):
                 for clip in _cut(played, num_samples):
                     samples.append(_stored(clip))
                     labels.append(names.index(file.word))
                     voices.append(speakers.index(file.voice or ""))
+        if broken:
+            raise self._unreadable(broken)
         silent = set(range(len(names))) - set(labels)
         if silent:
             where = folder if len(names) == 1 else folder / names[min(silent)]
@@ -266,6 +277,18 @@ class FolderClips:
             names,
             rate,
             torch.tensor(voices) if len(speakers) > 1 else None,
+        )
+
+    def _unreadable(self, broken: Sequence[tuple[Path, InputError]]) -> InputError:
+        """Tell how many files cannot be read, and the first of them."""
+        if len(broken) == 1:
+            return InputError(f"{broken[0][1]}, or move it away")
+        names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return InputError(
+            f"{self.folder}: {len(names)} of {len(self.paths)} files cannot be read: "
+            f"{', '.join(names[:_NAMED])}{more}; move them away, or mend them "
+            f"(`audiate data look {self.folder}` lists all, with reasons)"
         )
 
 
@@ -311,12 +334,16 @@ def find_clips(
 
 
 def _common_rate(paths: Sequence[Path]) -> int:
-    first = file_rate(paths[0])
+    """The sample rate of all files that can be read, in Hz."""
+    rates = {}
     for path in paths:
-        rate = file_rate(path)
+        with suppress(InputError):  # whoever reads the files then tells of all that are broken
+            rates[path] = file_rate(path)
+    found, first = next(iter(rates.items()), (None, DIGIT_RATE))
+    for path, rate in rates.items():
         if rate != first:
             raise InputError(
-                f"{path}: {rate:,} Hz, but {paths[0]} has {first:,} Hz; give `sample_rate` to "
+                f"{path}: {rate:,} Hz, but {found} has {first:,} Hz; give `sample_rate` to "
                 f"bring all clips to one rate"
             )
     return first

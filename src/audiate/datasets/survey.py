@@ -79,16 +79,18 @@ class Survey:
             notes.append("files hold several words; cut them with `cut_words`")
         if np.median(self.peaks) < _FAINT_DB:
             notes.append("the sounds are faint; trainings of ours bring all to one peak level")
+        broken = [f"{name} ({reason})" for name, reason in self.broken]
         told = (
             ("silent, and left out", self.silent),
             ("clipped: several samples in a row are at full scale", self.clipped),
             ("the same samples", [" = ".join(group) for group in self.copies]),
-            ("cannot be read", [f"{name} ({reason})" for name, reason in self.broken]),
         )
         for what, names in told:
             if names:
                 more = "" if len(names) <= _LISTED else f" and {len(names) - _LISTED} more"
                 notes.append(f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}")
+        if broken:  # all of them, since a training needs every one of them moved away
+            notes.append(f"{len(broken)} cannot be read: {', '.join(broken)}")
         return notes
 
 
