@@ -26,6 +26,7 @@ from audiate.models import (
     PretrainedModel,
     Provenance,
 )
+from audiate.models.pretrained import in_words
 from audiate.models.storage import pack, unpack
 
 EVERY_MODEL = pytest.mark.parametrize("cls", MODELS.values(), ids=list(MODELS))
@@ -99,6 +100,12 @@ class TestEveryModel:
         other = next(c for c in MODELS.values() if c is not cls)
         with pytest.raises(InputError, match=f"holds a {cls.__name__}, not a {other.__name__}"):
             other.from_pretrained(tmp_path)
+
+
+def test_messages_tell_kinds_of_models_in_words() -> None:
+    told = {in_words(made(cls)) for cls in MODELS.values()}
+    assert {"a digit classifier", "an inverse mapping", "a latent flow", "a sayer"} < told
+    assert {"a VAE", "a LeNet", "a WaveGAN"} < told
 
 
 class TestEveryDrawer:

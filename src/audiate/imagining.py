@@ -15,6 +15,7 @@ from audiate.errors import InputError, check_range
 from audiate.hub import DEFAULT_DRAWER, DEFAULT_SAYER
 from audiate.latents import save_table
 from audiate.models import Drawer, LatentFlow, Sayer
+from audiate.models.pretrained import in_words
 from audiate.outputs import LATENTS_NAME, open_outputs
 from audiate.pictures import PanelRow, image_panel, save_image, save_panels, sound_panel
 from audiate.progress import tracked
@@ -76,7 +77,7 @@ def imagine(
     flow, voice = as_drawer(drawer, device=device), as_sayer(sayer, device=device)
     if not isinstance(flow, LatentFlow):
         raise InputError(
-            f"`drawer`: a {type(flow).__name__} draws nothing without a sound; "
+            f"`drawer`: {in_words(flow)} draws nothing without a sound; "
             f"`drawer={DEFAULT_DRAWER}` does"
         )
     random = torch.Generator().manual_seed(seed)

@@ -22,7 +22,7 @@ from audiate.errors import InputError
 from audiate.files import writing
 from audiate.models.generator import AudioGAN
 from audiate.models.inverse import InverseMapping
-from audiate.models.pretrained import PretrainedModel
+from audiate.models.pretrained import PretrainedModel, in_words
 from audiate.models.resnet import BLOCKS, DigitClassifier, ResNet18
 
 
@@ -72,8 +72,8 @@ def inside_listener(model: PretrainedModel, clip: Path) -> InsideView:
     """
     if not isinstance(model, (DigitClassifier, InverseMapping)):
         raise InputError(
-            f"a {type(model).__name__} makes no sound and hears none in this way; name a generator,"
-            f" an encoder, or a classifier of spoken digits"
+            f"{in_words(model)} makes no sound and hears none in this way; name a generator, an "
+            f"encoder, or a classifier of spoken digits"
         )
     rate, samples = model.config.sample_rate, model.config.num_samples
     waveform = fit_length(load_channels(clip, 1, rate), samples)

@@ -352,8 +352,8 @@ class TestByName:
             ("lenet-mnist", {"protocol": "voices"}, "`protocol` voices is not for a LeNet"),
             ("lenet-mnist", {"seeds": 3}, "`seeds` is not for a LeNet"),
             ("lenet-mnist", {"classifier": "x"}, "`classifier` is not for a LeNet"),
-            (classifier, {"protocol": "voices"}, "voices is not for a DigitClassifier"),
-            (classifier, {"count": 9}, "`count` is not for a DigitClassifier"),
+            (classifier, {"protocol": "voices"}, "voices is not for a digit classifier"),
+            (classifier, {"count": 9}, "`count` is not for a digit classifier"),
             (gan, {"protocol": "speakers"}, "`protocol` speakers is not for a SpecGAN"),
             ("flow-digits", {"seeds": 2, "protocol": "voices"}, "`seeds`: not with `protocol` v"),
             ("flow-digits", {"seeds": 0}, "`seeds` 0: give 1 to 100"),
@@ -373,7 +373,8 @@ class TestByName:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("audiate.evaluation.model.load", lambda *_, **__: Other(None))
-        with pytest.raises(InputError, match="there is no evaluation of a Other"):
+        monkeypatch.setattr(Other, "model_type", "other", raising=False)
+        with pytest.raises(InputError, match="there is no evaluation of an other"):
             evaluate_model("other", root=tmp_path)
 
 

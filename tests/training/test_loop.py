@@ -113,7 +113,7 @@ class ToyTask(Task):
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         assert means["only_logged"] == 7
         self.means = dict(means)
-        return "it has collapsed; do this" if self.collapsed else None
+        return "it has collapsed; lower `learning_rate`" if self.collapsed else None
 
 
 def train(
@@ -275,10 +275,13 @@ class TestWhatIsWritten:
         train(tmp_path, ToyRecipe(steps=20), save_every=0.0, at_step={5: look, 6: look, 7: look})
         assert len(set(seen)) == 3
 
-    def test_an_alarm_is_in_the_log(self, tmp_path: Path) -> None:
-        train(tmp_path, ToyRecipe(steps=20), collapsed=True)
+    def test_an_alarm_is_in_the_log_and_told_with_flags(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        train(tmp_path, ToyRecipe(steps=20), collapsed=True, quiet=False)
+        assert "it has collapsed; lower --learning-rate" in capsys.readouterr().err
         alarms = [json.loads(line).get("alarm") for line in (tmp_path / "log.jsonl").open()]
-        assert alarms == [None, "it has collapsed; do this"]
+        assert alarms == [None, "it has collapsed; lower `learning_rate`"]
 
     def test_divergence_stops_before_the_good_checkpoint_is_lost(self, tmp_path: Path) -> None:
         with pytest.raises(Interrupted):

@@ -30,7 +30,7 @@ from audiate.inversion.results import ClipResult
 from audiate.models import DigitClassifier, Drawer, InverseMapping, load
 from audiate.models.lenet import load_written_classifier
 from audiate.models.own import open_generator
-from audiate.models.pretrained import load_as, weights_digest
+from audiate.models.pretrained import in_words, load_as, weights_digest
 from audiate.pictures import save_image, side_by_side
 from audiate.pipeline import ClipWork, Product
 
@@ -122,7 +122,7 @@ class EncodeJob(Job):
                 _batch(device, BATCH_SIZE),
             )
         raise InputError(
-            f"`model` {self.model}: a {type(model).__name__} gives no latents of sounds; name a "
+            f"`model` {self.model}: {in_words(model)} gives no latents of sounds; name a "
             f"drawer such as {DEFAULT_DRAWER}, or an encoder such as specgan-digits-encoder"
         )
 

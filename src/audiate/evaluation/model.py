@@ -30,7 +30,7 @@ from audiate.models import (
     Sayer,
 )
 from audiate.models.lenet import load_written_classifier
-from audiate.models.pretrained import load
+from audiate.models.pretrained import in_words, load
 from audiate.models.resnet import load_spoken_classifier
 
 Protocol = Literal["paper", "speakers", "voices"]
@@ -87,9 +87,7 @@ class _Kind(Generic[M]):
         if settings.protocol not in self.protocols:
             extra.append(f"`protocol` {settings.protocol}")
         if extra:
-            raise InputError(
-                f"{name}: {extra[0]} is not for a {type(model).__name__}; leave it out"
-            )
+            raise InputError(f"{name}: {extra[0]} is not for {in_words(model)}; leave it out")
         if settings.seeds > 1 and settings.protocol != "paper":
             raise InputError(
                 f"`seeds`: not with `protocol` {settings.protocol}; leave one of them out"
@@ -210,4 +208,4 @@ def evaluate_model(
         if isinstance(model, kind.model_class):
             kind.check(name, model, settings)
             return kind.evaluate(name, model, settings)
-    raise InputError(f"{name}: there is no evaluation of a {type(model).__name__}")
+    raise InputError(f"{name}: there is no evaluation of {in_words(model)}")

@@ -159,8 +159,16 @@ def load_as(
     """
     model = load(source, device=device)
     if not isinstance(model, kind):
-        raise InputError(f"{source}: a {type(model).__name__} {otherwise}")
+        raise InputError(f"{source}: {in_words(model)} {otherwise}")
     return model
+
+
+def in_words(model: PretrainedModel) -> str:
+    """The kind of a model with an article, for messages: a latent flow, an autoencoder, a VAE."""
+    name = type(model).__name__
+    plain = model.model_type.replace("-", " ")
+    words = plain if plain.title().replace(" ", "") == name else name  # VAE is not Vae
+    return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
 
 
 def weights_digest(model: nn.Module) -> str:

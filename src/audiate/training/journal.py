@@ -91,7 +91,8 @@ class Journal:
             task.model.save_pretrained(self._run.last_good)
         else:
             self._run.log(step, {"alarm": alarm})
-            self.progress.say(f"[bold red]alarm[/] (step {step}): {alarm}")
+            told = InputError(alarm).with_flags()
+            self.progress.say(f"[bold red]alarm[/] (step {step}): {told}")
 
     def _record(self, step: int, values: Mapping[str, float]) -> None:
         if self._board is None:
