@@ -79,7 +79,7 @@ class Codes:
             model = load_as(
                 self.model,
                 AudioGAN,  # type: ignore[type-abstract]
-                "has no codes",
+                "has no codes; `audiate train ciwgan` trains a generator with codes",
                 device=resolve_device(self.device),
             )
             words, listener, named = self._listener(model)
