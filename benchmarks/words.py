@@ -1,7 +1,7 @@
 """480 recordings on the way to a table: train a generator with codes, hear its codes, measure it.
 
     AUDIATE_DATA=data python -m benchmarks.words
-    AUDIATE_DATA=data python -m benchmarks.words --recipe ciwgan-spectrogram --steps 3000
+    AUDIATE_DATA=data python -m benchmarks.words --recipe ciwgan --steps 2000
 
 The recordings are 48 takes of each spoken digit by four speakers, copied to a flat folder. Every
 command is run as a user runs it, in a process of its own, and its whole time is counted. The last
@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--recipe", default="ciwgan")
+    parser.add_argument("--recipe", default="ciwgan-spectrogram")
     parser.add_argument("--out", type=Path, default=Path("out/benchmark-words"))
     settings, more = parser.parse_known_args()
     words, run, made = (str(settings.out / name) for name in ("words", "run", "made"))
