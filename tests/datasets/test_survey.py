@@ -46,6 +46,18 @@ def test_the_command_tells_it(folder: Path, capsys: pytest.CaptureFixture[str]) 
         "--sample-rate",
         "1 clipped",
         "1 silent",
-        "1 the same",
+        "1 with copies of the same samples: high_0.wav = low_0.wav",
     ):
         assert part in told
+
+
+def test_what_is_short_or_silent_or_copied_many_times_is_told(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(4000), 8000)
+    assert "all files are silent" in survey(tmp_path).to_text()
+    assert "1 sound," in survey(tmp_path).to_text()
+    write_tone(tmp_path / "b.wav", seconds=0.03)
+    for number in range(8):
+        write_tone(tmp_path / f"c{number}.wav")
+    told = survey(tmp_path).to_text()
+    assert "1 shorter than 50 ms: b.wav" in told
+    assert "c0.wav = c1.wav = c2.wav = c3.wav = c4.wav and 3 more" in told

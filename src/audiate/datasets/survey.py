@@ -18,6 +18,7 @@ from audiate.errors import InputError
 from audiate.progress import tracked
 
 _FEW = 40
+_SHORT = 0.05  # seconds
 _CLIPPED = 3  # samples in a row at the peak of full scale
 _FAINT_DB = -45.0
 _LISTED = 5
@@ -35,6 +36,7 @@ class Survey:
         words: Number of files of each label.
         silent: Files without sound.
         clipped: Files with samples at full scale, several in a row.
+        short: Files that are too short for a word: below 50 ms.
         copies: Groups of files that hold the same samples.
         broken: Files that cannot be read, and the reason.
         cut: Number of words that silences part, of all files together.
@@ -48,6 +50,7 @@ class Survey:
     words: Counter[str]
     silent: Sequence[str]
     clipped: Sequence[str]
+    short: Sequence[str]
     copies: Sequence[Sequence[str]]
     broken: Sequence[tuple[str, str]]
     cut: int
@@ -60,7 +63,7 @@ class Survey:
         quiet, usual, loud = np.percentile(self.peaks, [5, 50, 95])
         rates = ", ".join(f"{rate:,} Hz ({count})" for rate, count in self.rates.most_common())
         lines = [
-            f"{self.folder}: {len(self.seconds)} sounds, {sum(self.seconds) / 60:.1f} minutes",
+            f"{self.folder}: {_number(self.seconds)}, {sum(self.seconds) / 60:.1f} minutes",
             f"length: {middle:.2f} s in the middle, {low:.2f} to {high:.2f} s for nine of ten",
             f"peak: {usual:.0f} dB in the middle, {quiet:.0f} to {loud:.0f} dB for nine of ten",
             f"sample rates: {rates}",
@@ -71,7 +74,9 @@ class Survey:
 
     def _notes(self) -> list[str]:
         notes = []
-        if len(self.seconds) < _FEW:
+        if len(self.silent) == len(self.seconds):
+            notes.append("all files are silent, so there is nothing to train on; record them again")
+        elif len(self.seconds) < _FEW:
             notes.append(f"fewer than {_FEW} sounds are learnt by heart; add some, or perturb them")
         if len(self.rates) > 1:
             notes.append("sample rates differ; give `sample_rate` to a training")
@@ -83,7 +88,8 @@ class Survey:
         told = (
             ("silent, and left out", self.silent),
             ("clipped: several samples in a row are at full scale", self.clipped),
-            ("the same samples", [" = ".join(group) for group in self.copies]),
+            ("with copies of the same samples", [_group(group) for group in self.copies]),
+            ("shorter than 50 ms", self.short),
         )
         for what, names in told:
             if names:
@@ -111,7 +117,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
     named = FolderClips(folder, paths, pattern).names_of_files()
     seconds, peaks, silent, clipped, broken = [], [], [], [], []
     rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
-    cut = 0
+    cut, short = 0, list[str]()
     for path, told in zip(tracked(paths, f"looking at {folder}"), named, strict=True):
         name = path.relative_to(folder).as_posix()
         try:
@@ -124,6 +130,8 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
         words[told.word] += 1
         peak = float(waveform.abs().max())
         seconds.append(waveform.shape[1] / rate)
+        if seconds[-1] < _SHORT:
+            short.append(name)
         peaks.append(20 * float(np.log10(max(peak, 1e-6))))
         samples = waveform[0].numpy()
         same.setdefault(hashlib.sha256(samples.tobytes()).hexdigest(), []).append(name)
@@ -135,9 +143,19 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
         if np.convolve(full, np.ones(_CLIPPED, dtype=int)).max() >= _CLIPPED:
             clipped.append(name)
     copies = [group for group in same.values() if len(group) > 1]
-    return Survey(folder, seconds, peaks, rates, words, silent, clipped, copies, broken, cut)
+    return Survey(folder, seconds, peaks, rates, words, silent, clipped, short, copies, broken, cut)
 
 
 def _counted(words: Counter[str]) -> str:
     listed = ", ".join(f"{word} ({count})" for word, count in words.most_common(12))
     return listed + (f" and {len(words) - 12} more" if len(words) > 12 else "")
+
+
+def _number(sounds: Sequence[float]) -> str:
+    return "1 sound" if len(sounds) == 1 else f"{len(sounds)} sounds"
+
+
+def _group(names: Sequence[str]) -> str:
+    """The names of files that are copies of each other, the first ones of many."""
+    listed = " = ".join(names[:_LISTED])
+    return listed + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
