@@ -20,7 +20,7 @@ from audiate.errors import InputError
 from audiate.files import save_array
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.inversion import Inverter, as_classifier, inverter
-from audiate.inversion.folder import Target, read_target
+from audiate.inversion.folder import Target, name_of, read_target
 from audiate.inversion.starts import Method
 from audiate.latents import Latents
 from audiate.models import DigitClassifier, Generator
@@ -126,7 +126,7 @@ def edit_folder(
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, Path(out))
     if not changes and word is None:
         raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
-    settings = {"generator": name or _name_of(generator), "classifier": _name_of(classifier)}
+    settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
     settings |= {each: f"{value:g}" for each, value in changes.items()}
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
     settings |= {each: str(value) for each, value in numbers.items()}
@@ -148,13 +148,6 @@ def _inverter(
     guide = ears if ears is not None and ears.sample_rate == generator.sample_rate else None
     most = _ITERATIONS if method == "hybrid" else None
     return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
-
-
-def _name_of(model: object) -> str:
-    """A model's name in the record: the one that was given, or that of its class."""
-    if model is None:
-        return "none"
-    return str(model) if isinstance(model, (str, Path)) else type(model).__name__
 
 
 def digit_of(digit: str | int) -> int:

@@ -128,7 +128,7 @@ def invert_folder(
     """
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
-    name, generator = name or _name_of(generator), as_generator(generator, device=device)
+    name, generator = name or name_of(generator), as_generator(generator, device=device)
     settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
@@ -174,7 +174,7 @@ def prepare_inversion(
     known = fingerprint(generator)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
-        "classifier": _name_of(classifier),
+        "classifier": name_of(classifier),
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
@@ -182,7 +182,7 @@ def prepare_inversion(
     starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
     if (found := starts.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
-        record["encoder"] = f"{_name_of(encoder or found.config.generator)} ({weights})"
+        record["encoder"] = f"{name_of(encoder or found.config.generator)} ({weights})"
     if starts.searches:
         record["search"] = f"{POOL_SIZE} latents"
     chosen = settings.objective or ("levels" if starts.only_search else "speech")
@@ -356,7 +356,7 @@ def batch_size_for(generator: Generator, settings: SearchSettings) -> int:
     return _LOOKED_UP if settings.looks_up else _SEARCHED
 
 
-def _name_of(model: object) -> str:
+def name_of(model: object) -> str:
     """A model's name in the record: the one that was given, or that of its class."""
     if model is None:
         return "none"
