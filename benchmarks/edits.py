@@ -6,8 +6,9 @@
 Each clip's latent is moved such that its mean F0 is to rise by four semitones: once along a random
 direction, one of closed-form factorisation, a principal component, and the ridge regression's, and
 as `audiate edit` does it, with what is measured. Real clips are those of speakers that the
-generator has not heard; their latents are found by its encoder first. A clip in whose recovered
-sound no F0 can be measured is to rise by as much from the recording's.
+generator has not heard; their latents are found by its encoder first. `audiate edit` counts the
+change from the recording; single moves are counted from the recovered sound, or from the recording
+where no F0 can be measured in that sound.
 """
 
 from __future__ import annotations
@@ -96,11 +97,21 @@ def main() -> None:
             except InputError:
                 left_out += name == METHODS[0]
                 continue
-            error = abs(edit.after["pitch"] - edit.before["pitch"] - SEMITONES)
+            begun = edit.before["pitch"]
+            if name in METHODS and np.isfinite(found := pitch_of(editor, latent)):
+                begun = found
+            error = abs(edit.after["pitch"] - begun - SEMITONES)
             moved = float((edit.latent - latent).square().mean().sqrt()) / deviation
             row = Row(error, edit.word == heard(editor, latent), moved)
             rows.setdefault(name, []).append(row)
     print(report(settings.source, rows, left_out))
+
+
+def pitch_of(editor: Editor, latent: Tensor) -> float:
+    """The mean F0, in semitones, of the sound before an edit."""
+    with torch.inference_mode():
+        waveform = editor.generator(latent[None])[0]
+    return attribute_of("pitch").measure(waveform.mean(0), editor.generator.sample_rate)
 
 
 def heard(editor: Editor, latent: Tensor) -> int:

@@ -179,6 +179,18 @@ class TestEdits:
         assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(4, abs=0.3)
         assert edit.latent[0] < 1.2  # as near as may be
 
+    def test_changes_are_counted_from_the_recording(self) -> None:
+        singer = Singer()
+        wish = Wish(directions(singer, "pitch", count=60), 2.0)
+        z = torch.zeros(2, 6)
+        z[1, 0] = 0.9  # found for the recording, but of another pitch
+        recording, found = singer(z)
+        edit = Editor(singer, [wish])(z[1], recording=recording)
+        pitch = attribute_of("pitch").measure
+        assert abs(pitch(found[0], RATE) - pitch(recording[0], RATE)) > 1
+        assert edit.before["pitch"] == pitch(recording[0], RATE)
+        assert edit.after["pitch"] == pytest.approx(edit.before["pitch"] + 2, abs=0.5)
+
     def test_a_recording_is_measured_where_the_sound_of_its_latent_cannot_be(self) -> None:
         singer = Singer()
         recording = singer(torch.zeros(1, 6))[0]
@@ -222,7 +234,7 @@ def test_the_command_edits_a_folder(
     assert main(command.split()) == 0
     told = json.loads(Path("out/report.json").read_text())["clips"]["tone"]
     (change,) = told["changes"]
-    assert change["after"] - change["before"] == pytest.approx(2, abs=0.5)
+    assert change["after"] - change["recording"] == pytest.approx(2, abs=0.5)
     assert change["recording"] == pytest.approx(12 * math.log2(1.6), abs=0.1)  # above 100 Hz
     assert told["missed"] == []
     assert "tone: pitch +" in capsys.readouterr().out

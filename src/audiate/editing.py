@@ -80,7 +80,8 @@ class Edit:
         latent: (latent_dim,).
         waveform: (channels, samples) that the generator makes of it, with a gain where loudness
             was asked for and latents alone do not reach it.
-        before: Values of the attributes before, by their names; NaN where none can be measured.
+        before: Values of the attributes, by their names, from which the changes are counted: those
+            of the recording, where there is one, or of the latent's sound.
         after: The same after the edit.
         wanted: Values that were asked for, by the same names.
         gain: The gain, in dB.
@@ -176,9 +177,9 @@ class Editor:
         Args:
             z: The latent.
             word: The digit that is to be said. The default is what the classifier hears now.
-            recording: The recording (channels, samples) that the latent was found for. It is
-                measured in place of the latent's sound where that cannot be, as where a voice
-                came out as a whisper.
+            recording: The recording (channels, samples) that the latent was found for. Changes
+                are counted from what is measured in it, since the latent's sound may be of another
+                pitch, or a whisper; from the latent's sound where that cannot be measured.
 
         Raises:
             InputError: An attribute can be measured neither in the sound nor in the recording.
@@ -188,7 +189,8 @@ class Editor:
         first = self._hear(start[None])
         before = first.values[0]
         if recording is not None:
-            before = np.where(np.isfinite(before), before, self._values(recording[None].cpu())[0])
+            recorded = self._values(recording[None].cpu())[0]
+            before = np.where(np.isfinite(recorded), recorded, before)
         for attribute, value in zip(self._attributes, before, strict=True):
             if not np.isfinite(value):
                 raise InputError(

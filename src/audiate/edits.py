@@ -43,9 +43,9 @@ class Change:
         unit: The unit of all values: semitones above 100 Hz (st), dB of full scale, or octaves
             (logarithms to the base of 2) of seconds.
         recording: Its value in the recording.
-        before: Its value in the sound of the latent that was found for the recording; where it
-            cannot be measured there, the recording's.
-        wanted: The value that was asked for.
+        found: Its value in the sound of the latent that was found for the recording.
+        wanted: The value that was asked for: the change is counted from the recording, or, where it
+            cannot be measured there, from the sound that was found.
         after: Its value in the edited sound.
 
     """
@@ -53,9 +53,14 @@ class Change:
     attribute: str
     unit: str
     recording: float | None
-    before: float | None
+    found: float | None
     wanted: float | None
     after: float | None
+
+    @property
+    def base(self) -> float | None:
+        """The value from which the change is counted."""
+        return self.found if self.recording is None else self.recording
 
 
 @dataclass(frozen=True)
@@ -200,17 +205,17 @@ class EditRun(ClipWork[Target, EditResult]):
         said = found.output[0].detach().cpu()
         moved = edit.latent.numpy().astype(np.float32)
         return Product(
-            moved, self._result(edit, recording), partial(self._write, recording, said, edit)
+            moved, self._result(edit, recording, said), partial(self._write, recording, said, edit)
         )
 
-    def _result(self, edit: Edit, recording: Tensor) -> EditResult:
+    def _result(self, edit: Edit, recording: Tensor, said: Tensor) -> EditResult:
         rate = self.editor.generator.sample_rate
         changes = tuple(
             Change(
                 each.name,
                 each.unit,
-                _number(each.measure(recording.mean(0), rate)),
-                *(_number(values[each.name]) for values in (edit.before, edit.wanted, edit.after)),
+                *(_number(each.measure(sound.mean(0), rate)) for sound in (recording, said)),
+                *(_number(values[each.name]) for values in (edit.wanted, edit.after)),
             )
             for each in self._attributes
         )

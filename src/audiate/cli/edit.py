@@ -24,8 +24,8 @@ class EditCommand:
     by what was asked for. The digit is kept, unless --digit names another. Writes for each clip
     OUT/<clip>.wav, OUT/<clip>-before.wav (the sound of the latent that was found), OUT/<clip>.npy
     (the edited latent) and OUT/<clip>.png (recording, found and edited sound); and OUT/latents.npz
-    and OUT/report.json, which tells what was measured, wanted and missed. A change is counted from
-    the sound that was found; the report tells how far that is from the recording. Latents reach
+    and OUT/report.json, which tells what was measured, wanted and missed. Changes are counted from
+    the recording, even where the sound that was found for it has another pitch. Latents reach
     little of another loudness, as generators are trained on clips of one level; a gain does the
     rest, and is told. Clips that were edited before are left as they are, so the same command goes
     on after an interruption. It needs praat-parselmouth: pip install "audiate[measures]".
@@ -112,18 +112,11 @@ class EditCommand:
 
 def _line(result: EditResult) -> str:
     """What was reached, for people."""
-    from audiate.editing import TOLERANCE
-
     parts = []
     for change in result.changes:
-        part = f"{change.attribute} {_difference(change, change.after, change.before)}"
+        part = f"{change.attribute} {_difference(change, change.after)}"
         if change.attribute in result.missed:
-            wanted = _difference(change, change.wanted, change.before)
-            part += f" (missed: {wanted} was asked for)"
-        gap = _gap(change)
-        if abs(gap) > TOLERANCE[change.attribute]:
-            found = _difference(change, change.before, change.recording)
-            part += f" (from the sound found for the clip, which is {found} off the recording)"
+            part += f" (missed: {_difference(change, change.wanted)} was asked for)"
         parts.append(part)
     if result.gain:
         parts.append(f"of which {result.gain:+.1f} dB by a gain")
@@ -133,17 +126,10 @@ def _line(result: EditResult) -> str:
     return ", ".join(parts)
 
 
-def _gap(change: Change) -> float:
-    """Difference of the sound that was found for a clip from the recording; 0 where unknown."""
-    if change.before is None or change.recording is None:
-        return 0.0
-    return change.before - change.recording
-
-
-def _difference(change: Change, value: float | None, base: float | None) -> str:
-    """A difference of an attribute's values with its unit, as changes are asked for."""
-    if value is None or base is None:
+def _difference(change: Change, value: float | None) -> str:
+    """The difference of a value from the clip's, with its unit, as changes are asked for."""
+    if value is None or change.base is None:
         return "cannot be measured"
     if change.attribute == "duration":
-        return f"x {2 ** (value - base):.2f}"
-    return f"{value - base:+.2f} {'st' if change.attribute == 'pitch' else 'dB'}"
+        return f"x {2 ** (value - change.base):.2f}"
+    return f"{value - change.base:+.2f} {'st' if change.attribute == 'pitch' else 'dB'}"
