@@ -146,7 +146,7 @@ def test_blocks_of_python_run(page: str, place: Path, request: pytest.FixtureReq
     if "drawer.onnx" in "".join(code):
         assets: Path = request.getfixturevalue("page_files")
         shutil.copy(assets / "drawer.onnx", place)
-    if "runs/vae" in "".join(code):
+    if "runs/vae" in "".join(code) and "--out runs/vae" not in "".join(code):
         shutil.copytree(hub.find("lenet-mnist"), place / "runs" / "vae")
     names: dict[str, object] = {"__name__": "page"}
     for block in code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import logging
 import os
@@ -41,7 +42,16 @@ def launch(device: str, precision: str) -> Fabric:
         precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
     fabric.launch()
+    if world_size > 1:
+        # Else threads of the exchange may outlive the interpreter, which then aborts at its end.
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """End the exchange with other processes."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _keep_freed_memory() -> None:
