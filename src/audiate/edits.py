@@ -36,7 +36,7 @@ _ITERATIONS = 60  # of the gradients by which a hybrid search finds a clip's lat
 
 @dataclass(frozen=True)
 class Change:
-    """What an edit has changed of one attribute; None where the attribute cannot be measured.
+    """The change of one attribute by an edit; a value is None where it cannot be measured.
 
     Attributes:
         attribute: Its name: pitch, loudness or duration.
@@ -65,7 +65,7 @@ class Change:
 
 @dataclass(frozen=True)
 class EditResult:
-    """What an edit has reached for one clip.
+    """The result of an edit for one clip.
 
     Attributes:
         changes: One for each attribute that was to change.
@@ -127,10 +127,8 @@ def edit_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    word = None if digit is None else digit_of(digit)
+    word = check_edit(changes, digit)
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, Path(out))
-    if not changes and word is None:
-        raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
     settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
     settings |= {each: f"{value:g}" for each, value in changes.items()}
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
@@ -155,13 +153,21 @@ def _inverter(
     return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
 
 
-def digit_of(digit: str | int) -> int:
-    """The number of a digit that is given as a number or an English word.
+def check_edit(changes: Mapping[str, float], digit: str | int | None) -> int | None:
+    """Make sure that there is something to edit, and return the number of the digit to say.
+
+    Args:
+        changes: The change of each attribute.
+        digit: A digit as a number or an English word; None keeps the one that is said.
 
     Raises:
-        InputError: It is none.
+        InputError: There is nothing to change, or no such digit.
 
     """
+    if digit is None:
+        if not changes:
+            raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
+        return None
     text = f"{digit}".strip().lower()
     if text in DIGIT_WORDS:
         return DIGIT_WORDS.index(text)

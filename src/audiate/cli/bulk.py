@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -32,7 +33,7 @@ Sources = Positional[
 
 
 @dataclass(frozen=True)
-class _Bulk:
+class _Bulk(ABC):
     source: Sources
     out: str
     """Folder or URL of the output. All workers must be able to write there."""
@@ -50,8 +51,9 @@ class _Bulk:
     """Work at clips again that could not be used in an earlier run."""
     device: Device = "auto"
 
+    @abstractmethod
     def _job(self) -> Job:
-        raise NotImplementedError
+        """The work that is done at each clip."""
 
     def run(self) -> int:
         """Work at all clips, print a summary, and return the exit status."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from audiate.cli.common import Clips, Device, print_error
 from audiate.cli.own import OwnGenerator
-from audiate.errors import InputError, check_range
+from audiate.errors import check_range
 from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
@@ -97,21 +97,18 @@ class EditCommand:
         return 2 if report.errors else 0
 
     def _changes(self) -> dict[str, float]:
-        """The change of each attribute, in its unit; a digit is checked as well."""
+        """The change of each attribute, in its unit; it is checked before a model is loaded."""
         from audiate.editing import parse_change
-        from audiate.edits import digit_of
+        from audiate.edits import check_edit
 
-        if self.digit is not None:
-            digit_of(self.digit)
         asked = {"pitch": self.pitch, "loudness": self.loudness, "duration": self.duration}
         changes = {name: parse_change(name, text) for name, text in asked.items() if text}
-        if not changes and self.digit is None:
-            raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
+        check_edit(changes, self.digit)
         return changes
 
 
 def _line(result: EditResult) -> str:
-    """What was reached, for people."""
+    """Return a line that tells what an edit has reached."""
     parts = []
     for change in result.changes:
         part = f"{change.attribute} {_difference(change, change.after)}"

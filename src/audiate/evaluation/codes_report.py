@@ -25,7 +25,7 @@ PURE = 0.9
 
 @dataclass(frozen=True)
 class CodesReport:
-    """What the codes of a generator stand for.
+    """The words that the codes of a generator stand for.
 
     Attributes:
         model: Name of the generator.
@@ -62,7 +62,7 @@ class CodesReport:
 
     @property
     def information(self) -> float:
-        """What a code tells of the word, in bits: their mutual information in the samples."""
+        """The mutual information of code and word in the samples, in bits."""
         joint = self.counts.double() / self.counts.sum()
         apart = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
         return float(torch.where(joint > 0, joint * (joint / apart).log2(), 0.0).sum())
