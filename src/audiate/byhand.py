@@ -79,7 +79,7 @@ def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) ->
     for entry in entries:
         if entries.count(entry) > 1:
             raise InputError(
-                f"entry {entry} of z is given twice by `set` and `sweep`; leave one out"
+                f"entry {entry} of z is given twice by `set` or `sweep`; leave one out"
             )
 
 
@@ -148,7 +148,7 @@ def save_csv(names: Sequence[str], z: Latents, path: Path) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["sound", *(f"z{entry}" for entry in range(z.shape[1]))])
     for name, latent in zip(names, z, strict=True):
-        rows.writerow([name, *(f"{value:.7g}" for value in latent)])
+        rows.writerow([name, *(f"{value:.9g}" for value in latent)])
     with writing(path) as partial:
         partial.write_text(text.getvalue(), encoding="utf-8")
 

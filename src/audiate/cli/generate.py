@@ -121,11 +121,11 @@ class Generate:
             "model": self.model,
             "latents": f"seed {self.seed}" if self.latents is None else str(self.latents),
         }
+        model = self.own.open(self.model, device=self.device)
+        z, layout = self._by_hand(model, self._latents(model))
         with open_outputs(
             self.out, "generate", settings, type(None), same_settings=False
         ) as outputs:
-            model = self.own.open(self.model, device=self.device)
-            z, layout = self._by_hand(model, self._latents(model))
             files = {name: [f"{name}.wav"] for name in sound_names(len(z))}
             with outputs.staged(files, (LATENTS_NAME, TABLE_NAME, SHEET_NAME)) as stage:
                 write_sounds(model, z, stage, layout)
