@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from audiate.models import (
     WaveGAN,
     WaveGANConfig,
 )
-from audiate.models.generator import DraftingGenerator, generate
+from audiate.models.generator import CLEAR, DraftingGenerator, Projection, generate
 from audiate.models.polyphase import DownConv1d, UpConv1d
 from audiate.models.specgan import DownConv2d, UpConv2d
 from audiate.models.wavegan import phase_shuffle
@@ -179,6 +180,23 @@ class TestEveryGenerator:
             )
         with pytest.raises(InputError, match=r"labels \[4\]: this generator knows 4"):
             model.sample_latent(1, labels=torch.tensor([4]))
+
+    def test_two_labels_are_not_mixed_in_use(self, model: AudioGAN) -> None:
+        """Entries that are nearly alike make a clear choice in use, and a soft one in training."""
+        layer = Projection(replace(model.config, label_sharpness=CLEAR), 8)
+        z = torch.zeros(1, model.latent_dim)
+        z[0, 1], z[0, 2] = 0.51, 0.50
+        first, second = layer.weight[:, model.latent_dim :].T[1:3]
+        without = layer.weight[:, : model.latent_dim] @ z[0] + layer.bias
+        chosen = layer.eval()(z)[0] - without
+        torch.testing.assert_close(chosen, first, atol=1e-4, rtol=0)
+        soft = torch.zeros(model.classes)
+        soft[1:3] = z[0, 1:3]
+        shares = torch.softmax(20 * soft, 0)
+        mixed = layer.train()(z)[0] - without
+        expected = layer.weight[:, model.latent_dim :] @ shares
+        torch.testing.assert_close(mixed, expected, atol=1e-4, rtol=0)
+        assert (mixed - first).abs().max() > 0.1 * (second - first).abs().max()
 
     def test_a_draft_is_rendered(self, model: AudioGAN) -> None:
         assert isinstance(model, DraftingGenerator)

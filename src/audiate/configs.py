@@ -342,6 +342,9 @@ class AudioGANConfig(AudioGANSizes):
     """Number of labels that sounds have; see `audiate.models.AudioGAN`. Published: 0."""
     names: tuple[str, ...] = ()
     """Names of the labels: as many as there are classes, or none."""
+    label_sharpness: float = 20.0
+    """Factor of the softmax by which the largest of the first ``classes`` entries of z chooses the
+    label, when sound is generated. In training it is 20, so that the choice has gradients."""
     discriminator: bool = True
     """Whether the discriminator is kept with the generator. Only training needs it."""
     code: CodeConfig = field(default_factory=CodeConfig)
@@ -357,6 +360,7 @@ class AudioGANConfig(AudioGANSizes):
         _check_printable("names", self.names)
         check_sample_rate(self.sample_rate, "`sample_rate`")
         check_range("classes", self.classes, 0, self.latent_dim)
+        check_range("label_sharpness", self.label_sharpness, 0, 10**6)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from audiate.datasets.sources import DIGIT_WORDS, SOURCES
 from audiate.errors import InputError, Interrupted
 from audiate.losses import gradient_penalty, r1_penalty
 from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANConfig
+from audiate.models.generator import CLEAR
 from audiate.training.launch import launch
 from audiate.training.loop import train_step
 from audiate.training.options import RunOptions
@@ -155,7 +156,8 @@ class TestRecipes:
         assert task.model(task.model.sample_latent(2)).isfinite().all()
 
     def test_labels_come_from_the_data(self) -> None:
-        assert task_of(SMALL).model.classes == 2
+        labelled = task_of(SMALL).model
+        assert (labelled.classes, labelled.config.label_sharpness) == (2, CLEAR)
         assert task_of(replace(SMALL, use_labels=False)).model.classes == 0
         alike = replace(tones(), names=("",), labels=torch.zeros(20, dtype=torch.int64))
         assert task_of(SMALL, alike).model.classes == 0

@@ -47,7 +47,7 @@ def sounds_of(generator: Generator, count: int = 16) -> SoundSet:
 
 
 SMALL = InverseMappingRecipe(
-    steps=4, batch_size=4, perceptual_weight=0, preview_every=2, learning_rate=1e-3
+    steps=4, batch_size=4, perceptual_weight=0, latents_first=0, preview_every=2, learning_rate=1e-3
 )
 
 
@@ -171,6 +171,43 @@ class TestTheTask:
         task = task_of(generator, SMALL)
         (stage,) = task.stages(0)
         assert stage.weights == {"latent": 1.0}
+
+    def test_labels_are_compared_of_both_where_their_names_agree(self) -> None:
+        generator = small_specgan(classes=3, names=("a", "b", "c"))
+        recipe = replace(SMALL, label_weight=0.5)
+        other = task_of(generator, recipe)  # its real clips have no names
+        real, synthesised = other.stages(0)
+        assert "real_label" not in real.weights
+        assert synthesised.weights["label"] == 0.5
+        sounds = replace(sounds_of(generator), names=("a", "b", "c"))
+        task = InverseMappingTask(recipe, generator, None, sounds, CPU, Shard())
+        real, synthesised = task.stages(0)
+        assert real.weights["real_label"] == synthesised.weights["label"] == 0.5
+        # Where the latents are those of the middle of the prior, each label is as likely.
+        with torch.no_grad():
+            task.model.network.head.weight.zero_()
+            task.model.network.head.bias.zero_()
+            found = [stage.losses() for stage in task.stages(0)]
+        chance = torch.tensor(3.0).log().item()
+        assert found[0]["real_label"].item() == pytest.approx(chance)
+        assert found[1]["label"].item() == pytest.approx(chance)
+
+    def test_labels_are_learnt(self) -> None:
+        generator = small_specgan(classes=2, names=("a", "b"))
+        recipe = replace(SMALL, label_weight=1.0, level_weight=0.0, steps=30, batch_size=8)
+        task = task_of(generator, recipe)
+        losses = run(task)
+        first, last = (
+            sum(step["label"].item() for step in part) for part in (losses[:5], losses[-5:])
+        )
+        assert last < 0.7 * first
+
+    def test_latents_come_first(self) -> None:
+        generator = small_specgan(classes=2, names=("a", "b"))
+        recipe = replace(SMALL, label_weight=0.1, latents_first=0.5, steps=10)
+        task = task_of(generator, recipe)
+        compared = [set(task.stages(step)[-1].weights) for step in range(10)]
+        assert compared == [{"latent", "label"}] * 5 + [{"latent", "label", "levels"}] * 5
 
     def test_it_shows_and_sounds(self) -> None:
         task = task_of(small_specgan(), SMALL)

@@ -25,7 +25,7 @@ class SpecGANGenerator(nn.Module):
     def __init__(self, config: SpecGANConfig) -> None:
         super().__init__()
         widths = _widths(config)[::-1]
-        self.project = Projection(config.latent_dim, 16 * widths[0], config.classes)
+        self.project = Projection(config, 16 * widths[0])
         self.upsample = nn.ModuleList(
             UpConv2d(inputs, outputs, config.kernel)
             for inputs, outputs in zip(widths, [*widths[1:], config.channels], strict=True)

@@ -23,7 +23,7 @@ class WaveGANGenerator(nn.Module):
         super().__init__()
         strides = WAVEGAN_STRIDES[config.num_samples]
         widths = [config.dim << power for power in reversed(range(len(strides)))]
-        self.project = Projection(config.latent_dim, 16 * widths[0], config.classes)
+        self.project = Projection(config, 16 * widths[0])
         self.upsample = nn.ModuleList(
             UpConv1d(inputs, outputs, stride)
             for inputs, outputs, stride in zip(

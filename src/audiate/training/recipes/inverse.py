@@ -51,6 +51,12 @@ class InverseMappingRecipe(Recipe):
     """Weight of the distance in the classifier's activations. With 0, no classifier is needed."""
     perceptual_every: int = 4
     """Number of steps between those that compute this distance, which is multiplied by it."""
+    label_weight: float = 0.1
+    """Weight of the cross-entropy of the label that a latent tells, for a generator with labels.
+    Real clips count if their labels have the generator's names."""
+    latents_first: float = 0.15
+    """Share of the steps, from the first, in which latents and labels alone are compared. These
+    steps take a fraction of the time of those that compare sounds."""
     level_weight: float = 4.0
     """Weight of the distance of levels at each time and frequency, which needs no classifier."""
     waveform_weight: float = 0.0
@@ -86,6 +92,8 @@ class InverseMappingRecipe(Recipe):
         check_common(self.batch_size, self.learning_rate, self.seed)
         check_range("`perceptual_weight`", self.perceptual_weight, 0, ENDLESS)
         check_range("`perceptual_every`", self.perceptual_every, 1, 10_000)
+        check_range("`label_weight`", self.label_weight, 0, ENDLESS)
+        check_range("`latents_first`", self.latents_first, 0, 1)
         check_range("`level_weight`", self.level_weight, 0, ENDLESS)
         check_range("`waveform_weight`", self.waveform_weight, 0, ENDLESS)
         check_range("`outside_weight`", self.outside_weight, 0, ENDLESS)
@@ -145,6 +153,8 @@ INVERSE_MAPPING_PAPER = InverseMappingRecipe(
     schedule="constant",
     perceptual_weight=1.0,
     perceptual_every=1,
+    label_weight=0.0,
+    latents_first=0.0,
     level_weight=0.0,
     outside_weight=0.0,
     normalise_blocks=False,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.models import AudioGAN, SpecGAN
+from audiate.models.generator import CLEAR
 from audiate.models.pretrained import load
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
         sample_rate=sounds.sample_rate,
         classes=len(names),
         names=names,
+        label_sharpness=CLEAR,
         code=recipe.code,
     )
     model = kind(config)
@@ -66,7 +68,7 @@ def adopt(model: AudioGAN, source: str) -> None:
         raise InputError(
             f"`init` {source}: is a {type(before).__name__}, not a {type(model).__name__}"
         )
-    free = {"classes", "names", "sample_rate", "iterations", "discriminator"}
+    free = {"classes", "names", "sample_rate", "iterations", "discriminator", "label_sharpness"}
     old, new = asdict(before.config), asdict(model.config)
     differing = sorted(name for name in old.keys() - free if old[name] != new[name])
     if differing:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiate.audio import to_peak
@@ -14,7 +15,7 @@ from audiate.datasets.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.inversion.common import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
-from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.models import AudioGAN, DigitClassifier, Generator, InverseMapping
 from audiate.models.generator import DraftingGenerator, generate
 from audiate.models.inverse import fingerprint
 from audiate.models.pretrained import load_as
@@ -34,6 +35,7 @@ _SHOWN = 8
 # from the second on. In it waveforms are compared, as phases lead astray before levels are nearly
 # right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
+_SHARPNESS = 20.0  # factor of the entries of z that tell a label, as logits
 _DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
 
 
@@ -42,7 +44,7 @@ class InverseMappingTask(Task):
 
     This is Keyes et al. 2020, section 4.1. For real clips only the reconstructed sound can be
     compared; for generated clips the latent can be, too. If no gradients flow through the
-    generator, only latents are compared.
+    generator, only latents are compared, and the labels that they tell, if it has labels.
     """
 
     model: InverseMapping
@@ -75,6 +77,10 @@ class InverseMappingTask(Task):
             ).to(device)
         self._levels = LevelTerm().to(device)
         self._drafts = generator if isinstance(generator, DraftingGenerator) else None
+        self._labelled = generator if _has_labels(generator) and recipe.label_weight else None
+        self._real_labels = None
+        if self._labelled is not None and self._labelled.names == sounds.names:
+            self._real_labels = sounds.labels
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
         super().__init__(
             seed=recipe.seed,
@@ -107,7 +113,10 @@ class InverseMappingTask(Task):
         if self._recipe.schedule == "one-cycle":
             rate = one_cycle(step, self.steps, rate, warmup=0.05)
         weights = self._weights(step)
-        real = {f"real_{name}": weight for name, weight in weights.items() if name != "waveform"}
+        comparable = weights.keys() - {"waveform"}
+        if self._real_labels is None:
+            comparable -= {"label"}
+        real = {f"real_{name}": weights[name] for name in weights if name in comparable}
         if real and self._recipe.outside_weight and self._bounds is not None:
             real["real_outside"] = self._recipe.outside_weight
         stages = [
@@ -119,16 +128,17 @@ class InverseMappingTask(Task):
             )
         ]
         if real:
-            compared = weights.keys() - {"waveform"}
-            before = Stage("encoder", lambda: self._real_losses(step, compared), real, rate)
+            before = Stage("encoder", lambda: self._real_losses(step, comparable), real, rate)
             stages.insert(0, before)
         return stages
 
     def _weights(self, step: int) -> dict[str, float]:
-        """Weights of the distances between sounds at this step."""
+        """Weights of the distances between sounds, and of labels, at this step."""
         recipe = self._recipe
         weights: dict[str, float] = {}
-        if not self._generator.differentiable:
+        if self._labelled is not None:
+            weights["label"] = recipe.label_weight
+        if not self._generator.differentiable or step < recipe.latents_first * self.steps:
             return weights
         if recipe.level_weight:
             weights["levels"] = recipe.level_weight
@@ -147,11 +157,14 @@ class InverseMappingTask(Task):
         return min(max(share, 0.0), 1.0)
 
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
-        waveforms, most = self._real(self._order.batch(step)), self._recipe.perturbation.shift
+        index = self._order.batch(step)
+        waveforms, most = self._real(index), self._recipe.perturbation.shift
         moved = shifted(waveforms, most) if most else waveforms
         target = self.shard.take(moved).to(self.device)
         latent = self.model(target).float()
         losses = self._compared(latent, target, names)
+        if "label" in names and self._real_labels is not None:
+            losses["label"] = self._label_loss(latent, self.shard.take(self._real_labels[index]))
         if self._bounds is not None:
             # Latents of real sounds would otherwise leave the range the generator was trained in.
             losses["outside"] = (latent - latent.clamp(*self._bounds)).square().mean()
@@ -162,14 +175,23 @@ class InverseMappingTask(Task):
         with torch.no_grad():
             target = generate(self._generator, z).float()
         found = self.model(target).float()
-        return {"latent": (found - z).square().mean(), **self._compared(found, target, names)}
+        losses = {"latent": (found - z).square().mean(), **self._compared(found, target, names)}
+        if self._labelled is not None:
+            losses["label"] = self._label_loss(found, self._labelled.labels_of(z))
+        return losses
+
+    def _label_loss(self, latent: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of labels (batch,), of which the largest of the entries is to tell."""
+        assert self._labelled is not None
+        logits = _SHARPNESS * latent[:, : self._labelled.classes]
+        return F.cross_entropy(logits, labels.to(latent.device))
 
     def _compared(
         self, latent: Tensor, target: Tensor, names: Collection[str]
     ) -> dict[str, Tensor]:
         """Distances called ``names`` between the sounds of latents and the target."""
         losses: dict[str, Tensor] = {}
-        left = set(names)
+        left = set(names) - {"label"}
         draft = None
         if self._drafts is not None and left:
             draft = self._drafts.draft(latent)
@@ -218,6 +240,11 @@ class InverseMappingTask(Task):
                 f"prior's, so the encoder does not listen. Lower `learning_rate`"
             )
         return None
+
+
+def _has_labels(generator: Generator) -> TypeGuard[AudioGAN]:
+    """Whether the first entries of a latent tell which of some labels is meant."""
+    return isinstance(generator, AudioGAN) and generator.classes > 0
 
 
 def _build(
