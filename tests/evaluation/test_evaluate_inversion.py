@@ -14,16 +14,24 @@ from audiate.errors import InputError
 from audiate.evaluation import InversionSettings, evaluate_inversion
 from audiate.evaluation.clips import choose_evenly
 from audiate.evaluation.inversion_report import InversionReport
-from audiate.inversion import inverters
 from audiate.models import DigitClassifier, SpecGAN
 
 pytestmark = pytest.mark.usefixtures("few_latents")
 
 
-@pytest.fixture(autouse=True)
-def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiate.evaluation.inversion.HYBRID_ITERATIONS", 3)
-    assert inverters.HYBRID_ITERATIONS == 200
+@pytest.mark.parametrize(
+    ("settings", "iterations"),
+    [
+        ({}, 200),
+        ({"max_iterations": 60}, 60),
+        ({"hybrid_iterations": 600}, 600),
+        ({"hybrid_iterations": 600, "max_iterations": 300}, 300),
+    ],
+)
+def test_both_settings_bound_the_descent_after_a_start(
+    settings: dict[str, int], iterations: int
+) -> None:
+    assert InversionSettings(**settings).after_start == iterations
 
 
 def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:

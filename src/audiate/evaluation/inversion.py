@@ -70,8 +70,10 @@ class InversionSettings:
             where none is given or shipped. Hybrid and ours then begin with a search.
         count: Number of clips. All real clips are taken where there are fewer.
         max_iterations: Largest number of iterations of the method ``gradient`` (the paper's is
-            50,000). It also bounds ``hybrid`` and ``ours`` where it is less than their 200, and
-            ``refined`` where it is less than its `REFINED_ITERATIONS`.
+            50,000). It also bounds ``hybrid`` and ``ours`` where it is less than
+            ``hybrid_iterations``, and ``refined`` where it is less than its `REFINED_ITERATIONS`.
+        hybrid_iterations: Largest number of iterations of ``hybrid`` and ``ours`` (the paper's is
+            200).
         restarts: Number of latents of a search from which ``refined`` begins, and ``ours`` where it
             begins with a search; fewer and fewer of them go on.
         seed: Seed of the clips, and of random starts.
@@ -88,6 +90,7 @@ class InversionSettings:
     methods: tuple[str, ...] | None = None
     count: int = 500
     max_iterations: int = 1_000
+    hybrid_iterations: int = HYBRID_ITERATIONS
     restarts: int = 1
     seed: int = 0
 
@@ -101,7 +104,13 @@ class InversionSettings:
             )
         check_range("`count`", self.count, 2 * SPLITS, 10**6)
         check_range("`max_iterations`", self.max_iterations, 0, 10**9)
+        check_range("`hybrid_iterations`", self.hybrid_iterations, 0, 10**9)
         check_range("`restarts`", self.restarts, 1, 10_000)
+
+    @property
+    def after_start(self) -> int:
+        """Largest number of iterations of ``hybrid`` and ``ours``, within both bounds."""
+        return min(self.max_iterations, self.hybrid_iterations)
 
 
 def evaluate_inversion(
@@ -157,6 +166,7 @@ def evaluate_inversion(
         settings.protocol,
         len(target),
         settings.max_iterations,
+        settings.after_start,
         settings.restarts,
         scorer.distance_from_prior(_prior(generator, 1)),
         rows,
@@ -199,7 +209,7 @@ def _make_inverters(
     rate, most = generator.sample_rate, settings.max_iterations
     plain = paper_objective(classifier, rate).to(generator.device)
     ours = speech_objective(classifier, rate).to(generator.device)
-    few = min(most, HYBRID_ITERATIONS)
+    few = settings.after_start
     refine = GradientInverter(generator, plain, max_iterations=few)
     refine_ours = GradientInverter(generator, ours, box="projected", max_iterations=few)
     gradient = GradientInverter(generator, plain, max_iterations=most, seed=settings.seed)

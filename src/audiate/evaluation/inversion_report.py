@@ -9,7 +9,6 @@ from typing import Literal
 
 from audiate.evaluation.report import dump, make_table, render, save_figure
 from audiate.hub import DEFAULT_DRAWER
-from audiate.inversion.inverters import HYBRID_ITERATIONS
 from audiate.inversion.search import POOL_SIZE
 from audiate.metrics import InceptionScore
 
@@ -99,6 +98,7 @@ class InversionReport:
         protocol: The protocol.
         n: Number of clips.
         max_iterations: Largest number of iterations of the method ``gradient``.
+        hybrid_iterations: Largest number of iterations of the methods ``hybrid`` and ``ours``.
         restarts: Number of latents of a search from which ``refined`` begins, and ``ours`` where it
             begins with a search.
         prior_distance: That of latents of the prior themselves, for comparison.
@@ -113,6 +113,7 @@ class InversionReport:
     protocol: InversionProtocol
     n: int
     max_iterations: int
+    hybrid_iterations: int
     restarts: int
     prior_distance: float
     rows: Sequence[MethodScores]
@@ -161,7 +162,6 @@ class InversionReport:
             if self.source == "real"
             else "the digit that it reads in the clip"
         )
-        few = min(self.max_iterations, HYBRID_ITERATIONS)
         several = (
             f"Refined, and ours without an encoder, begin with the {self.restarts} nearest, of "
             f"which the best goes on. "
@@ -174,9 +174,10 @@ class InversionReport:
             f"Accuracy is the share that {self.classifier} reads as {digit}. The Inception Score "
             f"is taken over {SPLITS} splits. The method gradient makes at most "
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours make at "
-            f"most {few} from the encoder's latent, or without one from that of search. Search "
-            f"takes the nearest of {POOL_SIZE:,} random latents, and refined goes on from there "
-            f"without phases and with the word held. {several}LSD is the log-spectral distance in "
+            f"most {self.hybrid_iterations:,} from the encoder's latent, or without one from that "
+            f"of search. Search takes the nearest of {POOL_SIZE:,} random latents, and refined "
+            f"goes on from there without phases and with the word held. {several}LSD is the "
+            f"log-spectral distance in "
             f"dB. Prior is the distance of the latents' values from those of the prior, whose own "
             f"latents are at {self.prior_distance:.3f}: far from it, a latent is hard to edit. The "
             f"classifier guides ours, search and refined, so compare the column drawn: the share "
