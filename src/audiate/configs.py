@@ -271,7 +271,7 @@ class AudioGANSizes:
     latent_dim: int = 100
     """Number of values in a latent. Published: 100."""
     num_samples: int = 16_384
-    """Number of samples of a clip."""
+    """Number of samples of a clip. WaveGAN makes 16,384, 32,768 or 65,536."""
     channels: int = 1
     """Number of channels of a clip: 1 for mono, 2 for stereo."""
     batch_norm: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("few_latents")
     ],
 )
 def test_both_settings_bound_the_descent_after_a_start(
-    settings: dict[str, int], iterations: int
+    settings: dict[str, Any], iterations: int
 ) -> None:
     assert InversionSettings(**settings).after_start == iterations
 
@@ -47,6 +48,13 @@ def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
             encoder=str(small_models / "encoder"), count=4, max_iterations=2, **settings
         ),
     )
+
+
+def test_a_generator_of_another_sample_rate_is_refused(small_models: Path, tmp_path: Path) -> None:
+    generator = SpecGAN.from_pretrained(small_models / "gan")
+    slow = SpecGAN(replace(generator.config, sample_rate=8000)).eval()
+    with pytest.raises(InputError, match=r"drums: makes sound at 8,000 Hz.*`audiate invert CLIPS"):
+        evaluate_inversion("drums", slow, "classifier", DigitClassifier(), tmp_path)
 
 
 def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ class TestTheTask:
         real, synthesised = other.stages(0)
         assert "real_label" not in real.weights
         assert synthesised.weights["label"] == 0.5
-        sounds = replace(sounds_of(generator), names=("a", "b", "c"))
+        sounds = replace(sounds_of(generator), names=("c", "b", "x"))
+        sounds = replace(sounds, labels=torch.arange(16) % 3)
         task = InverseMappingTask(recipe, generator, None, sounds, CPU, Shard())
         real, synthesised = task.stages(0)
         assert real.weights["real_label"] == synthesised.weights["label"] == 0.5
@@ -189,7 +190,10 @@ class TestTheTask:
             task.model.network.head.bias.zero_()
             found = [stage.losses() for stage in task.stages(0)]
         chance = torch.tensor(3.0).log().item()
-        assert found[0]["real_label"].item() == pytest.approx(chance)
+        known = (task._order.batch(0) % 3 < 2).double().mean().item()  # "x" costs nothing
+        assert found[0]["real_label"].item() == pytest.approx(chance * known)
+        assert task._real_labels is not None
+        assert task._real_labels[:3].tolist() == [2, 1, -1]
         assert found[1]["label"].item() == pytest.approx(chance)
 
     def test_labels_are_learnt(self) -> None:
@@ -221,6 +225,8 @@ class TestTheTask:
         with torch.no_grad():
             task.model.network.head.weight.zero_()
         task.model.eval()
+        assert task.diagnose({}) is None  # it has not begun
+        task.begin_step(task.steps - 1)
         alarm = task.diagnose({})
         assert alarm is not None
         assert alarm.startswith("deaf: latents of different clips differ 0.00 times")
@@ -268,6 +274,12 @@ class TestAnyGenerator:
             find_encoder(generator, str(folder))
         with pytest.raises(InputError, match="is no encoder"):
             find_encoder(generator, "vae-fsdd")
+
+    def test_what_comes_next_fits_the_data(self) -> None:
+        words = InverseMappingRecipe(generator="gan").next_command("run")
+        assert words == ["evaluate", "inversion", "--generator", "gan", "--encoder", "run"]
+        words = InverseMappingRecipe(generator="gan", data=("drums",)).next_command("run")
+        assert words == ["invert", "drums", "--generator", "gan", "--encoder", "run"]
 
     def test_bad_settings(self) -> None:
         with pytest.raises(InputError, match="`level_weight`"):

@@ -134,10 +134,12 @@ def evaluate_inversion(
         settings: The clips and the methods.
 
     Raises:
-        InputError: The data or the encoder is missing.
+        InputError: The data or the encoder is missing, or the generator has another sample rate
+            than the classifier.
 
     """
     settings = settings or InversionSettings()
+    _check_rates(generator_name, generator, classifier)
     device = generator.device
     classifier = classifier.to(device)
     encoder = _encoder(generator, settings)
@@ -171,6 +173,16 @@ def evaluate_inversion(
         scorer.distance_from_prior(_prior(generator, 1)),
         rows,
     )
+
+
+def _check_rates(name: str, generator: AudioGAN, classifier: DigitClassifier) -> None:
+    """Make sure that generator and classifier have one sample rate."""
+    if generator.sample_rate != classifier.sample_rate:
+        raise InputError(
+            f"{name}: makes sound at {generator.sample_rate:,} Hz, and this evaluation hears "
+            f"spoken digits at {classifier.sample_rate:,} Hz; `audiate invert CLIPS --generator "
+            f"{name}` scores clips of your own"
+        )
 
 
 def _prior(generator: AudioGAN, seed: int) -> Tensor:

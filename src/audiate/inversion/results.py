@@ -66,10 +66,10 @@ class InversionReport(FolderReport[ClipResult]):
         where = f"see {self.folder / REPORT_NAME}"
         if not results:
             return f"0 clips inverted: {where}"
-        mean = sum(each.ssim for each in results) / len(results)
+        mean = sum(each.log_spectral_distance for each in results) / len(results)
         same = [r.digit_before == r.digit_after for r in results if r.digit_before is not None]
         share = f", {100 * sum(same) / len(same):.0f} % say the same digit" if same else ""
-        return f"{self.counted('inverted')}: SSIM {mean:.3f}{share}; {where}"
+        return f"{self.counted('inverted')}: {mean:.1f} dB log-spectral distance{share}; {where}"
 
     def notes(self, *, seconds: float, budget: float | None = None) -> list[str]:
         """Lines about what may surprise, for the clips that were inverted in this call.

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from audiate.errors import InputError, check_range
 from audiate.hub import find, shipped_models
+from audiate.inversion.search import POOL_SIZE
 from audiate.models import DigitClassifier, Generator, InverseMapping
 from audiate.models.inverse import Fingerprint
 from audiate.models.inverse import fingerprint as fingerprint_of
@@ -68,7 +69,7 @@ def check_restarts(
     """
     if method not in get_args(Method):
         raise InputError(f"method {method!r}: give one of {', '.join(get_args(Method))}")
-    check_range("`restarts`", restarts, 1, 10_000)
+    check_range("`restarts`", restarts, 1, POOL_SIZE if method == "search" else 10_000)
     if budget is not None:
         check_range("`budget`", budget, 0.001, 10**6)
         if method != "hybrid":

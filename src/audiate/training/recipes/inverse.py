@@ -52,8 +52,9 @@ class InverseMappingRecipe(Recipe):
     perceptual_every: int = 4
     """Number of steps between those that compute this distance, which is multiplied by it."""
     label_weight: float = 0.1
-    """Weight of the cross-entropy of the label that a latent tells, for a generator with labels.
-    Real clips count if their labels have the generator's names."""
+    """Weight of the cross-entropy of the label that a latent tells. It has no effect for a
+    generator without labels. Of real clips, those count whose label has a name that the generator
+    knows."""
     latents_first: float = 0.15
     """Share of the steps, from the first, in which latents and labels alone are compared. These
     steps take a fraction of the time of those that compare sounds."""
@@ -143,8 +144,11 @@ class InverseMappingRecipe(Recipe):
         return Prepared(listed.digest, make_task)
 
     def next_command(self, out: str) -> list[str]:
-        """The words of the command that evaluates inversion with this encoder."""
-        return ["evaluate", "inversion", "--generator", self.generator, "--encoder", out]
+        """The words of the command that evaluates this encoder, or inverts the user's clips."""
+        which = ["--generator", self.generator, "--encoder", out]
+        if set(self.data) <= set(DIGIT_SETS):
+            return ["evaluate", "inversion", *which]
+        return ["invert", *self.data, *which]
 
 
 INVERSE_MAPPING_PAPER = InverseMappingRecipe(

@@ -36,6 +36,7 @@ _SHOWN = 8
 # right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
 _SHARPNESS = 20.0  # factor of the entries of z that tell a label, as logits
+_AWAKE = 50  # steps after which an encoder may be expected to listen
 _DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
 
 
@@ -67,6 +68,7 @@ class InverseMappingTask(Task):
             if isinstance(frozen, nn.Module):
                 frozen.to(device).eval().requires_grad_(False)
         model = _build(recipe, generator, classifier).to(device)
+        self._done = 0  # steps
         self._perceptual: Term | None = None
         if classifier is not None:
             self._perceptual = PerceptualTerm(
@@ -79,8 +81,8 @@ class InverseMappingTask(Task):
         self._drafts = generator if isinstance(generator, DraftingGenerator) else None
         self._labelled = generator if _has_labels(generator) and recipe.label_weight else None
         self._real_labels = None
-        if self._labelled is not None and self._labelled.names == sounds.names:
-            self._real_labels = sounds.labels
+        if self._labelled is not None:
+            self._real_labels = _labels_of(sounds, self._labelled.names)
         optimizer = torch.optim.Adam(model.parameters(), fused=True)
         super().__init__(
             seed=recipe.seed,
@@ -103,6 +105,7 @@ class InverseMappingTask(Task):
 
     def begin_step(self, step: int) -> None:
         """In the later part of training, normalise by running statistics if the recipe says so."""
+        self._done = step + 1
         if self._recipe.settle and self._late(step) == 1:
             for norm in self._norms:
                 norm.eval()
@@ -181,10 +184,15 @@ class InverseMappingTask(Task):
         return losses
 
     def _label_loss(self, latent: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of labels (batch,), of which the largest of the entries is to tell."""
+        """Mean cross-entropy of labels (batch,), which the largest of some entries is to tell.
+
+        A label of -1 is none of the generator's, and costs nothing.
+        """
         assert self._labelled is not None
         logits = _SHARPNESS * latent[:, : self._labelled.classes]
-        return F.cross_entropy(logits, labels.to(latent.device))
+        labels = labels.to(latent.device)
+        total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+        return total / len(labels)
 
     def _compared(
         self, latent: Tensor, target: Tensor, names: Collection[str]
@@ -234,7 +242,7 @@ class InverseMappingTask(Task):
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
         """Report an encoder whose latents do not depend on the sound."""
         spread = self.model(self._shown).std(0).mean().item() / self._scale
-        if spread < _DEAF_SPREAD:
+        if spread < _DEAF_SPREAD and self._done >= min(_AWAKE, self.steps):
             return (
                 f"deaf: latents of different clips differ {spread:.2f} times as much as the "
                 f"prior's, so the encoder does not listen. Lower `learning_rate`"
@@ -245,6 +253,12 @@ class InverseMappingTask(Task):
 def _has_labels(generator: Generator) -> TypeGuard[AudioGAN]:
     """Whether the first entries of a latent tell which of some labels is meant."""
     return isinstance(generator, AudioGAN) and generator.classes > 0
+
+
+def _labels_of(sounds: SoundSet, names: tuple[str, ...]) -> Tensor | None:
+    """Labels (count,) as a generator numbers them, -1 for others; None where it knows none."""
+    numbers = [names.index(name) if name in names else -1 for name in sounds.names]
+    return torch.tensor(numbers)[sounds.labels] if max(numbers, default=-1) >= 0 else None
 
 
 def _build(
