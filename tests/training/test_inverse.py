@@ -47,7 +47,7 @@ def sounds_of(generator: Generator, count: int = 16) -> SoundSet:
 
 
 SMALL = InverseMappingRecipe(
-    steps=4, batch_size=4, perceptual_weight=0, latents_first=0, preview_every=2, learning_rate=1e-3
+    steps=4, batch_size=4, perceptual_weight=0, preview_every=2, learning_rate=1e-3
 )
 
 

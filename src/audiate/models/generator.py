@@ -14,7 +14,8 @@ from audiate.errors import InputError, check_range
 from audiate.models.codes import WordCodeNetwork, decode_codes, encode_codes
 from audiate.models.pretrained import PretrainedModel, load_as
 
-_TRAINED_SHARPNESS = 20.0  # soft enough for gradients to tell which label would be better
+SOFT = 20.0
+"""The `label_sharpness` of trainings, with which gradients tell which label would be better."""
 
 CLEAR = 1000.0
 """The `label_sharpness` of trained models, with which two labels are hardly ever mixed.
@@ -332,7 +333,7 @@ class Projection(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Outputs (batch, outputs) of latents (batch, latent_dim)."""
         if self._classes:
-            sharpness = _TRAINED_SHARPNESS if self.training else self._sharpness
+            sharpness = SOFT if self.training else self._sharpness
             choice = (sharpness * input[:, : self._classes].float()).softmax(1)
             input = torch.cat([input, choice.to(input.dtype)], 1)
         return super().forward(input)

@@ -55,7 +55,7 @@ class InverseMappingRecipe(Recipe):
     """Weight of the cross-entropy of the label that a latent tells. It has no effect for a
     generator without labels. Of real clips, those count whose label has a name that the generator
     knows."""
-    latents_first: float = 0.15
+    latents_first: float = 0.0
     """Share of the steps, from the first, in which latents and labels alone are compared. These
     steps take a fraction of the time of those that compare sounds."""
     level_weight: float = 4.0
@@ -158,7 +158,6 @@ INVERSE_MAPPING_PAPER = InverseMappingRecipe(
     perceptual_weight=1.0,
     perceptual_every=1,
     label_weight=0.0,
-    latents_first=0.0,
     level_weight=0.0,
     outside_weight=0.0,
     normalise_blocks=False,

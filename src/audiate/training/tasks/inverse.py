@@ -16,7 +16,7 @@ from audiate.errors import InputError
 from audiate.inversion.common import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models import AudioGAN, DigitClassifier, Generator, InverseMapping
-from audiate.models.generator import DraftingGenerator, generate
+from audiate.models.generator import SOFT, DraftingGenerator, generate
 from audiate.models.inverse import fingerprint
 from audiate.models.pretrained import load_as
 from audiate.pictures import grid
@@ -35,7 +35,6 @@ _SHOWN = 8
 # from the second on. In it waveforms are compared, as phases lead astray before levels are nearly
 # right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
-_SHARPNESS = 20.0  # factor of the entries of z that tell a label, as logits
 _AWAKE = 50  # steps after which an encoder may be expected to listen
 _DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
 
@@ -189,7 +188,7 @@ class InverseMappingTask(Task):
         A label of -1 is none of the generator's, and costs nothing.
         """
         assert self._labelled is not None
-        logits = _SHARPNESS * latent[:, : self._labelled.classes]
+        logits = SOFT * latent[:, : self._labelled.classes]
         labels = labels.to(latent.device)
         total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
         return total / len(labels)
