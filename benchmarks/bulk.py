@@ -125,8 +125,8 @@ def decode(count: int = 2000) -> None:
     """Processor time of the parts of `encode`, on one core."""
     import torch
 
-    from audiate.audio import Recording, load_audio
-    from audiate.models import LatentFlow
+    from audiate.audio.files import Recording, load_audio
+    from audiate.models.latent_flow import LatentFlow
 
     torch.set_num_threads(1)
     model = LatentFlow.from_pretrained("flow-digits")

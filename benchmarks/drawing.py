@@ -10,15 +10,15 @@ from pathlib import Path
 
 import audiate
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.models import Drawer
+from audiate.models.audio_to_image import AudioToImageModel
 from benchmarks.timing import in_turns
 
 
 def main() -> None:
     clip = min(CLIPS_FOLDER.glob("*.flac"))
     vae, flow = audiate.load("vae-fsdd"), audiate.load("flow-digits")
-    assert isinstance(vae, Drawer)
-    assert isinstance(flow, Drawer)
+    assert isinstance(vae, AudioToImageModel)
+    assert isinstance(flow, AudioToImageModel)
     waveform, rate = audiate.load_audio(clip)
     with tempfile.TemporaryDirectory() as folder:
 

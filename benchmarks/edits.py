@@ -20,17 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio import to_peak
-from audiate.datasets.installed import data_root
-from audiate.editing import Editor, Wish
+from audiate.audio.files import to_peak
+from audiate.data.installed import data_root
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly, validation_clips
-from audiate.evaluation.report import make_table, render
-from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.inversion import as_classifier, inverter
+from audiate.inversion.build import inverter
+from audiate.inversion.starts import as_classifier
 from audiate.models.generator import Generator, as_generator
-from audiate.progress import tracked
-from audiate.steering import Method, attribute_of, directions, sample_attribute
+from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute
+from audiate.phonetics.editing import Editor, Wish
+from audiate.utils.progress import tracked
+from audiate.utils.reports import make_table, render
 
 SEMITONES = 4.0
 METHODS: tuple[Method, ...] = ("random", "factorisation", "components", "ridge")

@@ -15,15 +15,11 @@ from torch import Tensor
 
 from audiate import load
 from audiate.errors import InputError
-from audiate.inversion import (
-    EncoderInverter,
-    GradientInverter,
-    Objective,
-    find_encoder,
-    plain_objective,
-    speech_objective,
-)
-from audiate.models import AudioGAN
+from audiate.inversion.encoder import EncoderInverter
+from audiate.inversion.gradient import GradientInverter
+from audiate.inversion.objectives import Objective, plain_objective, speech_objective
+from audiate.inversion.starts import find_encoder
+from audiate.models.generator import AudioGAN
 
 CLIPS = 64
 FEW = 16  # for what takes long

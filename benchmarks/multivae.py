@@ -21,17 +21,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiate.datasets.installed import data_root
-from audiate.datasets.pairs import PairedDigits, load_pairs
-from audiate.drawing import as_drawer
+from audiate.data.installed import data_root
+from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.errors import InputError
-from audiate.evaluation.report import make_table, render
-from audiate.evaluation.saying import say_each
-from audiate.imagining import imagine
-from audiate.metrics import frechet_distance, neighbourhoods
-from audiate.models import Drawer, LeNet
-from audiate.models.lenet import load_written_classifier
-from audiate.saying import as_sayer
+from audiate.evaluation.said_images import say_each
+from audiate.folders.draw import as_drawer
+from audiate.folders.imagine import imagine
+from audiate.folders.say import as_sayer
+from audiate.metrics.distribution import frechet_distance, neighbourhoods
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.lenet import LeNet, load_written_classifier
+from audiate.utils.reports import make_table, render
 
 LATENT = 32
 OWN = 16  # of MMVAE+'s latents of one side alone
@@ -174,7 +174,7 @@ def samples_of(model: Any, images: Tensor, sounds: Tensor) -> Samples:
 
 
 @torch.inference_mode()
-def ours(drawer: Drawer, images: Tensor, sounds: Tensor) -> Samples:
+def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
     """What our models make of the test pairs."""
     sayer = as_sayer("say-digits")
     rate = sayer.generator.sample_rate
@@ -200,7 +200,11 @@ def ours(drawer: Drawer, images: Tensor, sounds: Tensor) -> Samples:
 
 @torch.inference_mode()
 def scores(
-    made: Samples, drawer: Drawer, reader: LeNet, real: tuple[Tensor, Tensor], labels: Tensor
+    made: Samples,
+    drawer: AudioToImageModel,
+    reader: LeNet,
+    real: tuple[Tensor, Tensor],
+    labels: Tensor,
 ) -> list[float]:
     """Coherence (%): joint, sound → image, image → sound; distance and coverage of each side."""
 

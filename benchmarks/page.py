@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from audiate.audio import load_audio, save_wav
+from audiate.audio.files import load_audio, save_wav
 from audiate.cli.demo import CLIPS_FOLDER
 
 DIST = Path(__file__).parent.parent / "web" / "dist"

@@ -12,13 +12,13 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import audiate
-from audiate.models import Sayer
+from audiate.models.image_to_audio import ImageToAudioModel
 from benchmarks.timing import in_turns
 
 
 def main() -> None:
     sayer = audiate.load("say-digits")
-    assert isinstance(sayer, Sayer)
+    assert isinstance(sayer, ImageToAudioModel)
     note = Image.new("L", (300, 200), 230)
     ImageDraw.Draw(note).text((120, 40), "7", fill=40, font=ImageFont.load_default(120))
     seen = sayer.see(note).unsqueeze(0)
@@ -45,14 +45,16 @@ def main() -> None:
     seconds |= in_turns(
         {
             "finding the digit": lambda: sayer.see(note),
-            "Sayer.say_seen() of one image, 1 sound": lambda: sayer.say_seen(seen, samples=1),
-            "Sayer.say_seen() of one image, 8 sounds": lambda: sayer.say_seen(seen),
+            "ImageToAudioModel.say_seen() of one image, 1 sound": lambda: sayer.say_seen(
+                seen, samples=1
+            ),
+            "ImageToAudioModel.say_seen() of one image, 8 sounds": lambda: sayer.say_seen(seen),
         },
         rounds=10,
     )
     limits = {
         "audiate say of one picture, whole process": 3.0,
-        "Sayer.say_seen() of one image, 1 sound": 0.1,
+        "ImageToAudioModel.say_seen() of one image, 1 sound": 0.1,
     }
     print(f"Saying, {torch.get_num_threads()} threads:")
     for name, value in seconds.items():

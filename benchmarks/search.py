@@ -10,8 +10,9 @@ import sys
 
 import torch
 
-from audiate.inversion import SearchInverter, as_classifier
-from audiate.models import AudioGAN
+from audiate.inversion.search import SearchInverter
+from audiate.inversion.starts import as_classifier
+from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load
 from benchmarks.inversion import now
 

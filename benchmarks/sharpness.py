@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import torch
 
-from audiate.datasets.installed import data_root
+from audiate.data.installed import data_root
 from audiate.evaluation.generators import generate_sounds, score_sounds
-from audiate.evaluation.report import make_table, render
-from audiate.models import AudioGAN
+from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load_as
 from audiate.models.resnet import load_spoken_classifier
+from audiate.utils.reports import make_table, render
 
 SHARPNESS = (20.0, 60.0, 200.0, 1000.0)
 

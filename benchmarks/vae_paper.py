@@ -16,16 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiate.datasets.installed import data_root
-from audiate.datasets.pairs import load_pairs
-from audiate.evaluation.report import make_table, render
-from audiate.models import VAE
-from audiate.progress import tracked
+from audiate.data.installed import data_root
+from audiate.data.pairs import load_pairs
+from audiate.models.vae import VAE
 from audiate.training.launch import launch
 from audiate.training.loop import train_step
-from audiate.training.recipes.vae import VAE_PAPER
+from audiate.training.recipes.drawing import VAE_PAPER
 from audiate.training.task import Shard
-from audiate.training.tasks.vae import alive_units
+from audiate.training.tasks.vae_task import alive_units
+from audiate.utils.progress import tracked
+from audiate.utils.reports import make_table, render
 
 CHANGES: dict[str, dict[str, Any]] = {
     "seed 0": {},

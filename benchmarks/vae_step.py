@@ -12,13 +12,13 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
-from audiate.datasets.pairs import Pairs
-from audiate.models import VAE
+from audiate.data.pairs import Pairs
+from audiate.models.vae import VAE
 from audiate.training.launch import launch
 from audiate.training.loop import update
 from audiate.training.recipes import VAERecipe
 from audiate.training.task import Shard
-from audiate.training.tasks.vae import VAETask
+from audiate.training.tasks.vae_task import VAETask
 
 BATCH = 128
 STEPS = 10

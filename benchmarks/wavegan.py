@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.datasets.sounds import SoundSet
-from audiate.models import WaveGAN, WaveGANConfig
+from audiate.data.sounds import SoundSet
+from audiate.models.configs import WaveGANConfig
 from audiate.models.polyphase import DownConv1d, UpConv1d
-from audiate.models.wavegan import phase_shuffle
+from audiate.models.wavegan import WaveGAN, phase_shuffle
 from audiate.training.launch import launch
 from audiate.training.loop import update
 from audiate.training.recipes import WAVEGAN_PAPER, WaveGANRecipe
 from audiate.training.task import Shard
-from audiate.training.tasks.gan import AudioGANTask
+from audiate.training.tasks.gan_task import AudioGANTask
 from benchmarks.timing import in_turns
 
 DIM = 64

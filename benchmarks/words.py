@@ -18,8 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from audiate.datasets.installed import data_root
-from audiate.evaluation.report import make_table, render
+from audiate.data.installed import data_root
+from audiate.utils.reports import make_table, render
 
 TAKES = range(20, 32)  # of each digit by each speaker: 12 x 4 x 10 = 480
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

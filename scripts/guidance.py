@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audiate.datasets.installed import data_root
-from audiate.evaluation.drawings import evaluate_drawings, read_test_pairs
+from audiate.data.installed import data_root
+from audiate.evaluation.audio_to_image import evaluate_drawings, read_test_pairs
 from audiate.evaluation.noise import evaluate_voices
-from audiate.models import LatentFlow
+from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import load_written_classifier
 
 

@@ -22,15 +22,15 @@ import pytest
 import soundfile
 from filelock import FileLock
 
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
+from audiate.data.sources import DIGIT_WORDS, SOURCES, SPEAKERS, Source
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from audiate.datasets.sounds import SoundSet
-    from audiate.models import SpecGAN
-    from audiate.pipeline import ClipWork
-    from audiate.training.tasks.gan import AudioGANTask
+    from audiate.data.sounds import SoundSet
+    from audiate.folders.runner import ClipWork
+    from audiate.models.specgan import SpecGAN
+    from audiate.training.tasks.gan_task import AudioGANTask
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -55,7 +55,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def few_latents(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches that sample 100 latents by default, for tests of all that is around them."""
-    from audiate.inversion import SearchInverter
+    from audiate.inversion.search import SearchInverter
 
     defaults = SearchInverter.__init__.__kwdefaults__
     assert defaults is not None
@@ -75,7 +75,8 @@ def small_specgan(**changes: Any) -> SpecGAN:
     """A generator of a quarter of a second that was never trained, the same every time."""
     import torch
 
-    from audiate.models import SpecGAN, SpecGANConfig
+    from audiate.models.configs import SpecGANConfig
+    from audiate.models.specgan import SpecGAN
 
     sizes = SpecGANConfig(dim=1, size=64, num_samples=4096, n_fft=256, bands="mel", iterations=2)
     torch.manual_seed(0)
@@ -86,7 +87,7 @@ def tones(num_samples: int = 4096, count: int = 20) -> SoundSet:
     """Two kinds of sounds: low and high tones."""
     import torch
 
-    from audiate.datasets.sounds import SoundSet
+    from audiate.data.sounds import SoundSet
 
     time = torch.arange(num_samples) / 16_000
     labels = torch.arange(count) % 2
@@ -119,17 +120,17 @@ def trained(task: AudioGANTask) -> list[dict[str, Tensor]]:
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that were never trained: gan/, its encoder/, and a classifier/ of digits."""
 
-    from audiate.configs import InverseMappingConfig
-    from audiate.models import DigitClassifier, InverseMapping
-    from audiate.models.inverse import fingerprint
+    from audiate.models.configs import LatentEncoderConfig
+    from audiate.models.latent_encoder import LatentEncoder, fingerprint
+    from audiate.models.resnet import DigitClassifier
 
     folder = tmp_path_factory.mktemp("models")
     gan = small_specgan(latent_dim=12)
     gan.save_pretrained(folder / "gan")
-    encoder = InverseMappingConfig(
+    encoder = LatentEncoderConfig(
         num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan)
     )
-    InverseMapping(encoder).save_pretrained(folder / "encoder")
+    LatentEncoder(encoder).save_pretrained(folder / "encoder")
     DigitClassifier().save_pretrained(folder / "classifier")
     return folder
 

@@ -18,8 +18,8 @@ from audiate.errors import InputError
 
 pytest.importorskip("parselmouth")
 
-from audiate.acoustics import MEASURES, UNITS, f0_track, measure, measure_one
-from audiate.evaluation.measures import cohens_d
+from audiate.phonetics.measures import MEASURES, UNITS, f0_track, measure, measure_one
+from audiate.phonetics.measures_report import cohens_d
 
 RATE = 16_000
 VOWELS = {

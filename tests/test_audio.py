@@ -14,7 +14,7 @@ from conftest import write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.audio import (
+from audiate.audio.files import (
     Recording,
     add_noise,
     file_rate,
@@ -26,9 +26,9 @@ from audiate.audio import (
     resample,
     spans_of,
 )
+from audiate.audio.log_mel import LogMel, at_times
+from audiate.audio.spectrograms import mel_filters
 from audiate.errors import InputError
-from audiate.features import LogMel, at_times
-from audiate.spectra import mel_filters
 
 
 def tone(hertz: float, seconds: float, rate: int = 8000) -> torch.Tensor:
@@ -175,7 +175,7 @@ class TestLimits:
         energies = waveform.double().square().sum(0).unfold(0, 300, 1).sum(1)
         begin = int(energies.argmax())
         assert torch.equal(whole, waveform[:, begin : begin + 300])
-        monkeypatch.setattr("audiate.audio._BLOCK", 7)
+        monkeypatch.setattr("audiate.audio.files._BLOCK", 7)
         assert torch.equal(fit_length(waveform, 300), whole)
 
 

@@ -28,28 +28,23 @@ from audiate.errors import InputError, Interrupted
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 import pyarrow.parquet as pq  # noqa: E402
 
-from audiate.audio import load_audio, load_channels  # noqa: E402
-from audiate.bulk import (  # noqa: E402
-    BulkReport,
-    ClassifyJob,
-    DrawJob,
-    EncodeJob,
-    InvertJob,
-    run_bulk,
-    status,
-)
+from audiate.audio.files import load_audio, load_channels  # noqa: E402
+from audiate.bulk import BulkReport, ClassifyJob, DrawJob, EncodeJob, InvertJob, run_bulk, status  # noqa: E402
+from audiate.bulk.bulk_run import Totals  # noqa: E402
+from audiate.bulk.bulk_run import _Count as Count  # noqa: E402
 from audiate.bulk.dataset import Part  # noqa: E402
 from audiate.bulk.reading import chunks_of  # noqa: E402
-from audiate.bulk.run import Totals  # noqa: E402
-from audiate.bulk.run import _Count as Count  # noqa: E402
 from audiate.bulk.store import Store  # noqa: E402
 from audiate.bulk.works import OpenWork  # noqa: E402
 from audiate.cli import main  # noqa: E402
-from audiate.datasets.sounds import SUFFIXES  # noqa: E402
-from audiate.drawing import draw_folder  # noqa: E402
-from audiate.inversion import invert_folder  # noqa: E402
-from audiate.inversion.folder import SearchSettings  # noqa: E402
-from audiate.models import VAE, load  # noqa: E402
+from audiate.data.sounds import SUFFIXES  # noqa: E402
+from audiate.folders.draw import draw_folder  # noqa: E402
+from audiate.folders.invert import (  # noqa: E402
+    SearchSettings,
+    invert_folder,
+)
+from audiate.models.pretrained import load  # noqa: E402
+from audiate.models.vae import VAE  # noqa: E402
 
 CLIPS = 9
 
@@ -471,7 +466,7 @@ def test_a_long_recording_is_cut_or_refused(
     monkeypatch.setattr(  # a minute is enough to be cut
         "audiate.bulk.reading.spans_of", lambda *given: spans(*given)[:20]
     )
-    from audiate.audio import spans_of as spans
+    from audiate.audio.files import spans_of as spans
 
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
@@ -529,7 +524,7 @@ def test_an_output_without_rows_is_begun_anew(
 def test_status_tells_who_works_there(
     job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from audiate.bulk import run as running
+    from audiate.bulk import bulk_run as running
 
     out, told = tmp_path / "out", [[""]]
     note = vars(running)["_note"]
@@ -601,7 +596,7 @@ def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> N
 def test_memory_is_bounded_by_the_chunk(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
     """A reader that nobody takes chunks from does not go on reading."""
     from audiate.bulk.reading import THREADS
-    from audiate.bulk.sources import Shard, find_files
+    from audiate.bulk.shards import Shard, find_files
 
     work, read = job.open("cpu"), 0
     plain = work.clips.read

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from conftest import small_specgan
 
-from audiate.byhand import (
+from audiate.cli import main
+from audiate.data.latents import (
     Sweep,
     parse_set,
     parse_sweep,
+    read_latents,
     read_stop,
     save_csv,
     swept,
     titles_of,
     walked,
 )
-from audiate.cli import main
-from audiate.configs import CodeConfig
 from audiate.errors import InputError
-from audiate.latents import read_latents
+from audiate.models.configs import CodeConfig
 
 
 class TestValues:

@@ -19,9 +19,9 @@ from PIL import Image
 from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.own import OwnGenerator
+from audiate.data.latents import read_latents, save_table
 from audiate.errors import InputError
-from audiate.latents import read_latents, save_table
-from audiate.models import SpecGAN
+from audiate.models.specgan import SpecGAN
 from audiate.models.wrap import wrap
 
 SEVEN = CLIPS_FOLDER / "seven-rms.flac"

@@ -15,16 +15,14 @@ from torch import Tensor
 import audiate as package
 from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.hub import shipped_models
-from audiate.models import (
-    VAE,
-    AudioGAN,
-    DigitClassifier,
-    Drawer,
-    InverseMapping,
-    LeNet,
-    PretrainedModel,
-)
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.generator import AudioGAN
+from audiate.models.hub import shipped_models
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import PretrainedModel
+from audiate.models.resnet import DigitClassifier
+from audiate.models.vae import VAE
 from audiate.training.options import RunOptions
 from audiate.training.recipes import RECIPES
 from audiate.training.train import run_recipe
@@ -44,14 +42,14 @@ def output(model: PretrainedModel) -> Tensor:
             # Phases are searched for: rounding moves them, but not the levels.
             z = model.sample_latent(4, generator=random)
             return model(z) if model.phases_matter else model.draft(z)
-        if isinstance(model, (DigitClassifier, InverseMapping)):
+        if isinstance(model, (DigitClassifier, LatentEncoder)):
             sound = torch.randn(4, 1, model.config.num_samples, generator=random)
             found: Tensor = model((0.1 * sound).to(device))
             return found
         if isinstance(model, LeNet):
             logits: Tensor = model(torch.rand(4, 28, 28, generator=random).to(device))
             return logits
-        assert isinstance(model, Drawer)
+        assert isinstance(model, AudioToImageModel)
         waveform, rate = package.load_audio(sorted(CLIPS_FOLDER.glob("*.flac"))[0])
         heard = model.hear(waveform, sample_rate=rate)[None].to(device)
         return model.encode(heard).mu if isinstance(model, VAE) else model.mean_images(heard)

@@ -23,9 +23,10 @@ import pytest
 import torch
 
 import audiate
-from audiate import evaluation, export, hub, inversion, models
+from audiate import evaluation, export, inversion, models
 from audiate.cli import main, parse
 from audiate.cli.demo import CLIPS_FOLDER
+from audiate.models import hub
 from audiate.training import recipes
 
 ROOT = Path(__file__).parent.parent
@@ -229,10 +230,10 @@ def test_source_code_links_back_to_the_reference(monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     mended = importlib.import_module("backlinks").mended
     link = '<a class="viewcode-back" href="../../api/models.html#{}">'
-    known = {"audiate.configs.VAEConfig", "audiate.models.VAE.encode"}
+    known = {"audiate.models.configs.VAEConfig", "audiate.models.vae.VAE.encode"}
     for module, shown, there in (
-        ("audiate.configs", "audiate.models.VAEConfig", "audiate.configs.VAEConfig"),
-        ("audiate.models.vae", "audiate.models.VAE.encode", "audiate.models.VAE.encode"),
+        ("audiate.models.configs", "audiate.models.VAEConfig", "audiate.models.configs.VAEConfig"),
+        ("audiate.models.vae", "audiate.models.vae.VAE.encode", "audiate.models.vae.VAE.encode"),
     ):
         assert mended(link.format(shown), module, known) == link.format(there)
 

@@ -15,17 +15,17 @@ from torch import Tensor
 
 import audiate
 from audiate.cli import main
-from audiate.edits import EditResult, EditRun, edit_folder
 from audiate.errors import InputError, Interrupted
-from audiate.inside import inside_generator, write_inside
-from audiate.inversion import SearchInverter
-from audiate.models import WaveGAN, WaveGANConfig
-from audiate.pipeline import FolderReport
+from audiate.folders.runner import FolderReport
+from audiate.inversion.search import SearchInverter
+from audiate.models.configs import WaveGANConfig
+from audiate.models.wavegan import WaveGAN
+from audiate.phonetics.activations import inside_generator, write_inside
+from audiate.phonetics.edit_folder import EditResult, EditRun, edit_folder
 
 pytest.importorskip("parselmouth")
 
-from audiate.editing import Editor, Wish, parse_change, say_another
-from audiate.steering import (
+from audiate.phonetics.directions import (
     Direction,
     attribute_of,
     directions,
@@ -34,6 +34,7 @@ from audiate.steering import (
     ridge,
     sample_attribute,
 )
+from audiate.phonetics.editing import Editor, Wish, parse_change, say_another
 
 RATE = 8000
 

@@ -14,27 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import audiate
-from audiate.audio import resample, to_peak
+from audiate.audio.files import resample, to_peak
 from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.configs import WaveGANConfig
 from audiate.errors import InputError
 from audiate.export import export, export_scores
 from audiate.export.graphs import fitted
 from audiate.export.resampling import Decimation
-from audiate.models import (
-    AudioGAN,
-    DigitClassifier,
-    Drawer,
-    InverseMapping,
-    LatentFlow,
-    LeNet,
-    Matcher,
-    Sayer,
-    WaveGAN,
-)
+from audiate.metrics.reconstruction import score_clips
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.configs import WaveGANConfig
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.generator import AudioGAN
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
-from audiate.scores import score_clips
+from audiate.models.resnet import DigitClassifier
+from audiate.models.wavegan import WaveGAN
 
 CLIPS = sorted(CLIPS_FOLDER.glob("*.flac"))
 
@@ -42,7 +40,7 @@ CLIPS = sorted(CLIPS_FOLDER.glob("*.flac"))
 PAGE_FILES = {
     "latent-flow": ("drawer", "flow-digits"),
     "lenet": ("reader", "lenet-mnist"),
-    "inverse-mapping": ("encoder", "specgan-digits-encoder"),
+    "latent-encoder": ("encoder", "specgan-digits-encoder"),
     "specgan": ("generator", "specgan-digits"),
     "digit-classifier": ("listener", "digits-resnet18"),
 }
@@ -58,12 +56,16 @@ def exported(model_type: str, page_files: Path, folder: Path) -> tuple[Pretraine
     made: dict[str, Callable[[], PretrainedModel]] = {
         "vae": lambda: audiate.load("vae-fsdd"),
         "vaegan": lambda: audiate.load("vaegan-fsdd"),
-        "matcher": lambda: audiate.load("match-digits"),
-        "sayer": lambda: audiate.load("say-digits"),
+        "dual-encoder": lambda: audiate.load("match-digits"),
+        "image-to-audio": lambda: audiate.load("say-digits"),
         "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)).eval(),
     }
     model, path = made[model_type](), folder / "model.onnx"
-    export(model, path, sample_rate=16_000 if isinstance(model, (Drawer, Matcher)) else None)
+    export(
+        model,
+        path,
+        sample_rate=16_000 if isinstance(model, (AudioToImageModel, DualEncoder)) else None,
+    )
     return model, path
 
 
@@ -90,15 +92,15 @@ def test_every_kind_of_model(model_type: str, page_files: Path, tmp_path: Path) 
         z = model.sample_latent(2, generator=torch.Generator().manual_seed(3))
         near(run(path, latents=z)["waveforms"], model(z))
         return
-    if isinstance(model, Sayer):
+    if isinstance(model, ImageToAudioModel):
         check_sayer(model, path)
         return
     for clip in CLIPS[:4]:
         waveform, rate = audiate.load_audio(clip, 16_000)
-        if isinstance(model, Drawer):
+        if isinstance(model, AudioToImageModel):
             check_drawer(model, path, waveform, rate)
             continue
-        if isinstance(model, Matcher):
+        if isinstance(model, DualEncoder):
             check_matcher(model, path, waveform, rate)
             continue
         found = run(path, waveform=waveform)
@@ -107,12 +109,12 @@ def test_every_kind_of_model(model_type: str, page_files: Path, tmp_path: Path) 
             near(found["features"], model.embed(cut[None])[0])
             near(found["logits"], model(cut[None])[0])
         else:
-            assert isinstance(model, InverseMapping)
+            assert isinstance(model, LatentEncoder)
             near(found["clip"], to_peak(cut[None])[0])
             near(found["latent"], model(to_peak(cut[None, None]))[0])
 
 
-def check_drawer(model: Drawer, path: Path, waveform: Tensor, rate: int) -> None:
+def check_drawer(model: AudioToImageModel, path: Path, waveform: Tensor, rate: int) -> None:
     noise = torch.randn(2, model.latent_dim)
     guidance = {"guidance": torch.tensor(2.0)} if isinstance(model, LatentFlow) else {}
     found = run(path, waveform=waveform, noise=noise, **guidance)
@@ -126,7 +128,7 @@ def check_drawer(model: Drawer, path: Path, waveform: Tensor, rate: int) -> None
     near(found["images"], expected[0])
 
 
-def check_matcher(model: Matcher, path: Path, waveform: Tensor, rate: int) -> None:
+def check_matcher(model: DualEncoder, path: Path, waveform: Tensor, rate: int) -> None:
     images = torch.rand(5, 28, 28, generator=torch.Generator().manual_seed(1))
     found = run(path, waveform=waveform, images=images)
     spectrogram = model.hear(waveform, sample_rate=rate)[None]
@@ -135,7 +137,7 @@ def check_matcher(model: Matcher, path: Path, waveform: Tensor, rate: int) -> No
     near(found["scores"], model(spectrogram, images)[0])
 
 
-def check_sayer(model: Sayer, path: Path) -> None:
+def check_sayer(model: ImageToAudioModel, path: Path) -> None:
     random = torch.Generator().manual_seed(2)
     image = torch.rand(28, 28, generator=random)
     noise = torch.randn(5, model.latent_dim, generator=random)

@@ -19,17 +19,18 @@ from PIL import Image
 
 import audiate
 from audiate.cli import main
-from audiate.datasets.sounds import find_clips
-from audiate.drawing import DrawingWork
+from audiate.data.sounds import find_clips
 from audiate.errors import InputError, Interrupted
-from audiate.inversion import ClipResult, InversionReport, InversionRun
+from audiate.folders.draw import DrawingWork
+from audiate.folders.invert import ClipResult, InversionReport, InversionRun
+from audiate.folders.runner import ClipRecord
 from audiate.inversion.starts import Starts
-from audiate.models import VAE, Drawer
-from audiate.records import ClipRecord
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.vae import VAE
 
 
 @pytest.fixture(scope="module")
-def drawer() -> Drawer:
+def drawer() -> AudioToImageModel:
     torch.manual_seed(0)
     return VAE().eval()
 
@@ -49,7 +50,7 @@ def invert_quickly(small_models: Path, clips: Any, out: Path, **settings: Any) -
 
 
 class TestDrawFolder:
-    def test_a_clip_is_drawn_as_by_itself(self, drawer: Drawer, tmp_path: Path) -> None:
+    def test_a_clip_is_drawn_as_by_itself(self, drawer: AudioToImageModel, tmp_path: Path) -> None:
         clips = tones(tmp_path / "clips")
         write_tone(tmp_path / "clips" / "more" / "0.flac", hertz=900)
         out = tmp_path / "out"
@@ -73,10 +74,10 @@ class TestDrawFolder:
             )
 
     def test_it_goes_on_where_it_stopped(
-        self, drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, drawer: AudioToImageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clips, out = tones(tmp_path / "clips", 5), tmp_path / "out"
-        monkeypatch.setattr("audiate.drawing.BATCH_SIZE", 2)
+        monkeypatch.setattr("audiate.folders.draw.BATCH_SIZE", 2)
         interrupt_second_batch(monkeypatch, DrawingWork)
         with pytest.raises(Interrupted, match="stopped after 2 of 5 clips"):
             audiate.draw_folder(clips, out, model=drawer)
@@ -92,7 +93,7 @@ class TestDrawFolder:
         np.testing.assert_allclose(sheets[0], sheets[1], atol=2)
 
     def test_other_weights_or_settings_need_another_folder(
-        self, drawer: Drawer, tmp_path: Path
+        self, drawer: AudioToImageModel, tmp_path: Path
     ) -> None:
         (clip,) = tones(tmp_path, 1)
         audiate.draw_folder(clip, tmp_path / "out", model=drawer)
@@ -104,7 +105,7 @@ class TestDrawFolder:
 
     @pytest.mark.parametrize("name", ["seven.png", "sheet.png", "latents.npz", "report.json"])
     def test_a_file_of_somebody_else_is_never_replaced(
-        self, drawer: Drawer, tmp_path: Path, name: str
+        self, drawer: AudioToImageModel, tmp_path: Path, name: str
     ) -> None:
         clip = write_tone(tmp_path / "seven.wav")
         (tmp_path / "pics").mkdir()
@@ -114,7 +115,7 @@ class TestDrawFolder:
         assert {path.name for path in (tmp_path / "pics").iterdir()} == {name}
         assert (tmp_path / "pics" / name).read_text() == "mine"
 
-    def test_errors_are_told_and_recorded(self, drawer: Drawer, tmp_path: Path) -> None:
+    def test_errors_are_told_and_recorded(self, drawer: AudioToImageModel, tmp_path: Path) -> None:
         tones(tmp_path / "clips", 2)
         (tmp_path / "clips" / "1.wav").write_text("no sound")
         told: list[InputError] = []
@@ -132,12 +133,12 @@ class TestDrawFolder:
         assert list(again.new) == ["1"]
 
     def test_a_clip_is_heard_once(
-        self, drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, drawer: AudioToImageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         heard = []
-        hear = Drawer.hear
+        hear = AudioToImageModel.hear
         monkeypatch.setattr(
-            Drawer,
+            AudioToImageModel,
             "hear",
             lambda *a, **k: heard.append(1) or hear(*a, **k),  # type: ignore[func-returns-value]
         )
@@ -163,8 +164,9 @@ class TestInvertFolder:
     def test_the_fingerprint_is_computed_once(
         self, small_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from audiate.inversion import build, folder
-        from audiate.models.inverse import fingerprint
+        from audiate.folders import invert as folder
+        from audiate.inversion import build
+        from audiate.models.latent_encoder import fingerprint
 
         count = []
 
@@ -197,7 +199,11 @@ class TestInvertFolder:
             invert_quickly(small_models, clip, tmp_path / "out")
 
     def test_commands_do_not_share_a_folder(
-        self, drawer: Drawer, small_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self,
+        drawer: AudioToImageModel,
+        small_models: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         (clip,) = tones(tmp_path, 1)
         out = tmp_path / "out"
@@ -254,7 +260,7 @@ class TestInvertFolder:
         )
         with pytest.raises(InputError, match=r"audiate\.train_encoder\(generator, folder\) in Py"):
             audiate.invert_folder(clip, tmp_path / "out", generator=drum, method="encoder")
-        with pytest.raises(InputError, match="`audiate train inverse-mapping --generator"):
+        with pytest.raises(InputError, match="`audiate train latent-encoder --generator"):
             audiate.invert_folder(
                 clip, tmp_path / "out", generator=small_specgan(), method="encoder"
             )
@@ -266,7 +272,7 @@ class TestInvertFolder:
 
 class TestFindClips:
     def test_results_of_commands_are_passed_over(
-        self, drawer: Drawer, small_models: Path, tmp_path: Path
+        self, drawer: AudioToImageModel, small_models: Path, tmp_path: Path
     ) -> None:
         tones(tmp_path, 2)
         out = tmp_path / "out" / "invert"
@@ -295,7 +301,8 @@ import os, signal, sys, time
 import torch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 torch.set_num_threads(1)
-from audiate.inversion import InversionRun, folder
+from audiate.folders.invert import InversionRun
+from audiate.folders import invert as folder
 folder._LOOKED_UP = 3
 compute, write, calls = InversionRun.compute, InversionRun._write, 0
 def slow(self, items):

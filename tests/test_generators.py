@@ -10,19 +10,19 @@ import torch
 import torch.nn.functional as F
 
 from audiate.errors import InputError
-from audiate.models import (
-    MODELS,
+from audiate.models.configs import SpecGANConfig, WaveGANConfig
+from audiate.models.generator import (
+    CLEAR,
     AudioGAN,
+    DraftingGenerator,
     Generator,
-    SpecGAN,
-    SpecGANConfig,
-    WaveGAN,
-    WaveGANConfig,
+    Projection,
+    generate,
 )
-from audiate.models.generator import CLEAR, DraftingGenerator, Projection, generate
 from audiate.models.polyphase import DownConv1d, UpConv1d
-from audiate.models.specgan import DownConv2d, UpConv2d
-from audiate.models.wavegan import phase_shuffle
+from audiate.models.pretrained import known_models
+from audiate.models.specgan import DownConv2d, SpecGAN, UpConv2d
+from audiate.models.wavegan import WaveGAN, phase_shuffle
 from audiate.training.tasks.gan_networks import set_levels
 
 
@@ -142,7 +142,7 @@ def every_generator() -> list[AudioGAN]:
 
 
 def test_every_registered_generator_is_here() -> None:
-    registered = {cls for cls in MODELS.values() if issubclass(cls, AudioGAN)}
+    registered = {cls for cls in known_models().values() if issubclass(cls, AudioGAN)}
     assert {type(model) for model in every_generator()} == registered
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 import audiate
 from audiate.errors import InputError
-from audiate.hub import shipped_models
-from audiate.models import LeNet
+from audiate.models.hub import shipped_models
+from audiate.models.lenet import LeNet
 from audiate.models.storage import MAX_PARAMETERS
 
 
@@ -226,11 +226,11 @@ class TestStrangers:
             ("specgan", {"num_samples": 10_000_000, "n_fft": 2**20, "bands": "mel"}),
             ("specgan", {"size": 64, "num_samples": 2**22, "n_fft": 2**17, "bands": "mel"}),
             ("digit-classifier", {"num_samples": 10_000_000}),
-            ("inverse-mapping", {"num_samples": 2**23}),
-            ("inverse-mapping", {"num_samples": 2**21, "spectrogram": "real"}),
+            ("latent-encoder", {"num_samples": 2**23}),
+            ("latent-encoder", {"num_samples": 2**21, "spectrogram": "real"}),
             ("vae", {"features": {"n_fft": 2**16, "window_length": 2**16, "hop_length": 1}}),
             ("wavegan", {"classes": 1, "names": ["\x1b[31mred"]}),
-            ("inverse-mapping", {"generator": "a\rb"}),
+            ("latent-encoder", {"generator": "a\rb"}),
         ],
     )
     def test_a_config_beyond_its_limits(

@@ -13,10 +13,10 @@ from PIL import Image
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from audiate import images
-from audiate.datasets.mnist import load_mnist
+from audiate.data import images
+from audiate.data.digits import load_mnist
+from audiate.data.images import find_digit, grey_levels, load_image, otsu_threshold, shrink
 from audiate.errors import InputError
-from audiate.images import find_digit, grey_levels, load_image, otsu_threshold, shrink
 from audiate.models.lenet import load_written_classifier
 
 

@@ -16,9 +16,10 @@ from conftest import Command, interrupt_second_batch, write_tone
 from audiate.cli import main
 from audiate.cli.invert import parse_duration
 from audiate.errors import InputError
-from audiate.files import alone
-from audiate.inversion import InversionRun
-from audiate.models import InverseMapping, SpecGAN
+from audiate.folders.invert import InversionRun
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.specgan import SpecGAN
+from audiate.utils.filesystem import alone
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ class TestInvert:
                 raise KeyboardInterrupt
             return compute(*arguments)
 
-        monkeypatch.setattr("audiate.inversion.folder._LOOKED_UP", 2)
+        monkeypatch.setattr("audiate.folders.invert._LOOKED_UP", 2)
         interrupt_second_batch(monkeypatch, InversionRun)
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
@@ -183,9 +184,9 @@ class TestInvert:
         command = ["invert", str(clip), "--generator", str(gan), "--encoder", str(encoder)]
         command += ["--method", "encoder", "--classifier", "none", "--out", str(tmp_path / "out")]
         assert main(command) == 0
-        model = InverseMapping.from_pretrained(encoder)
+        model = LatentEncoder.from_pretrained(encoder)
         torch.manual_seed(5)
-        InverseMapping(model.config).save_pretrained(encoder)
+        LatentEncoder(model.config).save_pretrained(encoder)
         assert main(command) == 2
         assert (
             "holds the results of `audiate invert` with another --encoder;"
@@ -200,7 +201,7 @@ class TestInvert:
         capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from audiate.inversion import EncoderInverter
+        from audiate.inversion.encoder import EncoderInverter
 
         clips = sounds(tmp_path / "clips")
         invert = EncoderInverter.__call__

@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from audiate.losses import bernoulli_nll, discriminator_loss, gaussian_kl, non_saturating_loss
+from audiate.training.losses import (
+    bernoulli_nll,
+    discriminator_loss,
+    gaussian_kl,
+    non_saturating_loss,
+)
 
 
 @given(seed=st.integers(0, 1000))

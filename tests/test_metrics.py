@@ -22,19 +22,22 @@ from torchmetrics.functional.classification import (
 from torchmetrics.image.fid import _compute_fid
 
 from audiate.errors import InputError
-from audiate.metrics import (
+from audiate.metrics.classification import accuracy, bootstrap_interval, confusion_matrix
+from audiate.metrics.distribution import (
     Fidelity,
-    accuracy,
-    bootstrap_interval,
-    confusion_matrix,
     distance_from_prior,
     frechet_distance,
     inception_score,
     neighbourhoods,
     pixel_spread,
 )
-from audiate.scores import MAX_COMPARED, score_clips
-from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
+from audiate.metrics.reconstruction import (
+    MAX_COMPARED,
+    log_spectral_distance,
+    mean_squared_error,
+    score_clips,
+    structural_similarity,
+)
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -341,15 +344,15 @@ class TestReconstructions:
         output = target + 0.3 * torch.rand(2, 60, 20, generator=generator)
         waveforms = torch.rand(2, 2, 8000, generator=generator) - 0.5
         whole = structural_similarity(output, target), log_spectral_distance(*waveforms)
-        monkeypatch.setattr("audiate.similarity._SSIM_ROWS", 7)
-        monkeypatch.setattr("audiate.similarity._FRAMES", 10)
+        monkeypatch.setattr("audiate.metrics.reconstruction._SSIM_ROWS", 7)
+        monkeypatch.setattr("audiate.metrics.reconstruction._FRAMES", 10)
         torch.testing.assert_close(structural_similarity(output, target), whole[0])
         torch.testing.assert_close(log_spectral_distance(*waveforms), whole[1])
 
     @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
     def test_a_minute_needs_no_more_than_its_spectra(self) -> None:
         code = (
-            "import torch; from audiate.scores import score_clips\n"
+            "import torch; from audiate.metrics.reconstruction import score_clips\n"
             "clips = torch.rand(2, 1, 1, LENGTH) - 0.5\n"
             "score_clips(clips[0], clips[1], 16_000, None)"
         )

@@ -12,26 +12,22 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import audiate
-from audiate.configs import LatentFlowConfig
 from audiate.errors import InputError
-from audiate.models import (
-    MODELS,
-    VAE,
-    VAEGAN,
-    AudioGAN,
-    Drawer,
-    LatentFlow,
-    LeNet,
-    Posterior,
-    PretrainedModel,
-    Provenance,
-)
-from audiate.models.pretrained import in_words
-from audiate.models.storage import pack, unpack
+from audiate.models.audio_to_image import AudioToImageModel, Posterior
+from audiate.models.configs import LatentFlowConfig
+from audiate.models.generator import AudioGAN
+from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import PretrainedModel, in_words, known_models
+from audiate.models.storage import Provenance, pack, unpack
+from audiate.models.vae import VAE
+from audiate.models.vaegan import VAEGAN
 
-EVERY_MODEL = pytest.mark.parametrize("cls", MODELS.values(), ids=list(MODELS))
-EVERY_DRAWER = pytest.mark.parametrize(
-    "cls", [c for c in MODELS.values() if issubclass(c, Drawer)], ids=lambda c: c.model_type
+EVERY_MODEL = pytest.mark.parametrize("cls", known_models().values(), ids=list(known_models()))
+EVERY_AUDIO_TO_IMAGE = pytest.mark.parametrize(
+    "cls",
+    [c for c in known_models().values() if issubclass(c, AudioToImageModel)],
+    ids=lambda c: c.model_type,
 )
 
 
@@ -97,29 +93,29 @@ class TestEveryModel:
     ) -> None:
         made(cls).save_pretrained(tmp_path)
         assert isinstance(cls.from_pretrained(tmp_path), cls)
-        other = next(c for c in MODELS.values() if c is not cls)
+        other = next(c for c in known_models().values() if c is not cls)
         with pytest.raises(InputError, match=f"holds a {cls.__name__}, not a {other.__name__}"):
             other.from_pretrained(tmp_path)
 
 
 def test_messages_tell_kinds_of_models_in_words() -> None:
-    told = {in_words(made(cls)) for cls in MODELS.values()}
-    assert {"a digit classifier", "an inverse mapping", "a latent flow", "a sayer"} < told
+    told = {in_words(made(cls)) for cls in known_models().values()}
+    assert {"a digit classifier", "a latent encoder", "a latent flow", "a dual encoder"} < told
     assert {"a VAE", "a LeNet", "a WaveGAN"} < told
 
 
-class TestEveryDrawer:
-    @EVERY_DRAWER
-    def test_images_are_images(self, cls: type[Drawer]) -> None:
+class TestEveryAudioToImageModel:
+    @EVERY_AUDIO_TO_IMAGE
+    def test_images_are_images(self, cls: type[AudioToImageModel]) -> None:
         drawn = made(cls).draw(tone(), sample_rate=8000, samples=3)  # type: ignore[operator]
         assert drawn.shape == (3, 28, 28)
         assert drawn.dtype == torch.float32
         assert 0 <= drawn.min() <= drawn.max() <= 1
 
-    @EVERY_DRAWER
-    def test_same_clip_and_seed_same_images(self, cls: type[Drawer]) -> None:
+    @EVERY_AUDIO_TO_IMAGE
+    def test_same_clip_and_seed_same_images(self, cls: type[AudioToImageModel]) -> None:
         model = made(cls)
-        assert isinstance(model, Drawer)
+        assert isinstance(model, AudioToImageModel)
         first = model.draw(tone(), sample_rate=8000, seed=1)
         model.draw(tone(900), sample_rate=8000, seed=2)  # what went before does not matter
         assert torch.equal(model.draw(tone(), sample_rate=8000, seed=1), first)
@@ -127,18 +123,18 @@ class TestEveryDrawer:
         # More samples are more of the same.
         assert torch.allclose(model.draw(tone(), sample_rate=8000, seed=1, samples=12)[:8], first)
 
-    @EVERY_DRAWER
-    def test_any_rate_and_any_array(self, cls: type[Drawer]) -> None:
+    @EVERY_AUDIO_TO_IMAGE
+    def test_any_rate_and_any_array(self, cls: type[AudioToImageModel]) -> None:
         model = made(cls)
-        assert isinstance(model, Drawer)
+        assert isinstance(model, AudioToImageModel)
         time = torch.arange(22_050) / 44_100
         fine = 0.5 * torch.sin(2 * torch.pi * 500 * time)
         coarse = model.hear(tone(), sample_rate=8000)
         assert (model.hear(fine.numpy(), sample_rate=44_100) - coarse).abs().mean() < 0.02
         assert torch.equal(model.hear(torch.stack([tone(), tone()]), sample_rate=8000), coarse)
 
-    @EVERY_DRAWER
-    def test_silence_is_refused(self, cls: type[Drawer]) -> None:
+    @EVERY_AUDIO_TO_IMAGE
+    def test_silence_is_refused(self, cls: type[AudioToImageModel]) -> None:
         with pytest.raises(InputError, match="silent"):
             made(cls).draw(torch.zeros(8000), sample_rate=8000)  # type: ignore[operator]
 

@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"```python\n# (src/audiate/\S+\.py)\n(.*?)```", re.DOTALL)
 _SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
 from conftest import tiny_sources
-from audiate.datasets.sources import SOURCES
+from audiate.data.sources import SOURCES
 SOURCES.update(tiny_sources())
 from audiate.cli import main
 
@@ -31,7 +31,7 @@ assert status == 0, status
 from pathlib import Path
 import torch
 import audiate
-from audiate.datasets.mnist import load_mnist
+from audiate.data.digits import load_mnist
 
 model = audiate.load("run")
 assert model.config.latent_dim == 8

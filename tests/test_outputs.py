@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from audiate.data.folders import is_output_folder
 from audiate.errors import InputError
-from audiate.interrupts import terminated_like_interrupted, uninterrupted
-from audiate.outputs import Outputs, is_output_folder, open_outputs
-from audiate.records import ClipRecord, modified
+from audiate.folders.runner import ClipRecord, Outputs, modified, open_outputs
+from audiate.utils.filesystem import terminated_like_interrupted, uninterrupted
 
 
 @dataclass(frozen=True)

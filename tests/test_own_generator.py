@@ -15,9 +15,9 @@ from torch import nn
 
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
-from audiate.hub import find
-from audiate.models import SpecGAN
-from audiate.models.own import open_generator
+from audiate.models.custom import open_generator
+from audiate.models.hub import find
+from audiate.models.specgan import SpecGAN
 from audiate.models.wrap import WrappedGenerator
 
 SIZES: dict[str, Any] = {"latent_dim": 3, "generator_rate": 8000}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import audiate
-from audiate import hub
 from audiate.errors import InputError
+from audiate.models import hub
 
 ROOT = Path(__file__).parent.parent
 PAPERS = ROOT / "packages" / "papers"
@@ -62,7 +62,12 @@ def test_each_model_is_in_one_package() -> None:
 
 def test_the_defaults_need_one_package() -> None:
     defaults = {
-        *(hub.DEFAULT_DRAWER, hub.DEFAULT_GENERATOR, hub.DEFAULT_SAYER, hub.DEFAULT_MATCHER),
+        *(
+            hub.DEFAULT_AUDIO_TO_IMAGE,
+            hub.DEFAULT_GENERATOR,
+            hub.DEFAULT_IMAGE_TO_AUDIO,
+            hub.DEFAULT_DUAL_ENCODER,
+        ),
         *(hub.SPOKEN_CLASSIFIER, hub.WRITTEN_CLASSIFIER, "specgan-digits-encoder"),
     }
     assert models_in(ROOT) == defaults
@@ -105,7 +110,7 @@ class TestNotInstalled:
 
     def test_the_others_are_there(self) -> None:
         assert hub.shipped_models() == sorted(models_in(ROOT))
-        assert hub.find(hub.DEFAULT_DRAWER).is_dir()
+        assert hub.find(hub.DEFAULT_AUDIO_TO_IMAGE).is_dir()
 
     def test_an_unknown_name_lists_all(self) -> None:
         with pytest.raises(InputError) as caught:

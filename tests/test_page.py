@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import audiate
-from audiate.audio import load_audio, save_wav, to_peak
+from audiate.audio.files import load_audio, save_wav, to_peak
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.datasets.sources import DIGIT_WORDS
-from audiate.latents import read_latents
-from audiate.models import InverseMapping, LatentFlow
+from audiate.data.latents import read_latents
+from audiate.data.sources import DIGIT_WORDS
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.latent_flow import LatentFlow
 
 if shutil.which("chromium") is None or shutil.which("npm") is None:
     pytest.skip("Chromium or npm is not installed: apt install chromium npm", True)
@@ -142,7 +143,7 @@ def check_latents(page: Page, folder: Path) -> None:
 
     page.click("#say")
     told(page, "Said again")
-    encoder = InverseMapping.from_pretrained("specgan-digits-encoder")
+    encoder = LatentEncoder.from_pretrained("specgan-digits-encoder")
     clip = to_peak(audiate.fit_length(waveform[None, None], 16_384))
     latent = read_latents(saved(page, "#save-latent", folder), 100)
     np.testing.assert_allclose(latent, encoder(clip).clamp(-1, 1).numpy(), atol=1e-3)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from audiate.errors import InputError
-from audiate.pictures import SheetRow, grid, heat_map, save_image, save_sheet, side_by_side
+from audiate.utils.plots import SheetRow, grid, heat_map, save_image, save_sheet, side_by_side
 
 
 def test_side_by_side_keeps_each_image() -> None:

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from audiate.errors import InputError
-from audiate.models import DigitClassifier, DigitClassifierConfig
-from audiate.models.resnet import BLOCKS, ResNet18
+from audiate.models.configs import DigitClassifierConfig
+from audiate.models.resnet import BLOCKS, DigitClassifier, ResNet18
 
 
 def waveforms(count: int = 2) -> torch.Tensor:

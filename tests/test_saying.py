@@ -18,15 +18,20 @@ from torch import Tensor
 
 import audiate
 from audiate.cli import main
-from audiate.configs import LatentFlowConfig, MatcherConfig, SayerConfig
+from audiate.data.latents import read_latents
 from audiate.errors import InputError, Interrupted
-from audiate.latents import read_latents
-from audiate.matching import match_folders
-from audiate.models import LatentFlow, Matcher, Sayer
-from audiate.models.matcher import ChangedSounds
-from audiate.models.sayer import from_normal, to_normal, weights_fingerprint
-from audiate.pipeline import FolderReport
-from audiate.saying import SayingWork, as_sayer, say_folder
+from audiate.folders.match import match_folders
+from audiate.folders.runner import FolderReport
+from audiate.folders.say import SayingWork, as_sayer, say_folder
+from audiate.models.configs import DualEncoderConfig, ImageToAudioConfig, LatentFlowConfig
+from audiate.models.dual_encoder import ChangedSounds, DualEncoder
+from audiate.models.image_to_audio import (
+    ImageToAudioModel,
+    from_normal,
+    to_normal,
+    weights_fingerprint,
+)
+from audiate.models.latent_flow import LatentFlow
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +40,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     gan = small_specgan(latent_dim=6)
     gan.save_pretrained(folder / "gan")
-    config = SayerConfig(6, str(folder / "gan"), weights_fingerprint(gan), steps=2)
+    config = ImageToAudioConfig(6, str(folder / "gan"), weights_fingerprint(gan), steps=2)
     torch.manual_seed(1)
-    sayer = Sayer(config)
+    sayer = ImageToAudioModel(config)
     torch.nn.init.normal_(sayer.velocity.last.weight)  # trained networks do not begin with rest
     sayer.save_pretrained(folder / "say")
-    Matcher().save_pretrained(folder / "match")
+    DualEncoder().save_pretrained(folder / "match")
     LatentFlow(LatentFlowConfig(steps=1)).save_pretrained(folder / "flow")
     return folder
 
@@ -54,10 +59,10 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-class TestSayer:
+class TestImageToAudioModel:
     def test_same_picture_and_seed_same_sounds(self, models: Path) -> None:
         model = audiate.load(models / "say")
-        assert isinstance(model, Sayer)
+        assert isinstance(model, ImageToAudioModel)
         first = model.say(seven(), seed=1)
         assert first.shape == (8, 1, 4096)
         assert first.abs().max() <= 1
@@ -101,13 +106,13 @@ class TestClearScores:
     """By which images choose among sounds."""
 
     @pytest.fixture
-    def matcher(self) -> Matcher:
-        model = Matcher(MatcherConfig(references=2)).eval()
+    def matcher(self) -> DualEncoder:
+        model = DualEncoder(DualEncoderConfig(references=2)).eval()
         model.references.copy_(torch.eye(2, 128))
         return model
 
     def test_a_sound_that_may_be_either_of_two_comes_after_a_clear_one(
-        self, matcher: Matcher
+        self, matcher: DualEncoder
     ) -> None:
         either, clear = torch.zeros(2, 128)
         either[:2] = 0.5**0.5
@@ -117,7 +122,7 @@ class TestClearScores:
         changed = ChangedSounds(sounds[None], usual_of(matcher, sounds)[None])
         assert matcher.clear_scores(changed, images).argmax() == 1
 
-    def test_density_ratios_have_a_mean_of_one(self, matcher: Matcher) -> None:
+    def test_density_ratios_have_a_mean_of_one(self, matcher: DualEncoder) -> None:
         with torch.no_grad():
             sounds = matcher.embed_changed(torch.rand(3, 48, 48))
             torch.testing.assert_close(sounds.usual[0], usual_of(matcher, sounds.vectors[0]))
@@ -127,7 +132,7 @@ class TestClearScores:
             lowest = matcher.clear_scores(sounds, matcher.references).exp()
             assert (lowest <= ratios + 1e-6).all()
 
-    def test_a_sound_and_six_slight_changes_are_heard(self, matcher: Matcher) -> None:
+    def test_a_sound_and_six_slight_changes_are_heard(self, matcher: DualEncoder) -> None:
         spectrogram = torch.zeros(1, 48, 48)
         spectrogram[0, 20, 20] = 1
         heard: list[Tensor] = []
@@ -138,14 +143,14 @@ class TestClearScores:
         assert heard[-1].max() == pytest.approx(0.92)
 
     def test_one_without_references_takes_scores_as_they_are(self, tmp_path: Path) -> None:
-        Matcher().save_pretrained(tmp_path)
+        DualEncoder().save_pretrained(tmp_path)
         matcher = audiate.load(tmp_path)
-        assert isinstance(matcher, Matcher)
+        assert isinstance(matcher, DualEncoder)
         sounds = matcher.embed_changed(torch.rand(1, 48, 48))
         assert not sounds.usual.any()
 
 
-def usual_of(matcher: Matcher, sounds: Tensor) -> Tensor:
+def usual_of(matcher: DualEncoder, sounds: Tensor) -> Tensor:
     """The logarithm of each sound's mean density ratio with the references."""
     return matcher.scores(sounds, matcher.references).exp().mean(1).log()
 
@@ -203,7 +208,7 @@ class TestSayFolder:
         def say() -> FolderReport[None]:
             return say_folder(pictures, tmp_path / "out", model=models / "say", samples=1)
 
-        monkeypatch.setattr("audiate.saying.BATCH_SIZE", 1)
+        monkeypatch.setattr("audiate.folders.say.BATCH_SIZE", 1)
         with monkeypatch.context() as patch:
             interrupt_second_batch(patch, SayingWork)
             with pytest.raises(Interrupted):
@@ -281,7 +286,7 @@ class TestImagine:
             audiate.imagine(1, drawer="vae-fsdd", sayer=models / "say")
 
 
-class Loudness(Matcher):
+class Loudness(DualEncoder):
     """Knows one sound from another by its middle band, and a picture by its brightness."""
 
     def embed_sounds(self, spectrograms: torch.Tensor) -> torch.Tensor:

@@ -12,11 +12,11 @@ from conftest import small_specgan
 from scipy.signal import get_window
 from torch import Tensor
 
-from audiate.features import LogMel
-from audiate.fourier import ShortTimeTransform, full_precision
-from audiate.inversion import LevelTerm
-from audiate.similarity import structural_similarity
-from audiate.spectra import MelSpectrogram, Spectrogram
+from audiate.audio.log_mel import LogMel
+from audiate.audio.spectrograms import MelSpectrogram, Spectrogram
+from audiate.audio.stft import ShortTimeTransform, full_precision
+from audiate.inversion.objectives import LevelTerm
+from audiate.metrics.reconstruction import structural_similarity
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

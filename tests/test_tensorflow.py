@@ -16,8 +16,8 @@ from conftest import Command, once, shared_folder
 import audiate as package
 from audiate.cli import main
 from audiate.errors import InputError
-from audiate.models import WaveGAN
 from audiate.models.tensorflow import convert_wavegan, read_checkpoint
+from audiate.models.wavegan import WaveGAN
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install audiate[dev]")
 

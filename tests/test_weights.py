@@ -9,7 +9,7 @@ import soundfile
 
 import audiate
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.hub import find, shipped_models, weights_folders
+from audiate.models.hub import find, shipped_models, weights_folders
 
 MIB = 2**20
 
@@ -30,7 +30,7 @@ def test_each_has_a_card_and_says_how_it_was_made(name: str) -> None:
     provenance = audiate.load(name).provenance
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"audiate train {provenance.recipe}" in card
-    inverts = provenance.recipe == "inverse-mapping"
+    inverts = provenance.recipe == "latent-encoder"
     assert f"audiate evaluate {'inversion' if inverts else name}" in card
     assert provenance.settings["seed"] == 0
 

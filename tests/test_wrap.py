@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from audiate.errors import InputError
-from audiate.models import Generator
-from audiate.models.generator import generate
+from audiate.models.generator import Generator, generate
 from audiate.models.wrap import WrappedGenerator, wrap, wrap_onnx, wrap_torchscript
 
 

@@ -12,25 +12,25 @@ from typing import Any
 import torch
 
 import audiate
-from audiate.audio import save_wav
+from audiate.audio.files import save_wav
+from audiate.audio.spectrograms import MelSpectrogram
 from audiate.cli.demo import CLIPS_FOLDER
-from audiate.datasets.sources import DIGIT_WORDS
+from audiate.data.sources import DIGIT_WORDS
 from audiate.export import export, export_scores
-from audiate.hub import (
-    DEFAULT_DRAWER,
+from audiate.models.generator import AudioGAN
+from audiate.models.hub import (
+    DEFAULT_AUDIO_TO_IMAGE,
     DEFAULT_GENERATOR,
     SPOKEN_CLASSIFIER,
     WRITTEN_CLASSIFIER,
     find,
 )
-from audiate.models import AudioGAN
 from audiate.models.pretrained import load_as
-from audiate.spectra import MelSpectrogram
 
 ASSETS = Path(__file__).parent / "public" / "assets"
 RATE = 16_000
 MODELS = {
-    "drawer": DEFAULT_DRAWER,
+    "drawer": DEFAULT_AUDIO_TO_IMAGE,
     "reader": WRITTEN_CLASSIFIER,
     "encoder": f"{DEFAULT_GENERATOR}-encoder",
     "generator": DEFAULT_GENERATOR,
@@ -55,7 +55,7 @@ def main() -> None:
         export_scores(ASSETS / "scores.onnx", sample_rate=RATE)
     clips = [write_clip(clip) for clip in sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)]
     generator = load_as(DEFAULT_GENERATOR, AudioGAN, "generates no sound")  # type: ignore[type-abstract]
-    drawer = audiate.load(DEFAULT_DRAWER)
+    drawer = audiate.load(DEFAULT_AUDIO_TO_IMAGE)
     manifest: dict[str, Any] = {
         "sampleRate": RATE,
         "models": MODELS,

@@ -7,52 +7,52 @@ from typing import TYPE_CHECKING
 from audiate.version import __version__
 
 if TYPE_CHECKING:
-    from audiate.audio import fit_length, load_audio
-    from audiate.drawing import draw_folder
+    from audiate.audio.files import fit_length, load_audio
+    from audiate.audio.log_mel import LogMel
+    from audiate.data.images import load_image
     from audiate.errors import InputError
-    from audiate.features import LogMel
-    from audiate.images import load_image
-    from audiate.imagining import imagine
-    from audiate.inversion import Inversion, invert_folder, inverter
-    from audiate.matching import match_folders
-    from audiate.models import (
-        VAE,
-        DigitClassifier,
-        Generator,
-        InverseMapping,
-        LeNet,
-        SpecGAN,
-        WaveGAN,
-        load,
-    )
+    from audiate.folders.draw import draw_folder
+    from audiate.folders.imagine import imagine
+    from audiate.folders.invert import invert_folder
+    from audiate.folders.match import match_folders
+    from audiate.folders.say import say_folder
+    from audiate.inversion.build import inverter
+    from audiate.inversion.inverter import Inversion
+    from audiate.models.generator import Generator
+    from audiate.models.latent_encoder import LatentEncoder
+    from audiate.models.lenet import LeNet
+    from audiate.models.pretrained import load
+    from audiate.models.resnet import DigitClassifier
+    from audiate.models.specgan import SpecGAN
+    from audiate.models.vae import VAE
+    from audiate.models.wavegan import WaveGAN
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
-    from audiate.saying import say_folder
-    from audiate.steering import directions
-    from audiate.training.encoders import train_encoder
+    from audiate.phonetics.directions import directions
+    from audiate.training.train import train_encoder
 
 _HOME = {
-    "DigitClassifier": "audiate.models",
-    "Generator": "audiate.models",
+    "DigitClassifier": "audiate.models.resnet",
+    "Generator": "audiate.models.generator",
     "InputError": "audiate.errors",
-    "LeNet": "audiate.models",
-    "LogMel": "audiate.features",
-    "SpecGAN": "audiate.models",
-    "VAE": "audiate.models",
-    "WaveGAN": "audiate.models",
-    "Inversion": "audiate.inversion",
-    "InverseMapping": "audiate.models",
-    "directions": "audiate.steering",
-    "draw_folder": "audiate.drawing",
-    "fit_length": "audiate.audio",
-    "invert_folder": "audiate.inversion",
-    "inverter": "audiate.inversion",
-    "load": "audiate.models",
-    "load_audio": "audiate.audio",
-    "imagine": "audiate.imagining",
-    "load_image": "audiate.images",
-    "match_folders": "audiate.matching",
-    "say_folder": "audiate.saying",
-    "train_encoder": "audiate.training.encoders",
+    "LeNet": "audiate.models.lenet",
+    "LogMel": "audiate.audio.log_mel",
+    "SpecGAN": "audiate.models.specgan",
+    "VAE": "audiate.models.vae",
+    "WaveGAN": "audiate.models.wavegan",
+    "Inversion": "audiate.inversion.inverter",
+    "LatentEncoder": "audiate.models.latent_encoder",
+    "directions": "audiate.phonetics.directions",
+    "draw_folder": "audiate.folders.draw",
+    "fit_length": "audiate.audio.files",
+    "invert_folder": "audiate.folders.invert",
+    "inverter": "audiate.inversion.build",
+    "load": "audiate.models.pretrained",
+    "load_audio": "audiate.audio.files",
+    "imagine": "audiate.folders.imagine",
+    "load_image": "audiate.data.images",
+    "match_folders": "audiate.folders.match",
+    "say_folder": "audiate.folders.say",
+    "train_encoder": "audiate.training.train",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
     "wrap_torchscript": "audiate.models.wrap",
@@ -63,8 +63,8 @@ __all__ = [
     "DigitClassifier",
     "Generator",
     "InputError",
-    "InverseMapping",
     "Inversion",
+    "LatentEncoder",
     "LeNet",
     "LogMel",
     "SpecGAN",

@@ -21,10 +21,10 @@ from pathlib import Path
 import pytest
 
 from audiate.cli.data import FetchCommand, ListCommand
-from audiate.datasets import fetch as module
-from audiate.datasets.fetch import Transfer, fetch
-from audiate.datasets.installed import State, data_root, inspect, require
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES, Remote, Source
+from audiate.data import download as module
+from audiate.data.download import Transfer, fetch
+from audiate.data.installed import State, data_root, inspect, require
+from audiate.data.sources import DIGIT_WORDS, SOURCES, Remote, Source
 from audiate.errors import InputError
 
 CUT = "send half of what was asked for, then close"
@@ -656,7 +656,7 @@ def test_real_data_is_whole(name: str, real_data: Path) -> None:
 
 def test_import_is_light() -> None:
     heavy = "torch", "numpy", "requests", "rich"
-    code = f"import sys, audiate.datasets.fetch; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, audiate.data.download; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.stdout, result.stderr) == ("[]\n", "")
 

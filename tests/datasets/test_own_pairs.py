@@ -12,10 +12,10 @@ from PIL import Image
 
 import audiate
 from audiate.cli import main
-from audiate.datasets.own_pairs import list_own_pairs
+from audiate.data.pairs import list_own_pairs
 from audiate.errors import InputError
-from audiate.evaluation import evaluate_model
-from audiate.models import Matcher
+from audiate.evaluation.model import evaluate_model
+from audiate.models.dual_encoder import DualEncoder
 
 
 def picture(path: Path, level: int, size: tuple[int, int] = (60, 40)) -> Path:
@@ -125,7 +125,7 @@ def test_every_recipe_of_pairs_trains_on_them(
     assert "--model" in capsys.readouterr().out  # not `audiate evaluate`, which knows digits alone
     model = audiate.load(out)
     assert model.provenance.settings["pairs"] == str(own)
-    if isinstance(model, Matcher):
+    if isinstance(model, DualEncoder):
         assert model.config.pictures == "whole"
         seen = model.see(audiate.load_image(own / "low" / "0.png"))
         assert (seen > 0.3).float().mean() < 0.5  # as it is, no digit made of it

@@ -15,12 +15,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.datasets.clips import Clip
-from audiate.datasets.fsdd import load_fsdd, split_at_random, split_by_speaker
-from audiate.datasets.installed import State, inspect
-from audiate.datasets.mnist import load_mnist
-from audiate.datasets.pairs import PairedDigits, Pairs, draw_same_label, load_pairs
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES, SPEAKERS
+from audiate.data.digits import Clip, load_fsdd, load_mnist, split_at_random, split_by_speaker
+from audiate.data.installed import State, inspect
+from audiate.data.pairs import PairedDigits, Pairs, draw_same_label, load_pairs
+from audiate.data.sources import DIGIT_WORDS, SOURCES, SPEAKERS
 from audiate.errors import InputError
 
 
@@ -164,7 +162,7 @@ class TestWithSpeechCommands:
         images = load_mnist(tiny_data, "train")
         labels = images.labels.repeat(25)  # 1,000 of each digit
         many = images._replace(images=images.images.repeat(25, 1, 1), labels=labels)
-        monkeypatch.setattr("audiate.datasets.pairs.load_mnist", lambda *_: many)
+        monkeypatch.setattr("audiate.data.pairs.load_mnist", lambda *_: many)
         pairs = load_pairs(tiny_data, sample_rate=8000, speech_commands=True).train
         # Five deviations of the share of 1,000 fair tosses.
         assert (shares(labels, pairs, 360) - 0.5).abs().max() < 5 * 0.5 / 1000**0.5

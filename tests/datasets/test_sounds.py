@@ -12,10 +12,10 @@ from conftest import write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.audio import fit_length, load_channels, save_wav
-from audiate.datasets.sounds import FolderClips, SoundSet, digit_clips, find_sounds, list_sounds
-from audiate.datasets.sources import DIGIT_SETS
-from audiate.datasets.survey import survey
+from audiate.audio.files import fit_length, load_channels, save_wav
+from audiate.data.sounds import FolderClips, SoundSet, digit_clips, find_sounds, list_sounds
+from audiate.data.sources import DIGIT_SETS
+from audiate.data.survey import survey
 from audiate.errors import InputError
 from audiate.training.batches import EvenOrder
 

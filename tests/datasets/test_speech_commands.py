@@ -17,13 +17,9 @@ from conftest import WORD_SPEAKERS, make_tiny_words, write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.datasets.clips import Clip, read_clips
-from audiate.datasets.installed import State, inspect
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES
-from audiate.datasets.speech_commands import (
-    load_speech_commands,
-    load_validation_words,
-)
+from audiate.data.digits import Clip, load_speech_commands, load_validation_words, read_clips
+from audiate.data.installed import State, inspect
+from audiate.data.sources import DIGIT_WORDS, SOURCES
 from audiate.errors import InputError
 
 Split = Literal["train", "validation", "test"]

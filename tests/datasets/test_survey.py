@@ -10,7 +10,7 @@ import soundfile
 from conftest import write_tone
 
 from audiate.cli import main
-from audiate.datasets.survey import survey
+from audiate.data.survey import survey
 
 
 @pytest.fixture

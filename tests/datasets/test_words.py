@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from audiate.datasets.names import NamedFile, NamePattern
-from audiate.datasets.sounds import list_sounds
-from audiate.datasets.words import split_words
+from audiate.audio.words import split_words
+from audiate.data.folders import NamedFile, NamePattern
+from audiate.data.sounds import list_sounds
 from audiate.errors import InputError
 
 RATE = 8000

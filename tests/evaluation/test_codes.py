@@ -11,13 +11,13 @@ from conftest import small_specgan, write_tone
 from torch import Tensor
 
 from audiate.cli import main
-from audiate.configs import CodeConfig
-from audiate.datasets.sounds import list_sounds
+from audiate.data.sounds import list_sounds
 from audiate.errors import InputError
-from audiate.evaluation.codes import evaluate_codes
-from audiate.evaluation.codes_report import CodesReport
-from audiate.training import listening
-from audiate.training.listening import hear, train_listener
+from audiate.models.configs import CodeConfig
+from audiate.phonetics import word_classifier as listening
+from audiate.phonetics.code_words import evaluate_codes
+from audiate.phonetics.codes_report import CodesReport
+from audiate.phonetics.word_classifier import hear, train_listener
 
 WORDS = ("low", "high")
 

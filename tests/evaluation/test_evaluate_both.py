@@ -11,13 +11,18 @@ from conftest import small_specgan
 from PIL import Image
 from torch import Tensor
 
-from audiate.configs import SayerConfig
 from audiate.errors import InputError
-from audiate.evaluation import evaluate_roundtrip, saying
-from audiate.evaluation.matching import MatchReport, evaluate_matcher, fit_probe, retrieve
-from audiate.matching import Scores
-from audiate.models import LatentFlow, LeNet, Matcher, Provenance, Sayer
+from audiate.evaluation import said_images as saying
+from audiate.evaluation.matches import MatchReport, evaluate_matcher, fit_probe, retrieve
+from audiate.evaluation.roundtrip import evaluate_roundtrip
+from audiate.folders.match import Scores
+from audiate.models.configs import ImageToAudioConfig
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import LeNet
 from audiate.models.resnet import DigitClassifier
+from audiate.models.storage import Provenance
 
 
 class TestRetrieval:
@@ -52,7 +57,7 @@ class TestRetrieval:
         assert (probe(vectors) == labels).float().mean() > 0.97
 
 
-class Bands(Matcher):
+class Bands(DualEncoder):
     """Hears the made-up tones by their loudest band, and sees bars by their place."""
 
     def __init__(self) -> None:
@@ -80,10 +85,10 @@ def test_the_report_of_a_matcher(shared_data: Path) -> None:
 
 
 @pytest.fixture
-def sayer() -> Sayer:
+def sayer() -> ImageToAudioModel:
     """A model that says nothing in particular, by a generator of a quarter of a second."""
     gan = small_specgan(latent_dim=4)
-    model = Sayer(SayerConfig(4, steps=1)).eval()
+    model = ImageToAudioModel(ImageToAudioConfig(4, steps=1)).eval()
     model.use(gan)
     return model
 
@@ -102,7 +107,7 @@ class Zero(DigitClassifier):
 
 
 def test_the_report_of_a_sayer(
-    shared_data: Path, sayer: Sayer, monkeypatch: pytest.MonkeyPatch
+    shared_data: Path, sayer: ImageToAudioModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saying, "load_as", lambda *_, **__: LatentFlow().eval())
     reader = LeNet().eval()
@@ -120,7 +125,9 @@ def test_the_report_of_a_sayer(
         saying.evaluate_sayer("mine", sayer, "zero", zero, reader, shared_data, count=99)
 
 
-def test_the_report_of_a_round_trip(shared_data: Path, sayer: Sayer, tmp_path: Path) -> None:
+def test_the_report_of_a_round_trip(
+    shared_data: Path, sayer: ImageToAudioModel, tmp_path: Path
+) -> None:
     flow = LatentFlow().eval()
     report = evaluate_roundtrip(
         ("flow", "mine"), flow, sayer, Zero().eval(), LeNet().eval(), shared_data, count=10

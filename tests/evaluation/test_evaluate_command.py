@@ -16,9 +16,9 @@ import torch
 from audiate.cli import main
 from audiate.cli.evaluate import with_subcommand
 from audiate.errors import InputError, Interrupted
-from audiate.evaluation.written import evaluate_written_classifier
-from audiate.models import LeNet
-from audiate.progress import tracked, working
+from audiate.evaluation.written_digits import evaluate_written_classifier
+from audiate.models.lenet import LeNet
+from audiate.utils.progress import tracked, working
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ class TestSubcommands:
         def interrupted(*_: object, **__: object) -> None:
             raise Interrupted("stopped after step 3 of 9")
 
-        monkeypatch.setattr("audiate.evaluation.evaluate_model", interrupted, raising=False)
+        monkeypatch.setattr("audiate.evaluation.model.evaluate_model", interrupted, raising=False)
         assert main(["evaluate", "vae-fsdd", "--protocol", "speakers"]) == 130
         assert "after step 3 of 9, and saved" in capsys.readouterr().err
 
@@ -158,7 +158,7 @@ class TestProgress:
     def test_a_line_every_now_and_then_elsewhere(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr("audiate.progress._SECONDS_BETWEEN_LINES", -1)
+        monkeypatch.setattr("audiate.utils.progress._SECONDS_BETWEEN_LINES", -1)
         assert list(tracked([1, 2, 3], "doing it", weights=[2, 1, 1])) == [1, 2, 3]
         lines = capsys.readouterr().err.splitlines()
         assert [line.split(",")[0] for line in lines] == ["doing it: 2 of 4", "doing it: 3 of 4"]

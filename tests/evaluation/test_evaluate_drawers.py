@@ -13,34 +13,31 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from audiate.configs import DrawerConfig, LatentFlowConfig
-from audiate.datasets.clips import LabelledRecordings
-from audiate.datasets.pairs import load_pairs
-from audiate.datasets.speech_commands import load_validation_words
+from audiate.audio.log_mel import LogMel
+from audiate.data.digits import LabelledRecordings, load_validation_words
+from audiate.data.pairs import load_pairs
 from audiate.errors import InputError
-from audiate.evaluation import (
-    TrainingPlace,
-    diversity,
-    drawings,
-    evaluate_model,
-    evaluate_tradeoff,
-    noise,
-    tradeoff,
-)
+from audiate.evaluation import diversity, drawings, noise, tradeoff
 from audiate.evaluation.drawings import (
-    DrawerReport,
+    AudioToImageReport,
     DrawingReport,
     evaluate_drawings,
     read_test_pairs,
 )
+from audiate.evaluation.model import evaluate_model
 from audiate.evaluation.noise import VoicesReport
-from audiate.evaluation.report import check_figure
-from audiate.evaluation.trained import recipe_of
-from audiate.features import LogMel
-from audiate.metrics import pixel_spread
-from audiate.models import Drawer, LatentFlow, LeNet, PretrainedModel, Provenance
+from audiate.evaluation.tradeoff import evaluate_tradeoff
+from audiate.evaluation.trained import TrainingPlace, recipe_of
+from audiate.metrics.distribution import pixel_spread
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.configs import AudioToImageConfig, LatentFlowConfig
+from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import PretrainedModel
+from audiate.models.storage import Provenance
 from audiate.training.options import RunOptions
 from audiate.training.recipes import DrawingRecipe, LatentFlowRecipe, VAEGANRecipe, VAERecipe
+from audiate.utils.reports import check_figure
 
 
 class Bars(LeNet):
@@ -50,13 +47,13 @@ class Bars(LeNet):
         return torch.stack([images[:, 2 * d + 4 : 2 * d + 6].sum((1, 2)) for d in range(10)], 1)
 
 
-class Tones(Drawer):
+class Tones(AudioToImageModel):
     """Draws the bar of the loudest mel band: right for half of the made-up digits, by design."""
 
     latent_dim = 1
 
     def __init__(self, recipe: DrawingRecipe) -> None:
-        super().__init__(DrawerConfig())
+        super().__init__(AudioToImageConfig())
         self.features = LogMel()
         self.unused = torch.nn.Parameter(torch.zeros(1))  # a model has parameters on a device
         self.provenance = Provenance("vae", asdict(recipe))
@@ -133,7 +130,7 @@ class TestDrawings:
     def test_json_has_the_promised_keys(self, report: DrawingReport) -> None:
         other = replace(report, mean=replace(report.mean, accuracy=0.5))
         real = report.diversity, report.diversity_per_digit
-        values = json.loads(DrawerReport("paper", "bars", [report, other], *real).to_json())
+        values = json.loads(AudioToImageReport("paper", "bars", [report, other], *real).to_json())
         assert values["classifier"] == "bars"
         assert values["lenet_accuracy_mean"] == 0.75
         assert values["lenet_accuracy_sampled"] == pytest.approx(0.6)
@@ -149,7 +146,7 @@ class TestDrawings:
 
     def test_text_shows_each_run_and_the_mean(self, report: DrawingReport) -> None:
         real = report.diversity, report.diversity_per_digit
-        text = DrawerReport("paper", "bars", [report, report], *real).to_text()
+        text = AudioToImageReport("paper", "bars", [report, report], *real).to_text()
         assert text.count("tones") == 4  # accuracy, diversity
         assert "worst" in text
         assert "60.00" in text
@@ -236,7 +233,7 @@ class TestTradeoff:
             return tones()
 
         monkeypatch.setattr(TrainingPlace, "train", train)
-        monkeypatch.setattr(Drawer, "from_pretrained", lambda *_, **__: tones())
+        monkeypatch.setattr(AudioToImageModel, "from_pretrained", lambda *_, **__: tones())
         report = evaluate_tradeoff(Bars().eval(), TrainingPlace(shared_data, tmp_path))
         assert [(alpha, beta) for alpha, beta, _ in asked] == [
             (r.alpha, r.beta) for r in tradeoff.SWEEP
@@ -314,7 +311,7 @@ class TestByName:
         assert recipe.learning_rate == 0.3
         assert (options.resume, options.device) == (False, "cpu")
         assert options.out == tmp_path / "runs" / "latent-flow-seed5-without-theo"
-        assert isinstance(report, DrawerReport)
+        assert isinstance(report, AudioToImageReport)
         assert [r.test for r in report.reports] == ["speaker theo"]
         assert [r.test for r in report.hearing] == ["speaker theo"]
         assert sum(report.hearing[0].counts) == 100
@@ -336,7 +333,7 @@ class TestByName:
             scored = evaluate_model(flow, root=tmp_path, seeds=3, runs=tmp_path / "runs")
             assert [recipe.seed for _, recipe, _ in trained] == [6, 7]
             assert all(options.resume is resumed for *_, options in trained)
-            assert isinstance(scored, DrawerReport)
+            assert isinstance(scored, AudioToImageReport)
             assert len(scored.reports) == 3
 
     def test_a_training_that_fails_says_where_it_was(

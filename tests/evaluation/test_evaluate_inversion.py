@@ -12,10 +12,11 @@ import torch
 
 from audiate.cli import main
 from audiate.errors import InputError
-from audiate.evaluation import InversionSettings, evaluate_inversion
 from audiate.evaluation.clips import choose_evenly
+from audiate.evaluation.inversion import InversionSettings, evaluate_inversion
 from audiate.evaluation.inversion_report import InversionReport
-from audiate.models import DigitClassifier, SpecGAN
+from audiate.models.resnet import DigitClassifier
+from audiate.models.specgan import SpecGAN
 
 pytestmark = pytest.mark.usefixtures("few_latents")
 

@@ -13,28 +13,26 @@ import pytest
 import torch
 
 import audiate
-from audiate.datasets.mnist import load_mnist
-from audiate.datasets.pairs import PairedDigits, load_pairs
-from audiate.evaluation import clips, diversity, drawings, evaluate_model, generators, noise
-from audiate.evaluation.drawings import DrawerReport
+from audiate.data.digits import load_mnist
+from audiate.data.pairs import PairedDigits, load_pairs
+from audiate.evaluation import clips, diversity, drawings, generators, noise
+from audiate.evaluation.drawings import AudioToImageReport
 from audiate.evaluation.generators import GeneratorReport
+from audiate.evaluation.model import evaluate_model
 from audiate.evaluation.noise import VoicesReport
-from audiate.evaluation.spoken import VALIDATION, SpokenClassifierReport
-from audiate.evaluation.written import WrittenClassifierReport
-from audiate.models import (
-    VAE,
-    VAEGAN,
-    DigitClassifier,
-    InverseMapping,
-    LatentFlow,
-    LeNet,
-    Matcher,
-    PretrainedModel,
-    Sayer,
-    SpecGAN,
-    WaveGAN,
-)
-from audiate.models.lenet import load_written_classifier
+from audiate.evaluation.spoken_digits import VALIDATION, SpokenClassifierReport
+from audiate.evaluation.written_digits import WrittenClassifierReport
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import LeNet, load_written_classifier
+from audiate.models.pretrained import PretrainedModel
+from audiate.models.resnet import DigitClassifier
+from audiate.models.specgan import SpecGAN
+from audiate.models.vae import VAE
+from audiate.models.vaegan import VAEGAN
+from audiate.models.wavegan import WaveGAN
 
 TESTED = 2_000
 """Number of test images, of 10,000, that drawers are tested on."""
@@ -72,7 +70,7 @@ def words(real_data: Path) -> Path:
     return real_data
 
 
-class TestDrawers:
+class TestAudioToImageModels:
     def test_the_vae_draws_what_was_said(self, real_data: Path) -> None:
         values = evaluate_drawer("vae-fsdd", real_data)
         assert values["n"] == TESTED
@@ -111,7 +109,7 @@ class TestDrawers:
 
 def evaluate_drawer(name: str, root: Path) -> dict[str, Any]:
     report = evaluate_model(name, root=root)
-    assert isinstance(report, DrawerReport)
+    assert isinstance(report, AudioToImageReport)
     values: dict[str, Any] = json.loads(report.to_json())
     return values
 
@@ -146,10 +144,10 @@ def test_the_shipped_models_are_there() -> None:
         "digits-resnet18": DigitClassifier,
         "specgan-digits": SpecGAN,
         "wavegan-digits": WaveGAN,
-        "specgan-digits-encoder": InverseMapping,
+        "specgan-digits-encoder": LatentEncoder,
         "ciwgan-digits": SpecGAN,
-        "match-digits": Matcher,
-        "say-digits": Sayer,
+        "match-digits": DualEncoder,
+        "say-digits": ImageToAudioModel,
     }
     for name, kind in shipped.items():
         assert isinstance(audiate.load(name), kind)

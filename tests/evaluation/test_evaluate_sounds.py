@@ -12,12 +12,21 @@ import torch
 from torch import Tensor
 
 from audiate.cli import main
-from audiate.datasets.sources import DIGIT_WORDS
+from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.evaluation import clips, evaluate_model, generators, spoken
+from audiate.evaluation import clips, generators
+from audiate.evaluation import spoken_digits as spoken
 from audiate.evaluation.generators import GeneratorReport, evaluate_generator
-from audiate.evaluation.spoken import VALIDATION, SpokenClassifierReport, evaluate_spoken_classifier
-from audiate.models import DigitClassifier, Provenance, WaveGAN, WaveGANConfig
+from audiate.evaluation.model import evaluate_model
+from audiate.evaluation.spoken_digits import (
+    VALIDATION,
+    SpokenClassifierReport,
+    evaluate_spoken_classifier,
+)
+from audiate.models.configs import WaveGANConfig
+from audiate.models.resnet import DigitClassifier
+from audiate.models.storage import Provenance
+from audiate.models.wavegan import WaveGAN
 from audiate.models.wrap import wrap
 from audiate.training.options import RunOptions
 from audiate.training.recipes import DigitClassifierRecipe, Recipe

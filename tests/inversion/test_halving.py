@@ -8,15 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiate.inversion import (
-    GradientInverter,
-    HalvingInverter,
-    HybridInverter,
-    Objective,
-    SearchInverter,
-    WaveformTerm,
-    inverter,
-)
+from audiate.inversion.build import inverter
+from audiate.inversion.encoder import HybridInverter
+from audiate.inversion.gradient import GradientInverter, HalvingInverter
+from audiate.inversion.objectives import Objective, WaveformTerm
+from audiate.inversion.search import SearchInverter
 from audiate.models.wrap import WrappedGenerator, wrap
 
 STARTS = torch.linspace(-0.9, 0.9, 8).view(1, 8, 1)

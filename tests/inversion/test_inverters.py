@@ -11,22 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from audiate.errors import InputError
-from audiate.inversion import (
-    BudgetInverter,
-    EncoderInverter,
-    EvolutionInverter,
-    GradientInverter,
-    HybridInverter,
-    Inversion,
-    Inverter,
+from audiate.inversion.build import inverter
+from audiate.inversion.encoder import BudgetInverter, EncoderInverter, HybridInverter
+from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.gradient import GradientInverter
+from audiate.inversion.inverter import Inversion, Inverter, latent_bounds
+from audiate.inversion.objectives import (
     Objective,
+    Term,
     WaveformTerm,
-    inverter,
     plain_objective,
     speech_objective,
 )
-from audiate.inversion.common import latent_bounds
-from audiate.inversion.objectives import Term
 from audiate.models.wrap import WrappedGenerator, wrap
 
 

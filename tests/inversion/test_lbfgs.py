@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.inversion.lbfgs import Box, Minimum, minimise
-from audiate.inversion.scipy_engine import minimise_by_scipy
+from audiate.inversion.lbfgs_scipy import minimise_by_scipy
 
 
 def box(dim: int, edge: float = 1.0) -> tuple[Tensor, Tensor]:

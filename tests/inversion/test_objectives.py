@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from audiate.audio.spectrograms import Spectrogram
 from audiate.errors import InputError
-from audiate.inversion import (
+from audiate.inversion.objectives import (
     LevelTerm,
     Objective,
     PerceptualTerm,
@@ -18,8 +19,7 @@ from audiate.inversion import (
     Term,
     WaveformTerm,
 )
-from audiate.models import DigitClassifier
-from audiate.spectra import Spectrogram
+from audiate.models.resnet import DigitClassifier
 
 
 def noise(count: int = 3, seed: int = 0, samples: int = 4096, channels: int = 1) -> Tensor:

@@ -12,23 +12,20 @@ from conftest import write_tone
 
 import audiate
 from audiate.cli import main
-from audiate.datasets.sounds import find_clips
+from audiate.data.sounds import find_clips
 from audiate.errors import InputError
-from audiate.inversion import (
-    ClipResult,
-    GradientInverter,
-    InversionReport,
-    SearchInverter,
-    inverter,
-    plain_objective,
-)
-from audiate.inversion.pool import pool_folder
+from audiate.folders.invert import ClipResult, InversionReport
+from audiate.folders.runner import ClipRecord
+from audiate.inversion.build import inverter
+from audiate.inversion.candidates import pool_folder
+from audiate.inversion.gradient import GradientInverter
+from audiate.inversion.objectives import plain_objective
+from audiate.inversion.search import SearchInverter
 from audiate.inversion.starts import Starts
-from audiate.models import InverseMapping
+from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.wrap import WrappedGenerator, wrap
-from audiate.records import ClipRecord
 from audiate.training.recipes import RECIPES
-from audiate.training.recipes.common import Perturbation
+from audiate.training.recipes.base import Perturbation
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +133,7 @@ class TestNotes:
         return InversionReport(Path(), clips, ["a"], starts).notes(seconds=0.256, budget=budget)
 
     def test_an_overrun_budget_names_what_ran(self) -> None:
-        encoder = InverseMapping()
+        encoder = LatentEncoder()
         for starts, blamed in (
             (Starts(None, True), "as the search runs whatever the budget"),
             (Starts(encoder, False), "as the encoder runs whatever the budget"),
@@ -179,7 +176,7 @@ def test_a_shift_fits_the_clip(name: str) -> None:
 def test_a_shift_fits_the_clips_of_the_generator_that_is_inverted(tmp_path: Path) -> None:
     write_tone(tmp_path / "clips" / "tone.wav")
     recipe: Any = replace(
-        RECIPES["inverse-mapping"],
+        RECIPES["latent-encoder"],
         data=(str(tmp_path / "clips"),),  # type: ignore[call-arg]
         perturbation=Perturbation(shift=3000),
         perceptual_weight=0,

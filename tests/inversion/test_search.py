@@ -16,21 +16,17 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import audiate
+from audiate.audio.spectrograms import MelSpectrogram
 from audiate.cli import main
 from audiate.errors import InputError, Interrupted
-from audiate.inversion import (
-    BestInverter,
-    EncoderInverter,
-    HybridInverter,
-    SearchInverter,
-    inverter,
-    level_objective,
-)
-from audiate.inversion.pool import pool_folder
+from audiate.inversion.build import inverter
+from audiate.inversion.candidates import pool_folder
+from audiate.inversion.encoder import BestInverter, EncoderInverter, HybridInverter
+from audiate.inversion.objectives import level_objective
+from audiate.inversion.search import SearchInverter
 from audiate.inversion.starts import Method, Start, choose_starts
-from audiate.models import DigitClassifier
+from audiate.models.resnet import DigitClassifier
 from audiate.models.wrap import WrappedGenerator, wrap
-from audiate.spectra import MelSpectrogram
 
 
 class Tones(nn.Module):

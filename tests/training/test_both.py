@@ -11,18 +11,18 @@ from conftest import small_specgan
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from audiate.datasets.pairs import list_pairs
-from audiate.features import LogMel
-from audiate.models import LatentFlow, Matcher
-from audiate.models.matcher import ChangedSounds
+from audiate.audio.log_mel import LogMel
+from audiate.data.pairs import list_pairs
+from audiate.models.dual_encoder import ChangedSounds, DualEncoder
+from audiate.models.latent_flow import LatentFlow
 from audiate.training import generated
 from audiate.training.augment_images import changed_images
 from audiate.training.generated import generated_sounds
 from audiate.training.loop import train_step
 from audiate.training.recipes import MatchRecipe, SayRecipe
 from audiate.training.task import Shard
-from audiate.training.tasks.match import MatchTask, _contrast, _correspondence
-from audiate.training.tasks.say import SayTask
+from audiate.training.tasks.dual_encoder_task import MatchTask, _contrast, _correspondence
+from audiate.training.tasks.image_to_audio_task import SayTask
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 MATCHING = MatchRecipe(
@@ -113,7 +113,7 @@ class TestSay:
         """A matcher that tells a latent's sign from a bar's place, and the flow that follows it."""
         gan = small_specgan(latent_dim=3)
         gan.save_pretrained(tmp_path / "gan")
-        Matcher().save_pretrained(tmp_path / "match")
+        DualEncoder().save_pretrained(tmp_path / "match")
         pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
         recipe = SayRecipe(
             epochs=12, batch_size=100, generator=str(tmp_path / "gan"), pool=200,

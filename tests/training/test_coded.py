@@ -13,23 +13,18 @@ from conftest import small_specgan, tones, trained, write_tone
 
 import audiate as package
 from audiate.cli import main
-from audiate.configs import CodeConfig, CodeNetworkKind, WaveGANConfig
-from audiate.datasets.sounds import SoundSet
+from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.models import WaveGAN
-from audiate.models.codes import (
-    WordCodeNetwork,
-    code_names,
-    decode_codes,
-    encode_codes,
-)
+from audiate.models.code_network import WordCodeNetwork, code_names, decode_codes, encode_codes
+from audiate.models.configs import CodeConfig, CodeNetworkKind, WaveGANConfig
+from audiate.models.wavegan import WaveGAN
 from audiate.training import discovery
 from audiate.training.discovery import discover, find_conditions, joined
 from audiate.training.grouping import arrange_binary, balanced, match_groups, silhouette
 from audiate.training.launch import launch
 from audiate.training.loop import train_step, update
 from audiate.training.recipes import RECIPES
-from audiate.training.recipes.coded import (
+from audiate.training.recipes.coded_gans import (
     CIWGAN_PAPER,
     FIWGAN_PAPER,
     CiwSpecGANRecipe,
@@ -37,7 +32,7 @@ from audiate.training.recipes.coded import (
     FiwSpecGANRecipe,
 )
 from audiate.training.task import Shard
-from audiate.training.tasks.coded import CodedGANTask
+from audiate.training.tasks.coded_gan_task import CodedGANTask
 
 CPU = torch.device("cpu")
 

@@ -17,17 +17,24 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import audiate as package
-from audiate.audio import load_channels
+from audiate.audio.files import load_channels
 from audiate.cli import main
-from audiate.configs import WAVEGAN_STRIDES, SpecGANSizes, WaveGANSizes
-from audiate.datasets.sounds import SoundSet
-from audiate.datasets.sources import DIGIT_WORDS, SOURCES
+from audiate.data.sounds import SoundSet
+from audiate.data.sources import DIGIT_WORDS, SOURCES
 from audiate.errors import InputError, Interrupted
-from audiate.losses import gradient_penalty, r1_penalty
-from audiate.models import AudioGAN, SpecGAN, SpecGANConfig, WaveGAN, WaveGANConfig
-from audiate.models.generator import CLEAR
+from audiate.models.configs import (
+    WAVEGAN_STRIDES,
+    SpecGANConfig,
+    SpecGANSizes,
+    WaveGANConfig,
+    WaveGANSizes,
+)
+from audiate.models.generator import CLEAR, AudioGAN
+from audiate.models.specgan import SpecGAN
+from audiate.models.wavegan import WaveGAN
 from audiate.training.launch import launch
 from audiate.training.loop import train_step
+from audiate.training.losses import gradient_penalty, r1_penalty
 from audiate.training.options import RunOptions
 from audiate.training.perturb import masked, perturbed, shifted
 from audiate.training.recipes import (
@@ -39,11 +46,11 @@ from audiate.training.recipes import (
     SpecGANRecipe,
     WaveGANRecipe,
 )
-from audiate.training.recipes.common import Perturbation
+from audiate.training.recipes.base import Perturbation
 from audiate.training.task import Shard
-from audiate.training.tasks.classifier import DigitClassifierTask
-from audiate.training.tasks.gan import AudioGANTask
+from audiate.training.tasks.classifier_tasks import DigitClassifierTask
 from audiate.training.tasks.gan_networks import adopt, initialise
+from audiate.training.tasks.gan_task import AudioGANTask
 from audiate.training.train import run_recipe
 
 CPU = torch.device("cpu")

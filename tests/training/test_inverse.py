@@ -11,18 +11,22 @@ import torch
 from conftest import small_specgan, write_tone
 from torch import Tensor, nn
 
-from audiate.configs import InverseMappingConfig
-from audiate.datasets.sounds import SoundSet
+from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.inversion import EncoderInverter, find_encoder, inverter
-from audiate.models import DigitClassifier, Generator, InverseMapping
+from audiate.inversion.build import inverter
+from audiate.inversion.encoder import EncoderInverter
+from audiate.inversion.starts import find_encoder
+from audiate.models.configs import LatentEncoderConfig
+from audiate.models.generator import Generator
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.resnet import DigitClassifier
 from audiate.models.wrap import WrappedGenerator, wrap
-from audiate.training.encoders import train_encoder
 from audiate.training.launch import launch
 from audiate.training.loop import train_step
-from audiate.training.recipes import INVERSE_MAPPING_PAPER, InverseMappingRecipe
+from audiate.training.recipes import LATENT_ENCODER_PAPER, LatentEncoderRecipe
 from audiate.training.task import Shard
-from audiate.training.tasks.inverse import InverseMappingTask
+from audiate.training.tasks.latent_encoder_task import LatentEncoderTask
+from audiate.training.train import train_encoder
 
 CPU = torch.device("cpu")
 
@@ -46,18 +50,18 @@ def sounds_of(generator: Generator, count: int = 16) -> SoundSet:
     return SoundSet(samples, labels, labels, ("",), generator.sample_rate)
 
 
-SMALL = InverseMappingRecipe(
+SMALL = LatentEncoderRecipe(
     steps=4, batch_size=4, perceptual_weight=0, preview_every=2, learning_rate=1e-3
 )
 
 
 def task_of(
-    generator: Generator, recipe: InverseMappingRecipe, classifier: DigitClassifier | None = None
-) -> InverseMappingTask:
-    return InverseMappingTask(recipe, generator, classifier, sounds_of(generator), CPU, Shard())
+    generator: Generator, recipe: LatentEncoderRecipe, classifier: DigitClassifier | None = None
+) -> LatentEncoderTask:
+    return LatentEncoderTask(recipe, generator, classifier, sounds_of(generator), CPU, Shard())
 
 
-def run(task: InverseMappingTask) -> list[dict[str, Tensor]]:
+def run(task: LatentEncoderTask) -> list[dict[str, Tensor]]:
     fabric = launch("cpu", "float32")
     losses: list[dict[str, Tensor]] = []
     for step in range(task.steps):
@@ -70,7 +74,7 @@ def run(task: InverseMappingTask) -> list[dict[str, Tensor]]:
 
 class TestTheTask:
     def test_the_papers_recipe(self) -> None:
-        recipe = INVERSE_MAPPING_PAPER
+        recipe = LATENT_ENCODER_PAPER
         assert (recipe.learning_rate, recipe.schedule, recipe.batch_size) == (1e-3, "constant", 64)
         assert recipe.blocks == tuple(f"block{number}" for number in range(1, 9))
         assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
@@ -84,7 +88,7 @@ class TestTheTask:
         assert synthesised.weights == {"latent": 1.0, "perceptual": 1.0}
 
     def test_size_of_the_network(self) -> None:
-        assert InverseMapping().num_parameters() == 11_221_540
+        assert LatentEncoder().num_parameters() == 11_221_540
 
     def test_a_step_is_a_batch_of_real_clips_then_one_of_synthesised(self) -> None:
         classifier = DigitClassifier().eval()
@@ -181,7 +185,7 @@ class TestTheTask:
         assert synthesised.weights["label"] == 0.5
         sounds = replace(sounds_of(generator), names=("c", "b", "x"))
         sounds = replace(sounds, labels=torch.arange(16) % 3)
-        task = InverseMappingTask(recipe, generator, None, sounds, CPU, Shard())
+        task = LatentEncoderTask(recipe, generator, None, sounds, CPU, Shard())
         real, synthesised = task.stages(0)
         assert real.weights["real_label"] == synthesised.weights["label"] == 0.5
         # Where the latents are those of the middle of the prior, each label is as likely.
@@ -232,7 +236,7 @@ class TestTheTask:
         assert alarm.startswith("deaf: latents of different clips differ 0.00 times")
 
 
-def replace_steps(task: InverseMappingTask, steps: int) -> InverseMappingTask:
+def replace_steps(task: LatentEncoderTask, steps: int) -> LatentEncoderTask:
     task.steps = steps
     return task
 
@@ -267,8 +271,8 @@ class TestAnyGenerator:
 
     def test_an_encoder_of_another_generator_is_refused(self, tmp_path: Path) -> None:
         generator = tones()
-        folder = InverseMapping(
-            InverseMappingConfig(latent_dim=2, num_samples=2048, fingerprint=(1.0, 2.0, 3.0, 4.0))
+        folder = LatentEncoder(
+            LatentEncoderConfig(latent_dim=2, num_samples=2048, fingerprint=(1.0, 2.0, 3.0, 4.0))
         ).save_pretrained(tmp_path / "encoder")
         with pytest.raises(InputError, match="was trained for another generator"):
             find_encoder(generator, str(folder))
@@ -276,15 +280,15 @@ class TestAnyGenerator:
             find_encoder(generator, "vae-fsdd")
 
     def test_what_comes_next_fits_the_data(self) -> None:
-        words = InverseMappingRecipe(generator="gan").next_command("run")
+        words = LatentEncoderRecipe(generator="gan").next_command("run")
         assert words == ["evaluate", "inversion", "--generator", "gan", "--encoder", "run"]
-        words = InverseMappingRecipe(generator="gan", data=("drums",)).next_command("run")
+        words = LatentEncoderRecipe(generator="gan", data=("drums",)).next_command("run")
         assert words == ["invert", "drums", "--generator", "gan", "--encoder", "run"]
 
     def test_bad_settings(self) -> None:
         with pytest.raises(InputError, match="`level_weight`"):
-            InverseMappingRecipe(level_weight=-1)
+            LatentEncoderRecipe(level_weight=-1)
         with pytest.raises(InputError, match="`data`: is empty"):
-            InverseMappingRecipe(data=())
+            LatentEncoderRecipe(data=())
         with pytest.raises(InputError, match="blocks block12"):
             task_of(small_specgan(), replace(SMALL, blocks=("block12",)), DigitClassifier())

@@ -20,19 +20,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import audiate
-from audiate.configs import WaveGANSizes
-from audiate.datasets.sounds import SoundSet
+from audiate.data.sounds import SoundSet
 from audiate.errors import InputError, Interrupted
-from audiate.models import LeNet
-from audiate.training.batches import EpochOrder
+from audiate.models.configs import WaveGANSizes
+from audiate.models.lenet import LeNet
+from audiate.training.batches import EpochOrder, linear_warmup, one_cycle
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
 from audiate.training.progress import Pace
 from audiate.training.recipes import Prepared, Recipe, WaveGANRecipe
 from audiate.training.run import Run
-from audiate.training.schedules import linear_warmup, one_cycle
 from audiate.training.task import Shard, Stage, Task, weighted_sum
-from audiate.training.tasks.gan import AudioGANTask
+from audiate.training.tasks.gan_task import AudioGANTask
 
 
 @dataclass(frozen=True)

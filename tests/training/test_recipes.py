@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import audiate
-from audiate.training.recipes import ENTRIES, RECIPES, InverseMappingRecipe, recipe_from
+from audiate.training.recipes import ENTRIES, RECIPES, LatentEncoderRecipe, recipe_from
 
 SHIPPED = sorted((Path(audiate.__file__).parent / "weights").glob("*/config.json"))
 
@@ -40,6 +40,6 @@ def test_the_table_says_what_to_do() -> None:
     assert [name for name, recipe in RECIPES.items() if not recipe.bf16_pays] == ["lenet"]
     assert RECIPES["vae"].next_command("runs/vae") == ["evaluate", "runs/vae"]
     assert RECIPES["specgan"].next_command("runs/x") == ["generate", "runs/x"]
-    assert InverseMappingRecipe(generator="mine").next_command("runs/x") == [
+    assert LatentEncoderRecipe(generator="mine").next_command("runs/x") == [
         *("evaluate", "inversion", "--generator", "mine", "--encoder", "runs/x"),
     ]

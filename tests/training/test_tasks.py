@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file
 
 import audiate
-from audiate.datasets.mnist import LabelledImages, load_mnist
-from audiate.datasets.pairs import Pairs, load_pairs
+from audiate.audio.log_mel import LogMel
+from audiate.data.digits import LabelledImages, load_mnist
+from audiate.data.pairs import Pairs, load_pairs
 from audiate.errors import InputError
-from audiate.features import LogMel
-from audiate.models import VAE
+from audiate.models.vae import VAE
 from audiate.training.augment import augmented
 from audiate.training.launch import launch
 from audiate.training.loop import train_step, update
@@ -36,7 +36,7 @@ from audiate.training.recipes import (
 )
 from audiate.training.run import Run
 from audiate.training.task import Shard, Task
-from audiate.training.tasks.flow import LatentFlowTask
+from audiate.training.tasks.classifier_tasks import LeNetTask, distort
 from audiate.training.tasks.inputs import (
     Change,
     ImagesOfRecordings,
@@ -44,9 +44,9 @@ from audiate.training.tasks.inputs import (
     mean_image,
     to_unit,
 )
-from audiate.training.tasks.lenet import LeNetTask, distort
-from audiate.training.tasks.vae import VAETask, alive_units, initialise
-from audiate.training.tasks.vaegan import VAEGANTask
+from audiate.training.tasks.latent_flow_task import LatentFlowTask
+from audiate.training.tasks.vae_task import VAETask, alive_units, initialise
+from audiate.training.tasks.vaegan_task import VAEGANTask
 from audiate.training.train import run_recipe
 
 CPU = torch.device("cpu")
@@ -430,7 +430,7 @@ class TestTasks:
 _TINY = """
 import sys; sys.path.insert(0, {tests!r})
 from conftest import tiny_sources
-from audiate.datasets.sources import SOURCES
+from audiate.data.sources import SOURCES
 SOURCES.update(tiny_sources())
 from audiate.cli import main
 sys.exit(main())

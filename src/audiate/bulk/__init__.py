@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiate.bulk.run import BulkReport, run_bulk, status
+from audiate.bulk.bulk_run import BulkReport, run_bulk, status
 from audiate.bulk.works import ClassifyJob, DrawJob, EncodeJob, InvertJob, Job
 
 __all__ = [

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from audiate.bulk.reading import Chunk, Clip, key_of
 from audiate.bulk.store import Store
 from audiate.bulk.works import OpenWork, columns_of
+from audiate.data.folders import REPORT_NAME
 from audiate.errors import InputError
-from audiate.outputs import REPORT_NAME
-from audiate.pipeline import Product, products_of
+from audiate.folders.runner import Product, products_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

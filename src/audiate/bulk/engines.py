@@ -19,7 +19,7 @@ import torch
 
 from audiate.bulk.dataset import Part, compute, record
 from audiate.bulk.reading import Chunk, Long, chunks_of
-from audiate.bulk.sources import Shard
+from audiate.bulk.shards import Shard
 from audiate.bulk.store import Store
 from audiate.bulk.works import Job, OpenWork
 from audiate.errors import InputError

@@ -12,7 +12,7 @@ from typing import Any
 from audiate.bulk.addresses import is_gone, shown
 from audiate.bulk.dataset import ROWS, parts_of, rewrite
 from audiate.bulk.reading import key_of
-from audiate.bulk.sources import File, Shard, find_files, is_part, shards_of
+from audiate.bulk.shards import File, Shard, find_files, is_part, shards_of
 from audiate.bulk.store import Store
 
 _UNFINISHED = re.compile(r"\.(.+)\.\d+\.part")

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, NamedTuple, TypeVar
 
 import soundfile
 
-from audiate.audio import Recording, TooLongError, spans_of
+from audiate.audio.files import Recording, TooLongError, spans_of
 from audiate.bulk.addresses import (
     UnreachableError,
     filesystem_of,
@@ -27,10 +27,10 @@ from audiate.bulk.addresses import (
     reason_of,
     shown,
 )
-from audiate.bulk.sources import File, Shard, is_hidden
-from audiate.datasets.sounds import SUFFIXES
+from audiate.bulk.shards import File, Shard, is_hidden
+from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError
-from audiate.pipeline import ClipWork
+from audiate.folders.runner import ClipWork
 
 Long = Literal["refuse", "cut"]
 

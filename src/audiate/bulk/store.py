@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 from audiate.bulk.addresses import absolute, filesystem_of, is_missing, is_remote, reason_of
 from audiate.errors import InputError
-from audiate.files import alone, is_locked, writing
+from audiate.utils.filesystem import alone, is_locked, writing
 
 _LOCK_NAME = ".audiate.lock"
 _STALE = 120.0  # seconds after which the lock of a store without locks counts for nothing

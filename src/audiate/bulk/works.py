@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio import Recording
-from audiate.devices import resolve_device
-from audiate.drawing import BATCH_SIZE, DrawingWork, prepare_drawing
+from audiate.audio.files import Recording
 from audiate.errors import InputError
-from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.inversion.folder import (
+from audiate.folders.draw import BATCH_SIZE, DrawingWork, prepare_drawing
+from audiate.folders.invert import (
+    ClipResult,
     InversionRun,
     SearchSettings,
     Target,
@@ -26,13 +25,16 @@ from audiate.inversion.folder import (
     prepare_inversion,
     read_target,
 )
-from audiate.inversion.results import ClipResult
-from audiate.models import DigitClassifier, Drawer, InverseMapping, load
+from audiate.folders.runner import ClipWork, Product
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.custom import open_generator
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.lenet import load_written_classifier
-from audiate.models.own import open_generator
-from audiate.models.pretrained import in_words, load_as, weights_digest
-from audiate.pictures import save_image, side_by_side
-from audiate.pipeline import ClipWork, Product
+from audiate.models.pretrained import in_words, load, load_as, weights_digest
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.devices import resolve_device
+from audiate.utils.plots import save_image, side_by_side
 
 _WORD_SECONDS = 1.0  # models that look for a word take clips of any length
 _GPU_BATCH = 256
@@ -98,19 +100,19 @@ class EncodeJob(Job):
     """
 
     command = "encode"
-    model: str = DEFAULT_DRAWER
+    model: str = DEFAULT_AUDIO_TO_IMAGE
 
     def open(self, device: str) -> OpenWork[Any, Any]:
         """Load the model."""
         model = load(self.model, device=device)
-        if isinstance(model, Drawer):
+        if isinstance(model, AudioToImageModel):
             drawing, _ = prepare_drawing(model, 1, 0, 1)
             name = f"{self.model} ({weights_digest(model)})"
-            work: ClipWork[Any, Any] = _EncodeByDrawer(drawing)
+            work: ClipWork[Any, Any] = _EncodeToImageLatents(drawing)
             return OpenWork(
                 work, Nothing, name, {"model": name}, _WORD_SECONDS, _batch(device, BATCH_SIZE)
             )
-        if isinstance(model, InverseMapping):
+        if isinstance(model, LatentEncoder):
             name = f"{self.model} ({weights_digest(model)})"
             sizes = model.config
             return OpenWork(
@@ -123,7 +125,7 @@ class EncodeJob(Job):
             )
         raise InputError(
             f"`model` {self.model}: {in_words(model)} gives no latents of sounds; name a "
-            f"drawer such as {DEFAULT_DRAWER}, or an encoder such as specgan-digits-encoder"
+            f"drawer such as {DEFAULT_AUDIO_TO_IMAGE}, or an encoder such as specgan-digits-encoder"
         )
 
 
@@ -164,7 +166,7 @@ class DrawJob(Job):
     """
 
     command = "draw"
-    model: str = DEFAULT_DRAWER
+    model: str = DEFAULT_AUDIO_TO_IMAGE
     samples: int = 8
     seed: int = 0
     scale: int = 1
@@ -192,7 +194,7 @@ class InvertJob(Job):
     """Find the latent with which a generator says each clip again.
 
     Attributes:
-        generator: As for `audiate.models.own.open_generator`, like the next three.
+        generator: As for `audiate.models.custom.open_generator`, like the next three.
         latent_dim: Number of entries of a latent.
         generator_rate: Sample rate of the generator's sound, in Hz.
         prior: Distribution of latents.
@@ -271,7 +273,7 @@ class Drawn:
     digits: tuple[int, ...]
 
 
-class _EncodeByDrawer(ClipWork[Tensor, Nothing]):
+class _EncodeToImageLatents(ClipWork[Tensor, Nothing]):
     """The latents of a drawer, before any noise."""
 
     endings = ()
@@ -291,7 +293,7 @@ class _EncodeByEncoder(ClipWork[Target, Nothing]):
 
     endings = ()
 
-    def __init__(self, encoder: InverseMapping) -> None:
+    def __init__(self, encoder: LatentEncoder) -> None:
         self.encoder = encoder
 
     def read(self, path: Path | Recording) -> Target:

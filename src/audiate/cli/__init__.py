@@ -31,7 +31,7 @@ from audiate.cli.measure import Measure
 from audiate.cli.say import Say
 from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
-from audiate.interrupts import terminated_like_interrupted
+from audiate.utils.filesystem import terminated_like_interrupted
 from audiate.version import __version__
 
 _ABOUT = """Turn recorded sound into latent vectors, and those into images or sound.

@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg, subcommand
 from audiate.cli.common import Device, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
-from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
     from audiate.bulk import Job
@@ -97,7 +97,7 @@ class Encode(_Bulk):
     is named on standard error, and makes the exit status 2.
     """
 
-    model: str = DEFAULT_DRAWER
+    model: str = DEFAULT_AUDIO_TO_IMAGE
     """A drawer, whose latents before any noise are taken, or the encoder of a generator, such as
     specgan-digits-encoder: a shipped model's name, a folder, or a Hugging Face hub id."""
 
@@ -131,7 +131,7 @@ class BulkDraw(_Bulk):
     and with --pictures OUT/pictures/*.tar, where each picture has the id of its row as its name.
     """
 
-    model: str = DEFAULT_DRAWER
+    model: str = DEFAULT_AUDIO_TO_IMAGE
     """A shipped model's name, a folder, or a Hugging Face hub id."""
     samples: int = 8
     """Number of images for each clip."""
@@ -182,7 +182,7 @@ class BulkInvert(_Bulk):
 
     def _job(self) -> Job:
         from audiate.bulk import InvertJob
-        from audiate.inversion.folder import SearchSettings
+        from audiate.folders.invert import SearchSettings
 
         return InvertJob(
             self.generator,

@@ -12,8 +12,8 @@ from audiate.cli.common import Device
 from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
-    from audiate.evaluation.codes import Listener
-    from audiate.models import AudioGAN
+    from audiate.models.generator import AudioGAN
+    from audiate.phonetics.code_words import SpeechModel
 
 TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME = (
     "codes.txt",
@@ -67,11 +67,11 @@ class Codes:
 
     def run(self) -> int:
         """Generate, listen, print and write; return the exit status."""
-        from audiate.devices import resolve_device
-        from audiate.evaluation.codes import evaluate_codes
-        from audiate.models import AudioGAN
+        from audiate.folders.runner import open_outputs
+        from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load_as
-        from audiate.outputs import open_outputs
+        from audiate.phonetics.code_words import evaluate_codes
+        from audiate.utils.devices import resolve_device
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = (TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME)
@@ -97,16 +97,16 @@ class Codes:
         print(f"figure: {self.out / FIGURE_NAME}")
         return 0
 
-    def _listener(self, model: AudioGAN) -> tuple[tuple[str, ...], Listener | None, str]:
+    def _listener(self, model: AudioGAN) -> tuple[tuple[str, ...], SpeechModel | None, str]:
         """The words, what tells them, and its name for the report."""
-        from audiate.datasets.sources import DIGIT_SETS, DIGIT_WORDS
-        from audiate.evaluation.codes import digit_listener, word_listener
-        from audiate.hub import SPOKEN_CLASSIFIER
+        from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
+        from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.resnet import load_spoken_classifier
-        from audiate.training.listening import train_listener
+        from audiate.phonetics.code_words import digit_listener, word_listener
+        from audiate.phonetics.word_classifier import train_listener
 
         if self.data is not None:
-            from audiate.datasets.sounds import list_sounds
+            from audiate.data.sounds import list_sounds
 
             listed = list_sounds(
                 (str(self.data),), Path(), label_from=self.label_from, cut_words=self.cut_words

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from audiate.hub import SPOKEN_CLASSIFIER
+from audiate.models.hub import SPOKEN_CLASSIFIER
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Compare:
 
     def run(self) -> int:
         """Compare and print; return the exit status."""
-        from audiate.evaluation import compare
+        from audiate.evaluation.comparison import compare
         from audiate.models.resnet import load_spoken_classifier
 
         classifier = None if self.classifier == "none" else load_spoken_classifier(self.classifier)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from audiate.datasets.fetch import Report, Transfer, fetch
-from audiate.datasets.installed import State, data_root, inspect, locate_root
-from audiate.datasets.sources import SOURCES, find_source
+from audiate.data.download import Report, Transfer, fetch
+from audiate.data.installed import State, data_root, inspect, locate_root
+from audiate.data.sources import SOURCES, find_source
 from audiate.errors import InputError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class LookCommand:
 
     def run(self) -> int:
         """Look, print, and return the exit status, 2 where files cannot be read."""
-        from audiate.datasets.survey import survey
+        from audiate.data.survey import survey
 
         found = survey(self.folder, self.label_from)
         for line in found.to_text().splitlines():

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from audiate.cli.common import print_error
 from audiate.cli.invert import Invert
-from audiate.datasets.sources import DIGIT_WORDS
-from audiate.hub import DEFAULT_DRAWER, WRITTEN_CLASSIFIER
+from audiate.data.sources import DIGIT_WORDS
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
 
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
 _SAMPLES = 8
@@ -28,12 +28,15 @@ class Demo:
 
     def run(self) -> int:
         """Draw and invert the clips, say where to look, and return the exit status."""
-        from audiate.audio import load_audio
-        from audiate.drawing import SHEET_NAME, as_drawer, draw_folder
-        from audiate.models import LeNet
+        from audiate.audio.files import load_audio
+        from audiate.folders.draw import SHEET_NAME, as_drawer, draw_folder
+        from audiate.models.lenet import LeNet
 
         clips = sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit)
-        drawer, classifier = as_drawer(DEFAULT_DRAWER), LeNet.from_pretrained(WRITTEN_CLASSIFIER)
+        drawer, classifier = (
+            as_drawer(DEFAULT_AUDIO_TO_IMAGE),
+            LeNet.from_pretrained(WRITTEN_CLASSIFIER),
+        )
         begun = time.perf_counter()
         report = draw_folder(
             clips, self.out, model=drawer, samples=_SAMPLES, scale=4, notify=print_error

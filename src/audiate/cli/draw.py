@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiate.cli.common import Clips, Device, print_error
-from audiate.hub import DEFAULT_DRAWER
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Draw:
     """
 
     clips: Clips
-    model: str = DEFAULT_DRAWER
+    model: str = DEFAULT_AUDIO_TO_IMAGE
     """A shipped model's name, a folder, or a Hugging Face hub id."""
     samples: int = 8
     """Number of images for each clip."""
@@ -38,7 +38,7 @@ class Draw:
 
     def run(self) -> int:
         """Draw every clip, and return the exit status."""
-        from audiate.drawing import SHEET_NAME, draw_folder
+        from audiate.folders.draw import SHEET_NAME, draw_folder
 
         report = draw_folder(
             self.clips,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from audiate.cli.common import Clips, Device, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import check_range
-from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
-    from audiate.edits import Change, EditResult
+    from audiate.phonetics.edit_folder import Change, EditResult
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class EditCommand:
 
     def run(self) -> int:
         """Edit every clip, and return the exit status, 2 where a clip cannot be edited."""
-        from audiate.edits import edit_folder
-        from audiate.progress import note
+        from audiate.phonetics.edit_folder import edit_folder
+        from audiate.utils.progress import note
 
         changes = self._changes()
         report = edit_folder(
@@ -98,8 +98,8 @@ class EditCommand:
 
     def _changes(self) -> dict[str, float]:
         """The change of each attribute, in its unit; it is checked before a model is loaded."""
-        from audiate.editing import parse_change
-        from audiate.edits import check_edit
+        from audiate.phonetics.edit_folder import check_edit
+        from audiate.phonetics.editing import parse_change
 
         asked = {"pitch": self.pitch, "loudness": self.loudness, "duration": self.duration}
         changes = {name: parse_change(name, text) for name, text in asked.items() if text}

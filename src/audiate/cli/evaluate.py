@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg, subcommand
 
 from audiate.errors import InputError, check_range
-from audiate.hub import DEFAULT_DRAWER, DEFAULT_GENERATOR, DEFAULT_SAYER
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, DEFAULT_IMAGE_TO_AUDIO
 
 if TYPE_CHECKING:
-    from audiate.evaluation import FigureReport
+    from audiate.utils.reports import FigureReport
 
 SUBCOMMANDS = ("model", "inversion", "tradeoff", "roundtrip")
 
@@ -79,8 +79,8 @@ class EvaluateModel(_Common):
                 f"{self.model}: no such model; the subcommand goes before all flags, as in "
                 f"`audiate evaluate {self.model} --json`"
             )
-        from audiate.datasets.installed import data_root
-        from audiate.evaluation import evaluate_model
+        from audiate.data.installed import data_root
+        from audiate.evaluation.model import evaluate_model
 
         report = evaluate_model(
             self.model,
@@ -138,14 +138,14 @@ class EvaluateInversion(_Common):
 
     def run(self) -> int:
         """Evaluate, print, and draw the figure; return the exit status."""
-        from audiate.datasets.installed import data_root
-        from audiate.devices import resolve_device
-        from audiate.evaluation import InversionSettings, evaluate_inversion
-        from audiate.evaluation.report import check_figure
-        from audiate.hub import SPOKEN_CLASSIFIER
-        from audiate.models import AudioGAN
+        from audiate.data.installed import data_root
+        from audiate.evaluation.inversion import InversionSettings, evaluate_inversion
+        from audiate.models.generator import AudioGAN
+        from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.pretrained import load_as
         from audiate.models.resnet import load_spoken_classifier
+        from audiate.utils.devices import resolve_device
+        from audiate.utils.reports import check_figure
 
         figure = self.figure or Path(f"out/inversion-{self.source}.png")
         check_figure(figure)
@@ -194,10 +194,11 @@ class EvaluateTradeoff(_Common):
 
     def run(self) -> int:
         """Train what is missing, evaluate, print, and draw the figure; return the exit status."""
-        from audiate.datasets.installed import data_root
-        from audiate.evaluation import TrainingPlace, evaluate_tradeoff
-        from audiate.evaluation.report import check_figure
+        from audiate.data.installed import data_root
+        from audiate.evaluation.tradeoff import evaluate_tradeoff
+        from audiate.evaluation.trained import TrainingPlace
         from audiate.models.lenet import load_written_classifier
+        from audiate.utils.reports import check_figure
 
         check_figure(self.figure)
         place = TrainingPlace(data_root(self.data_dir), self.runs, self.device)
@@ -213,9 +214,9 @@ class EvaluateRoundTrip(_Common):
     the classifier of spoken digits, and by a second opinion. The result is a table and a figure.
     """
 
-    drawer: str = DEFAULT_DRAWER
+    drawer: str = DEFAULT_AUDIO_TO_IMAGE
     """Model that draws, a latent flow: name of a shipped model, folder, or hub id."""
-    sayer: str = DEFAULT_SAYER
+    sayer: str = DEFAULT_IMAGE_TO_AUDIO
     """Model that says: likewise."""
     classifier: str | None = None
     """Name or folder of the classifier of spoken digits. Default: digits-resnet18."""
@@ -232,14 +233,14 @@ class EvaluateRoundTrip(_Common):
 
     def run(self) -> int:
         """Evaluate, print, and draw the figure; return the exit status."""
-        from audiate.datasets.installed import data_root
-        from audiate.devices import resolve_device
-        from audiate.drawing import as_drawer
-        from audiate.evaluation import evaluate_roundtrip
-        from audiate.evaluation.report import check_figure
+        from audiate.data.installed import data_root
+        from audiate.evaluation.roundtrip import evaluate_roundtrip
+        from audiate.folders.draw import as_drawer
+        from audiate.folders.say import as_sayer
         from audiate.models.lenet import load_written_classifier
         from audiate.models.resnet import load_spoken_classifier
-        from audiate.saying import as_sayer
+        from audiate.utils.devices import resolve_device
+        from audiate.utils.reports import check_figure
 
         check_figure(self.figure)
         device = resolve_device(self.device)

@@ -13,13 +13,13 @@ from tyro.conf import Positional, UseAppendAction, arg
 from audiate.cli.common import Device
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError, check_range
-from audiate.hub import DEFAULT_GENERATOR
-from audiate.progress import note
+from audiate.models.hub import DEFAULT_GENERATOR
+from audiate.utils.progress import note
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from audiate.models import Generator
+    from audiate.models.generator import Generator
 
 SHEET_NAME = "sheet.png"
 LATENTS_NAME = "latents.npy"
@@ -115,7 +115,7 @@ class Generate:
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""
-        from audiate.outputs import open_outputs
+        from audiate.folders.runner import open_outputs
 
         settings = {
             "model": self.model,
@@ -138,7 +138,7 @@ class Generate:
         """Latents (count, latent_dim): given ones, a walk, or random ones."""
         import torch
 
-        from audiate.byhand import read_stop, walked
+        from audiate.data.latents import read_stop, walked
 
         if self.walk:
             stops = [read_stop(stop, model.latent_dim) for stop in self.walk]
@@ -154,7 +154,7 @@ class Generate:
         """Latents with entries set by hand, and the layout of their sheet."""
         import torch
 
-        from audiate.byhand import check_entries, parse_set, parse_sweep, swept, titles_of
+        from audiate.data.latents import check_entries, parse_set, parse_sweep, swept, titles_of
 
         if not self.set and not self.sweep:
             return z, _PLAIN
@@ -180,8 +180,8 @@ class Generate:
         """Latents (count, latent_dim) of the file; there is a warning if they are far out."""
         import torch
 
-        from audiate.inversion.common import probe_prior
-        from audiate.latents import read_latents
+        from audiate.data.latents import read_latents
+        from audiate.inversion.inverter import probe_prior
 
         assert self.latents is not None
         z = torch.from_numpy(read_latents(self.latents, model.latent_dim))
@@ -227,8 +227,8 @@ def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
 
     The codes of a model with codes are its labels.
     """
-    from audiate.models import AudioGAN
-    from audiate.models.codes import code_names
+    from audiate.models.code_network import code_names
+    from audiate.models.generator import AudioGAN
 
     if not isinstance(model, AudioGAN):
         return 0, ()
@@ -238,7 +238,7 @@ def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
 
 def _code_size(model: Generator) -> int:
     """The number of entries of z that are a code."""
-    from audiate.models import AudioGAN
+    from audiate.models.generator import AudioGAN
 
     return model.config.code.size if isinstance(model, AudioGAN) else 0
 
@@ -264,13 +264,13 @@ def write_sounds(model: Generator, z: Tensor, folder: Path, layout: Layout = _PL
     """
     import torch
 
-    from audiate.audio import save_wav
-    from audiate.byhand import save_csv
-    from audiate.files import save_array
+    from audiate.audio.files import save_wav
+    from audiate.audio.spectrograms import Spectrogram
+    from audiate.data.latents import save_csv
     from audiate.models.generator import device_of, generate
-    from audiate.pictures import save_tiles
-    from audiate.progress import tracked
-    from audiate.spectra import Spectrogram
+    from audiate.utils.filesystem import save_array
+    from audiate.utils.plots import save_tiles
+    from audiate.utils.progress import tracked
 
     save_array(z.numpy(), folder / LATENTS_NAME)
     names = sound_names(len(z))

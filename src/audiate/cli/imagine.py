@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiate.cli.common import Device
 from audiate.errors import check_range
-from audiate.hub import DEFAULT_DRAWER, DEFAULT_SAYER
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Imagine:
     """Number of pairs."""
     seed: int = 0
     """Seed of the pairs."""
-    drawer: str = DEFAULT_DRAWER
+    drawer: str = DEFAULT_AUDIO_TO_IMAGE
     """Latent flow that draws: a shipped model's name, a folder, or a Hugging Face hub id."""
-    sayer: str = DEFAULT_SAYER
+    sayer: str = DEFAULT_IMAGE_TO_AUDIO
     """Model that says what was drawn: likewise."""
     device: Device = "auto"
     out: Path = Path("out/imagine")
@@ -40,8 +40,8 @@ class Imagine:
 
     def run(self) -> int:
         """Imagine and write, and return the exit status."""
-        from audiate.imagining import imagine, write_imagined
-        from audiate.sheets import SHEET_NAME
+        from audiate.folders.imagine import imagine, write_imagined
+        from audiate.folders.runner import SHEET_NAME
 
         pairs = imagine(
             self.count, seed=self.seed, drawer=self.drawer, sayer=self.sayer, device=self.device

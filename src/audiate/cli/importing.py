@@ -32,7 +32,7 @@ class ImportWaveGAN:
 
     def run(self) -> int:
         """Import; the exit status."""
-        from audiate.hub import CONFIG_NAME
+        from audiate.models.hub import CONFIG_NAME
         from audiate.models.tensorflow import convert_wavegan, read_checkpoint
 
         check_range("--sample-rate", self.sample_rate, 100, 10**7)

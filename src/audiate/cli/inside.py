@@ -46,13 +46,13 @@ class Inside:
         """Follow the sounds through the network, and write; return the exit status."""
         import torch
 
-        from audiate.devices import resolve_device
-        from audiate.inside import inside_generator, inside_listener, write_inside
-        from audiate.latents import read_latents
-        from audiate.models import AudioGAN
+        from audiate.data.latents import read_latents
+        from audiate.folders.runner import open_outputs
+        from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
-        from audiate.outputs import open_outputs
-        from audiate.progress import tracked
+        from audiate.phonetics.activations import inside_generator, inside_listener, write_inside
+        from audiate.utils.devices import resolve_device
+        from audiate.utils.progress import tracked
 
         model = load(self.model, device=resolve_device(self.device))
         if isinstance(model, AudioGAN):

@@ -10,8 +10,8 @@ from typing import Literal
 from audiate.cli.common import Clips, Device, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
-from audiate.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.progress import note
+from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.utils.progress import note
 
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 
@@ -75,7 +75,7 @@ class Invert:
 
     def run(self) -> int:
         """Invert every clip, and return the exit status."""
-        from audiate.inversion import invert_folder
+        from audiate.folders.invert import invert_folder
 
         budget = None if self.budget is None else parse_duration(self.budget)
         generator = self.own.open(self.generator, device=self.device)

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from audiate.cli.common import print_error
-from audiate.hub import DEFAULT_MATCHER
+from audiate.models.hub import DEFAULT_DUAL_ENCODER
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Match:
     """A sound file, or a folder of them."""
     images: Positional[Annotated[Path, arg(metavar="IMAGES")]]
     """A picture file, or a folder of them."""
-    model: str = DEFAULT_MATCHER
+    model: str = DEFAULT_DUAL_ENCODER
     """A shipped model's name, a folder, or a Hugging Face hub id."""
     top: int = 10
     """Number of pictures for each sound, and of sounds for each picture."""
@@ -42,8 +42,8 @@ class Match:
     def run(self) -> int:
         """Match and write, and return the exit status."""
         from audiate.errors import InputError
-        from audiate.matching import RANKS_NAME, match_folders
-        from audiate.sheets import SHEET_NAME
+        from audiate.folders.match import RANKS_NAME, match_folders
+        from audiate.folders.runner import SHEET_NAME
 
         errors: list[InputError] = []
 

@@ -57,14 +57,14 @@ class Measure:
 
     def run(self) -> int:
         """Measure, print and write; return the exit status, 2 where a clip cannot be measured."""
-        from audiate.evaluation.measures import (
+        from audiate.phonetics.measures_report import (
             MeasuresReport,
             common_rate,
             measure_folder,
             tracks_csv,
         )
-        from audiate.evaluation.report import check_figure
-        from audiate.files import writing
+        from audiate.utils.filesystem import writing
+        from audiate.utils.reports import check_figure
 
         figure = self.figure or self.out.with_suffix(".png")
         check_figure(figure)

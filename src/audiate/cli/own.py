@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from audiate.models import Generator
+    from audiate.models.generator import Generator
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class OwnGenerator:
     [-1, 1]. normal: every entry has mean 0 and standard deviation 1."""
 
     def open(self, source: str, *, device: str = "cpu") -> Generator:
-        """Open the generator that ``source`` names; see `audiate.models.own.open_generator`.
+        """Open the generator that ``source`` names; see `audiate.models.custom.open_generator`.
 
         Raises:
             InputError: There is no such generator, or an option is missing.
 
         """
-        from audiate.models.own import open_generator
+        from audiate.models.custom import open_generator
 
         return open_generator(
             source,

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from audiate.cli.common import Device, print_error
-from audiate.hub import DEFAULT_SAYER
+from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 
 Pictures = Positional[
     Annotated[
@@ -42,7 +42,7 @@ class Say:
     """
 
     pictures: Pictures
-    model: str = DEFAULT_SAYER
+    model: str = DEFAULT_IMAGE_TO_AUDIO
     """A shipped model's name, a folder, or a Hugging Face hub id."""
     generator: str | None = None
     """The model's generator, where it is no longer where it was in training. Default: the one that
@@ -57,8 +57,8 @@ class Say:
 
     def run(self) -> int:
         """Say every picture, and return the exit status."""
-        from audiate.saying import say_folder
-        from audiate.sheets import SHEET_NAME
+        from audiate.folders.runner import SHEET_NAME
+        from audiate.folders.say import say_folder
 
         report = say_folder(
             self.pictures,

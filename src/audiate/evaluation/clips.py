@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiate.audio import fit_length
-from audiate.datasets.fsdd import load_fsdd, split_by_speaker
-from audiate.datasets.sounds import DigitClips, SoundSet, digit_clips
-from audiate.datasets.speech_commands import load_validation_words
-from audiate.progress import working
+from audiate.audio.files import fit_length
+from audiate.data.digits import load_fsdd, load_validation_words, split_by_speaker
+from audiate.data.sounds import DigitClips, SoundSet, digit_clips
+from audiate.utils.progress import working
 
 
 def train_clips(
@@ -22,7 +21,7 @@ def train_clips(
 
     Args:
         root: Data folder.
-        data_sets: Names out of `audiate.datasets.sources.DIGIT_SETS`.
+        data_sets: Names out of `audiate.data.sources.DIGIT_SETS`.
         sample_rate: Sample rate of the clips, in Hz.
         num_samples: Length of the clips, in samples.
 

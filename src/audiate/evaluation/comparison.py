@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
-from audiate.audio import file_rate, load_channels
-from audiate.datasets.sounds import find_sounds
+from audiate.audio.files import file_rate, load_channels
+from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
-from audiate.evaluation.report import dump, make_table, mean_of, render
-from audiate.models import DigitClassifier
-from audiate.progress import tracked
-from audiate.scores import ClipScores, score_clips
+from audiate.metrics.classification import mean_of
+from audiate.metrics.reconstruction import ClipScores, score_clips
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.progress import tracked
+from audiate.utils.reports import dump, make_table, render
 
 _SHOWN = 20
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from audiate.datasets.mnist import load_mnist
-from audiate.evaluation.report import mean_of
-from audiate.evaluation.written import embed_images
-from audiate.metrics import frechet_distance, neighbourhoods, pixel_spread
-from audiate.models import LeNet
-from audiate.progress import tracked
+from audiate.data.digits import load_mnist
+from audiate.evaluation.written_digits import embed_images
+from audiate.metrics.classification import mean_of
+from audiate.metrics.distribution import frechet_distance, neighbourhoods, pixel_spread
+from audiate.models.lenet import LeNet
+from audiate.utils.progress import tracked
 
 
 @dataclass(frozen=True)

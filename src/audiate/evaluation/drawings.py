@@ -11,8 +11,8 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from audiate.datasets.pairs import PairedDigits, load_pairs
-from audiate.datasets.sources import SPEAKERS
+from audiate.data.pairs import PairedDigits, load_pairs
+from audiate.data.sources import SPEAKERS
 from audiate.evaluation.diversity import (
     Diversity,
     embed,
@@ -21,20 +21,14 @@ from audiate.evaluation.diversity import (
     measure_train_images,
 )
 from audiate.evaluation.noise import NoiseReport, evaluate_speaker
-from audiate.evaluation.report import (
-    Score,
-    confusion_table,
-    dump,
-    make_table,
-    mean_of,
-    render,
-    score_of,
-)
 from audiate.evaluation.trained import TrainingPlace, recipe_of
-from audiate.evaluation.written import read_digits
-from audiate.models import Drawer, LeNet
-from audiate.progress import tracked, working
+from audiate.evaluation.written_digits import read_digits
+from audiate.metrics.classification import Score, mean_of, score_of
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.lenet import LeNet
 from audiate.training.recipes import DrawingRecipe
+from audiate.utils.progress import tracked, working
+from audiate.utils.reports import confusion_table, dump, make_table, render
 
 _BATCH = 500
 
@@ -66,7 +60,7 @@ class DrawingReport:
 
 
 @dataclass(frozen=True)
-class DrawerReport:
+class AudioToImageReport:
     """Reports of one drawer, or of several trainings of its recipe, and their mean.
 
     Attributes:
@@ -167,14 +161,14 @@ def _digit_rows(diversities: Sequence[Diversity]) -> list[tuple[str, Diversity]]
 
 def evaluate_drawer(
     name: str,
-    model: Drawer,
+    model: AudioToImageModel,
     classifier_name: str,
     classifier: LeNet,
     place: TrainingPlace,
     *,
     protocol: Literal["paper", "speakers"] = "paper",
     seeds: int = 1,
-) -> DrawerReport:
+) -> AudioToImageReport:
     """Score a drawer, or trainings of its recipe, on the test pairs.
 
     Args:
@@ -211,15 +205,19 @@ def evaluate_drawer(
         for label, each in drawers
     ]
     best = measure_train_images(classifier, place.root)
-    return DrawerReport(protocol, classifier_name, reports, best.overall, best.per_digit, hearing)
+    return AudioToImageReport(
+        protocol, classifier_name, reports, best.overall, best.per_digit, hearing
+    )
 
 
-def _train(model: Drawer, recipe: DrawingRecipe, place: TrainingPlace) -> tuple[str, Drawer]:
+def _train(
+    model: AudioToImageModel, recipe: DrawingRecipe, place: TrainingPlace
+) -> tuple[str, AudioToImageModel]:
     """Return the drawer that a variant of a model's recipe leads to, after the name of its run."""
     label = model.provenance.recipe
     who = f"-without-{recipe.held_out_speaker}" if recipe.held_out_speaker else ""
     folder = f"{label}-seed{recipe.seed}{who}"
-    return str(place.runs / folder), place.train(label, recipe, folder, Drawer)  # type: ignore[type-abstract]
+    return str(place.runs / folder), place.train(label, recipe, folder, AudioToImageModel)  # type: ignore[type-abstract]
 
 
 class HeldOutPairs(NamedTuple):
@@ -229,7 +227,7 @@ class HeldOutPairs(NamedTuple):
     recipe: DrawingRecipe
 
 
-def read_test_pairs(name: str, model: Drawer, root: Path) -> HeldOutPairs:
+def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutPairs:
     """Read the pairs whose recordings a drawer's training left out.
 
     Args:
@@ -254,7 +252,7 @@ def read_test_pairs(name: str, model: Drawer, root: Path) -> HeldOutPairs:
 
 @torch.inference_mode()
 def evaluate_drawings(
-    name: str, model: Drawer, classifier: LeNet, test: HeldOutPairs
+    name: str, model: AudioToImageModel, classifier: LeNet, test: HeldOutPairs
 ) -> DrawingReport:
     """Draw an image for each of the 10,000 test pairs, read it, and compare the images with MNIST.
 
@@ -293,7 +291,7 @@ def evaluate_drawings(
 
 
 @torch.inference_mode()
-def draw_examples(model: Drawer, test: HeldOutPairs, count: int) -> Tensor:
+def draw_examples(model: AudioToImageModel, test: HeldOutPairs, count: int) -> Tensor:
     """Return drawings (count, 10, 28, 28) of the digits from 0 to 9, each of one test recording."""
     pairs, recipe = test
     firsts = [int((pairs.test_labels == digit).nonzero()[0]) for digit in range(10)]

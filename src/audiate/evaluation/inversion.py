@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiate.audio import to_peak
-from audiate.datasets.sources import DIGIT_SETS
+from audiate.audio.files import to_peak
+from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
 from audiate.evaluation.clips import choose_evenly, train_clips, validation_clips
 from audiate.evaluation.inversion_report import (
@@ -23,25 +23,20 @@ from audiate.evaluation.inversion_report import (
     Source,
 )
 from audiate.evaluation.inversion_scores import Scorer, classify_clips
-from audiate.hub import DEFAULT_DRAWER
-from audiate.inversion import (
-    EncoderInverter,
-    GradientInverter,
-    HalvingInverter,
-    HybridInverter,
-    Inverter,
-    SearchInverter,
-    find_encoder,
-    inverter,
-    paper_objective,
-    speech_objective,
-)
-from audiate.inversion.inverters import HYBRID_ITERATIONS
-from audiate.inversion.starts import is_shipped
-from audiate.models import AudioGAN, DigitClassifier, Drawer, InverseMapping
-from audiate.models.generator import generate
+from audiate.inversion.build import inverter
+from audiate.inversion.encoder import HYBRID_ITERATIONS, EncoderInverter, HybridInverter
+from audiate.inversion.gradient import GradientInverter, HalvingInverter
+from audiate.inversion.inverter import Inverter
+from audiate.inversion.objectives import paper_objective, speech_objective
+from audiate.inversion.search import SearchInverter
+from audiate.inversion.starts import find_encoder, is_shipped
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.generator import AudioGAN, generate
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
+from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.lenet import load_written_classifier
-from audiate.progress import tracked
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.progress import tracked
 
 METHODS = ("gradient", "encoder", "hybrid", "ours", "search", "refined")
 """The methods, in the order of the table's rows below those of the clips and of silence."""
@@ -145,7 +140,7 @@ def evaluate_inversion(
     encoder = _encoder(generator, settings)
     methods = settings.methods or METHODS
     inverters = _make_inverters(generator, classifier, encoder, settings, methods)
-    drawer = Drawer.from_pretrained(DEFAULT_DRAWER, device=device)
+    drawer = AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device)
     written_classifier = load_written_classifier(None).to(device)
     target, spoken = _clips(generator, classifier, root, settings)
     scorer = Scorer(
@@ -190,7 +185,7 @@ def _prior(generator: AudioGAN, seed: int) -> Tensor:
     return generator.sample_latent(_PRIOR, generator=torch.Generator().manual_seed(seed)).cpu()
 
 
-def _encoder(generator: AudioGAN, settings: InversionSettings) -> InverseMapping | None:
+def _encoder(generator: AudioGAN, settings: InversionSettings) -> LatentEncoder | None:
     """The encoder, where a method needs one; None where none is asked for and none is shipped."""
     methods = set(settings.methods or METHODS)
     asked = settings.encoder is not None or (settings.methods is not None and "encoder" in methods)
@@ -199,18 +194,18 @@ def _encoder(generator: AudioGAN, settings: InversionSettings) -> InverseMapping
         return None
     if not there:
         raise InputError(
-            "no encoder is shipped for this generator; train one (`audiate train inverse-mapping "
+            "no encoder is shipped for this generator; train one (`audiate train latent-encoder "
             "--generator ...`) and name its folder with `encoder`, or leave encoder out of "
             "`methods`"
         )
-    encoder: InverseMapping = find_encoder(generator, settings.encoder).to(generator.device)
+    encoder: LatentEncoder = find_encoder(generator, settings.encoder).to(generator.device)
     return encoder
 
 
 def _make_inverters(
     generator: AudioGAN,
     classifier: DigitClassifier,
-    encoder: InverseMapping | None,
+    encoder: LatentEncoder | None,
     settings: InversionSettings,
     methods: Collection[str],
 ) -> dict[str, Inverter]:

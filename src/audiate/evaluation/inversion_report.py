@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiate.evaluation.report import dump, make_table, render, save_figure
-from audiate.hub import DEFAULT_DRAWER
 from audiate.inversion.search import POOL_SIZE
-from audiate.metrics import InceptionScore
+from audiate.metrics.distribution import InceptionScore
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
+from audiate.utils.reports import dump, make_table, render, save_figure
 
 Source = Literal["synthesized", "real"]
 """The clips that are inverted: those of the generator itself, or recordings."""
@@ -48,12 +48,12 @@ class MethodScores:
         mse: Mean squared difference of the samples, or None for the clips themselves.
         ssim: SSIM of the spectrograms, or None for the clips themselves.
         log_spectral_distance: Log-spectral distance in dB, or None for the clips themselves.
-        prior_distance: Mean over the latents of `audiate.metrics.distance_from_prior`, or None
-            where there are no latents.
+        prior_distance: Mean of `distance_from_prior` over the latents, or
+            None where there are no latents.
         accuracy: Share of the outputs that the classifier reads as the digit that is spoken in the
             clip. Of a synthesized clip, that is the digit that the classifier reads in it.
-        drawn: Share of the outputs of which `DEFAULT_DRAWER` draws that digit, as
-            `audiate.hub.WRITTEN_CLASSIFIER` reads it. Neither of them guides a method.
+        drawn: Share of the outputs of which `DEFAULT_AUDIO_TO_IMAGE` draws that digit, as
+            `audiate.models.hub.WRITTEN_CLASSIFIER` reads it. Neither of them guides a method.
         evaluations: Mean number of times that the generator ran for a clip.
         seconds: Mean time for a clip, in seconds.
 
@@ -181,8 +181,8 @@ class InversionReport:
             f"dB. Prior is the distance of the latents' values from those of the prior, whose own "
             f"latents are at {self.prior_distance:.3f}: far from it, a latent is hard to edit. The "
             f"classifier guides ours, search and refined, so compare the column drawn: the share "
-            f"of which {DEFAULT_DRAWER}, which guides no method, draws that digit. Runs is the "
-            f"mean number of times that the generator ran for a clip."
+            f"of which {DEFAULT_AUDIO_TO_IMAGE}, which guides no method, draws that digit. Runs is "
+            f"the mean number of times that the generator ran for a clip."
         )
 
     def save_figure(self, path: Path) -> None:

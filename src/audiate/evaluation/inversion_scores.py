@@ -7,14 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from audiate.audio.spectrograms import Spectrogram
 from audiate.errors import InputError
 from audiate.evaluation.inversion_report import SPLITS, InversionProtocol, MethodScores
-from audiate.metrics import distance_from_prior, inception_score
-from audiate.models import DigitClassifier, Drawer, LeNet
-from audiate.progress import tracked
-from audiate.scores import classifier_input
-from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
-from audiate.spectra import Spectrogram
+from audiate.metrics.distribution import distance_from_prior, inception_score
+from audiate.metrics.reconstruction import (
+    classifier_input,
+    log_spectral_distance,
+    mean_squared_error,
+    structural_similarity,
+)
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.lenet import LeNet
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.progress import tracked
 
 _BATCH = 64
 
@@ -39,7 +45,7 @@ class Scorer:
     """
 
     classifier: DigitClassifier
-    drawer: Drawer
+    drawer: AudioToImageModel
     written_classifier: LeNet
     sample_rate: int
     target: Tensor
@@ -112,7 +118,7 @@ class Scorer:
 
 @torch.inference_mode()
 def draw_and_read(
-    drawer: Drawer, written_classifier: LeNet, waveforms: Tensor, sample_rate: int
+    drawer: AudioToImageModel, written_classifier: LeNet, waveforms: Tensor, sample_rate: int
 ) -> Tensor:
     """Return the digits (count,) that are read in drawings of clips; -1 where no word is heard.
 

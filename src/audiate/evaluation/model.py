@@ -7,31 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from audiate.devices import resolve_device
 from audiate.errors import InputError, check_range
-from audiate.evaluation import saying
+from audiate.evaluation import said_images as saying
 from audiate.evaluation.drawings import evaluate_drawer
 from audiate.evaluation.generators import DEFAULT_COUNT, evaluate_generator
-from audiate.evaluation.matching import evaluate_matcher
+from audiate.evaluation.matches import evaluate_matcher
 from audiate.evaluation.noise import VoicesReport, evaluate_voices
-from audiate.evaluation.report import Report
-from audiate.evaluation.spoken import evaluate_spoken_classifier, evaluate_without_speakers
+from audiate.evaluation.spoken_digits import evaluate_spoken_classifier, evaluate_without_speakers
 from audiate.evaluation.trained import Device, TrainingPlace
-from audiate.evaluation.written import evaluate_written_classifier
-from audiate.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
-from audiate.models import (
-    AudioGAN,
-    DigitClassifier,
-    Drawer,
-    InverseMapping,
-    LeNet,
-    Matcher,
-    PretrainedModel,
-    Sayer,
-)
-from audiate.models.lenet import load_written_classifier
-from audiate.models.pretrained import in_words, load
-from audiate.models.resnet import load_spoken_classifier
+from audiate.evaluation.written_digits import evaluate_written_classifier
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.generator import AudioGAN
+from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.lenet import LeNet, load_written_classifier
+from audiate.models.pretrained import PretrainedModel, in_words, load
+from audiate.models.resnet import DigitClassifier, load_spoken_classifier
+from audiate.utils.devices import resolve_device
+from audiate.utils.reports import Report
 
 Protocol = Literal["paper", "speakers", "voices"]
 """Protocols of `evaluate_model`; `evaluate_inversion` has protocols of its own.
@@ -94,7 +89,7 @@ class _Kind(Generic[M]):
             )
 
 
-def _drawer(name: str, model: Drawer, settings: _Settings) -> Report:
+def _drawer(name: str, model: AudioToImageModel, settings: _Settings) -> Report:
     reader = load_written_classifier(settings.classifier).to(model.device)
     reader_name = settings.classifier or WRITTEN_CLASSIFIER
     if settings.protocol == "voices":
@@ -127,7 +122,7 @@ def _generator(name: str, model: AudioGAN, settings: _Settings) -> Report:
     return evaluate_generator(name, model, classifier_name, classifier, settings.root, count=count)
 
 
-def _sayer(name: str, model: Sayer, settings: _Settings) -> Report:
+def _sayer(name: str, model: ImageToAudioModel, settings: _Settings) -> Report:
     classifier = load_spoken_classifier(settings.classifier).to(model.device)
     count = saying.DEFAULT_COUNT if settings.count is None else settings.count
     return saying.evaluate_sayer(
@@ -141,11 +136,11 @@ def _sayer(name: str, model: Sayer, settings: _Settings) -> Report:
     )
 
 
-def _matcher(name: str, model: Matcher, settings: _Settings) -> Report:
+def _matcher(name: str, model: DualEncoder, settings: _Settings) -> Report:
     return evaluate_matcher(name, model, settings.root)
 
 
-def _encoder(name: str, model: InverseMapping, _: _Settings) -> Report:
+def _encoder(name: str, model: LatentEncoder, _: _Settings) -> Report:
     raise InputError(
         f"{name}: an encoder is evaluated with its generator: `audiate evaluate inversion "
         f"--generator {model.config.generator} --encoder {name}`"
@@ -154,7 +149,7 @@ def _encoder(name: str, model: InverseMapping, _: _Settings) -> Report:
 
 _KINDS: tuple[_Kind[Any], ...] = (
     _Kind(
-        Drawer,
+        AudioToImageModel,
         _drawer,
         ("paper", "speakers", "voices"),
         frozenset({"seeds", "classifier"}),
@@ -162,9 +157,9 @@ _KINDS: tuple[_Kind[Any], ...] = (
     _Kind(LeNet, _written_classifier),
     _Kind(DigitClassifier, _spoken_classifier, ("paper", "speakers")),
     _Kind(AudioGAN, _generator, takes=frozenset({"classifier", "count"})),
-    _Kind(Sayer, _sayer, takes=frozenset({"classifier", "count"})),
-    _Kind(Matcher, _matcher),
-    _Kind(InverseMapping, _encoder),
+    _Kind(ImageToAudioModel, _sayer, takes=frozenset({"classifier", "count"})),
+    _Kind(DualEncoder, _matcher),
+    _Kind(LatentEncoder, _encoder),
 )
 
 

@@ -10,23 +10,20 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from audiate.audio import add_noise
-from audiate.datasets.clips import LabelledRecordings, read_clips
-from audiate.datasets.fsdd import load_fsdd, split_by_speaker
-from audiate.datasets.speech_commands import load_validation_words
-from audiate.evaluation.report import (
-    Score,
-    add_digit_columns,
-    confusion_table,
-    dump,
-    make_table,
-    mean_of,
-    render,
-    score_of,
+from audiate.audio.files import add_noise
+from audiate.data.digits import (
+    LabelledRecordings,
+    load_fsdd,
+    load_validation_words,
+    read_clips,
+    split_by_speaker,
 )
-from audiate.evaluation.written import read_digits
-from audiate.models import Drawer, LeNet
-from audiate.progress import tracked, working
+from audiate.evaluation.written_digits import read_digits
+from audiate.metrics.classification import Score, mean_of, score_of
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.lenet import LeNet
+from audiate.utils.progress import tracked, working
+from audiate.utils.reports import add_digit_columns, confusion_table, dump, make_table, render
 
 NOISE_DB = (20, 10, 0)
 """Ratios of signal to noise, in dB, that are tested beside clean sound."""
@@ -105,7 +102,7 @@ class VoicesReport:
 
 
 def evaluate_noise(
-    name: str, model: Drawer, classifier: LeNet, test: str, words: LabelledRecordings
+    name: str, model: AudioToImageModel, classifier: LeNet, test: str, words: LabelledRecordings
 ) -> NoiseReport:
     """Draw recordings, clean and with white noise, and read the drawings.
 
@@ -138,7 +135,9 @@ def evaluate_noise(
 
 
 @torch.inference_mode()
-def _draw(model: Drawer, recordings: Sequence[Tensor], condition: str) -> tuple[Tensor, Tensor]:
+def _draw(
+    model: AudioToImageModel, recordings: Sequence[Tensor], condition: str
+) -> tuple[Tensor, Tensor]:
     """Return the best image (count, 28, 28) of each recording, and `_DRAWINGS` samples of each."""
     spectrograms = model.features.many(recordings)
     generator = torch.Generator().manual_seed(0)
@@ -153,7 +152,7 @@ def _draw(model: Drawer, recordings: Sequence[Tensor], condition: str) -> tuple[
 
 
 def evaluate_speaker(
-    name: str, model: Drawer, classifier: LeNet, speaker: str, root: Path
+    name: str, model: AudioToImageModel, classifier: LeNet, speaker: str, root: Path
 ) -> NoiseReport:
     """Draw and read all recordings of a speaker of FSDD whom the model was trained without.
 
@@ -167,7 +166,9 @@ def evaluate_speaker(
     return evaluate_noise(name, model, classifier, f"speaker {speaker}", words)
 
 
-def evaluate_voices(name: str, model: Drawer, classifier: LeNet, root: Path) -> NoiseReport:
+def evaluate_voices(
+    name: str, model: AudioToImageModel, classifier: LeNet, root: Path
+) -> NoiseReport:
     """Draw and read the Speech Commands validation clips.
 
     Raises:

@@ -11,18 +11,20 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
-from audiate.audio import fit_length, resample
-from audiate.datasets.mnist import load_mnist
-from audiate.datasets.speech_commands import load_validation_words
+from audiate.audio.files import fit_length, resample
+from audiate.audio.spectrograms import Spectrogram
+from audiate.data.digits import load_mnist, load_validation_words
 from audiate.errors import InputError, check_range
 from audiate.evaluation.inversion_scores import classify_clips, draw_and_read
-from audiate.evaluation.report import dump, make_table, render, save_figure
-from audiate.evaluation.saying import say_each
-from audiate.evaluation.written import read_digits
-from audiate.imagining import imagine
-from audiate.models import DigitClassifier, Drawer, LeNet, Sayer
-from audiate.progress import working
-from audiate.spectra import Spectrogram
+from audiate.evaluation.said_images import say_each
+from audiate.evaluation.written_digits import read_digits
+from audiate.folders.imagine import imagine
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.lenet import LeNet
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.progress import working
+from audiate.utils.reports import dump, make_table, render, save_figure
 
 DEFAULT_COUNT = 300
 """Number of pairs that are imagined, and of images that are said, by default."""
@@ -135,8 +137,8 @@ class RoundTripReport:
 @torch.inference_mode()
 def evaluate_roundtrip(
     names: tuple[str, str],
-    drawer: Drawer,
-    sayer: Sayer,
+    drawer: AudioToImageModel,
+    sayer: ImageToAudioModel,
     classifier: DigitClassifier,
     reader: LeNet,
     root: Path,
@@ -185,8 +187,8 @@ def evaluate_roundtrip(
 @dataclass(frozen=True)
 class _Judge:
     classifier: DigitClassifier
-    drawer: Drawer
-    sayer: Sayer
+    drawer: AudioToImageModel
+    sayer: ImageToAudioModel
     reader: LeNet
     seed: int
 

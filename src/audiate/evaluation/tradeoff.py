@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from audiate.devices import resolve_device
 from audiate.evaluation.drawings import (
     DrawingReport,
     draw_examples,
     evaluate_drawings,
     read_test_pairs,
 )
-from audiate.evaluation.report import dump, make_table, render, save_figure
 from audiate.evaluation.trained import TrainingPlace
-from audiate.models import VAEGAN, Drawer, LeNet
-from audiate.pictures import grid
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.lenet import LeNet
+from audiate.models.vaegan import VAEGAN
 from audiate.training.recipes import VAEGANRecipe
+from audiate.utils.devices import resolve_device
+from audiate.utils.plots import grid
+from audiate.utils.reports import dump, make_table, render, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -202,8 +204,8 @@ def evaluate_tradeoff(classifier: LeNet, place: TrainingPlace) -> TradeoffReport
     """
     device = resolve_device(place.device)
     classifier = classifier.to(device)
-    others = [(name, Drawer.from_pretrained(name, device=device)) for name, *_ in OTHERS]
-    models: list[tuple[str, Drawer]] = []
+    others = [(name, AudioToImageModel.from_pretrained(name, device=device)) for name, *_ in OTHERS]
+    models: list[tuple[str, AudioToImageModel]] = []
     for recipe in SWEEP:
         folder = f"vaegan-alpha{recipe.alpha:g}-beta{recipe.beta:g}"
         models.append((str(place.runs / folder), place.train("vaegan", recipe, folder, VAEGAN)))

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from audiate.errors import InputError
-from audiate.models import PretrainedModel
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import PretrainedModel, load_as
 from audiate.training.recipes import PairedRecipe, Recipe, recipe_from
 
 Device = Literal["auto", "cpu", "cuda"]

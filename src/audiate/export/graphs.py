@@ -9,22 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.audio import to_peak
+from audiate.audio.files import to_peak
+from audiate.audio.spectrograms import Spectrogram
 from audiate.errors import InputError, check_range
 from audiate.export.resampling import decimation
-from audiate.models import (
-    AudioGAN,
-    DigitClassifier,
-    Drawer,
-    InverseMapping,
-    LatentFlow,
-    LeNet,
-    Matcher,
-    Sayer,
+from audiate.metrics.reconstruction import (
+    log_spectral_distance,
+    mean_squared_error,
+    structural_similarity,
 )
+from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.generator import AudioGAN
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
-from audiate.similarity import log_spectral_distance, mean_squared_error, structural_similarity
-from audiate.spectra import Spectrogram
+from audiate.models.resnet import DigitClassifier
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         InputError: The model has no graph, or the sample rate is no multiple of the model's.
 
     """
-    if isinstance(model, (AudioGAN, LeNet, Sayer)) and sample_rate is not None:
+    if isinstance(model, (AudioGAN, LeNet, ImageToAudioModel)) and sample_rate is not None:
         raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
     if isinstance(model, LeNet):
         images = torch.rand(3, 28, 28)
@@ -71,16 +73,16 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         z = model.sample_latent(3, generator=torch.Generator().manual_seed(0))
         dynamic = {"latents": {0: "count"}}
         return Graph(_Generator(model), {"latents": z}, ("waveforms",), dynamic, facts)
-    if isinstance(model, Drawer):
+    if isinstance(model, AudioToImageModel):
         return _drawer_graph(model, sample_rate)
-    if isinstance(model, Matcher):
+    if isinstance(model, DualEncoder):
         return _matcher_graph(model, sample_rate)
-    if isinstance(model, Sayer):
+    if isinstance(model, ImageToAudioModel):
         return _sayer_graph(model)
     if isinstance(model, DigitClassifier):
         outputs, rate = ("logits", "features"), _rate(sample_rate, model.sample_rate)
         module: nn.Module = _ClassifierGraph(model, rate)
-    elif isinstance(model, InverseMapping):
+    elif isinstance(model, LatentEncoder):
         outputs, rate = ("latent", "clip"), _rate(sample_rate, model.config.sample_rate)
         module = _EncoderGraph(model, rate)
     else:
@@ -116,9 +118,9 @@ def _some_waveform(sample_rate: int) -> dict[str, Tensor]:
     return {"waveform": 0.1 * torch.randn(int(0.7 * sample_rate) | 1, generator=random)}
 
 
-def _drawer_graph(model: Drawer, sample_rate: int | None) -> Graph:
+def _drawer_graph(model: AudioToImageModel, sample_rate: int | None) -> Graph:
     rate = _rate(sample_rate, model.features.config.sample_rate)
-    module = _DrawerGraph(model, rate)
+    module = _AudioToImageGraph(model, rate)
     inputs = _some_waveform(rate)
     inputs["noise"] = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(0))
     facts: dict[str, Any] = {"sample_rate": rate, "latent_dim": model.latent_dim}
@@ -129,22 +131,22 @@ def _drawer_graph(model: Drawer, sample_rate: int | None) -> Graph:
     return Graph(module, inputs, ("images", "latent", "spectrogram"), dynamic, facts)
 
 
-def _matcher_graph(model: Matcher, sample_rate: int | None) -> Graph:
+def _matcher_graph(model: DualEncoder, sample_rate: int | None) -> Graph:
     rate = _rate(sample_rate, model.features.config.sample_rate)
-    module = _MatcherGraph(model, rate)
+    module = _DualEncoderGraph(model, rate)
     inputs = {**_some_waveform(rate), "images": torch.rand(3, 28, 28)}
     outputs = ("scores", "sound_vector", "image_vectors")
     dynamic = {**_ANY_LENGTH, "images": {0: "count"}}
     return Graph(module, inputs, outputs, dynamic, {"sample_rate": rate})
 
 
-def _sayer_graph(model: Sayer) -> Graph:
+def _sayer_graph(model: ImageToAudioModel) -> Graph:
     noise = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(0))
     guidance = float(model.config.guidance)
     inputs = {"image": torch.rand(28, 28), "noise": noise, "guidance": torch.tensor(guidance)}
     facts: dict[str, Any] = {"latent_dim": model.latent_dim, "guidance": guidance}
     facts["generator"] = model.config.generator
-    return Graph(_SayerGraph(model), inputs, ("latents",), {"noise": {0: "count"}}, facts)
+    return Graph(_ImageToAudioGraph(model), inputs, ("latents",), {"noise": {0: "count"}}, facts)
 
 
 class _Logits(nn.Module):
@@ -171,10 +173,10 @@ class _Generator(nn.Module):
         return waveforms
 
 
-class _DrawerGraph(nn.Module):
+class _AudioToImageGraph(nn.Module):
     """Images (count, 28, 28), latent and spectrogram of a waveform (samples,) and noise."""
 
-    def __init__(self, model: Drawer, sample_rate: int) -> None:
+    def __init__(self, model: AudioToImageModel, sample_rate: int) -> None:
         super().__init__()
         self.model = model
         self.slower = decimation(sample_rate, model.features.config.sample_rate)
@@ -209,7 +211,7 @@ class _ClassifierGraph(nn.Module):
 class _EncoderGraph(nn.Module):
     """Latent (latent_dim,) of a waveform (samples,), and the clip (num_samples,) it stands for."""
 
-    def __init__(self, model: InverseMapping, sample_rate: int) -> None:
+    def __init__(self, model: LatentEncoder, sample_rate: int) -> None:
         super().__init__()
         self.model, self.slower = model, decimation(sample_rate, model.config.sample_rate)
 
@@ -219,10 +221,10 @@ class _EncoderGraph(nn.Module):
         return latent[0], clip[0, 0]
 
 
-class _MatcherGraph(nn.Module):
+class _DualEncoderGraph(nn.Module):
     """Scores (count,) of a waveform (samples,) and images, and the vectors of both."""
 
-    def __init__(self, model: Matcher, sample_rate: int) -> None:
+    def __init__(self, model: DualEncoder, sample_rate: int) -> None:
         super().__init__()
         self.model = model
         self.slower = decimation(sample_rate, model.features.config.sample_rate)
@@ -233,10 +235,10 @@ class _MatcherGraph(nn.Module):
         return self.model.scores(sound, seen)[0], sound[0], seen
 
 
-class _SayerGraph(nn.Module):
+class _ImageToAudioGraph(nn.Module):
     """Latents (count, latent_dim) of the sayer's generator, of an image (28, 28) and noise."""
 
-    def __init__(self, model: Sayer) -> None:
+    def __init__(self, model: ImageToAudioModel) -> None:
         super().__init__()
         self.model = model
 

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch.export import Dim
 
+from audiate.audio.stft import matrix_products
 from audiate.errors import InputError
 from audiate.export.graphs import Graph, graph_of, scores_graph
-from audiate.files import writing
-from audiate.fourier import matrix_products
 from audiate.models.pretrained import PretrainedModel
+from audiate.utils.filesystem import writing
 
 if TYPE_CHECKING:
     import onnx

@@ -7,24 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from audiate.errors import InputError, check_range
-from audiate.inversion.common import Inverter
-from audiate.inversion.evolution import EvolutionInverter
-from audiate.inversion.gradient import GradientInverter, check_differentiable
-from audiate.inversion.halving import HalvingInverter
-from audiate.inversion.inverters import (
+from audiate.inversion.encoder import (
     HYBRID_ITERATIONS,
     BestInverter,
     BudgetInverter,
     EncoderInverter,
     HybridInverter,
 )
+from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.gradient import GradientInverter, HalvingInverter, check_differentiable
+from audiate.inversion.inverter import Inverter
 from audiate.inversion.lbfgs import Box
-from audiate.inversion.objectives import (
-    Objective,
-    StructureTerm,
-    level_objective,
-    speech_objective,
-)
+from audiate.inversion.objectives import Objective, StructureTerm, level_objective, speech_objective
 from audiate.inversion.search import SearchInverter
 from audiate.inversion.starts import (
     Method,
@@ -34,11 +28,11 @@ from audiate.inversion.starts import (
     check_restarts,
     choose_starts,
 )
-from audiate.models import DigitClassifier, Generator, InverseMapping
-from audiate.models.generator import as_generator, device_of
-from audiate.models.inverse import Fingerprint
-from audiate.models.inverse import fingerprint as fingerprint_of
-from audiate.scores import check_comparable
+from audiate.metrics.reconstruction import check_comparable
+from audiate.models.generator import Generator, as_generator, device_of
+from audiate.models.latent_encoder import Fingerprint, LatentEncoder
+from audiate.models.latent_encoder import fingerprint as fingerprint_of
+from audiate.models.resnet import DigitClassifier
 
 GRADIENT_ITERATIONS = 1_000
 """Largest number of iterations of gradients alone; the paper has 50,000."""
@@ -52,7 +46,7 @@ def inverter(
     method: Method = "hybrid",
     *,
     start: Start = "auto",
-    encoder: str | Path | InverseMapping | None = None,
+    encoder: str | Path | LatentEncoder | None = None,
     classifier: str | Path | DigitClassifier | None = None,
     objective: Objective | None = None,
     budget: float | None = None,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audiate.errors import check_range
-from audiate.inversion.common import (
+from audiate.inversion.inverter import (
     BATCH,
     PROBES,
     Inversion,
@@ -19,8 +19,7 @@ from audiate.inversion.common import (
     latent_bounds,
 )
 from audiate.inversion.objectives import Objective, plain_objective
-from audiate.models import Generator
-from audiate.models.generator import generate
+from audiate.models.generator import Generator, generate
 
 
 class EvolutionInverter:

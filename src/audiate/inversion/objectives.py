@@ -10,13 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.configs import SpectrogramKind
+from audiate.audio.config import SpectrogramKind
+from audiate.audio.spectrograms import Spectrogram, decibels
+from audiate.audio.stft import hann_window, power_spectrum
 from audiate.errors import InputError, check_range
-from audiate.fourier import hann_window, power_spectrum
-from audiate.models import DigitClassifier
-from audiate.models.resnet import BLOCKS
-from audiate.similarity import structural_similarity
-from audiate.spectra import Spectrogram, decibels
+from audiate.metrics.reconstruction import structural_similarity
+from audiate.models.resnet import BLOCKS, DigitClassifier
 
 ObjectiveName = Literal["speech", "levels", "paper", "plain"]
 """Names of the objectives, as on the command line."""

@@ -6,21 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audiate.audio.spectrograms import MelSpectrogram
 from audiate.errors import check_range
-from audiate.inversion.common import (
-    BATCH,
-    Inversion,
-    check_target,
-    evaluate_latents,
-    joined,
-)
+from audiate.inversion.candidates import Heard, open_pool
+from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluate_latents, joined
 from audiate.inversion.objectives import Objective, plain_objective
-from audiate.inversion.pool import Heard, open_pool
-from audiate.models import DigitClassifier, Generator
-from audiate.models.generator import device_of
-from audiate.models.inverse import Fingerprint, digest, fingerprint
-from audiate.scores import classifier_input
-from audiate.spectra import MelSpectrogram
+from audiate.metrics.reconstruction import classifier_input
+from audiate.models.generator import Generator, device_of
+from audiate.models.latent_encoder import Fingerprint, digest, fingerprint
+from audiate.models.resnet import DigitClassifier
 
 POOL_SIZE = 3_000
 """Default number of latents that are sampled."""

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from audiate.errors import InputError, check_range
-from audiate.hub import find, shipped_models
 from audiate.inversion.search import POOL_SIZE
-from audiate.models import DigitClassifier, Generator, InverseMapping
-from audiate.models.inverse import Fingerprint
-from audiate.models.inverse import fingerprint as fingerprint_of
+from audiate.models.generator import Generator
+from audiate.models.hub import find, shipped_models
+from audiate.models.latent_encoder import Fingerprint, LatentEncoder
+from audiate.models.latent_encoder import fingerprint as fingerprint_of
 from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.resnet import DigitClassifier
 from audiate.models.storage import read_config
 
 Method = Literal["encoder", "search", "gradient", "hybrid", "evolution"]
@@ -36,7 +37,7 @@ class Starts(NamedTuple):
 
     """
 
-    encoder: InverseMapping | None
+    encoder: LatentEncoder | None
     searches: bool
 
     @property
@@ -110,10 +111,10 @@ def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
 
 def find_encoder(
     generator: Generator,
-    encoder: str | Path | InverseMapping | None,
+    encoder: str | Path | LatentEncoder | None,
     *,
     fingerprint: Fingerprint | None = None,
-) -> InverseMapping:
+) -> LatentEncoder:
     """Find the encoder of a generator.
 
     Args:
@@ -127,22 +128,22 @@ def find_encoder(
     """
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
     how = (
-        "`audiate train inverse-mapping --generator ...`"
+        "`audiate train latent-encoder --generator ...`"
         if isinstance(generator, PretrainedModel)
         else "audiate.train_encoder(generator, folder) in Python"
     )
     if encoder is None:
         shipped = _shipped_encoder(own)
         if shipped is not None:
-            return load_as(shipped, InverseMapping, "")
+            return load_as(shipped, LatentEncoder, "")
         raise InputError(
             f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
             f"`encoder`, or do without: `method=search`"
         )
     name = "the encoder"
-    if not isinstance(encoder, InverseMapping):
+    if not isinstance(encoder, LatentEncoder):
         name = str(encoder)
-        encoder = load_as(encoder, InverseMapping, "is no encoder; give another `encoder`")
+        encoder = load_as(encoder, LatentEncoder, "is no encoder; give another `encoder`")
     if not _same(encoder.config.fingerprint, own):
         raise InputError(
             f"{name}: was trained for another generator ({encoder.config.generator or 'unnamed'}); "
@@ -155,7 +156,7 @@ def _shipped_encoder(own: Fingerprint) -> str | None:
     """Name of the shipped encoder of the generator with this fingerprint; None without one."""
     for name in shipped_models():
         model_type, config, _ = read_config(find(name))
-        if model_type == InverseMapping.model_type and _same(config["fingerprint"], own):
+        if model_type == LatentEncoder.model_type and _same(config["fingerprint"], own):
             return name
     return None
 
@@ -169,7 +170,7 @@ def choose_starts(
     generator: Generator,
     method: Method,
     start: Start = "auto",
-    encoder: str | Path | InverseMapping | None = None,
+    encoder: str | Path | LatentEncoder | None = None,
     *,
     budget: float | None = None,
     known: Fingerprint | None = None,

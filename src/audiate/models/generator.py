@@ -9,9 +9,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from audiate.configs import AudioGANConfig
 from audiate.errors import InputError, check_range
-from audiate.models.codes import WordCodeNetwork, decode_codes, encode_codes
+from audiate.models.code_network import WordCodeNetwork, decode_codes, encode_codes
+from audiate.models.configs import AudioGANConfig
 from audiate.models.pretrained import PretrainedModel, load_as
 
 SOFT = 20.0

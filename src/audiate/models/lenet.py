@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.configs import LeNetConfig
-from audiate.hub import WRITTEN_CLASSIFIER
+from audiate.models.configs import LeNetConfig
+from audiate.models.hub import WRITTEN_CLASSIFIER
 from audiate.models.pretrained import PretrainedModel, load_as
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
@@ -13,10 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from audiate.devices import resolve_device
+from audiate import models
 from audiate.errors import InputError
-from audiate.files import replace_text, replacing
-from audiate.hub import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, find
+from audiate.models.hub import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, find
 from audiate.models.storage import (
     Provenance,
     Storage,
@@ -26,7 +27,9 @@ from audiate.models.storage import (
     pack,
     read_config,
 )
-from audiate.plain import from_plain
+from audiate.utils.devices import resolve_device
+from audiate.utils.filesystem import replace_text, replacing
+from audiate.utils.serialization import from_plain
 
 M = TypeVar("M", bound="PretrainedModel")
 
@@ -106,6 +109,13 @@ class PretrainedModel(nn.Module):
         return model
 
 
+def known_models() -> dict[str, type[PretrainedModel]]:
+    """Return every model class by its `model_type`; each file in ``audiate/models`` is imported."""
+    for module in iter_modules(models.__path__):
+        import_module(f"{models.__name__}.{module.name}")
+    return PretrainedModel.known
+
+
 def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
     """Load a model, ready for use (in eval mode).
 
@@ -121,12 +131,13 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
     where = resolve_device(device)
     folder = find(source)
     stored = read_config(folder)
-    if stored.model_type not in PretrainedModel.known:
+    known = known_models()
+    if stored.model_type not in known:
         raise InputError(
             f"{folder / CONFIG_NAME}: unknown model type {stored.model_type!r}; "
-            f"this version of audiate knows {', '.join(sorted(PretrainedModel.known))}"
+            f"this version of audiate knows {', '.join(sorted(known))}"
         )
-    cls = PretrainedModel.known[stored.model_type]
+    cls = known[stored.model_type]
     try:
         config: Any = from_plain(cls.config_class, stored.fields)
     except (TypeError, InputError) as error:

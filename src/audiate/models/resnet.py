@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from audiate.configs import DigitClassifierConfig
+from audiate.audio.spectrograms import Spectrogram
 from audiate.errors import InputError
-from audiate.hub import SPOKEN_CLASSIFIER
+from audiate.models.configs import DigitClassifierConfig
+from audiate.models.hub import SPOKEN_CLASSIFIER
 from audiate.models.pretrained import PretrainedModel, load_as
-from audiate.spectra import Spectrogram
 
 BLOCKS = ("stem", *(f"block{number}" for number in range(1, 9)))
 """Names of the parts whose activations can be read, from the input on: stem and residual blocks."""

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.configs import SpecGANConfig
-from audiate.fourier import ShortTimeTransform, full_precision
-from audiate.models.codes import WordCodeNetwork
+from audiate.audio.spectrograms import wide_mel_filters
+from audiate.audio.stft import ShortTimeTransform, full_precision
+from audiate.models.code_network import WordCodeNetwork
+from audiate.models.configs import SpecGANConfig
 from audiate.models.generator import AudioGAN, Projection, Score
-from audiate.spectra import wide_mel_filters
 
 _RANGE = 3.0  # number of deviations about the mean that are mapped to [-1, 1]
 _UPDATES = 8  # number of updates of the power in bins
@@ -164,7 +164,7 @@ class SpecGAN(AudioGAN):
 
         Args:
             draft: Spectrograms (batch, channels, size, size) in [-1, 1], as `analyse` gives them.
-            through_phases: As for `audiate.fourier.ShortTimeTransform.griffin_lim`.
+            through_phases: As for `audiate.audio.stft.ShortTimeTransform.griffin_lim`.
 
         """
         power = self._in_bands(draft).flatten(0, 1)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from audiate.errors import InputError
-from audiate.hub import CONFIG_NAME
+from audiate.models.hub import CONFIG_NAME
 
 Storage = Literal["float32", "float16", "int8"]
 

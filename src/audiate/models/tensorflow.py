@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiate.configs import WaveGANConfig
 from audiate.errors import InputError
+from audiate.models.configs import WaveGANConfig
 from audiate.models.storage import Provenance
 from audiate.models.wavegan import WaveGAN
 

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from audiate.configs import VAEConfig
-from audiate.features import LogMel
-from audiate.models.latent import LatentDrawer, Posterior
+from audiate.audio.log_mel import LogMel
+from audiate.models.audio_to_image import Posterior, VariationalModel
+from audiate.models.configs import VAEConfig
 from audiate.models.residual import standardise
 
 
-class VAE(LatentDrawer):
+class VAE(VariationalModel):
     """An encoder of 48x48 spectrograms and a decoder of 28x28 images: 20,950,529 parameters.
 
     Source: Żelaszczyk 2020, table "Audio Encoder / Image Decoder". The table puts a ReLU behind

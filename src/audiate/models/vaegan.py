@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.configs import VAEGANConfig
-from audiate.features import LogMel
-from audiate.models.latent import LatentDrawer, Posterior
+from audiate.audio.log_mel import LogMel
+from audiate.models.audio_to_image import Posterior, VariationalModel
+from audiate.models.configs import VAEGANConfig
 from audiate.models.residual import standardise
 
 
-class VAEGAN(LatentDrawer):
+class VAEGAN(VariationalModel):
     """An encoder, decoder and discriminator without fully connected layers: 7,909,382 parameters.
 
     Source: Żelaszczyk 2020, table "Audio Encoder / Image Decoder / Discriminator". The count

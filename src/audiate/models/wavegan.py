@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.configs import WAVEGAN_STRIDES, WaveGANConfig
-from audiate.models.codes import WordCodeNetwork
+from audiate.models.code_network import WordCodeNetwork
+from audiate.models.configs import WAVEGAN_STRIDES, WaveGANConfig
 from audiate.models.generator import AudioGAN, Projection, Score
 from audiate.models.polyphase import DownConv1d, UpConv1d
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from audiate.configs import check_sample_rate
+from audiate.audio.config import check_sample_rate
 from audiate.errors import InputError, check_range
 
 Prior = Literal["uniform", "normal"] | Callable[[int, torch.Generator | None], Tensor]

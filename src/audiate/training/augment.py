@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiate.features import LogMel, at_times
-from audiate.spectra import unit_decibels
+from audiate.audio.log_mel import LogMel, at_times
+from audiate.audio.spectrograms import unit_decibels
 
 _ENDS = 0.12  # largest shift of a word's begin and end, as a share of half its length
 _WARP = 0.10  # largest shift of a word's middle, as a share of half its length

@@ -1,11 +1,12 @@
-"""The items of each batch."""
+"""Batches, seeds and schedules, each a function of (seed, step)."""
 
 from __future__ import annotations
 
+import hashlib
+from math import cos, pi
+
 import torch
 from torch import Tensor
-
-from audiate.training.seeds import generator
 
 
 class EpochOrder:
@@ -53,3 +54,35 @@ class EvenOrder:
         label = (draws[0] * len(self._cells_of)).long()
         cell = self._first_cell[label] + (draws[1] * self._cells_of[label]).long()
         return self._by_cell[self._begins[cell] + (draws[2] * self._counts[cell]).long()]
+
+
+def mixed_seed(*parts: int) -> int:
+    """Mix several integers into one 63-bit seed."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(*parts: int) -> torch.Generator:
+    """A CPU generator seeded from several integers, for instance (seed, epoch)."""
+    return torch.Generator().manual_seed(mixed_seed(*parts))
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Seed torch's global generators for one step of one process."""
+    torch.manual_seed(mixed_seed(seed, step, rank))
+
+
+def one_cycle(step: int, steps: int, peak: float, *, warmup: float = 0.2) -> float:
+    """A rise from peak / 25 over the first ``warmup`` share of steps, then a fall to zero.
+
+    This is the schedule of Smith & Topin 2018, with half-cosine pieces.
+    """
+    rise = max(warmup * steps, 1.0)
+    if step < rise:
+        return peak * (1 / 25 + (1 - 1 / 25) * (1 - cos(pi * step / rise)) / 2)
+    return peak * (1 + cos(pi * (step - rise) / max(steps - rise, 1.0))) / 2
+
+
+def linear_warmup(step: float, warmup_steps: float, final: float) -> float:
+    """A linear rise from 0 to ``final`` in ``warmup_steps``; with 0 of these, always ``final``."""
+    return final * min(1.0, step / warmup_steps) if warmup_steps > 0 else final

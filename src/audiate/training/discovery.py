@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.errors import InputError
-from audiate.models.codes import WordCodeNetwork
+from audiate.models.code_network import WordCodeNetwork
 from audiate.training.augment import augmented
 from audiate.training.grouping import (
     Array,

@@ -10,15 +10,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from audiate.audio import prepare_speech
+from audiate.audio.files import prepare_speech
+from audiate.audio.log_mel import LogMel
 from audiate.errors import InputError
-from audiate.features import LogMel
-from audiate.files import replacing
-from audiate.inversion.pool import pool_folder
-from audiate.models import AudioGAN
-from audiate.models.inverse import digest
-from audiate.models.sayer import weights_fingerprint
-from audiate.progress import tracked
+from audiate.inversion.candidates import pool_folder
+from audiate.models.generator import AudioGAN
+from audiate.models.image_to_audio import weights_fingerprint
+from audiate.models.latent_encoder import digest
+from audiate.utils.filesystem import replacing
+from audiate.utils.progress import tracked
 
 _VERSION = 1  # of the way in which sounds are made and heard
 _SEED = 0x5A7  # no usual one: clips generated with the same seed would be learnt

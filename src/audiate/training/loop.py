@@ -15,15 +15,21 @@ import torch
 from torch import Tensor
 
 from audiate.errors import Interrupted
-from audiate.models import Provenance
+from audiate.models.storage import Provenance
+from audiate.training.batches import seed_step
 from audiate.training.journal import Journal
-from audiate.training.launch import environment, launch, resolve_precision
+from audiate.training.launch import (
+    any_process,
+    broadcast,
+    environment,
+    launch,
+    resolve_precision,
+    sum_over_processes,
+)
 from audiate.training.options import RunOptions
-from audiate.training.processes import any_process, broadcast, sum_over_processes
 from audiate.training.progress import Progress
 from audiate.training.recipes import Prepared, Recipe
 from audiate.training.run import Run
-from audiate.training.seeds import seed_step
 from audiate.training.task import Shard, Stage, Task, weighted_sum
 
 if TYPE_CHECKING:

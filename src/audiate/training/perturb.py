@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiate.features import at_times
+from audiate.audio.log_mel import at_times
 
 _SPEED = log(1.18)  # logarithm of the largest change of speed and pitch
 _SHIFT = 0.12  # largest shift, as a share of the clip

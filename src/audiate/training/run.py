@@ -15,12 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from audiate.audio import save_wav
+from audiate.audio.files import save_wav
 from audiate.errors import InputError
-from audiate.files import replace_text, replacing, writing
-from audiate.models import Provenance
-from audiate.pictures import save_image
+from audiate.models.storage import Provenance
 from audiate.training.task import Sound, Task
+from audiate.utils.filesystem import replace_text, replacing, writing
+from audiate.utils.plots import save_image
 
 SETTINGS_NAME = "settings.json"
 CHECKPOINT_NAME = "checkpoint.safetensors"

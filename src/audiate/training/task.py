@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from audiate.errors import InputError
-from audiate.models import PretrainedModel
+from audiate.models.pretrained import PretrainedModel
 
 
 @dataclass(frozen=True)

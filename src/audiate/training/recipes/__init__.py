@@ -9,9 +9,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from audiate.plain import from_plain
-from audiate.training.recipes.classifier import DigitClassifierRecipe
-from audiate.training.recipes.coded import (
+from audiate.training.recipes.base import Entry, Prepared, Recipe
+from audiate.training.recipes.classifiers import DigitClassifierRecipe, LeNetRecipe
+from audiate.training.recipes.coded_gans import (
     CIWGAN_PAPER,
     FIWGAN_PAPER,
     CiwGANRecipe,
@@ -20,29 +20,30 @@ from audiate.training.recipes.coded import (
     FiwGANRecipe,
     FiwSpecGANRecipe,
 )
-from audiate.training.recipes.common import Entry, Prepared, Recipe
-from audiate.training.recipes.drawing import DrawingRecipe
-from audiate.training.recipes.flow import LatentFlowRecipe
-from audiate.training.recipes.gan import (
+from audiate.training.recipes.drawing import (
+    VAE_PAPER,
+    VAEGAN_PAPER,
+    DrawingRecipe,
+    LatentFlowRecipe,
+    VAEGANRecipe,
+    VAERecipe,
+)
+from audiate.training.recipes.encoders import LATENT_ENCODER_PAPER, LatentEncoderRecipe
+from audiate.training.recipes.gans import (
     SPECGAN_PAPER,
     WAVEGAN_PAPER,
     AudioGANRecipe,
     SpecGANRecipe,
     WaveGANRecipe,
 )
-from audiate.training.recipes.inverse import INVERSE_MAPPING_PAPER, InverseMappingRecipe
-from audiate.training.recipes.lenet import LeNetRecipe
-from audiate.training.recipes.match import MatchRecipe
-from audiate.training.recipes.paired import PairedRecipe
-from audiate.training.recipes.say import SayRecipe
-from audiate.training.recipes.vae import VAE_PAPER, VAERecipe
-from audiate.training.recipes.vaegan import VAEGAN_PAPER, VAEGANRecipe
+from audiate.training.recipes.paired import MatchRecipe, PairedRecipe, SayRecipe
+from audiate.utils.serialization import from_plain
 
 __all__ = [
     "CIWGAN_PAPER",
     "ENTRIES",
     "FIWGAN_PAPER",
-    "INVERSE_MAPPING_PAPER",
+    "LATENT_ENCODER_PAPER",
     "RECIPES",
     "SPECGAN_PAPER",
     "VAEGAN_PAPER",
@@ -57,7 +58,7 @@ __all__ = [
     "Entry",
     "FiwGANRecipe",
     "FiwSpecGANRecipe",
-    "InverseMappingRecipe",
+    "LatentEncoderRecipe",
     "LatentFlowRecipe",
     "LeNetRecipe",
     "MatchRecipe",

@@ -1,10 +1,20 @@
-"""Settings that the recipes of all drawing models share."""
+"""Recipes of audio-to-image models: VAE, VAE-GAN and latent flow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
+from audiate.errors import check_range
+from audiate.training.recipes.base import ENDLESS, Entry
 from audiate.training.recipes.paired import PairedRecipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from audiate.data.pairs import Pairs
+    from audiate.training.task import Shard, Task
+from typing import TYPE_CHECKING
 
 
 @dataclass(frozen=True)
@@ -14,3 +24,171 @@ class DrawingRecipe(PairedRecipe):
     def next_command(self, out: str) -> list[str]:
         """The words of a command that a user may try: `draw` with pairs of their own."""
         return ["draw", "CLIP", "--model", out] if self.pairs else super().next_command(out)
+
+
+@dataclass(frozen=True)
+class VAERecipe(DrawingRecipe):
+    """The audio-to-image VAE on FSDD and MNIST, paired by digit; training uses no label."""
+
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Course of the learning rate."""
+    weight_decay: float = 0.01
+    """Weight decay of AdamW."""
+    kl_weight: float = 0.1
+    """Weight of the divergence of q(z|x) from the prior, where one nat of likelihood weighs 1."""
+    kl_warmup_epochs: float = 1.0
+    """Number of epochs in which that weight rises from zero."""
+    initialisation: Literal["he", "pytorch"] = "he"
+    """Initial weights. he: signals keep their size (He et al. 2015), and q(z|x) is sharp. pytorch:
+    PyTorch's own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("`weight_decay`", self.weight_decay, 0, 1)
+        check_range("`kl_weight`", self.kl_weight, 0, ENDLESS)
+        check_range("`kl_warmup_epochs`", self.kl_warmup_epochs, 0, ENDLESS)
+
+    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
+        """Build the task on these pairs."""
+        from audiate.training.tasks.vae_task import VAETask
+
+        return VAETask(self, pairs, device, shard)
+
+
+VAE_PAPER = VAERecipe(
+    epochs=100,
+    images_per_recording=1,
+    schedule="constant",
+    weight_decay=0.0,
+    kl_weight=1.0,
+    kl_warmup_epochs=0.0,
+    augment=False,
+    initialisation="pytorch",
+)
+"""The settings of Żelaszczyk 2020 as far as it states them: epochs, batch size and learning rate.
+The rest is the plainest choice: Adam, pixel likelihood and divergence summed and weighted alike,
+and PyTorch's initial weights."""
+
+RECIPES = {
+    "vae": Entry(VAERecipe(), "The audio-to-image VAE on spoken and written digits, paired."),
+    "vae-paper": Entry(VAE_PAPER, "The VAE with the paper's settings, as far as it states them."),
+}
+
+
+@dataclass(frozen=True)
+class VAEGANRecipe(DrawingRecipe):
+    """The audio-to-image VAE-GAN on FSDD and MNIST, paired by digit; training uses no label."""
+
+    epochs: int = 2
+    """Number of passes over as many images as there are train pairs."""
+    images_per_recording: int = 4
+    """Number of images that are drawn of each recording in a batch."""
+    learning_rate: float = 3e-4
+    """Peak of Adam's learning rate, for both networks."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Course of the learning rate."""
+    augment: bool = False
+    """Vary the voice, pace, colour and noise of recordings at random, which makes learning
+    slower."""
+    alpha: float = 0.2
+    """Weight of the reconstruction loss. A larger one makes drawings truer and more alike. Paper:
+    0.2."""
+    beta: float = 0.5
+    """Weight of the divergence of q(z|x) from the prior. With a larger one, drawings depend less on
+    the sound. Paper: 0.5. With alpha and beta 0, drawings do not depend on the sound at all: this
+    is a plain GAN, whose z is drawn from the prior."""
+    kl_warmup_epochs: float = 0.25
+    """Number of epochs in which that weight rises from zero."""
+    adversarial_weight: float = 10.0
+    """Weight of the adversarial loss, against nats summed over pixels and over latent dimensions. A
+    larger one makes drawings sharper and more varied. The paper does not say what it sums or
+    averages over."""
+    instance_noise: float = 0.5
+    """Standard deviation of the noise on all images that the discriminator sees, for grey levels in
+    [0, 1]."""
+    adam_beta1: float = 0.5
+    """First decay rate of Adam. It is 0.5 since Radford et al. 2016."""
+    initialisation: Literal["scaled", "pytorch"] = "scaled"
+    """Initial weights. scaled: images are as dark as real ones, and q(z|x) is sharp, from the
+    start. pytorch: PyTorch's own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_recordings(least=1)
+        check_range("`alpha`", self.alpha, 0, ENDLESS)
+        check_range("`beta`", self.beta, 0, ENDLESS)
+        check_range("`kl_warmup_epochs`", self.kl_warmup_epochs, 0, ENDLESS)
+        check_range("`adversarial_weight`", self.adversarial_weight, 0, ENDLESS)
+        check_range("`instance_noise`", self.instance_noise, 0, ENDLESS)
+        check_range("`adam_beta1`", self.adam_beta1, 0, 0.999)
+
+    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
+        """Build the task on these pairs."""
+        from audiate.training.tasks.vaegan_task import VAEGANTask
+
+        return VAEGANTask(self, pairs, device, shard)
+
+
+VAEGAN_PAPER = VAEGANRecipe(
+    epochs=100,
+    images_per_recording=1,
+    learning_rate=2e-4,
+    schedule="constant",
+    kl_warmup_epochs=0.0,
+    adversarial_weight=1.0,
+    instance_noise=0.0,
+    adam_beta1=0.9,
+    initialisation="pytorch",
+)
+"""The settings of Żelaszczyk 2020 as far as it states them: epochs, batch size, learning rate,
+alpha and beta. The rest is the plainest choice, except that the generator maximises log D(G(z)),
+and that the discriminator then uses its running statistics: see
+`audiate.training.tasks.vaegan_task`."""
+
+RECIPES |= {
+    "vaegan": Entry(
+        VAEGANRecipe(), "The audio-to-image VAE-GAN on spoken and written digits, paired."
+    ),
+    "vaegan-paper": Entry(
+        VAEGAN_PAPER, "The VAE-GAN with the paper's settings, as far as it states them."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LatentFlowRecipe(DrawingRecipe):
+    """The latent flow on FSDD, Speech Commands and MNIST, paired by digit; it uses no label."""
+
+    epochs: int = 100
+    """Number of passes over as many images as there are train pairs."""
+    batch_size: int = 512
+    """Number of images in a batch."""
+    learning_rate: float = 2e-3
+    """Peak of the learning rate of autoencoder and flow; the condition network's is 1.5 times as
+    high."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW for the condition network. For the other networks it is 0.01."""
+    condition_share: float = 0.32
+    """Share of the steps in which the condition network and the autoencoder learn. In the others,
+    which come afterwards, the flow learns."""
+    speech_commands: bool = True
+    """Train on the train clips of Speech Commands as well as on FSDD."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_recordings(least=2)  # a single one has no batch statistics
+        check_range("`weight_decay`", self.weight_decay, 0, 1)
+        check_range("`condition_share`", self.condition_share, 0.01, 0.99)
+
+    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
+        """Build the task on these pairs."""
+        from audiate.training.tasks.latent_flow_task import LatentFlowTask
+
+        return LatentFlowTask(self, pairs, device, shard)
+
+
+RECIPES |= {
+    "latent-flow": Entry(
+        LatentFlowRecipe(), "The latent flow: many different drawings of a spoken digit."
+    ),
+}

@@ -1,4 +1,4 @@
-"""Settings that all recipes share that learn from pairs of sounds and images."""
+"""Recipes of models that learn from pairs of sounds and images."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiate.configs import LogMelConfig
-from audiate.datasets.sources import Speaker
+from audiate.audio.config import LogMelConfig
+from audiate.data.sources import Speaker
 from audiate.errors import InputError, check_range
-from audiate.training.recipes.common import ENDLESS, Prepared, Recipe, check_common
+from audiate.training.recipes.base import ENDLESS, Prepared, Recipe, check_common
 
 if TYPE_CHECKING:
     import torch
 
-    from audiate.datasets.pairs import Pairs
+    from audiate.data.pairs import Pairs
     from audiate.training.task import Shard, Task
+from typing import TYPE_CHECKING, Literal
+
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_DUAL_ENCODER, DEFAULT_GENERATOR
+from audiate.training.recipes.base import Entry
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,7 @@ class PairedRecipe(Recipe):
 
         With `pairs`, these take their place.
         """
-        from audiate.datasets.own_pairs import list_own_pairs
-        from audiate.datasets.pairs import list_pairs
+        from audiate.data.pairs import list_own_pairs, list_pairs
 
         rate = LogMelConfig().sample_rate
         if self.pairs is not None:
@@ -98,3 +101,103 @@ class PairedRecipe(Recipe):
     @abstractmethod
     def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
         """Build the task on these pairs."""
+
+
+@dataclass(frozen=True)
+class SayRecipe(PairedRecipe):
+    """A flow from images to latents of a generator of sound; it uses no label."""
+
+    epochs: int = 6
+    """Number of passes over the train images."""
+    batch_size: int = 128
+    """Number of images in a batch."""
+    images_per_recording: int = 1
+    """Has no effect here: it is the matcher that has learnt from recordings."""
+    learning_rate: float = 2e-3
+    """Peak of the learning rate."""
+    generator: str = DEFAULT_GENERATOR
+    """Generator whose latents are learnt: a shipped model's name, the folder of a run or a model,
+    or a Hugging Face hub id."""
+    matcher: str = DEFAULT_DUAL_ENCODER
+    """Model that tells which of the generator's sounds belong to an image: a shipped name, a folder
+    or a hub id, as `audiate train match` makes it. Its image tower is the condition network."""
+    pool: int = 6_000
+    """Number of the generator's sounds that images are paired with. They are made once for each
+    generator, and kept in the user's cache folder."""
+    sharpness: float = 3.0
+    """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds as the
+    matcher finds them likely; more leaves out those that are hard to understand."""
+    guidance: float = 2.0
+    """Guidance of the finished model, which may be changed after the training, too."""
+    candidates: int = 3
+    """Number of sounds that the finished model makes for each one that it says: that which belongs
+    best to the image is kept. This may be changed after the training, too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("`pool`", self.pool, 2, 10**6)
+        check_range("`sharpness`", self.sharpness, 0, ENDLESS)
+        check_range("`guidance`", self.guidance, 0, 100)
+        check_range("`candidates`", self.candidates, 1, 1000)
+
+    def next_command(self, out: str) -> list[str]:
+        """The words of the command that says a picture."""
+        return ["say", "PICTURE", "--model", out]
+
+    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
+        """Build the task on the images of these pairs."""
+        from audiate.training.tasks.image_to_audio_task import SayTask
+
+        return SayTask(self, pairs, device, shard)
+
+
+RECIPES = {
+    "say": Entry(SayRecipe(), "Many voices for a written digit, by latents of a generator."),
+}
+
+
+@dataclass(frozen=True)
+class MatchRecipe(PairedRecipe):
+    """Two towers on FSDD, Speech Commands and MNIST, paired by digit; they use no label."""
+
+    epochs: int = 4
+    """Number of passes over as many images as there are train pairs."""
+    batch_size: int = 128
+    """Number of images in a batch."""
+    images_per_recording: int = 4
+    """Number of images that are learnt from at a time, of those that are paired with a
+    recording."""
+    learning_rate: float = 3e-3
+    """Peak of the learning rate."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+    loss: Literal["correspondence", "contrast"] = "correspondence"
+    """What is learnt. correspondence: to tell for each pair of a batch whether it is one of those
+    that belong together. contrast: to tell for each image which sound of the batch is its own, and
+    for each sound which images are."""
+    ears: str = DEFAULT_AUDIO_TO_IMAGE
+    """Latent flow whose condition network hears for the tower of sounds, and is not changed: a
+    shipped name, a folder or a hub id. With none, ears are trained from the start."""
+    speech_commands: bool = True
+    """Train on the train clips of Speech Commands as well as on FSDD."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_recordings(least=2)  # a single one has nothing to be told from
+        check_range("`weight_decay`", self.weight_decay, 0, 1)
+
+    def next_command(self, out: str) -> list[str]:
+        """The words of a command that a user may try: `match` with pairs of their own."""
+        words = ["match", "SOUNDS", "IMAGES", "--model", out]
+        return words if self.pairs else super().next_command(out)
+
+    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
+        """Build the task on these pairs."""
+        from audiate.training.tasks.dual_encoder_task import MatchTask
+
+        return MatchTask(self, pairs, device, shard)
+
+
+RECIPES |= {
+    "match": Entry(MatchRecipe(), "Two towers in which sounds and images find each other."),
+}

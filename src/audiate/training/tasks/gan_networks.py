@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from audiate.datasets.sounds import SoundSet
+from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.models import AudioGAN, SpecGAN
-from audiate.models.generator import CLEAR
+from audiate.models.generator import CLEAR, AudioGAN
 from audiate.models.pretrained import load
+from audiate.models.specgan import SpecGAN
 
 if TYPE_CHECKING:
     from audiate.training.recipes import AudioGANRecipe

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from audiate.datasets.pairs import Pairs
+from audiate.audio.log_mel import LogMel
+from audiate.data.pairs import Pairs
 from audiate.errors import InputError
-from audiate.features import LogMel
-from audiate.models import Drawer, Listener
-from audiate.pictures import grid
+from audiate.models.audio_to_image import AudioToImageModel, SpeechModel
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
 from audiate.training.task import Shard
+from audiate.utils.plots import grid
 
 if TYPE_CHECKING:
     from audiate.training.recipes import PairedRecipe
@@ -94,7 +94,13 @@ class Batches:
     """
 
     def __init__(
-        self, recipe: PairedRecipe, pairs: Pairs, model: Listener, shard: Shard, *, least: int = 1
+        self,
+        recipe: PairedRecipe,
+        pairs: Pairs,
+        model: SpeechModel,
+        shard: Shard,
+        *,
+        least: int = 1,
     ) -> None:
         batch = min(recipe.batch_size, len(pairs.heard))
         recordings = max(batch // recipe.images_per_recording, 1)
@@ -137,7 +143,7 @@ def mean_image(images: Tensor) -> Tensor:
     return images.float().sum(1) / (255 * images.shape[1])
 
 
-def preview_of(model: Drawer, sounds: MelRecordings) -> Tensor:
+def preview_of(model: AudioToImageModel, sounds: MelRecordings) -> Tensor:
     """A picture with two recordings a row: for each the mean image, then four samples."""
     recordings = torch.arange(_PREVIEW_RECORDINGS) * sounds.count // _PREVIEW_RECORDINGS
     spectrograms = sounds.spectrograms(recordings).to(model.device)

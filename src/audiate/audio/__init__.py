@@ -1,0 +1,1 @@
+"""Read, resample and analyse audio: files, Fourier transforms, spectrograms, words."""

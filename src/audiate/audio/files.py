@@ -1,0 +1,426 @@
+"""Sound in and out: files of any kind to float32 waveforms, and waveforms to wav files."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiate.audio.config import check_sample_rate
+from audiate.errors import InputError
+from audiate.utils.filesystem import writing
+
+MAX_CLIP_SECONDS = 60.0
+"""Limit of a clip's length, in seconds."""
+
+MAX_FILE_SECONDS = 600.0
+"""Limit of the length of a file that may be cut into clips, in seconds."""
+
+MAX_CUT_SECONDS = 24 * 3600.0
+"""Limit of the length of a recording that is cut into clips one by one, in seconds."""
+
+MAX_SAMPLES = 2**26
+"""Limit of the samples of all channels together, of a file and of what it is resampled to: 268 MB.
+Ten minutes in stereo at 48,000 Hz are within it."""
+
+MIN_SPEECH_SECONDS = 0.05
+"""Limit below which a clip holds no word, in seconds. The shortest spoken digit in the data sets
+lasts 0.14 s."""
+
+SILENCE = 1e-4
+"""A waveform is silent if it stays this close to its mean: -80 dB of full scale."""
+
+PEAK = 0.9
+"""Peak that clips are brought to for generators, and for encoders of their latents."""
+
+_BLOCK = 2**22  # number of samples that are worked at together, where doubles are needed
+
+Waveform = Tensor | NDArray[np.floating]
+
+# libsndfile notes in its log where a chunk of a RIFF or AIFF file promises more than is there.
+_SHORT_CHUNK = re.compile(r"(?:data|SSND)\s*:\s*(\d+) \(should be \d+\)")
+# Encoders that cannot seek back leave a size near the largest possible one: a stream, not an error.
+_STREAM_SIZE = 0x7FFFF000
+
+
+class TooLongError(InputError):
+    """A recording has more seconds, or samples, than are taken."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound file, or a part of one: on disk, or read from an archive into memory.
+
+    Attributes:
+        name: Its name in messages.
+        content: The file, or what it holds.
+        span: The first frame and the number of frames of the part that is meant; None for all.
+
+    """
+
+    name: str
+    content: Path | bytes
+    span: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+    def open(self) -> BinaryIO:
+        """Open it for reading; errors are those of the system."""
+        # Opened by us: libsndfile takes no name that is not Unicode.
+        if isinstance(self.content, Path):
+            return self.content.open("rb")
+        return io.BytesIO(self.content)
+
+
+def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> tuple[Tensor, int]:
+    """Read a sound file: wav, flac, ogg, mp3, aiff and whatever else libsndfile knows.
+
+    Args:
+        path: The file.
+        sample_rate: Resample to this rate, in Hz; the file's own by default.
+
+    Returns:
+        Mono waveform (samples,), float32 in [-1, 1] (channels averaged; a file of floats that
+        goes beyond is scaled down to a peak of 1), and its sample rate in Hz.
+
+    Raises:
+        InputError: The file is missing, unreadable, empty, truncated, longer than
+            `MAX_CLIP_SECONDS`, larger than `MAX_SAMPLES`, has a sample rate below 100 Hz or above
+            10 MHz, or holds NaN or infinite samples.
+
+    """
+    channels, rate = _read(_recording(path), 1, sample_rate)
+    waveform = _to_unit_range(_to_mono(channels))
+    return (waveform if sample_rate is None else resample(waveform, rate, sample_rate)), (
+        sample_rate or rate
+    )
+
+
+def load_channels(
+    path: str | Path | Recording, channels: int, sample_rate: int, *, as_it_is: bool = False
+) -> Tensor:
+    """Read a sound file as `load_audio` does, but of up to ten minutes, with its channels.
+
+    Args:
+        path: The file.
+        channels: Number of channels to return.
+        sample_rate: Sample rate to return, in Hz.
+        as_it_is: Whether a file of floats beyond [-1, 1] is left as loud as it is.
+
+    Returns:
+        Waveform (channels, samples), float32 in [-1, 1]. A single channel is the mean of the
+        file's. Several are the file's first ones, repeated where it has fewer.
+
+    Raises:
+        InputError: As for `load_audio`.
+
+    """
+    found, rate = _read(_recording(path), channels, sample_rate, longest=MAX_FILE_SECONDS)
+    if channels == 1:
+        found = _to_mono(found).unsqueeze(0)
+    else:
+        found = found[torch.arange(channels) % len(found)]
+    if not as_it_is:
+        found = _to_unit_range(found)
+    return torch.stack([resample(channel, rate, sample_rate) for channel in found])
+
+
+def _recording(path: str | Path | Recording) -> Recording:
+    return path if isinstance(path, Recording) else Recording(str(path), Path(path))
+
+
+def _read(
+    path: Recording, channels: int, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
+) -> tuple[Tensor, int]:
+    """Read the samples (channels, samples) of a file as they are, and its sample rate in Hz.
+
+    ``channels`` and ``sample_rate`` say what they will be converted to, which is bounded, too.
+    """
+    if sample_rate is not None:
+        check_sample_rate(sample_rate)
+    try:
+        _check_content(path)
+        with path.open() as content, soundfile.SoundFile(content) as file:
+            check_sample_rate(file.samplerate, f"{path}: sample rate")
+            first, promised = path.span or (0, file.frames)
+            _check_length(path, file, promised, longest)
+            _check_size(f"{path}: ", promised * file.channels)
+            if sample_rate is not None:
+                _check_size(f"{path}: ", promised * channels * sample_rate / file.samplerate)
+            if first:
+                file.seek(first)
+            samples = file.read(promised, dtype="float32", always_2d=True)
+            rate = file.samplerate
+    except (soundfile.SoundFileError, OSError) as error:
+        raise _unreadable(path, error) from error
+    # An mp3's own count of frames is an estimate; a tenth missing is no estimate any more.
+    if len(samples) < 0.9 * promised:
+        raise InputError(f"{path}: truncated after {len(samples) / rate:.2f} s; copy it again")
+    if not np.isfinite(samples).all():
+        raise InputError(f"{path}: holds NaN or infinite samples; export it again")
+    return torch.from_numpy(samples.T), rate
+
+
+def file_rate(path: Path) -> int:
+    """Read the sample rate of a sound file, in Hz, without its samples.
+
+    Raises:
+        InputError: It is no sound file, or its rate is below 100 Hz or above 10 MHz.
+
+    """
+    try:
+        _check_is_file(path)
+        with path.open("rb") as content, soundfile.SoundFile(content) as file:
+            rate: int = file.samplerate
+            check_sample_rate(rate, f"{path}: sample rate")
+            return rate
+    except (soundfile.SoundFileError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
+    """Cut a recording into clips of one length, as its first frame and number of frames each.
+
+    The last one is kept if it is at least half as long as the others. A recording shorter than 1.5
+    clips is left whole, which an empty list says.
+
+    Args:
+        recording: The recording.
+        seconds: Length of a clip.
+
+    Raises:
+        InputError: The recording cannot be read, lasts longer than `MAX_CUT_SECONDS`, or ends
+            before it should.
+
+    """
+    try:
+        _check_content(recording)
+        with recording.open() as content, soundfile.SoundFile(content) as file:
+            check_sample_rate(file.samplerate, f"{recording}: sample rate")
+            _check_length(recording, file, file.frames, MAX_CUT_SECONDS)
+            length = max(1, round(seconds * file.samplerate))
+            if file.frames < 1.5 * length:
+                return []
+            # What a damaged header promises would become thousands of clips that are not there.
+            file.seek(max(0, file.frames - file.frames // 10 - 1))
+            if not len(file.read(1)):
+                raise InputError(f"{recording}: is truncated; copy it again")
+            count = (file.frames + length // 2) // length
+            return [(at * length, min(length, file.frames - at * length)) for at in range(count)]
+    except (soundfile.SoundFileError, OSError) as error:
+        raise _unreadable(recording, error) from error
+
+
+def _unreadable(name: Path | Recording, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
+    return InputError(f"{name}: cannot be read as sound ({reason}); convert it to wav or flac")
+
+
+def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
+    """Write a waveform (samples,) or (channels, samples) in [-1, 1] as a 16-bit wav.
+
+    Raises:
+        InputError: It cannot be written there.
+
+    """
+    samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
+    encoded = io.BytesIO()  # a full disk is told by the operating system, not by libsndfile
+    soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
+    with writing(path) as partial:
+        partial.write_bytes(encoded.getbuffer())
+
+
+def fit_length(waveform: Tensor, num_samples: int) -> Tensor:
+    """Bring a clip (..., samples) to (..., num_samples).
+
+    A shorter clip is put in the middle of zeros. Of a longer one the part with the most energy is
+    kept, which holds the word where speech begins late.
+    """
+    length = waveform.shape[-1]
+    surplus = length - num_samples
+    if surplus <= 0:
+        before = -surplus // 2
+        return F.pad(waveform, (before, -surplus - before))
+    # energy[i] is that of the first i samples. In blocks, as doubles of a long file are large.
+    energy = torch.zeros(length + 1, dtype=torch.double)
+    for begin in range(0, length, _BLOCK):
+        block = waveform[..., begin : begin + _BLOCK].double().square()
+        energy[begin + 1 : begin + 1 + _BLOCK] = block.reshape(-1, block.shape[-1]).sum(0).cpu()
+    energy.cumsum_(0)
+    best, most = 0, -1.0
+    for begin in range(0, surplus + 1, _BLOCK):
+        end = min(begin + _BLOCK, surplus + 1)
+        inside = energy[begin + num_samples : end + num_samples] - energy[begin:end]
+        if inside.max().item() > most:
+            best, most = begin + int(inside.argmax()), inside.max().item()
+    return waveform[..., best : best + num_samples]
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name the sound files in it, as in {path}/*.wav")
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if not path.is_file():
+        raise InputError(f"{path}: is a pipe or a device; save the sound to a file first")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; copy it again")
+
+
+def _check_content(recording: Recording) -> None:
+    if isinstance(recording.content, Path):
+        _check_is_file(recording.content)
+    elif not recording.content:
+        raise InputError(f"{recording}: the file is empty; copy it again")
+
+
+def _check_length(path: Recording, file: soundfile.SoundFile, frames: int, longest: float) -> None:
+    seconds = frames / file.samplerate
+    sizes = [int(size) for size in _SHORT_CHUNK.findall(file.extra_info)]
+    if any(size < _STREAM_SIZE for size in sizes):
+        raise InputError(f"{path}: truncated after {seconds:.2f} s; copy it again")
+    if frames == 0:
+        raise InputError(f"{path}: holds no samples, or was cut short; record or copy it again")
+    if seconds > longest:
+        raise TooLongError(
+            f"{path}: lasts {_duration(seconds)}, over {longest:.0f} s; cut out the part you mean"
+        )
+
+
+def _check_size(name: str, samples: float) -> None:
+    """Make sure that a waveform of so many samples, in all channels together, fits in memory."""
+    if samples > MAX_SAMPLES:
+        raise TooLongError(
+            f"{name}{samples:,.0f} samples are over the {MAX_SAMPLES:,} that are taken; cut out "
+            f"the part you mean, or lower the sample rate"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _to_mono(channels: Tensor) -> Tensor:
+    """The mean (samples,) of channels (channels, samples); the loudest, if they cancel out."""
+    if len(channels) == 1:
+        return channels[0]
+    mean = channels.mean(0)
+    if _peak(mean) < 1e-3 * _peak(channels):  # a microphone wired the wrong way round
+        powers = torch.stack([channel.dot(channel) for channel in channels])
+        return channels[powers.argmax()]
+    return mean
+
+
+def _peak(waveform: Tensor) -> Tensor:
+    """The largest magnitude, without a copy of the samples."""
+    low, high = torch.aminmax(waveform)
+    return torch.maximum(-low, high)
+
+
+def _to_unit_range(waveform: Tensor) -> Tensor:
+    """Scale a waveform that goes beyond [-1, 1] down to a peak of 1."""
+    if not waveform.numel():  # a sample or two, at a lower rate
+        return waveform
+    peak = _peak(waveform)
+    return waveform / peak if peak > 1 else waveform
+
+
+def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Resample a waveform (samples,) within its band (soxr, very high quality); rates in Hz.
+
+    Raises:
+        InputError: The result would have more than `MAX_SAMPLES`.
+
+    """
+    if from_rate == to_rate:
+        return waveform
+    _check_size(f"at {to_rate:,} Hz, ", len(waveform) * to_rate / from_rate)
+    return _to_unit_range(
+        torch.from_numpy(soxr.resample(waveform.numpy(), from_rate, to_rate, quality="VHQ"))
+    )
+
+
+def add_noise(
+    waveform: Tensor, ratio_db: float, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """Add white Gaussian noise to a waveform (samples,) at a signal-to-noise ratio in dB.
+
+    The power of the signal is averaged over the whole clip, pauses included.
+    """
+    power = waveform.square().mean()
+    noise = torch.randn(waveform.shape, generator=generator)
+    return waveform + noise * (power * 10 ** (-ratio_db / 10)).sqrt()
+
+
+def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor:
+    """Check a clip of speech and bring it to mono at ``to_rate``.
+
+    Args:
+        waveform: (samples,) or (channels, samples), floating point.
+        sample_rate: Sample rate of the waveform, in Hz.
+        to_rate: Sample rate to return, in Hz.
+
+    Returns:
+        Waveform (samples,), float32.
+
+    Raises:
+        InputError: It is no waveform, is silent, too short, too long or too large, or holds NaN.
+
+    """
+    if isinstance(waveform, np.ndarray):  # torch takes no negative strides or foreign byte order
+        waveform = np.ascontiguousarray(waveform, waveform.dtype.newbyteorder("="))
+    given = torch.as_tensor(waveform)
+    if not given.is_floating_point() or given.ndim not in (1, 2):
+        raise InputError(
+            f"waveform: expected floats (samples,) or (channels, samples), "
+            f"got {given.dtype} of shape {tuple(given.shape)}"
+        )
+    check_sample_rate(sample_rate)
+    if given.numel() == 0:
+        raise InputError("the waveform is empty; give at least one channel of samples")
+    _check_size("the waveform: ", given.numel())
+    mono = _to_mono(given.detach().cpu().float().reshape(-1, given.shape[-1]))
+    seconds = mono.numel() / sample_rate
+    if seconds < MIN_SPEECH_SECONDS:
+        raise InputError(
+            f"the waveform lasts {seconds * 1000:.0f} ms, too short to hold a word; give at "
+            f"least {MIN_SPEECH_SECONDS * 1000:.0f} ms, with samples along the last dimension"
+        )
+    if seconds > MAX_CLIP_SECONDS:
+        raise InputError(
+            f"the waveform lasts {_duration(seconds)}, over the {MAX_CLIP_SECONDS:.0f} s of a "
+            f"clip; cut out the part you mean"
+        )
+    if not mono.isfinite().all():
+        raise InputError("the waveform holds NaN or infinite samples; export it again")
+    if is_silent(mono):
+        raise InputError("the waveform is silent; record it again, closer to the microphone")
+    return resample(_to_unit_range(mono), sample_rate, to_rate)
+
+
+def to_peak(waveforms: Tensor) -> Tensor:
+    """Bring waveforms (..., channels, samples) to a peak of `PEAK` each, but for silent ones."""
+    peaks = waveforms.abs().amax((-2, -1), keepdim=True)
+    return waveforms * (PEAK / peaks.clamp_min(1e-6))
+
+
+def is_silent(waveform: Tensor) -> bool:
+    """Tell whether a waveform (samples,) stays within `SILENCE` of its mean, or is empty."""
+    if not waveform.numel():
+        return True
+    mean, (low, high) = waveform.mean(), torch.aminmax(waveform)
+    return bool(torch.maximum(high - mean, mean - low) < SILENCE)

@@ -1,0 +1,1 @@
+"""Data sets and folders of your own: download, read, pair."""

@@ -1,0 +1,230 @@
+"""Published recordings and images of digits: FSDD, Speech Commands and MNIST."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.audio.files import is_silent, load_audio
+from audiate.data.installed import fetch_command, require
+from audiate.data.sources import DIGIT_WORDS, SPEAKERS
+from audiate.errors import InputError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording.
+
+    Attributes:
+        path: Its sound file.
+        label: The digit that is spoken, 0 to 9.
+        speaker: The name or number of the speaker.
+
+    """
+
+    path: Path
+    label: int
+    speaker: str
+
+
+class LabelledRecordings(NamedTuple):
+    """Waveforms (samples,), float32 in [-1, 1], and their digits (count,), int64."""
+
+    recordings: list[Tensor]
+    labels: Tensor
+
+
+def read_clips(clips: Sequence[Clip], sample_rate: int) -> LabelledRecordings:
+    """Read ``clips`` at ``sample_rate``, in Hz, and leave out silent ones, which hold no word.
+
+    Raises:
+        InputError: A clip cannot be read, or all are silent.
+
+    """
+    recordings, labels = [], []
+    for clip in clips:
+        waveform, _ = load_audio(clip.path, sample_rate)
+        if not is_silent(waveform):
+            recordings.append(waveform)
+            labels.append(clip.label)
+    if not recordings:
+        raise InputError(
+            f"{clips[0].path}: silent, as are all clips beside it; fetch a fresh copy of the data"
+        )
+    return LabelledRecordings(recordings, torch.tensor(labels, dtype=torch.int64))
+
+
+def digest_of_clips(clips: Iterable[Clip]) -> str:
+    """A few words that tell these clips from others, whatever their order and their folder."""
+    return digest_of_names(sorted(f"{clip.label} {clip.path.stem}" for clip in clips))
+
+
+def digest_of_names(names: Sequence[str]) -> str:
+    """The number of recordings and a hash of their names, since copies of a data set differ.
+
+    >>> digest_of_names(["7 seven"])
+    '1 recordings 8d860eca29f5'
+    """
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return f"{len(names)} recordings {digest[:12]}"
+
+
+_FSDD_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[a-z]+)_\d+\.wav")
+
+
+def load_fsdd(root: Path) -> list[Clip]:
+    """List the 2,000 recordings of the paper's four speakers, sorted by file name.
+
+    Raises:
+        InputError: Some of them are missing or damaged.
+
+    """
+    folder = require("fsdd", root)
+    clips = []
+    for path in sorted(folder.iterdir()):
+        match = _FSDD_NAME.fullmatch(path.name)
+        if match and match["speaker"] in SPEAKERS:
+            clips.append(Clip(path, int(match["digit"]), match["speaker"]))
+    return clips
+
+
+def split_at_random(clips: list[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
+    """Split clips as the paper does: nine tenths to train on, one tenth to test on, at random."""
+    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(seed)).tolist()
+    tests = set(order[: len(clips) // 10])
+    return (
+        [clip for i, clip in enumerate(clips) if i not in tests],
+        [clip for i, clip in enumerate(clips) if i in tests],
+    )
+
+
+def split_by_speaker(clips: list[Clip], speaker: str) -> tuple[list[Clip], list[Clip]]:
+    """Split clips into those of all other speakers, to train on, and those of ``speaker``.
+
+    Raises:
+        InputError: There is no speaker of that name.
+
+    """
+    names = sorted({clip.speaker for clip in clips})
+    if speaker not in names:
+        raise InputError(f"{speaker}: no such speaker; there are {', '.join(names)}")
+    return (
+        [clip for clip in clips if clip.speaker != speaker],
+        [clip for clip in clips if clip.speaker == speaker],
+    )
+
+
+_PREFIX = {"train": "train", "test": "t10k"}
+
+
+class LabelledImages(NamedTuple):
+    """Images (count, 28, 28), uint8, white on black, and their digits (count,), int64."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def load_mnist(root: Path, split: Literal["train", "test"]) -> LabelledImages:
+    """Read the 60,000 train or 10,000 test images.
+
+    Raises:
+        InputError: The files are missing or damaged.
+
+    """
+    folder = require("mnist", root)
+    prefix = _PREFIX[split]
+    images = _read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+    labels = _read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+    return LabelledImages(images, labels.long())
+
+
+def _read_idx(path: Path) -> Tensor:
+    """Parse an IDX file of bytes: 0, 0, 8, rank, then each size as big-endian uint32."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+        rank = content[3]
+        shape = np.frombuffer(content, ">u4", count=rank, offset=4).astype(int).tolist()
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except (OSError, EOFError, zlib.error, ValueError, IndexError) as error:
+        raise InputError(
+            f"{path}: damaged ({error}); delete it and run `audiate data fetch mnist`"
+        ) from error
+    return torch.from_numpy(values.copy())
+
+
+_SPEECH_COMMANDS_NAME = re.compile(r"(?P<speaker>[0-9a-f]+)_nohash_[0-9]+\.(wav|flac)")
+_LISTED = re.compile(r"(?P<clip>[a-z]+/(?P<speaker>[0-9a-f]+)_nohash_[0-9]+)\.(wav|flac)")
+
+
+def load_speech_commands(root: Path, split: Literal["train", "validation", "test"]) -> list[Clip]:
+    """List the clips of one split, sorted by path; if a clip is there twice, the flac is taken.
+
+    The publishers' lists, which name wavs, say what is a validation and what a test clip. Train
+    clips are those in neither list, of speakers in neither list: the publishers mean to have each
+    speaker in one split, but their lists leave out a few clips of the speakers in them. A copy may
+    do without the test list; then no clip is known for a test clip, and those count as train clips.
+
+    Raises:
+        InputError: There is no usable copy, a list is damaged, or the split has no clip.
+
+    """
+    folder = require("speech_commands", root)
+    lists = {
+        name: _read_list(folder / file, root)
+        for name, file in (("validation", "validation_list.txt"), ("test", "testing_list.txt"))
+    }
+    wanted = lists.get(split, {})
+    tested = {speaker for speakers in lists.values() for speaker in speakers.values()}
+    clips: dict[str, Clip] = {}
+    for label, word in enumerate(DIGIT_WORDS):
+        for path in sorted((folder / word).glob("*_nohash_*")):
+            match = _SPEECH_COMMANDS_NAME.fullmatch(path.name)
+            key = f"{word}/{path.stem}"
+            if match is None or key in clips:
+                continue
+            if key in wanted or (split == "train" and match["speaker"] not in tested):
+                clips[key] = Clip(path, label, match["speaker"])
+    if not clips:
+        raise InputError(
+            f"{folder}: holds no {split} clip, by its lists; run "
+            f"`{fetch_command('speech_commands', root)}`, or name another folder with `data_dir`"
+        )
+    return sorted(clips.values(), key=lambda clip: clip.path)
+
+
+def load_validation_words(root: Path, sample_rate: int) -> LabelledRecordings:
+    """Read the validation clips at ``sample_rate``, in Hz; no training uses their speakers.
+
+    Raises:
+        InputError: As for `load_speech_commands`, or a clip cannot be read.
+
+    """
+    return read_clips(load_speech_commands(root, "validation"), sample_rate)
+
+
+def _read_list(path: Path, root: Path) -> dict[str, str]:
+    """Speakers by the clips (word/name without suffix) that a list names; empty without a list."""
+    if not path.exists():
+        return {}
+    remedy = f"delete it and run `{fetch_command('speech_commands', root)}`"
+    try:
+        names = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); {remedy}") from error
+    speakers = {}
+    for name in names:
+        match = _LISTED.fullmatch(name)
+        if match is None:
+            raise InputError(f"{path}: {name} is not the name of a clip; {remedy}")
+        speakers[match["clip"]] = match["speaker"]
+    return speakers

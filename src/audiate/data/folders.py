@@ -1,0 +1,185 @@
+"""Find files in folders, and read labels from their names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from audiate.data.images import SUFFIXES
+from audiate.errors import InputError
+
+REPORT_NAME = "report.json"
+
+
+def is_output_folder(folder: Path) -> bool:
+    """Whether a command of ours has written to this folder."""
+    report = folder / REPORT_NAME
+    try:
+        if not report.is_file():
+            return False
+        with report.open("rb") as file:
+            return begins_report(file.read(64))
+    except (OSError, ValueError):
+        return False
+
+
+def begins_report(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a report of ours."""
+    return head.lstrip(b"{ \r\n").startswith(b'"command": "')
+
+
+def identity(source: Path) -> str:
+    """The absolute path by which a source is known again, from whatever folder it is named."""
+    return os.path.abspath(source)  # noqa: PTH100 - Path.resolve would follow links
+
+
+class FileKind(NamedTuple):
+    """A kind of files, known by the endings of their names.
+
+    Attributes:
+        noun: The word for what such a file holds.
+        suffixes: Endings of the names, in small letters, each with its dot.
+        name: The word for one of them among the arguments of a command.
+
+    """
+
+    noun: str
+    suffixes: tuple[str, ...]
+    name: str
+
+
+PICTURES = FileKind("picture", SUFFIXES, "picture")
+"""Picture files, as a folder is searched for them."""
+
+
+def files_below(folder: Path, kind: FileKind) -> list[Path]:
+    """List the files of a kind below a folder, sorted; hidden ones are left out.
+
+    Raises:
+        InputError: It is no folder, or there is no such file in it.
+
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {what}; name a folder of {kind.noun} files")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in kind.suffixes
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise InputError(
+            f"{folder}: holds no {kind.noun} file ({', '.join(kind.suffixes)}); name a folder of "
+            f"{kind.noun}s"
+        )
+    return found
+
+
+def find_files(
+    given: Sequence[str | Path], out: Path, kind: FileKind, reserved: Sequence[str] = ()
+) -> list[tuple[str, Path]]:
+    """Find files of a kind, each once, and the name that each would like to have, without a suffix.
+
+    A file keeps its place below the folder that was given. Folders below it that a command of ours
+    has written to are passed over, and so is ``out``.
+
+    Args:
+        given: Files, and folders of them.
+        out: The folder that will be written to.
+        kind: The kind of files that folders are searched for.
+        reserved: Names of folders in which no file may lie; "-2" is added to such a name.
+
+    Returns:
+        Pairs of name and path.
+
+    Raises:
+        InputError: Nothing is given, nothing of it exists, or a folder holds no such file.
+
+    """
+    if not given:
+        raise InputError(f"no {kind.name}s given; name {kind.noun} files, or folders of them")
+    if not any(os.path.exists(path) for path in given):  # noqa: PTH110 - as below
+        others = f", and so are the {len(given) - 1:,} others" if len(given) > 1 else ""
+        raise InputError(f"{given[0]}: no such file or folder{others}; check what you have typed")
+    found: dict[str, tuple[str, Path]] = {}
+    for path in map(Path, given):
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails on names that are too long
+        for file in _not_written(path, out, kind) if is_folder else [path]:
+            place = file.relative_to(path).parent if is_folder else Path()
+            if place.parts and place.parts[0].casefold() in reserved:
+                place = Path(f"{place.parts[0]}-2", *place.parts[1:])
+            name = (place / (file.stem.strip(".") or kind.name)).as_posix()
+            found.setdefault(identity(file), (name, file))
+    return list(found.values())
+
+
+def _not_written(folder: Path, out: Path, kind: FileKind) -> list[Path]:
+    """The files below a folder, but for those that a command of ours has written."""
+    files = files_below(folder, kind)
+    written = {out.resolve()} - {folder.resolve()}
+    between = {parent for file in files for parent in file.parents if folder in parent.parents}
+    written |= {parent.resolve() for parent in between if is_output_folder(parent)}
+    return [file for file in files if written.isdisjoint(file.resolve().parents)]
+
+
+_FIELDS = {"{word}": r"(?P<word>.+?)", "{voice}": r"(?P<voice>.+?)", "*": ".*"}
+
+
+class NamedFile(NamedTuple):
+    """What the name of a file tells.
+
+    Attributes:
+        word: The label.
+        voice: The speaker; None where nothing tells.
+
+    """
+
+    word: str
+    voice: str | None
+
+
+class NamePattern:
+    """A pattern of file names, such as ``{word}_{voice}*`` for ``candle_speaker1_03.wav``.
+
+    ``{word}`` stands for the label, ``{voice}`` for the speaker, and ``*`` for anything. The first
+    two take as few characters as fit. The name is compared without its suffix.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        """Understand a pattern.
+
+        Raises:
+            InputError: It holds no {word}, or one of the fields twice, or unknown ones.
+
+        """
+        self.pattern = pattern
+        parts = re.split(r"(\{\w*\}|\*)", pattern)
+        fields = [part for part in parts if part.startswith("{")]
+        unknown = [part for part in fields if part not in _FIELDS]
+        if unknown or "{word}" not in fields or len(fields) != len(set(fields)):
+            raise InputError(
+                f"`label_from` {pattern}: give a pattern with {{word}} once, as in "
+                f"'{{word}}_{{voice}}*'; {{voice}} and * may be left out"
+            )
+        self._expression = re.compile("".join(_FIELDS.get(p, re.escape(p)) for p in parts))
+
+    def read(self, path: Path) -> NamedFile:
+        """What the name of the file ``path`` tells.
+
+        Raises:
+            InputError: It does not fit the pattern.
+
+        """
+        found = self._expression.fullmatch(path.stem)
+        if found is None:
+            raise InputError(
+                f"{path}: its name does not fit `label_from` {self.pattern}; rename it, take it "
+                f"away, or give another pattern"
+            )
+        told = found.groupdict()
+        return NamedFile(told["word"], told.get("voice"))

@@ -1,0 +1,290 @@
+"""Latents on disk, and latents that are set by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiate.errors import InputError
+from audiate.utils.filesystem import writing
+
+Latents = NDArray[np.float32]
+
+MAX_LATENTS = 100_000
+"""More latents than this are not read from one file."""
+
+_MAX_TEXT = 2**29  # bytes of a .csv file
+_MAX_NUMBERS = 10**9  # of a file; 8 GB of doubles would not fit in memory
+
+
+def save_table(latents: Mapping[str, Latents], path: Path) -> None:
+    """Write the latents of clips by their names, as arrays ``names``, ``latents``.
+
+    Args:
+        latents: (latent_dim,) for each clip; or several, (samples, latent_dim), of each as many.
+        path: The file.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    encoded = io.BytesIO()
+    names = np.array(list(latents))
+    np.savez(encoded, names=names, latents=np.stack(list(latents.values())).astype(np.float32))
+    with writing(path) as partial:
+        partial.write_bytes(encoded.getbuffer())
+
+
+def read_table(path: Path) -> dict[str, Latents]:
+    """Latents by the names of clips, as `save_table` writes them.
+
+    Returns:
+        Nothing where the file is missing or damaged.
+
+    """
+    try:
+        rows = _read(path)
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(zip(stored["names"].tolist(), rows.astype(np.float32), strict=True))
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile):
+        return {}
+
+
+def read_latents(path: Path, latent_dim: int) -> Latents:
+    """Latents (count, latent_dim) of a .npy or .csv file, or of the table in an .npz file.
+
+    Where a table holds several latents of each clip, they follow one another. A .csv file has a
+    line of names, and then a row for each latent: its name, and its numbers.
+
+    Raises:
+        InputError: It is no such file, or holds too much, latents of another size, or NaN.
+
+    """
+    try:
+        stored = _read_text(path) if path.suffix.lower() == ".csv" else _read(path)
+        with np.errstate(over="ignore"):  # what becomes infinite is told below
+            found = np.atleast_2d(stored).astype(np.float32)
+        if found.ndim == 3:
+            found = found.reshape(-1, found.shape[2])
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"{path}: cannot be read as latents ({error}); give an .npy, .npz or .csv file, "
+            f"as `audiate invert` and `audiate generate` write them"
+        ) from error
+    if found.ndim != 2 or found.shape[1] != latent_dim or not len(found):
+        raise InputError(
+            f"{path}: holds {stored.shape} numbers, and this model's latents are "
+            f"(count, {latent_dim}); give `latents` of this model"
+        )
+    if not np.isfinite(found).all():
+        raise InputError(f"{path}: holds NaN or infinite numbers; make it anew")
+    return found
+
+
+def _read_text(path: Path) -> NDArray[np.generic]:
+    """The numbers of a .csv file, without its first line and its first column."""
+    if not path.is_file():
+        raise ValueError("no such file")
+    if path.stat().st_size > _MAX_TEXT:
+        raise ValueError(f"{path.stat().st_size:,} bytes; at most {_MAX_TEXT:,}")
+    with path.open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return np.array([[float(cell) for cell in row[1:]] for row in rows if row])
+
+
+def _read(path: Path) -> NDArray[np.generic]:
+    """The array of an .npy file, or the array ``latents`` of an .npz file, checked beforehand."""
+    if not path.exists():
+        raise ValueError("no such file")
+    if not path.is_file():
+        raise ValueError("is a folder" if path.is_dir() else "is a pipe or a device")
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            file.seek(0)
+            return _read_array(file, path.stat().st_size)
+        with ZipFile(file) as members:
+            if "latents.npy" not in members.namelist():
+                raise ValueError("holds no array of the name latents")
+            size = members.getinfo("latents.npy").file_size
+            with members.open("latents.npy") as member:
+                return _read_array(member, size)
+
+
+def _read_array(file: IO[bytes], size: int) -> NDArray[np.generic]:
+    """An array of real numbers, whose header is compared with the size of the file first."""
+    version = np.lib.format.read_magic(file)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format")
+    shape, by_column, kind = read_header(file)
+    if kind.kind not in "fiu":
+        raise ValueError("no array of real numbers")
+    count = int(np.prod([int(each) for each in shape], dtype=object))
+    if len(shape) == 2 and shape[0] > MAX_LATENTS:
+        raise ValueError(f"{shape[0]:,} latents; at most {MAX_LATENTS:,}")
+    if count > _MAX_NUMBERS:
+        raise ValueError(f"{count:,} numbers")
+    if count * kind.itemsize > size:
+        raise ValueError(f"truncated: its header tells of {count:,} numbers")
+    content = file.read(count * kind.itemsize)
+    if len(content) < count * kind.itemsize:
+        raise ValueError("truncated")
+    return np.frombuffer(content, kind).reshape(shape, order="F" if by_column else "C")
+
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_SET = re.compile(rf"(\d+)=({_NUMBER})")
+_SWEEP = re.compile(rf"(\d+)=({_NUMBER}):({_NUMBER}):(\d+)")
+_MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An entry of z and the values that it takes in turn.
+
+    Attributes:
+        entry: Number of the entry, from 0.
+        values: Its values, evenly apart.
+
+    """
+
+    entry: int
+    values: tuple[float, ...]
+
+
+def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
+    """The entry and its value in ``3=-2.5``.
+
+    Raises:
+        InputError: It is no such thing, or there is no such entry.
+
+    """
+    match = _SET.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"`set` {text}: give an entry of z and its value, as in 3=-2.5")
+    return _entry("set", text, int(match[1]), latent_dim), float(match[2])
+
+
+def parse_sweep(text: str, latent_dim: int) -> Sweep:
+    """The entry and its values in ``3=-5:5:11``: 11 values, evenly from -5 to 5.
+
+    Raises:
+        InputError: It is no such thing, or there is no such entry.
+
+    """
+    match = _SWEEP.fullmatch(text.strip())
+    if match is not None and not 1 <= int(match[4]) <= _MOST_STEPS:
+        raise InputError(f"`sweep` {text}: takes {match[4]} values; give 1 to {_MOST_STEPS:,}")
+    if match is None:
+        raise InputError(
+            f"`sweep` {text}: give an entry of z, its first and last value and their number, as in "
+            f"3=-5:5:11"
+        )
+    entry = _entry("sweep", text, int(match[1]), latent_dim)
+    values = np.linspace(float(match[2]), float(match[3]), int(match[4]))
+    return Sweep(entry, tuple(values.tolist()))
+
+
+def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> None:
+    """Make sure that no entry of z is set or swept twice.
+
+    Raises:
+        InputError: One is.
+
+    """
+    entries = [entry for entry, _ in sets] + [sweep.entry for sweep in sweeps]
+    for entry in entries:
+        if entries.count(entry) > 1:
+            raise InputError(
+                f"entry {entry} of z is given twice by `set` or `sweep`; leave one out"
+            )
+
+
+def titles_of(z: Latents, sweeps: Sequence[Sweep]) -> list[str]:
+    """For each of latents (count, latent_dim) the values of the entries that are swept."""
+    return [" ".join(f"z{s.entry}={row[s.entry]:.3g}" for s in sweeps) for row in z]
+
+
+def swept(z: Latents, sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> Latents:
+    """Latents with entries set by hand, each of them at every combination of the sweeps' values.
+
+    Args:
+        z: Latents (count, latent_dim).
+        sets: Entries and their values, which the prior does not bound.
+        sweeps: Entries that take several values. The last one changes fastest.
+
+    Returns:
+        Latents (count * combinations, latent_dim).
+
+    """
+    rows = z.copy()
+    for entry, value in sets:
+        rows[:, entry] = value
+    for sweep in sweeps:
+        values = np.tile(np.array(sweep.values, dtype=np.float32), len(rows))
+        rows = np.repeat(rows, len(sweep.values), axis=0)
+        rows[:, sweep.entry] = values
+    return rows
+
+
+def walked(stops: Sequence[Latents], count: int) -> Latents:
+    """Latents (count, latent_dim) that lead evenly from stop (latent_dim,) to stop."""
+    places = np.linspace(0, len(stops) - 1, count)
+    first = np.minimum(places.astype(int), len(stops) - 2)
+    share = (places - first)[:, None]
+    joined = np.stack(stops)
+    found: Latents = ((1 - share) * joined[first] + share * joined[first + 1]).astype(np.float32)
+    return found
+
+
+def read_stop(text: str, latent_dim: int) -> Latents:
+    """The latent (latent_dim,) that ``walk.npy`` begins with, or row 7 in ``walk.npy:7``.
+
+    Raises:
+        InputError: There is no such file or row, or its latents are of another size.
+
+    """
+    path, row = Path(text), 0
+    if not path.exists() and (match := re.fullmatch(r"(.+):(\d+)", text)):
+        path, row = Path(match[1]), int(match[2])
+    rows = read_latents(path, latent_dim)
+    if row >= len(rows):
+        raise InputError(f"`walk` {text}: the file holds {len(rows)} latents, from row 0 on")
+    stop: Latents = rows[row]
+    return stop
+
+
+def save_csv(names: Sequence[str], z: Latents, path: Path) -> None:
+    """Write latents (count, latent_dim) as text: a row for each name, a column for each entry.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["sound", *(f"z{entry}" for entry in range(z.shape[1]))])
+    for name, latent in zip(names, z, strict=True):
+        rows.writerow([name, *(f"{value:.9g}" for value in latent)])
+    with writing(path) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _entry(option: str, text: str, entry: int, latent_dim: int) -> int:
+    if entry >= latent_dim:
+        raise InputError(
+            f"`{option}` {text}: this model's latents have the entries 0 to {latent_dim - 1}"
+        )
+    return entry

@@ -1,0 +1,161 @@
+"""An honest look at a folder of sounds before a training: how many, how long, how loud, copies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from audiate.audio.files import SILENCE, file_rate, load_channels
+from audiate.audio.words import split_words
+from audiate.data.folders import NamePattern
+from audiate.data.sounds import FolderClips, find_sounds
+from audiate.errors import InputError
+from audiate.utils.progress import tracked
+
+_FEW = 40
+_SHORT = 0.05  # seconds
+_CLIPPED = 3  # samples in a row at the peak of full scale
+_FAINT_DB = -45.0
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a folder of sounds holds.
+
+    Attributes:
+        folder: The folder.
+        seconds: Length of each file that can be read, in seconds.
+        peaks: Peak level of each, in dB of full scale.
+        rates: Number of files of each sample rate, in Hz.
+        words: Number of files of each label.
+        silent: Files without sound.
+        clipped: Files with samples at full scale, several in a row.
+        short: Files that are too short for a word: below 50 ms.
+        copies: Groups of files that hold the same samples.
+        broken: Files that cannot be read, and the reason.
+        cut: Number of words that silences part, of all files together.
+
+    """
+
+    folder: Path
+    seconds: Sequence[float]
+    peaks: Sequence[float]
+    rates: Counter[int]
+    words: Counter[str]
+    silent: Sequence[str]
+    clipped: Sequence[str]
+    short: Sequence[str]
+    copies: Sequence[Sequence[str]]
+    broken: Sequence[tuple[str, str]]
+    cut: int
+
+    def to_text(self) -> str:
+        """Return a line for each fact, and one for whatever is worth a second look."""
+        if not self.seconds:
+            return f"{self.folder}: no file can be read ({self.broken[0][1]})"
+        low, middle, high = np.percentile(self.seconds, [5, 50, 95])
+        quiet, usual, loud = np.percentile(self.peaks, [5, 50, 95])
+        rates = ", ".join(f"{rate:,} Hz ({count})" for rate, count in self.rates.most_common())
+        lines = [
+            f"{self.folder}: {_number(self.seconds)}, {sum(self.seconds) / 60:.1f} minutes",
+            f"length: {middle:.2f} s in the middle, {low:.2f} to {high:.2f} s for nine of ten",
+            f"peak: {usual:.0f} dB in the middle, {quiet:.0f} to {loud:.0f} dB for nine of ten",
+            f"sample rates: {rates}",
+            f"labels: {_counted(self.words)}",
+            f"words, if cut at silences: {self.cut}",
+        ]
+        return "\n".join(lines + [f"note: {note}" for note in self._notes()])
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if len(self.silent) == len(self.seconds):
+            notes.append("all files are silent, so there is nothing to train on; record them again")
+        elif len(self.seconds) < _FEW:
+            notes.append(f"fewer than {_FEW} sounds are learnt by heart; add some, or perturb them")
+        if len(self.rates) > 1:
+            notes.append("sample rates differ; give `sample_rate` to a training")
+        if self.cut > 1.5 * len(self.seconds):
+            notes.append("files hold several words; cut them with `cut_words`")
+        if np.median(self.peaks) < _FAINT_DB:
+            notes.append("the sounds are faint; trainings of ours bring all to one peak level")
+        broken = [f"{name} ({reason})" for name, reason in self.broken]
+        told = (
+            ("silent, and left out", self.silent),
+            ("clipped: several samples in a row are at full scale", self.clipped),
+            ("with copies of the same samples", [_group(group) for group in self.copies]),
+            ("shorter than 50 ms", self.short),
+        )
+        for what, names in told:
+            if names:
+                more = "" if len(names) <= _LISTED else f" and {len(names) - _LISTED} more"
+                notes.append(f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}")
+        if broken:  # all of them, since a training needs every one of them moved away
+            notes.append(f"{len(broken)} cannot be read: {', '.join(broken)}")
+        return notes
+
+
+def survey(folder: Path, label_from: str | None = None) -> Survey:
+    """Look at every sound file below a folder.
+
+    Args:
+        folder: The folder.
+        label_from: Pattern of the files' names, as for `NamePattern`; by default sub-folders tell
+            labels.
+
+    Raises:
+        InputError: There is no such folder, it holds no sounds, or a name does not fit the pattern.
+
+    """
+    paths = find_sounds(folder)
+    pattern = None if label_from is None else NamePattern(label_from)
+    named = FolderClips(folder, paths, pattern).names_of_files()
+    seconds, peaks, silent, clipped, broken = [], [], [], [], []
+    rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
+    cut, short = 0, list[str]()
+    for path, told in zip(tracked(paths, f"looking at {folder}"), named, strict=True):
+        name = path.relative_to(folder).as_posix()
+        try:
+            rate = file_rate(path)
+            waveform = load_channels(path, 1, rate)
+        except InputError as error:
+            broken.append((name, str(error).split(": ", 1)[-1]))
+            continue
+        rates[rate] += 1
+        words[told.word] += 1
+        peak = float(waveform.abs().max())
+        seconds.append(waveform.shape[1] / rate)
+        if seconds[-1] < _SHORT:
+            short.append(name)
+        peaks.append(20 * float(np.log10(max(peak, 1e-6))))
+        samples = waveform[0].numpy()
+        same.setdefault(hashlib.sha256(samples.tobytes()).hexdigest(), []).append(name)
+        if peak < SILENCE:
+            silent.append(name)
+            continue
+        cut += len(split_words(waveform, rate))
+        full = (np.abs(samples) >= 0.999).astype(int)
+        if np.convolve(full, np.ones(_CLIPPED, dtype=int)).max() >= _CLIPPED:
+            clipped.append(name)
+    copies = [group for group in same.values() if len(group) > 1]
+    return Survey(folder, seconds, peaks, rates, words, silent, clipped, short, copies, broken, cut)
+
+
+def _counted(words: Counter[str]) -> str:
+    listed = ", ".join(f"{word} ({count})" for word, count in words.most_common(12))
+    return listed + (f" and {len(words) - 12} more" if len(words) > 12 else "")
+
+
+def _number(sounds: Sequence[float]) -> str:
+    return "1 sound" if len(sounds) == 1 else f"{len(sounds)} sounds"
+
+
+def _group(names: Sequence[str]) -> str:
+    """The names of files that are copies of each other, the first ones of many."""
+    listed = " = ".join(names[:_LISTED])
+    return listed + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -1,0 +1,232 @@
+"""Evaluation of models that match sounds and images: correspondence, retrieval, linear probes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from audiate.data.digits import LabelledRecordings, load_mnist, load_validation_words
+from audiate.data.pairs import list_pairs
+from audiate.evaluation.trained import recipe_of
+from audiate.folders.match import Scores, score_all
+from audiate.metrics.classification import accuracy
+from audiate.models.dual_encoder import DualEncoder
+from audiate.training.recipes import MatchRecipe
+from audiate.utils.progress import working
+from audiate.utils.reports import dump, make_table, render
+
+_IMAGES = 1_000  # out of which an image is to be found
+_PROBED = 10_000  # images that a linear probe is fitted to
+_DECAY = 1e-3  # of a linear probe's weights
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What sounds and images find, by class: an image of the same digit is right.
+
+    Attributes:
+        sounds: Number of sounds.
+        images: Number of images.
+        image_at_1: Share of the sounds whose best image shows the digit that is said.
+        image_at_1_by_digit: The same, for the sounds of each digit, averaged over digits.
+        image_at_10: Share of the ten best images that do so.
+        sound_at_1: Share of the images of whose digit the best sound is.
+        sound_at_10: Share of the ten best sounds that are.
+        correspondence: Share of pairs that are told right, half of them of one digit, half drawn at
+            random, of which a tenth is of one digit as well: 0.95 is the best that can be.
+        correspondence_of_others: The same, where the other half is of different digits.
+
+    """
+
+    sounds: int
+    images: int
+    image_at_1: float
+    image_at_1_by_digit: float
+    image_at_10: float
+    sound_at_1: float
+    sound_at_10: float
+    correspondence: float
+    correspondence_of_others: float
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """Scores of a model that matches sounds and images.
+
+    Attributes:
+        model: Name of the model.
+        retrieval: What is found, by the name of the test.
+        probes: Accuracy of linear classifiers on the vectors, by what they classify.
+
+    """
+
+    model: str
+    retrieval: dict[str, Retrieval]
+    probes: dict[str, float]
+
+    def to_json(self) -> str:
+        """Return all scores, by test."""
+        tests = {name: asdict(found) for name, found in self.retrieval.items()}
+        return dump({"model": self.model, "tests": tests, "linear_probes": self.probes})
+
+    def to_text(self) -> str:
+        """Return tables of retrieval, correspondence and linear probes."""
+        found = make_table(
+            f"{self.model}: what sounds and images find (%), by class",
+            *("test", "sounds", "images", "sound → image, at 1", "mean of digits", "at 10"),
+            *("image → sound, at 1", "at 10", "corre- spondence", "of other digits"),
+        )
+        for name, each in self.retrieval.items():
+            shares = list(asdict(each).values())[2:]
+            found.add_row(
+                name, f"{each.sounds:,}", f"{each.images:,}", *(f"{100 * s:.1f}" for s in shares)
+            )
+        probes = make_table("Linear classifiers on the vectors of the towers", "test", "accuracy %")
+        for name, share in self.probes.items():
+            probes.add_row(name, f"{100 * share:.2f}")
+        note = (
+            "What is found is right if it is of the same digit: within a digit, sounds and images "
+            "are paired at random, so no single one can be told from the others. Correspondence is "
+            "the share of pairs that are told right, half of which belong together. The others are "
+            "drawn at random, so a tenth of them is of one digit, too, and 95 % is the best that "
+            "can be; in the last column, they are of other digits."
+        )
+        return render(found, probes, note)
+
+
+def evaluate_matcher(name: str, model: DualEncoder, root: Path) -> MatchReport:
+    """Let held-out sounds and MNIST's test images find each other.
+
+    Args:
+        name: Name of the model, for the report.
+        model: The model, which names its recipe and thereby the recordings that it has not heard.
+        root: Data folder.
+
+    Raises:
+        InputError: The data is missing, or the recipe is not known.
+
+    """
+    recipe = recipe_of(model, name, MatchRecipe)
+    rate = model.features.config.sample_rate
+    with working("reading pairs and validation clips"):
+        test, train = load_mnist(root, "test"), load_mnist(root, "train")
+        listed = list_pairs(root, speech_commands=recipe.speech_commands)
+        pairs = listed.read(
+            sample_rate=rate, seed=recipe.seed, held_out_speaker=recipe.held_out_speaker
+        )
+        words = load_validation_words(root, rate)
+    known = LabelledRecordings(
+        pairs.test.recordings, torch.tensor([clip.label for clip in pairs.test_clips])
+    )
+    images = test.images.float() / 255
+    retrieval, heard = {}, {}
+    for label, recordings in (("test recordings", known), ("voices never heard", words)):
+        spectrograms = model.features.many(recordings.recordings)
+        scores = score_all(model, spectrograms, images[:_IMAGES])
+        retrieval[label] = retrieve(scores, recordings.labels, test.labels[:_IMAGES])
+        heard[label] = _vectors(model, spectrograms=spectrograms)
+    # Digits of train recordings are known by the images that are paired with them.
+    labels = torch.zeros(len(pairs.train.recordings), dtype=torch.int64)
+    labels[pairs.train.heard] = train.labels
+    used = torch.unique(pairs.train.heard)
+    spoken = _vectors(
+        model, spectrograms=model.features.many([pairs.train.recordings[i] for i in used.tolist()])
+    )
+    hear = fit_probe(spoken, labels[used])
+    look = fit_probe(
+        _vectors(model, images=train.images[:_PROBED].float() / 255), train.labels[:_PROBED]
+    )
+    probes = {"MNIST test images": accuracy(look(_vectors(model, images=images)), test.labels)}
+    for label, recordings in (("test recordings", known), ("voices never heard", words)):
+        probes[label] = accuracy(hear(heard[label]), recordings.labels)
+    return MatchReport(name, retrieval, probes)
+
+
+def retrieve(found: Scores, spoken: Tensor, written: Tensor) -> Retrieval:
+    """Score what is found.
+
+    Args:
+        found: As `audiate.folders.match.score_all` gives them.
+        spoken: Digits (sounds,).
+        written: Digits (images,).
+
+    """
+    scores, same = found.scores, spoken.unsqueeze(1) == written
+    best = same.gather(1, scores.topk(10, 1).indices).double()
+    best_sounds = same.gather(0, found.clear_scores.topk(10, 0).indices).double()
+    of_digits = [best[spoken == digit, 0].mean() for digit in torch.unique(spoken)]
+    # Half of the pairs are of one digit; digits weigh alike, however many recordings they have.
+    weights = 1.0 / torch.bincount(spoken, minlength=10).clamp_min(1)[spoken].double().unsqueeze(1)
+    weights = weights.expand_as(scores)
+    told = scores > 0
+    right = _share(told[same], weights[same])
+    others = _share(~told[~same], weights[~same])
+    return Retrieval(
+        sounds=len(spoken),
+        images=len(written),
+        image_at_1=best[:, 0].mean().item(),
+        image_at_1_by_digit=torch.stack(of_digits).mean().item(),
+        image_at_10=best.mean().item(),
+        sound_at_1=best_sounds[0].mean().item(),
+        sound_at_10=best_sounds.mean().item(),
+        correspondence=(right + _share(~told, weights)) / 2,
+        correspondence_of_others=(right + others) / 2,
+    )
+
+
+def _share(right: Tensor, weights: Tensor) -> float:
+    return ((right * weights).sum() / weights.sum()).item()
+
+
+@torch.inference_mode()
+def _vectors(
+    model: DualEncoder, *, spectrograms: Tensor | None = None, images: Tensor | None = None
+) -> Tensor:
+    """Vectors of one of the towers, on the CPU."""
+    embed, items = (
+        (model.embed_images, images) if spectrograms is None else (model.embed_sounds, spectrograms)
+    )
+    assert items is not None
+    return torch.cat([embed(part.to(model.device)).cpu() for part in torch.split(items, 500)])
+
+
+def fit_probe(vectors: Tensor, labels: Tensor) -> Probe:
+    """Fit a linear classifier by logistic regression.
+
+    Args:
+        vectors: (count, dim).
+        labels: (count,), int64.
+
+    """
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        inputs = vectors.clone()
+        layer = nn.Linear(inputs.shape[1], int(labels.max()) + 1)
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        search = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            search.zero_grad()
+            found = nn.functional.cross_entropy(layer(inputs), labels)
+            total: Tensor = found + _DECAY * layer.weight.square().mean()
+            total.backward()  # type: ignore[no-untyped-call]
+            return total
+
+        search.step(loss)  # type: ignore[no-untyped-call]
+    return Probe(layer)
+
+
+class Probe:
+    """A linear classifier: the labels (count,) of vectors (count, dim)."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self._layer = layer
+
+    @torch.inference_mode()
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Classify vectors."""
+        found: Tensor = self._layer(vectors).argmax(1)
+        return found

@@ -1,0 +1,482 @@
+"""Invert a folder of clips."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.audio.files import Recording, fit_length, is_silent, load_channels, save_wav, to_peak
+from audiate.audio.spectrograms import levels_of
+from audiate.data.folders import REPORT_NAME
+from audiate.data.latents import Latents
+from audiate.data.sounds import find_clips
+from audiate.errors import InputError
+from audiate.folders.runner import (
+    ClipWork,
+    FolderReport,
+    Notify,
+    Product,
+    open_outputs,
+    work_through,
+)
+from audiate.inversion.build import inverter
+from audiate.inversion.inverter import Inversion, Inverter
+from audiate.inversion.objectives import (
+    Objective,
+    ObjectiveName,
+    PerceptualTerm,
+    objective_named,
+    plain_objective,
+)
+from audiate.inversion.search import POOL_SIZE
+from audiate.inversion.starts import (
+    Method,
+    Start,
+    Starts,
+    as_classifier,
+    check_restarts,
+    choose_starts,
+)
+from audiate.metrics.reconstruction import check_comparable, score_clips
+from audiate.models.generator import Generator, as_generator, device_of
+from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.filesystem import save_array
+from audiate.utils.plots import save_side_by_side
+
+_BAD = 0.5  # of the loss of silence: more is a bad minimum
+
+
+_NEARLY = 0.05  # seconds by which a clip may be longer or shorter before it is worth a word
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """The result of an inversion for one clip.
+
+    Attributes:
+        loss: Value of the objective at the latent that was found.
+        silent_loss: Value of the objective for silence in place of the output; None where no
+            gradients are followed, and where only levels are compared.
+        mse: Mean squared difference of samples.
+        ssim: Structural similarity of the real parts of spectrograms, at most 1.
+        log_spectral_distance: In dB.
+        digit_before: The digit that the classifier hears in the clip; None without a classifier.
+        digit_after: The digit that it hears in the output.
+        evaluations: Number of runs of the generator.
+        seconds: Time of the search, in seconds; clips of one batch share it evenly.
+        duration: Length of the clip before it was cut or padded, in seconds.
+
+    """
+
+    loss: float
+    silent_loss: float | None
+    mse: float
+    ssim: float
+    log_spectral_distance: float
+    digit_before: int | None
+    digit_after: int | None
+    evaluations: int
+    seconds: float
+    duration: float
+
+
+@dataclass(frozen=True)
+class InversionReport(FolderReport[ClipResult]):
+    """The result of `invert_folder` for all clips.
+
+    Attributes:
+        starts: What the inversion began with.
+
+    """
+
+    starts: Starts
+
+    @property
+    def results(self) -> dict[str, ClipResult]:
+        """Results by the name of the clip, of those that could be inverted."""
+        clips = self.clips.items()
+        return {name: clip.result for name, clip in clips if clip.result and clip.error is None}
+
+    def summary(self) -> str:
+        """A line about all clips."""
+        results = list(self.results.values())
+        where = f"see {self.folder / REPORT_NAME}"
+        if not results:
+            return f"0 clips inverted: {where}"
+        mean = sum(each.log_spectral_distance for each in results) / len(results)
+        same = [r.digit_before == r.digit_after for r in results if r.digit_before is not None]
+        share = f", {100 * sum(same) / len(same):.0f} % say the same digit" if same else ""
+        return f"{self.counted('inverted')}: {mean:.1f} dB log-spectral distance{share}; {where}"
+
+    def notes(self, *, seconds: float, budget: float | None = None) -> list[str]:
+        """Lines about what may surprise, for the clips that were inverted in this call.
+
+        Args:
+            seconds: Length of the generator's clips.
+            budget: Seconds that were allowed for each clip.
+
+        """
+        new = [result for name, result in self.results.items() if name in self.new]
+        longer = sum(each.duration > seconds + _NEARLY for each in new)
+        shorter = sum(each.duration < seconds - _NEARLY for each in new)
+        found = []
+        if longer or shorter:
+            found.append(
+                f"the generator makes {seconds:.2f} s; clips that are longer, of which the part "
+                f"with the most energy was taken: {longer} of {len(new)}; clips that are shorter, "
+                f"to which zeros were added: {shorter} of {len(new)}"
+            )
+        bad = sum(
+            each.silent_loss is not None and each.loss > _BAD * each.silent_loss for each in new
+        )
+        if bad:
+            found.append(
+                f"{bad} of {len(new)} clips ended in a bad minimum, above half of the loss of "
+                f"silence: try more iterations, or several starts, as in `restarts=10`"
+            )
+        slowest = max((each.seconds for each in new), default=0.0)
+        if budget is not None and slowest > 1.1 * budget:
+            found.append(
+                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as {self.starts.described} "
+                f"whatever the budget"
+            )
+        return found
+
+
+TARGETS_FOLDER = "heard"
+
+
+_LOOKED_UP = 32  # clips in a batch where an encoder or a search gives the latents
+
+
+_SEARCHED = 4  # clips in a batch of searches: 8 are 5 % faster, but an interruption loses a batch
+
+
+_GPU_BATCH = 64
+
+
+class Target(NamedTuple):
+    """A clip as a generator would make it.
+
+    Attributes:
+        waveform: (channels, num_samples), with a peak of 0.9.
+        duration: Length of the clip before it was cut or padded, in seconds.
+
+    """
+
+    waveform: Tensor
+    duration: float
+
+
+class Sizes(Protocol):
+    """The form of a generator's clips: channels, sample rate in Hz, number of samples."""
+
+    @property
+    def channels(self) -> int: ...  # noqa: D102
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102
+    @property
+    def num_samples(self) -> int: ...  # noqa: D102
+
+
+def invert_folder(
+    clips: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    generator: str | Path | Generator = DEFAULT_GENERATOR,
+    method: Method = "hybrid",
+    start: Start = "auto",
+    encoder: str | Path | LatentEncoder | None = None,
+    classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
+    objective: ObjectiveName | None = None,
+    budget: float | None = None,
+    restarts: int = 1,
+    max_iterations: int | None = None,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    name: str | None = None,
+    notify: Notify | None = None,
+) -> InversionReport:
+    """Find the latents of sound files, and write them and their sounds to a folder.
+
+    Writes for each clip ``<clip>.wav``, the output; ``<clip>.npy``, the latent; ``<clip>.png``,
+    clip and output; ``heard/<clip>.wav``, the clip as the generator would make it; and for all
+    ``latents.npz``, the names of the clips and their latents (clips, latent_dim), and
+    ``report.json``, the settings and a `ClipResult` for each clip. Clips that were inverted before
+    with the same settings are left as they are.
+
+    Args:
+        clips: Sound files, or folders of them.
+        out: The folder. Only files that an earlier call has written are replaced there.
+        generator: A shipped model's name, a folder, a hub id, or any `Generator`.
+        method: As for `audiate.inverter`, like the next two.
+        start: Where a search for latents begins.
+        encoder: The generator's encoder.
+        classifier: It tells the digit in clip and output, and guides the objective where it has the
+            generator's sample rate. None leaves it out.
+        objective: Name of what is minimised; by default levels after a search alone, else speech.
+        budget: As for `audiate.inverter`, like the next three.
+        restarts: Number of starts.
+        max_iterations: Limit of iterations.
+        seed: Seed of random starts.
+        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        name: Name of the generator in the record.
+        notify: It is called with the error of each clip that cannot be used.
+
+    Raises:
+        InputError: There are no clips or no such model, settings do not go together, clips of
+            the generator cannot be compared, or the folder cannot be written or is another's.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
+
+    """
+    given = [clips] if isinstance(clips, (str, Path)) else clips
+    found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
+    name, generator = name or name_of(generator), as_generator(generator, device=device)
+    settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
+    check_comparable(generator.num_samples)
+    run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
+    with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
+        size = batch_size_for(generator, settings)
+        report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
+    return InversionReport(report.folder, report.clips, report.new, begins)
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of a search, as `invert_folder` documents them.
+
+    Raises `InputError` where they do not go together.
+    """
+
+    method: Method = "hybrid"
+    start: Start = "auto"
+    objective: ObjectiveName | None = None
+    budget: float | None = None
+    restarts: int = 1
+    max_iterations: int | None = None
+    seed: int = 0
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether latents are given by an encoder or a search, and none is improved."""
+        alone = self.method == "encoder" or (self.method == "search" and not self.max_iterations)
+        return alone and self.budget is None
+
+    def __post_init__(self) -> None:
+        check_restarts(self.method, self.restarts, self.max_iterations, self.budget)
+
+
+def prepare_inversion(
+    generator: Generator,
+    name: str,
+    settings: SearchSettings,
+    encoder: str | Path | LatentEncoder | None,
+    classifier: str | Path | DigitClassifier | None,
+) -> tuple[InversionRun, dict[str, str], Starts]:
+    """Load what an inversion needs: its work, the settings that it depends on, its starts."""
+    known = fingerprint(generator)
+    record: dict[str, object] = {
+        "generator": f"{name} ({digest(known)})",
+        "classifier": name_of(classifier),
+        **vars(settings),
+    }
+    scorer = None if classifier is None else as_classifier(classifier)
+    chosen_start = settings.method, settings.start, encoder
+    starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
+    if (found := starts.encoder) is not None:
+        weights = digest(found.network.head.weight.tolist())
+        record["encoder"] = f"{name_of(encoder or found.config.generator)} ({weights})"
+    if starts.searches:
+        record["search"] = f"{POOL_SIZE} latents"
+    chosen = settings.objective or ("levels" if starts.only_search else "speech")
+    record["objective"] = chosen
+    # A classifier of another sample rate scores the output, but guides nothing.
+    guides = scorer is not None and scorer.sample_rate == generator.sample_rate
+    objective = objective_named(chosen, scorer if guides else None, generator.sample_rate)
+    objective = objective.to(device_of(generator))
+    invert = inverter(
+        generator,
+        settings.method,
+        start=settings.start,
+        encoder=found,
+        classifier=scorer if guides else None,
+        objective=plain_objective() if settings.looks_up else objective,
+        budget=settings.budget,
+        restarts=settings.restarts,
+        max_iterations=settings.max_iterations,
+        seed=settings.seed,
+        fingerprint=known,
+    )
+    # Losses by levels alone have another scale, on which silence is no measure of a minimum.
+    descends = settings.method in ("gradient", "hybrid") and settings.budget is None
+    silence_tells = descends and chosen != "levels"
+    run = InversionRun(
+        generator,
+        invert,
+        scorer,
+        measured_by=objective if settings.looks_up else None,
+        compared_by=objective if silence_tells else None,
+    )
+    return run, {key: str(value) for key, value in record.items() if value is not None}, starts
+
+
+class InversionRun(ClipWork[Target, ClipResult]):
+    """Inverts the clips of a folder, in batches.
+
+    Attributes:
+        generator: The generator.
+        invert: The inverter that finds latents.
+        classifier: Tells the digit of clips and outputs; None leaves that out.
+        measured_by: Measures the loss of what the inverter found; None where the inverter has
+            measured it by the same objective.
+        compared_by: Measures the loss of silence, for comparison; None leaves that out.
+
+    """
+
+    endings = ("{}.wav", "{}.npy", "{}.png", TARGETS_FOLDER + "/{}.wav")
+
+    def __init__(
+        self,
+        generator: Generator,
+        invert: Inverter,
+        classifier: DigitClassifier | None = None,
+        *,
+        measured_by: Objective | None = None,
+        compared_by: Objective | None = None,
+    ) -> None:
+        self.generator, self.invert, self.classifier = generator, invert, classifier
+        self.measured_by, self.compared_by = measured_by, compared_by
+        self._device = device_of(generator)
+
+    def read(self, path: Path | Recording) -> Target:
+        """A clip as the generator would make it.
+
+        Raises:
+            InputError: It cannot be read, or is silent.
+
+        """
+        return read_target(path, self.generator)
+
+    def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
+        """Invert a batch, and score it."""
+        target = torch.stack([item.waveform for item in items])
+        began = time.monotonic()
+        found = self.invert(target.to(self._device))
+        seconds = (time.monotonic() - began) / len(target)
+        found, logits = self._measure(found, target.to(self._device))
+        scores = score_clips(
+            found.output, target, self.generator.sample_rate, self.classifier, logits=logits
+        )
+        silent_losses = self._silent_losses(target)
+        outputs, latents = found.output.detach().cpu(), found.latent.detach().float().cpu().numpy()
+        products = []
+        for row, (item, clip) in enumerate(zip(items, scores, strict=True)):
+            result = ClipResult(
+                loss=found.loss[row].item(),
+                silent_loss=silent_losses[row],
+                **vars(clip),
+                evaluations=int(found.num_evals[row]),
+                seconds=round(seconds, 4),
+                duration=round(item.duration, 4),
+            )
+            write = partial(self._write, item.waveform, outputs[row], latents[row])
+            products.append(Product(latents[row], result, write))
+        return products
+
+    @torch.inference_mode()
+    def _measure(
+        self, found: Inversion, target: Tensor
+    ) -> tuple[Inversion, tuple[Tensor, Tensor] | None]:
+        """Measure the loss of latents that were not searched for; also returns the logits.
+
+        The classifier, which costs most, runs once for loss and digits together.
+        """
+        objective = self.measured_by
+        if objective is None:
+            return found, None
+        output, wanted = objective.features(found.output), objective.features(target)
+        found = replace(found, loss=objective.compare(output, wanted))
+        term = objective.terms.get("perceptual")
+        if not isinstance(term, PerceptualTerm) or target.shape[-1] > term.classifier.num_samples:
+            return found, None
+        logits = term.logits(output["perceptual"]), term.logits(wanted["perceptual"])
+        return found, None if logits[0] is None or logits[1] is None else (logits[0], logits[1])
+
+    @torch.inference_mode()
+    def _silent_losses(self, target: Tensor) -> Sequence[float | None]:
+        if self.compared_by is None:
+            return [None] * len(target)
+        target = target.to(self._device)
+        losses: list[float] = self.compared_by(torch.zeros_like(target), target).tolist()
+        return losses
+
+    def _write(
+        self, target: Tensor, output: Tensor, latent: Latents, paths: Sequence[Path]
+    ) -> None:
+        """Write the files whose paths are given: the first ones of `endings`, or all."""
+        rate = self.generator.sample_rate
+        writers: tuple[Callable[[Path], None], ...] = (
+            lambda wav: save_wav(wav, output, rate),
+            lambda npy: save_array(latent, npy),
+            lambda png: _save_comparison(target, output, png),
+            lambda wav: save_wav(wav, target, rate),
+        )
+        for write, path in zip(writers, paths, strict=False):
+            write(path)
+
+    def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
+        """The latent in the .npy file of a clip; None where it is damaged."""
+        try:
+            latent = np.load(paths[1], allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+        fits = isinstance(latent, np.ndarray) and latent.shape == (self.generator.latent_dim,)
+        return latent.astype(np.float32) if fits else None
+
+
+def _save_comparison(target: Tensor, output: Tensor, path: Path) -> None:
+    """Write a picture of a clip and of what was recovered, each (channels, samples)."""
+    waveforms = torch.stack([target.mean(0), output.mean(0)])
+    save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), path)
+
+
+def read_target(path: Path | Recording, sizes: Sizes) -> Target:
+    """A clip as a generator of these sizes would make it.
+
+    Raises:
+        InputError: It cannot be read, or is silent.
+
+    """
+    waveform = load_channels(path, sizes.channels, sizes.sample_rate)
+    if not waveform.numel():
+        raise InputError(f"{path}: lasts not even a sample; record it again")
+    if is_silent(waveform.flatten()):
+        raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
+    fitted = to_peak(fit_length(waveform, sizes.num_samples))
+    return Target(fitted, waveform.shape[1] / sizes.sample_rate)
+
+
+def batch_size_for(generator: Generator, settings: SearchSettings) -> int:
+    """Number of clips that are worked at together."""
+    if settings.budget is not None:
+        return 1
+    if device_of(generator).type == "cuda":
+        return _GPU_BATCH
+    return _LOOKED_UP if settings.looks_up else _SEARCHED
+
+
+def name_of(model: object) -> str:
+    """A model's name in the record: the one that was given, or that of its class."""
+    if model is None:
+        return "none"
+    return str(model) if isinstance(model, (str, Path)) else type(model).__name__

@@ -1,0 +1,205 @@
+"""Sounds and pictures that find each other: a ranking both ways, as a table and a sheet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from audiate.audio.files import load_audio
+from audiate.data.folders import PICTURES, find_files
+from audiate.data.images import load_image
+from audiate.data.sounds import find_clips
+from audiate.errors import InputError, check_range
+from audiate.folders.runner import SHEET_NAME, Notify, open_outputs
+from audiate.models.dual_encoder import DualEncoder, load_matcher
+from audiate.models.hub import DEFAULT_DUAL_ENCODER
+from audiate.models.pretrained import weights_digest
+from audiate.utils.filesystem import writing
+from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
+from audiate.utils.progress import tracked
+
+RANKS_NAME = "ranks.csv"
+_SHEET_ROWS, _SHEET_FOUND = 50, 10
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Matches:
+    """How well sounds and pictures belong together.
+
+    Attributes:
+        sounds: Names of the sounds.
+        images: Names of the pictures.
+        scores: (sounds, images): logarithms of how much likelier each two are together than each by
+            itself.
+        clear_scores: (sounds, images), by which pictures find sounds: an unclear sound has no high
+            one (`audiate.models.DualEncoder.clear_scores`).
+
+    """
+
+    sounds: Sequence[str]
+    images: Sequence[str]
+    scores: Tensor
+    clear_scores: Tensor
+
+    def images_of(self, sound: int, top: int) -> list[int]:
+        """Numbers of the pictures that belong to a sound, the best ones first."""
+        found: list[int] = self.scores[sound].topk(min(top, len(self.images))).indices.tolist()
+        return found
+
+    def sounds_of(self, image: int, top: int) -> list[int]:
+        """Numbers of the sounds that belong to a picture, the best ones first."""
+        found: list[int] = (
+            self.clear_scores[:, image].topk(min(top, len(self.sounds))).indices.tolist()
+        )
+        return found
+
+
+def match_folders(
+    sounds: str | Path | Sequence[str | Path],
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    model: str | DualEncoder = DEFAULT_DUAL_ENCODER,
+    top: int = 10,
+    notify: Notify | None = None,
+) -> Matches:
+    """Rank pictures for every sound and sounds for every picture, and write both to a folder.
+
+    Writes ``ranks.csv``, a line for each sound and each of its ``top`` pictures, then likewise for
+    each picture and its sounds, with the scores and the clear scores of `Matches` in turn;
+    ``sheet.png``, the first 50 of either with what they found; and ``report.json``, the record of
+    these files.
+
+    Args:
+        sounds: Sound files, or folders of them.
+        images: Picture files, or folders of them.
+        out: The folder, which is made where it is missing. What an earlier call has written there
+            is replaced, and nothing else.
+        model: The model that matches, or its name, folder or hub id.
+        top: Number of pictures for each sound, and of sounds for each picture.
+        notify: It is called with the error of each file that cannot be used.
+
+    Raises:
+        InputError: There are no sounds, no pictures or no such model, or the folder cannot be
+            written or holds something else.
+
+    """
+    check_range("`top`", top, 1, 10_000)
+    out, model = Path(out), load_matcher(model)
+    given = [each if not isinstance(each, (str, Path)) else [each] for each in (sounds, images)]
+
+    def hear(path: Path) -> Tensor:
+        waveform, rate = load_audio(path)
+        return model.hear(waveform, sample_rate=rate)
+
+    notify = notify or (lambda _: None)
+    settings = {"model": weights_digest(model), "top": str(top)}
+    with open_outputs(out, "match", settings, type(None), same_settings=False) as outputs:
+        heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
+        seen = _read(
+            find_files(given[1], out, PICTURES),
+            lambda path: model.see(load_image(path)),
+            "looking at pictures",
+            notify,
+        )
+        if not heard or not seen:
+            what = "`sounds`" if not heard else "`images`"
+            raise InputError(f"{what}: none of these files can be used; name others")
+        spectrograms, pictures = (torch.stack(list(each.values())) for each in (heard, seen))
+        scores = score_all(model, spectrograms, pictures)
+        matches = Matches(list(heard), list(seen), *scores)
+        with outputs.staged({}, (RANKS_NAME, SHEET_NAME)) as stage:
+            _write_ranks(matches, top, stage / RANKS_NAME)
+            _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
+    return matches
+
+
+class Scores(NamedTuple):
+    """Scores of all pairs of sounds and images, as `Matches` has them."""
+
+    scores: Tensor
+    clear_scores: Tensor
+
+
+@torch.inference_mode()
+def score_all(model: DualEncoder, spectrograms: Tensor, images: Tensor) -> Scores:
+    """Scores (sounds, images), on the CPU, of all pairs of spectrograms and images.
+
+    Args:
+        model: The model that matches.
+        spectrograms: (sounds, n_mels, frames), as `DualEncoder.hear` gives them.
+        images: (images, 28, 28) in [0, 1].
+
+    """
+    pictures = torch.cat(
+        [model.embed_images(part.to(model.device)) for part in torch.split(images, _BATCH)]
+    )
+    scores, clear = [], []
+    for part in torch.split(spectrograms, _BATCH):
+        heard = model.embed_changed(part.to(model.device))
+        scores.append(model.scores(heard.vectors[0], pictures).cpu())
+        clear.append(model.clear_scores(heard, pictures).cpu())
+    return Scores(torch.cat(scores), torch.cat(clear))
+
+
+def _read(
+    files: Sequence[tuple[str, Path]],
+    read: Callable[[Path], Tensor],
+    what: str,
+    notify: Notify,
+) -> dict[str, Tensor]:
+    """What is read of files, by their paths; one that cannot be used is told of and left out."""
+    found = {}
+    for _, path in tracked(files, what):
+        try:
+            found[str(path)] = read(path)
+        except InputError as error:
+            named = error if str(path) in str(error) else InputError(f"{path}: {error}")
+            notify(named)
+    return found
+
+
+def _write_ranks(matches: Matches, top: int, path: Path) -> None:
+    with writing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["given", "file", "rank", "found", "score"])
+        for number, sound in enumerate(matches.sounds):
+            for rank, image in enumerate(matches.images_of(number, top), 1):
+                score = matches.scores[number, image].item()
+                table.writerow(["sound", sound, rank, matches.images[image], f"{score:.3f}"])
+        for number, image_name in enumerate(matches.images):
+            for rank, sound_number in enumerate(matches.sounds_of(number, top), 1):
+                score = matches.clear_scores[sound_number, number].item()
+                found = matches.sounds[sound_number]
+                table.writerow(["image", image_name, rank, found, f"{score:.3f}"])
+
+
+def _write_sheet(matches: Matches, spectrograms: Tensor, images: Tensor, path: Path) -> None:
+    def image_of(number: int) -> Panel:
+        return image_panel(images[number : number + 1])
+
+    def sound_of(number: int) -> Panel:
+        return sound_panel(spectrograms[number])
+
+    rows = [
+        PanelRow(
+            Path(name).name,
+            [sound_of(number), *map(image_of, matches.images_of(number, _SHEET_FOUND))],
+        )
+        for number, name in enumerate(matches.sounds[:_SHEET_ROWS])
+    ]
+    rows += [
+        PanelRow(
+            Path(name).name,
+            [image_of(number), *map(sound_of, matches.sounds_of(number, _SHEET_FOUND))],
+        )
+        for number, name in enumerate(matches.images[:_SHEET_ROWS])
+    ]
+    save_panels(rows, path)

@@ -1,0 +1,159 @@
+"""Said pictures on disk: pictures to sounds, with a sheet and all latents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiate.audio.files import Recording, save_wav
+from audiate.audio.spectrograms import Spectrogram
+from audiate.data.folders import PICTURES, find_files
+from audiate.data.images import load_image
+from audiate.errors import InputError, check_range
+from audiate.folders.runner import (
+    BATCH_SIZE,
+    SHEET_SAMPLES,
+    FolderReport,
+    Notify,
+    Product,
+    SheetWork,
+    open_outputs,
+    work_through,
+)
+from audiate.models.generator import AudioGAN
+from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.pretrained import load_as, weights_digest
+from audiate.utils.plots import Panel, image_panel, sound_panel
+
+
+def say_folder(
+    pictures: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    model: str | Path | ImageToAudioModel = DEFAULT_IMAGE_TO_AUDIO,
+    generator: str | Path | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    notify: Notify | None = None,
+) -> FolderReport[None]:
+    """Say what is written in picture files, and write the sounds to a folder.
+
+    Writes for each picture ``<picture>-1.wav``, ``<picture>-2.wav`` and so on, its sounds;
+    ``sheet.png``, the digit that was found in each picture beside the spectrograms of its sounds
+    (the first 100 pictures); ``latents.npz``, the names of the pictures and the generator's latents
+    (pictures, samples, latent_dim), float32; and ``report.json``. Pictures that were said before
+    with the same settings are left as they are. A picture that cannot be used does not stop the
+    others.
+
+    Args:
+        pictures: Picture files, or folders of them.
+        out: The folder, which is made where it is missing. Only files that an earlier call has
+            written are replaced there.
+        model: The model that says, or its name, folder or hub id.
+        generator: Name, folder or hub id of the model's generator, where it is no longer where it
+            was when the model was trained.
+        samples: Number of sounds for each picture.
+        seed: Sounds are those of `ImageToAudioModel.say` with this seed.
+        device: Where to load a model that is given by name: auto, cpu or cuda.
+        notify: It is called with the error of each picture that cannot be used.
+
+    Raises:
+        InputError: There are no pictures or no such model, a value is out of range, or the folder
+            cannot be written or holds something else.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
+
+    """
+    check_range("`samples`", samples, 1, 1000)
+    check_range("`seed`", seed, 0, 2**63 - 1)
+    out = Path(out)
+    given = [pictures] if isinstance(pictures, (str, Path)) else pictures
+    found = find_files(given, out, PICTURES)
+    name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
+    model = as_sayer(model, generator=generator, device=device)
+    settings = {
+        "model": f"{name} ({weights_digest(model)})",
+        "generator": weights_digest(model.generator),
+        "samples": str(samples),
+        "seed": str(seed),
+    }
+    work = SayingWork(model, samples=samples, seed=seed)
+    with open_outputs(out, "say", settings, type(None)) as outputs:
+        return work_through(
+            work, outputs, found, batch_size=BATCH_SIZE, what="saying", notify=notify
+        )
+
+
+class SayingWork(SheetWork):
+    """Says pictures; what is read of each is the digit (28, 28) that is found in it."""
+
+    def __init__(self, model: ImageToAudioModel, *, samples: int, seed: int) -> None:
+        super().__init__()
+        self.model, self.samples, self.seed = model, samples, seed
+        self.endings = tuple(f"{{}}-{number}.wav" for number in range(1, samples + 1))
+
+    def read(self, path: Path | Recording) -> Tensor:
+        """The digit in a picture."""
+        assert isinstance(path, Path)  # a recording is no picture
+        picture = load_image(path)
+        try:
+            return self.model.see(picture)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
+        """Say a batch."""
+        images = torch.stack(list(items))
+        latents, sounds = self.model.say_seen(images, samples=self.samples, seed=self.seed)
+        return [
+            Product(latent.numpy(), None, partial(self._write, image, waveforms))
+            for latent, image, waveforms in zip(latents, items, sounds, strict=True)
+        ]
+
+    def _write(self, image: Tensor, waveforms: Tensor, paths: Sequence[Path]) -> None:
+        for path, waveform in zip(paths, waveforms, strict=True):
+            save_wav(path, waveform, self.model.generator.sample_rate)
+        self.show(paths[0], _panels(image, waveforms))
+
+    def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
+        """Each picture's digit, then the spectrograms of its sounds."""
+        samples = min(self.samples, SHEET_SAMPLES)
+        sounds = self.model.say_seen(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
+        return [_panels(*each) for each in zip(items, sounds, strict=True)]
+
+
+def _panels(image: Tensor, waveforms: Tensor) -> Sequence[Panel]:
+    levels = Spectrogram()(waveforms[:SHEET_SAMPLES].mean(1)).transpose(1, 2)
+    return image_panel(image.unsqueeze(0)), *map(sound_panel, levels)
+
+
+def as_sayer(
+    model: str | Path | ImageToAudioModel,
+    *,
+    generator: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> ImageToAudioModel:
+    """A model that says images, or the one of that name.
+
+    Args:
+        model: The model; or its name, folder or hub id.
+        generator: Name, folder or hub id of its generator, in place of the one that it names.
+        device: Where to load a model that is given by name.
+
+    Raises:
+        InputError: There is none of that name, or it does something else, or the generator is
+            another one than the model was trained for.
+
+    """
+    if not isinstance(model, ImageToAudioModel):
+        otherwise = f"says no pictures; `model={DEFAULT_IMAGE_TO_AUDIO}` does"
+        model = load_as(model, ImageToAudioModel, otherwise, device=device)
+    if generator is not None:
+        sounding = "generates no sound; name the generator that the model was trained for"
+        model.use(load_as(generator, AudioGAN, sounding, device=device))  # type: ignore[type-abstract]
+    return model

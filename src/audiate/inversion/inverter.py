@@ -1,0 +1,153 @@
+"""Parts that all inverters share: their result, the checks of their input, and the prior's box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from audiate.audio.files import SILENCE
+from audiate.errors import InputError
+from audiate.inversion.lbfgs import Bounds, Minimum
+from audiate.inversion.objectives import Objective
+from audiate.models.generator import Generator, device_of, generate
+
+BATCH = 64
+"""Default number of clips, or of starts, that are worked at together."""
+
+PROBES = 1000
+"""Number of latents from which the shape of a prior is learnt."""
+
+_NEAR = 0.05  # width of the zone that counts as near an edge, as a share of the box's width
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """The latents that were found for a batch of clips.
+
+    Attributes:
+        latent: Latents (batch, latent_dim).
+        output: Waveforms (batch, channels, num_samples) that the generator makes of them.
+        loss: Values (batch,) of the inverter's objective, by clip.
+        num_evals: Number of times that the generator ran for each clip, (batch,), int64.
+
+    """
+
+    latent: Tensor
+    output: Tensor
+    loss: Tensor
+    num_evals: Tensor
+
+
+Batch = TypeVar("Batch", Inversion, Minimum)
+
+
+class Inverter(Protocol):
+    """Finds latents for waveforms; the result for one clip does not depend on the others."""
+
+    def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
+        """Invert waveforms (batch, channels, num_samples) of the generator's kind.
+
+        Args:
+            target: The clips.
+            init: Latents (batch, latent_dim) to begin with, for methods that have a start.
+
+        """
+        ...
+
+
+def latent_bounds(generator: Generator) -> Bounds | None:
+    """The prior's box: the lowest and highest value of each entry; None without sharp edges.
+
+    It is learnt from samples, which are as frequent near the edge of a uniform prior as elsewhere.
+    """
+    bounds, sharp = probe_prior(generator)
+    return bounds if sharp else None
+
+
+def probe_prior(generator: Generator) -> tuple[Bounds, bool]:
+    """Return the extremes of the prior's samples, and whether they are sharp edges."""
+    z = generator.sample_latent(PROBES, generator=torch.Generator().manual_seed(0))
+    low, high = z.amin(0), z.amax(0)
+    width = high - low
+    near = torch.stack([z < low + _NEAR * width, z > high - _NEAR * width])
+    sharp = near.double().mean((1, 2)).min().item() > _NEAR / 5
+    # Entries of one distribution have one box.
+    if (low.max() - low.min() < _NEAR * width.mean()) and (
+        high.max() - high.min() < _NEAR * width.mean()
+    ):
+        low, high = low.min().expand_as(low), high.max().expand_as(high)
+    return (low, high), sharp
+
+
+def check_target(generator: Generator, target: Tensor, init: Tensor | None = None) -> None:
+    """Make sure that clips and latents are of the generator's kind and on its device.
+
+    Raises:
+        InputError: They are not, or a clip is silent.
+
+    """
+    shape = (generator.channels, generator.num_samples)
+    if not isinstance(target, Tensor) or not target.is_floating_point():
+        given = target.dtype if isinstance(target, Tensor) else type(target).__name__
+        raise InputError(f"clips of {given}: give a tensor of floats in [-1, 1]")
+    if target.dim() and not len(target):
+        raise InputError("the batch is empty; give at least one clip")
+    if target.dim() != 3 or tuple(target.shape[1:]) != shape:
+        raise InputError(
+            f"clips {tuple(target.shape)}: the generator makes (batch, {shape[0]}, {shape[1]}); "
+            f"cut or pad them with audiate.fit_length"
+        )
+    if init is not None and tuple(init.shape) != (len(target), generator.latent_dim):
+        raise InputError(
+            f"latents {tuple(init.shape)}: give ({len(target)}, {generator.latent_dim}), one of "
+            f"the generator's size for each clip"
+        )
+    device = device_of(generator)
+    for name, tensor in (("clips", target), ("latents", init)):
+        if tensor is not None and tensor.device != device:
+            raise InputError(
+                f"{name} on the device {tensor.device}, the generator on {device}: bring both to "
+                f"one, as with {name}.to({str(device)!r})"
+            )
+    if not target.isfinite().all():
+        raise InputError("a clip holds NaN or infinite samples; export it again")
+    silent = (target.abs().amax((1, 2)) < SILENCE).nonzero().flatten().tolist()
+    if silent:
+        raise InputError(f"clip {silent[0]} of the batch is silent; there is nothing to recover")
+
+
+class Targets:
+    """The features of target clips that an objective compares, computed once."""
+
+    @torch.no_grad()
+    def __init__(self, objective: Objective, target: Tensor) -> None:
+        self._objective, self._features = objective, objective.features(target)
+
+    def losses(self, output: Tensor, rows: Tensor) -> Tensor:
+        """Losses (len(rows),) of waveforms, each against the target in its row."""
+        targets = {name: [each[rows] for each in found] for name, found in self._features.items()}
+        return self._objective.compare(self._objective.features(output), targets)
+
+
+def evaluate_latents(
+    generator: Generator, objective: Objective, target: Tensor, latent: Tensor
+) -> Inversion:
+    """Generate the sound of given latents once, and measure their loss against the targets."""
+    output = generate(generator, latent)
+    evals = torch.ones(len(latent), dtype=torch.int64, device=latent.device)
+    return Inversion(latent, output, objective(output, target), evals)
+
+
+def generate_all(generator: Generator, latent: Tensor, batch_size: int) -> Tensor:
+    """Waveforms of many latents, generated ``batch_size`` at a time."""
+    return torch.cat([generate(generator, part) for part in torch.split(latent, batch_size)])
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """The results for several batches as one, in their order."""
+    fields = zip(*(vars(part).values() for part in parts), strict=True)
+    return type(parts[0])(*map(torch.cat, fields))

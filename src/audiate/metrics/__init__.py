@@ -1,0 +1,1 @@
+"""Scores of reconstructions and of sets of samples."""

@@ -1,0 +1,203 @@
+"""Base classes of audio-to-image models."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from audiate.audio.files import Waveform, prepare_speech
+from audiate.audio.log_mel import LogMel
+from audiate.errors import check_range
+from audiate.models.pretrained import PretrainedModel
+
+
+class SpeechModel(PretrainedModel):
+    """A network that takes the log-mel spectrogram of a spoken word.
+
+    Attributes:
+        features: Makes spectrograms of waveforms; a subclass sets it.
+
+    """
+
+    features: LogMel
+
+    @torch.inference_mode()
+    def hear(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
+        """The spectrogram (n_mels, frames) in [0, 1] that the network sees of a clip.
+
+        Args:
+            waveform: (samples,) or (channels, samples), floating point.
+            sample_rate: In Hz; any.
+
+        Raises:
+            InputError: The clip is silent, too short or too long, or holds NaN; or another argument
+                is out of range.
+
+        """
+        speech = prepare_speech(waveform, sample_rate, self.features.config.sample_rate)
+        spectrogram: Tensor = self.features(speech.to(self.device).unsqueeze(0))
+        return spectrogram[0].cpu()
+
+
+class AudioToImageModel(SpeechModel):
+    """A network that turns the log-mel spectrogram of a spoken word into images.
+
+    A subclass sets `features`, its own front end, and says how noise becomes images.
+
+    Attributes:
+        features: Makes spectrograms of waveforms.
+        image_size: Height and width of an image, in pixels.
+        latent_dim: Number of values of noise that one image is drawn from.
+
+    """
+
+    image_size: int = 28
+    latent_dim: ClassVar[int]
+
+    @abstractmethod
+    def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
+        """Turn noise into images of sounds.
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
+            noise: (batch, samples, latent_dim), standard normal.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
+
+    @abstractmethod
+    def latents(self, spectrogram: Tensor) -> Tensor:
+        """The vector (batch, numbers) that stands for each sound, before any noise.
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
+
+        """
+
+    @abstractmethod
+    def mean_images(self, spectrogram: Tensor) -> Tensor:
+        """The model's one best image of each sound: no noise, no variety.
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
+
+        Returns:
+            (batch, 28, 28) in [0, 1].
+
+        """
+
+    def sample_images(
+        self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw from p(image | sound).
+
+        Args:
+            spectrogram: (batch, n_mels, frames), as `features` makes it.
+            samples: Number of images for each spectrogram.
+            generator: Source of all randomness; torch's global one by default.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
+        noise = torch.randn(len(spectrogram), samples, self.latent_dim, generator=generator)
+        return self.images_from(spectrogram, noise.to(self.device))
+
+    @torch.inference_mode()
+    def draw(
+        self, waveform: Waveform, *, sample_rate: int, samples: int = 8, seed: int = 0
+    ) -> Tensor:
+        """Images of what is said in one clip.
+
+        Args:
+            waveform: (samples,) or (channels, samples), floating point.
+            sample_rate: In Hz; any.
+            samples: Number of images.
+            seed: The same clip and seed give the same images, whatever was drawn before.
+
+        Returns:
+            (samples, 28, 28) in [0, 1], white on black as in MNIST.
+
+        Raises:
+            InputError: The clip is silent, too short or too long, or holds NaN; or another argument
+                is out of range.
+
+        """
+        spectrogram = self.hear(waveform, sample_rate=sample_rate)
+        return self.draw_heard(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
+
+    @torch.inference_mode()
+    def draw_heard(self, spectrograms: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:
+        """Images of several clips at once; each is drawn as `draw` draws it by itself.
+
+        Args:
+            spectrograms: (batch, n_mels, frames), as `hear` gives them.
+            samples: Number of images for each clip.
+            seed: Seed of the noise, which is the same for every clip.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], on the CPU.
+
+        Raises:
+            InputError: An argument is out of range.
+
+        """
+        check_range("samples", samples, 1, 10_000)
+        check_range("seed", seed, 0, 2**63 - 1)
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(1, samples, self.latent_dim, generator=generator)
+        noise = noise.expand(len(spectrograms), -1, -1).to(self.device)
+        return self.images_from(spectrograms.to(self.device), noise).cpu()
+
+
+class Posterior(NamedTuple):
+    """The diagonal Gaussian q(z|x); both tensors (batch, latent_dim)."""
+
+    mu: Tensor
+    logvar: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparametrised sample (batch, latent_dim) for standard normal ``noise``."""
+        return self.mu + (0.5 * self.logvar).exp() * noise
+
+
+class VariationalModel(AudioToImageModel):
+    """A drawer that encodes a spectrogram as a Gaussian over z and decodes images from it."""
+
+    latent_dim: ClassVar[int] = 64
+
+    @abstractmethod
+    def encode(self, spectrogram: Tensor) -> Posterior:
+        """q(z|x) of spectrograms (batch, 48, 48)."""
+
+    @abstractmethod
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Logits of the pixels, (batch, 28, 28), for latents (batch, latent_dim)."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (batch, 28, 28) in [0, 1] for latents (batch, latent_dim)."""
+        return self.decode_logits(z).sigmoid()
+
+    def forward(self, spectrogram: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
+        """Pixel logits (batch, 28, 28) of a sample from q(z|x), and q(z|x) itself."""
+        posterior = self.encode(spectrogram)
+        return self.decode_logits(posterior.sample(noise)), posterior
+
+    def mean_images(self, spectrogram: Tensor) -> Tensor:
+        """Images (batch, 28, 28) in [0, 1] at the mean of q(z|x)."""
+        return self.decode(self.encode(spectrogram).mu)
+
+    def latents(self, spectrogram: Tensor) -> Tensor:
+        """The mean of q(z|x), (batch, latent_dim)."""
+        return self.encode(spectrogram).mu
+
+    def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
+        """Decode samples of q(z|x): (batch, samples, 28, 28) in [0, 1]."""
+        spread = Posterior(*(part.unsqueeze(1) for part in self.encode(spectrogram)))
+        images = self.decode(spread.sample(noise).flatten(0, 1))
+        return images.view(*noise.shape[:2], self.image_size, self.image_size)

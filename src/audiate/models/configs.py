@@ -1,0 +1,399 @@
+"""The configuration of each network, as plain values.
+
+Nothing here imports torch, so that the command line can offer these values as flags at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from audiate.audio.config import SPECTROGRAM_SIZE, LogMelConfig, SpectrogramKind, check_sample_rate
+from audiate.errors import InputError, check_range
+from audiate.models.hub import DEFAULT_GENERATOR
+
+PictureKind = Literal["digits", "whole"]
+
+MAX_NETWORK_SAMPLES = 2**20
+"""Limit of a clip's samples for networks whose layers grow with it: 65 s at 16,000 Hz."""
+
+MAX_GENERATED_SAMPLES = 2**22
+"""Limit of a generator's clip, in samples: 95 s at 44,100 Hz."""
+
+WAVEGAN_STRIDES = {
+    16_384: (4, 4, 4, 4, 4),
+    32_768: (4, 4, 4, 4, 4, 2),
+    65_536: (4, 4, 4, 4, 4, 4),
+}
+"""The strides of WaveGAN's layers, by the number of samples that it generates."""
+
+C = TypeVar("C")
+
+
+def check_picture_kind(pictures: str) -> None:
+    """Make sure that a config says what is seen of a picture.
+
+    Raises:
+        InputError: It says something else.
+
+    """
+    if pictures not in ("digits", "whole"):
+        raise InputError(f"pictures {pictures!r}: give digits or whole")
+
+
+@dataclass(frozen=True)
+class SpeechModelConfig:
+    """Settings of every model that hears words, which are those of its front end.
+
+    Raises `InputError` if the front end does not make spectrograms of 48x48.
+    """
+
+    features: LogMelConfig = field(default_factory=LogMelConfig)
+
+    def __post_init__(self) -> None:
+        check_range("n_mels", self.features.n_mels, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+        check_range("frames", self.features.frames, SPECTROGRAM_SIZE, SPECTROGRAM_SIZE)
+
+
+@dataclass(frozen=True)
+class AudioToImageConfig(SpeechModelConfig):
+    """Settings of every drawing model, which are those of its front end."""
+
+
+@dataclass(frozen=True)
+class DualEncoderConfig(SpeechModelConfig):
+    """Settings of the two towers, whose networks are fixed and whose front end is not.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        pictures: What is seen of a picture. ``digits``: the digit that is found in it. ``whole``:
+            all of it, as of pairs of your own.
+        references: Number of train images whose vectors are kept, to tell how clear a sound is.
+
+    """
+
+    pictures: PictureKind = "digits"
+    references: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_picture_kind(self.pictures)
+        check_range("references", self.references, 0, 10**5)
+
+
+@dataclass(frozen=True)
+class VAEConfig(AudioToImageConfig):
+    """Settings of the VAE, whose network is fixed by the paper and whose front end is not."""
+
+
+@dataclass(frozen=True)
+class VAEGANConfig(AudioToImageConfig):
+    """Settings of the VAE-GAN, whose networks are fixed by the paper and whose front end is not."""
+
+
+@dataclass(frozen=True)
+class LatentFlowConfig(AudioToImageConfig):
+    """Settings of a latent flow, which may be changed after the training, too.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        steps: Number of Euler steps from noise to drawing.
+        guidance: Weight of p(image | sound) against p(image). 1 samples from the former; more
+            makes images easier to read and less varied (Ho & Salimans 2022, who call it 1 + w).
+
+    """
+
+    steps: int = 10
+    guidance: float = 1.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("steps", self.steps, 1, 1000)
+        check_range("guidance", self.guidance, 0, 100)
+
+
+@dataclass(frozen=True)
+class ImageToAudioConfig:
+    """Settings of a model that says images; steps and guidance may be changed after the training.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        latent_dim: Number of entries of the generator's latents.
+        generator: Name, folder or hub id of the generator whose latents it gives.
+        fingerprint: Mean sizes of that generator's weights, by which it is recognised.
+        steps: Number of Euler steps from noise to latent.
+        guidance: Weight of p(latent | image) against p(latent), as in `LatentFlowConfig`.
+        candidates: Number of sounds that are made for each one that is said: the one that belongs
+            best to the image is kept.
+        pictures: As in `DualEncoderConfig`.
+        references: As in `DualEncoderConfig`.
+
+    """
+
+    latent_dim: int = 100
+    generator: str = DEFAULT_GENERATOR
+    fingerprint: tuple[float, ...] = ()
+    steps: int = 10
+    guidance: float = 2.0
+    candidates: int = 3
+    pictures: PictureKind = "digits"
+    references: int = 0
+
+    def __post_init__(self) -> None:
+        check_range("latent_dim", self.latent_dim, 1, 10**6)
+        _check_printable("generator", [self.generator])
+        check_picture_kind(self.pictures)
+        check_range("references", self.references, 0, 10**5)
+        check_range("steps", self.steps, 1, 1000)
+        check_range("guidance", self.guidance, 0, 100)
+        check_range("candidates", self.candidates, 1, 1000)
+
+
+@dataclass(frozen=True)
+class LeNetConfig:
+    """Settings of LeNet-5, of which there are none."""
+
+
+@dataclass(frozen=True)
+class DigitClassifierConfig:
+    """Configuration of the classifier of spoken digits.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    spectrogram: SpectrogramKind = "log"
+    """Kind of spectrogram that the network sees. log: levels in decibels. real: the real part of
+    the transform, as in the paper."""
+    sample_rate: int = 16_000
+    """Sample rate of a clip, in Hz."""
+    num_samples: int = 16_384
+    """Number of samples of a clip. Clips of another length are cut or padded beforehand."""
+
+    def __post_init__(self) -> None:
+        if self.spectrogram not in ("log", "real"):
+            raise InputError(f"`spectrogram` {self.spectrogram!r}: give log or real")
+        check_sample_rate(self.sample_rate, "`sample_rate`")
+        check_range("`num_samples`", self.num_samples, 256, MAX_NETWORK_SAMPLES)
+
+
+@dataclass(frozen=True)
+class AudioGANSizes:
+    """Sizes that WaveGAN and SpecGAN have in common, and that do not depend on the data.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    dim: int = 64
+    """Width of the networks: number of channels of the discriminator's first layer. Published:
+    64."""
+    latent_dim: int = 100
+    """Number of values in a latent. Published: 100."""
+    num_samples: int = 16_384
+    """Number of samples of a clip. WaveGAN makes 16,384, 32,768 or 65,536."""
+    channels: int = 1
+    """Number of channels of a clip: 1 for mono, 2 for stereo."""
+    batch_norm: bool = False
+    """Normalise the generator's hidden layers (Ioffe and Szegedy 2015). Published: no."""
+
+    def __post_init__(self) -> None:
+        check_range("`dim`", self.dim, 1, 1024)
+        check_range("`latent_dim`", self.latent_dim, 1, 100_000)
+        check_range("`channels`", self.channels, 1, 2)
+        check_range("`num_samples`", self.num_samples, 256, MAX_GENERATED_SAMPLES)
+
+
+CodeKind = Literal["none", "one-hot", "binary"]
+
+CodeNetworkKind = Literal["none", "published", "words"]
+
+MAX_CODES = 256
+"""Limit of the number of codes, one-hot or binary."""
+
+
+@dataclass(frozen=True)
+class CodeConfig:
+    """The code that the first entries of a latent are, in a ciwGAN or fiwGAN (Beguš 2021).
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        kind: none: all entries are uniform in [-1, 1]. one-hot: one of the first ``size`` entries
+            is 1, the others are 0 (ciwGAN). binary: each of them is 0 or 1 (fiwGAN).
+        size: Number of entries that are the code.
+        network: The network that recovers the code from the sound, the Q-network. published: the
+            discriminator's architecture. words: a small network on spectrograms in which the word
+            fills every frame. none: it is not kept.
+        judged: Whether the discriminator is told the code of a clip (Miyato and Koyama 2018).
+
+    """
+
+    kind: CodeKind = "none"
+    size: int = 0
+    network: CodeNetworkKind = "none"
+    judged: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "one-hot", "binary"):
+            raise InputError(f"code kind {self.kind!r}: give none, one-hot or binary")
+        if self.network not in ("none", "published", "words"):
+            raise InputError(f"code network {self.network!r}: give none, published or words")
+        least = {"none": 0, "one-hot": 2, "binary": 1}[self.kind]
+        most = {"none": 0, "one-hot": MAX_CODES, "binary": MAX_CODES.bit_length() - 1}[self.kind]
+        check_range("code size", self.size, least, most)
+
+    @property
+    def count(self) -> int:
+        """Number of codes; 0 without any."""
+        return 2**self.size if self.kind == "binary" else self.size
+
+
+@dataclass(frozen=True)
+class AudioGANConfig(AudioGANSizes):
+    """Configuration that WaveGAN and SpecGAN have in common: their sizes, and facts of the data.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    sample_rate: int = 16_000
+    """Sample rate of the sound, in Hz."""
+    classes: int = 0
+    """Number of labels that sounds have; see `audiate.models.AudioGAN`. Published: 0."""
+    names: tuple[str, ...] = ()
+    """Names of the labels: as many as there are classes, or none."""
+    label_sharpness: float = 20.0
+    """Factor of the softmax by which the largest of the first ``classes`` entries of z chooses the
+    label, when sound is generated. In training it is 20, so that the choice has gradients."""
+    discriminator: bool = True
+    """Whether the discriminator is kept with the generator. Only training needs it."""
+    code: CodeConfig = field(default_factory=CodeConfig)
+    """The code that the first entries of a latent are. Published by Donahue et al.: none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.code.count and self.classes:
+            raise InputError("code: the first entries are a code or tell a label, never both")
+        check_range("code size", self.code.size, 0, self.latent_dim)
+        if len(self.names) not in (0, self.classes):
+            raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
+        _check_printable("names", self.names)
+        check_sample_rate(self.sample_rate, "`sample_rate`")
+        check_range("classes", self.classes, 0, self.latent_dim)
+        check_range("label_sharpness", self.label_sharpness, 0, 10**6)
+
+
+@dataclass(frozen=True)
+class WaveGANSizes(AudioGANSizes):
+    """Sizes of WaveGAN's networks, which generate 16,384, 32,768 or 65,536 samples.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    phase_shuffle: int = 2
+    """Largest shift of the discriminator's activations, in samples."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("`phase_shuffle`", self.phase_shuffle, 0, 60)
+        if self.num_samples not in WAVEGAN_STRIDES:
+            known = ", ".join(f"{length:,}" for length in WAVEGAN_STRIDES)
+            raise InputError(f"`num_samples` {self.num_samples:,}: WaveGAN makes one of {known}")
+
+
+@dataclass(frozen=True)
+class WaveGANConfig(WaveGANSizes, AudioGANConfig):
+    """Configuration of a trained WaveGAN: its sizes, and facts of the data."""
+
+
+@dataclass(frozen=True)
+class SpecGANSizes(AudioGANSizes):
+    """Sizes of SpecGAN's networks and of the spectrograms they make. The defaults are the paper's.
+
+    Raises `InputError` where a value is out of range, or the values do not fit each other.
+    """
+
+    size: Literal[64, 128] = 128
+    """Number of frames of a spectrogram, and of its bands."""
+    bands: Literal["linear", "mel"] = "linear"
+    """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands."""
+    n_fft: int = 256
+    """Length of the Fourier transform, in samples."""
+    kernel: Literal[4, 5] = 5
+    """Size of the convolutions' kernels, in frames and in bands."""
+    iterations: int = 16
+    """Number of iterations of the algorithm that finds the phases (Griffin and Lim)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("`iterations`", self.iterations, 1, 10_000)
+        if self.size not in (64, 128):
+            raise InputError(f"`size` {self.size}: give 64 or 128")
+        if self.kernel not in (4, 5):
+            raise InputError(f"`kernel` {self.kernel}: give 4 or 5")
+        if self.bands not in ("linear", "mel"):
+            raise InputError(f"`bands` {self.bands!r}: give linear or mel")
+        check_range("`num_samples`", self.num_samples, 64 * self.size, MAX_GENERATED_SAMPLES)
+        if self.num_samples % self.size:
+            raise InputError(f"`num_samples` {self.num_samples}: give a multiple of {self.size}")
+        hop_length = self.num_samples // self.size
+        longest = max(2 * hop_length, min(16 * hop_length, 2**16))
+        check_range("`n_fft`", self.n_fft, 2 * hop_length, longest)
+        if self.n_fft > 2**16:
+            raise InputError(f"`num_samples` {self.num_samples}: too many for {self.size} frames")
+        if self.bands == "linear" and self.n_fft != 2 * self.size:
+            raise InputError(
+                f"`n_fft` {self.n_fft}: {self.size} linear bands come of {2 * self.size} samples"
+            )
+
+
+@dataclass(frozen=True)
+class SpecGANConfig(SpecGANSizes, AudioGANConfig):
+    """Configuration of a trained SpecGAN: its sizes, and facts of the data."""
+
+
+@dataclass(frozen=True)
+class LatentEncoderConfig:
+    """Settings of an encoder: its input, and the generator whose latents it gives.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        latent_dim: Number of entries of a latent.
+        sample_rate: Sample rate of a clip, in Hz.
+        num_samples: Number of samples of a clip.
+        channels: Number of channels, 1 or 2, of which the encoder takes the mean.
+        spectrogram: Kind of spectrogram. ``mel``: 64 frames of 64 mel bands. ``real``: the paper's
+            real part, 128 frames of 129 bins for a clip of 16,384 samples. ``log``: the levels of
+            those.
+        generator: Name of the generator that is inverted, for messages.
+        fingerprint: Mean power of a few of that generator's clips, by which it is recognised.
+
+    """
+
+    latent_dim: int = 100
+    sample_rate: int = 16_000
+    num_samples: int = 16_384
+    channels: int = 1
+    spectrogram: Literal["mel", "log", "real"] = "mel"
+    generator: str = ""
+    fingerprint: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_range("latent_dim", self.latent_dim, 1, 10**6)
+        check_sample_rate(self.sample_rate)
+        if self.spectrogram not in ("mel", "log", "real"):
+            raise InputError(f"spectrogram {self.spectrogram!r}: give mel, log or real")
+        # The mel spectrogram has one size, whatever the clip's.
+        limit = MAX_GENERATED_SAMPLES if self.spectrogram == "mel" else MAX_NETWORK_SAMPLES
+        check_range("num_samples", self.num_samples, 256, limit)
+        check_range("channels", self.channels, 1, 2)
+        _check_printable("generator", [self.generator])
+
+
+def _check_printable(name: str, values: tuple[str, ...] | list[str]) -> None:
+    """Refuse text that would control a terminal it is printed to."""
+    for value in values:
+        if not value.isprintable():
+            raise InputError(f"{name} {value!r}: give printable characters alone")

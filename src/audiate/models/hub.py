@@ -1,0 +1,123 @@
+"""Finds the folder that holds a model: shipped, on disk, or downloaded from the hub.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from audiate.errors import InputError
+
+SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
+"""The folder of the weights that come with `audiate`."""
+PAPERS_PACKAGE = "audiate_papers"
+"""The import name of the package `audiate-papers`, which holds a folder of further weights."""
+PAPERS_MODELS = ("ciwgan-digits", "vae-fsdd", "vaegan-fsdd", "wavegan-digits")
+"""The shipped models whose weights come with `audiate-papers`."""
+PAPERS_COMMAND = 'pip install "audiate[papers]"'
+"""The command that installs `audiate-papers`."""
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "README.md"
+MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME)
+
+DEFAULT_AUDIO_TO_IMAGE = "flow-digits"
+"""The shipped model that draws spoken digits, which also gives a second opinion on what is said."""
+DEFAULT_GENERATOR = "specgan-digits"
+"""The shipped generator of spoken digits."""
+DEFAULT_IMAGE_TO_AUDIO = "say-digits"
+"""The shipped model that says written digits."""
+DEFAULT_DUAL_ENCODER = "match-digits"
+"""The shipped model that tells which sounds and images belong together."""
+SPOKEN_CLASSIFIER = "digits-resnet18"
+"""The shipped classifier of spoken digits."""
+WRITTEN_CLASSIFIER = "lenet-mnist"
+"""The shipped classifier of written digits."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def weights_folders() -> list[Path]:
+    """Folders of the weights that are installed, one for each package."""
+    papers = find_spec(PAPERS_PACKAGE)  # which does not import it
+    places = (papers.submodule_search_locations if papers else None) or ()
+    return [*(Path(place) / "weights" for place in places), SHIPPED_FOLDER]
+
+
+def shipped_models() -> list[str]:
+    """Names of the shipped models whose weights are installed."""
+    return sorted(_installed())
+
+
+def _installed() -> dict[str, Path]:
+    """Names and folders of the shipped models whose weights are installed."""
+    configs = [path for place in weights_folders() for path in place.glob(f"*/{CONFIG_NAME}")]
+    return {path.parent.name: path.parent for path in configs}
+
+
+def find(source: str | Path) -> Path:
+    """Find the folder that holds the model called ``source``.
+
+    Args:
+        source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
+            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``, which is downloaded.
+
+    Raises:
+        InputError: There is no such model, or it is a shipped one that is not installed.
+
+    """
+    name = str(source)
+    installed = _installed()
+    if name in installed:
+        return installed[name]
+    if name in PAPERS_MODELS:
+        raise InputError(f"{name}: its weights are not installed; install them: {PAPERS_COMMAND}")
+    folder = Path(source)
+    if folder.is_dir():
+        return _model_in(folder)
+    if folder.is_file():
+        raise InputError(
+            f"{name}: is a file, and models lie in folders; a generator in a file (.onnx or "
+            f"TorchScript) is named with `generator`, `latent_dim` and `generator_rate`, or opened "
+            f"in Python with audiate.wrap_onnx or audiate.wrap_torchscript"
+        )
+    if _HUB_ID.fullmatch(name) and not folder.parent.is_dir():
+        return _download(name)
+    raise InputError(
+        f"{name}: no such model; give a folder, a hub id (owner/name), or one of "
+        f"{', '.join(sorted({*installed, *PAPERS_MODELS}))}"
+    )
+
+
+def _model_in(folder: Path) -> Path:
+    """Return the folder itself, or the finished model of the run that it holds."""
+    finished = folder / "model"
+    if (finished / CONFIG_NAME).is_file():
+        return finished
+    if (folder / "settings.json").is_file() and not (folder / CONFIG_NAME).is_file():
+        good = folder / "last-good"
+        meanwhile = f"; or take its last good state, {good}" if good.is_dir() else ""
+        raise InputError(
+            f"{folder}: this training is not finished; go on with it: `audiate train` as before, "
+            f"with `resume`{meanwhile}"
+        )
+    return folder
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(hub_id, allow_patterns=list(MODEL_FILES)))
+    except Exception as error:  # its many error classes share no base but Exception
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{hub_id}: neither a folder here nor to be had from the Hugging Face hub ({reason})"
+        ) from error
+    if not (folder / WEIGHTS_NAME).is_file():
+        raise InputError(f"{hub_id}: that hub repository holds no {WEIGHTS_NAME}")
+    return folder

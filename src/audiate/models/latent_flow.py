@@ -1,0 +1,145 @@
+"""The latent flow: hear a digit, then draw it as different hands would."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audiate.audio.log_mel import LogMel
+from audiate.models.audio_to_image import AudioToImageModel, Posterior
+from audiate.models.conditional_flow import Velocity, follow
+from audiate.models.configs import LatentFlowConfig
+from audiate.models.residual import SoundNetwork
+
+
+class LatentFlow(AudioToImageModel):
+    """Hears a digit, and draws it by a flow between noise and the latents of images.
+
+    Three parts, none of which ever sees a label:
+
+    - A *condition network* (audio encoder) turns a spectrogram into a condition. It learns by
+      drawing the mean of the images that were heard with a sound, its `mean_images`.
+    - An *autoencoder* of images, a VAE with a light prior, makes 32 numbers of an image. Rombach et
+      al. 2022 call this perceptual compression.
+    - A *flow* carries normal noise to latents of images, given the condition: a velocity field,
+      learnt by conditional flow matching with straight paths (Lipman et al. 2023), followed by
+      Euler steps. The condition enters through scales and shifts, as in Peebles & Xie 2023.
+
+    Raises `InputError` if the front end does not make 48x48 spectrograms.
+    """
+
+    model_type: ClassVar[str] = "latent-flow"
+    config_class: ClassVar[type] = LatentFlowConfig
+    condition_dim: ClassVar[int] = 128
+    latent_dim: ClassVar[int] = 32
+
+    def __init__(self, config: LatentFlowConfig | None = None) -> None:
+        config = config or LatentFlowConfig()
+        super().__init__(config)
+        self.features = LogMel(config.features)
+        self.condition_network = SoundNetwork(self.condition_dim)
+        self.archetype = nn.Sequential(
+            nn.ReLU(),
+            nn.Linear(self.condition_dim, 512),
+            nn.ReLU(),
+            nn.Linear(512, 28 * 28),
+            nn.Unflatten(1, (28, 28)),
+        )
+        self.image_encoder = nn.Sequential(
+            nn.Conv2d(1, 32, 4, stride=2, padding=1),  # 28 → 14
+            nn.SiLU(),
+            nn.Conv2d(32, 64, 4, stride=2, padding=1),  # 14 → 7
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(64 * 7 * 7, 256),
+            nn.SiLU(),
+            nn.Linear(256, 2 * self.latent_dim),
+        )
+        self.image_decoder = nn.Sequential(
+            nn.Linear(self.latent_dim, 256),
+            nn.SiLU(),
+            nn.Linear(256, 64 * 7 * 7),
+            nn.SiLU(),
+            nn.Unflatten(1, (64, 7, 7)),
+            nn.Conv2d(64, 64, 3, padding=1),
+            nn.SiLU(),
+            nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # 7 → 14
+            nn.SiLU(),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.SiLU(),
+            nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),  # 14 → 28
+        )
+        self.velocity = Velocity(self.latent_dim, self.condition_dim)
+        self.unheard = nn.Parameter(torch.zeros(self.condition_dim))
+
+    def condition(self, spectrogram: Tensor) -> Tensor:
+        """The condition (batch, condition_dim) for spectrograms (batch, 48, 48)."""
+        condition: Tensor = self.condition_network(spectrogram)
+        return condition
+
+    def mean_logits(self, condition: Tensor) -> Tensor:
+        """Logits of the pixels of the mean image, (batch, 28, 28)."""
+        logits: Tensor = self.archetype(condition)
+        return logits
+
+    def mean_images(self, spectrogram: Tensor) -> Tensor:
+        """The mean (batch, 28, 28) of the images that belong to such a sound, in [0, 1]."""
+        return self.mean_logits(self.condition(spectrogram)).sigmoid()
+
+    def encode_images(self, images: Tensor) -> Posterior:
+        """q(latent | image) of images (batch, 28, 28) in [0, 1]."""
+        mu, logvar = self.image_encoder(2 * images.unsqueeze(1) - 1).chunk(2, 1)
+        return Posterior(mu, logvar)
+
+    def decode_logits(self, latents: Tensor) -> Tensor:
+        """Logits of the pixels, (batch, 28, 28), for latents (batch, latent_dim)."""
+        logits: Tensor = self.image_decoder(latents)
+        return logits.squeeze(1)
+
+    def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
+        """Velocity (batch, latent_dim) of ``latents`` at ``times`` (batch,), 0 noise to 1 image.
+
+        ``condition``: (batch, condition_dim) from `condition`, or `unheard` for no sound at all.
+        """
+        velocity: Tensor = self.velocity(latents, times, condition)
+        return velocity
+
+    def latents(self, spectrogram: Tensor) -> Tensor:
+        """The condition (batch, condition_dim), which is all that the flow knows of the sound."""
+        return self.condition(spectrogram)
+
+    def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
+        """Follow the flow from noise: (batch, samples, 28, 28) in [0, 1]."""
+        return self.flow_from(self.condition(spectrogram), noise, self.config.guidance)
+
+    def freely(self, noise: Tensor) -> Tensor:
+        """Images (batch, 28, 28) in [0, 1] of no sound at all, for normal noise (batch, dim)."""
+        condition = self.unheard.expand(len(noise), -1)
+        return self.flow_from(condition, noise.unsqueeze(1), 1.0)[:, 0]
+
+    def flow_from(self, condition: Tensor, noise: Tensor, guidance: float | Tensor) -> Tensor:
+        """Follow the flow from noise, for a condition.
+
+        Args:
+            condition: (batch, condition_dim), as `condition` gives it.
+            noise: (batch, samples, latent_dim), standard normal.
+            guidance: How far images are drawn away from those of no sound at all: 1 is not at all
+                (classifier-free guidance, Ho and Salimans 2022). A tensor is a single number.
+
+        Returns:
+            (batch, samples, 28, 28) in [0, 1], white on black.
+
+        """
+        batch, samples, _ = noise.shape
+        latents = follow(
+            self,
+            noise.flatten(0, 1),
+            condition.repeat_interleave(samples, 0),
+            self.unheard,
+            guidance=guidance,
+            steps=self.config.steps,
+        )
+        images = self.decode_logits(latents).sigmoid()
+        return images.view(batch, samples, self.image_size, self.image_size)

@@ -1,0 +1,1 @@
+"""Study the sounds of a generator: measures, codes, directions, edits, activations."""

@@ -1,0 +1,264 @@
+"""Edited clips on disk: a folder of clips, said again at another pitch, length, or as a digit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.audio.files import Recording, save_wav
+from audiate.audio.spectrograms import levels_of
+from audiate.data.latents import Latents
+from audiate.data.sounds import find_clips
+from audiate.data.sources import DIGIT_WORDS
+from audiate.errors import InputError
+from audiate.folders.invert import Target, name_of, read_target
+from audiate.folders.runner import (
+    ClipWork,
+    FolderReport,
+    Notify,
+    Product,
+    open_outputs,
+    work_through,
+)
+from audiate.inversion.build import inverter
+from audiate.inversion.inverter import Inverter
+from audiate.inversion.starts import Method, as_classifier
+from audiate.models.generator import Generator, as_generator, device_of
+from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.latent_encoder import digest, fingerprint
+from audiate.models.resnet import DigitClassifier
+from audiate.phonetics.directions import attribute_of, directions
+from audiate.phonetics.editing import Edit, Editor, Wish, say_another
+from audiate.utils.filesystem import save_array
+from audiate.utils.plots import save_side_by_side
+
+_ITERATIONS = 60  # of the gradients by which a hybrid search finds a clip's latent
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change of one attribute by an edit; a value is None where it cannot be measured.
+
+    Attributes:
+        attribute: Its name: pitch, loudness or duration.
+        unit: The unit of all values: semitones above 100 Hz (st), dB of full scale, or octaves
+            (logarithms to the base of 2) of seconds.
+        recording: Its value in the recording.
+        found: Its value in the sound of the latent that was found for the recording.
+        wanted: The value that was asked for: the change is counted from the recording, or, where it
+            cannot be measured there, from the sound that was found.
+        after: Its value in the edited sound.
+
+    """
+
+    attribute: str
+    unit: str
+    recording: float | None
+    found: float | None
+    wanted: float | None
+    after: float | None
+
+    @property
+    def base(self) -> float | None:
+        """The value from which the change is counted."""
+        return self.found if self.recording is None else self.recording
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """The result of an edit for one clip.
+
+    Attributes:
+        changes: One for each attribute that was to change.
+        missed: Names of the attributes that came out otherwise than was asked for, as
+            `Edit.missed` has them.
+        gain: The gain, in dB, that was needed beside another latent.
+        digit: The digit that is heard in the edited sound; None without a classifier.
+        wanted_digit: The digit that was to be said; None without a classifier.
+
+    """
+
+    changes: tuple[Change, ...]
+    missed: tuple[str, ...]
+    gain: float
+    digit: int | None
+    wanted_digit: int | None
+
+
+def edit_folder(
+    clips: str | Path | Sequence[str | Path],
+    out: str | Path,
+    changes: Mapping[str, float],
+    *,
+    digit: str | int | None = None,
+    generator: str | Path | Generator = DEFAULT_GENERATOR,
+    method: Method = "hybrid",
+    classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
+    samples: int = 400,
+    rounds: int = 6,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    name: str | None = None,
+    notify: Notify | None = None,
+) -> FolderReport[EditResult]:
+    """Say the clips of sound files again with other attributes, and write them to a folder.
+
+    Writes for each clip ``<clip>.wav``, the edited sound; ``<clip>-before.wav``, the sound of the
+    latent that was found for the clip; ``<clip>.npy``, the edited latent; ``<clip>.png``, recording
+    and sounds; ``latents.npz``; and ``report.json``, which holds an `EditResult` for each clip.
+    Clips that were edited before with the same settings are left as they are.
+
+    Args:
+        clips: Sound files, or folders of them.
+        out: The folder. Only files that an earlier call has written are replaced there.
+        changes: The change of each attribute in its unit, by its name: pitch, loudness, duration.
+        digit: Digit to say instead, as a number or an English word.
+        generator: A shipped model's name, a folder, a hub id, or any `Generator`.
+        method: How latents are found, as for `audiate.inverter`.
+        classifier: Tells the digit, which is kept; or None.
+        samples: Number of sounds that are measured to find directions.
+        rounds: Number of steps that are corrected by what is measured.
+        seed: Seed of the samples and of the search.
+        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        name: Name of the generator in the record.
+        notify: It is called with the error of each clip that cannot be used.
+
+    Raises:
+        InputError: Nothing is to change, there is no clip or model; or as of `open_outputs`.
+        Interrupted: Ctrl-C was pressed; what is done is recorded.
+
+    """
+    word = check_edit(changes, digit)
+    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, Path(out))
+    settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
+    settings |= {each: f"{value:g}" for each, value in changes.items()}
+    numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
+    settings |= {each: str(value) for each, value in numbers.items()}
+    generator = as_generator(generator, device=device)
+    settings["weights"] = digest(fingerprint(generator))
+    ears = None if classifier is None else as_classifier(classifier)
+    with open_outputs(Path(out), "edit", settings, EditResult) as outputs:
+        ways = (directions(generator, each, count=samples, seed=seed) for each in changes)
+        wishes = list(map(Wish, ways, changes.values()))
+        editor = Editor(generator, wishes, ears, rounds=rounds, seed=seed)
+        work = EditRun(editor, _inverter(generator, method, ears, seed), word)
+        return work_through(work, outputs, found, batch_size=1, what="editing", notify=notify)
+
+
+def _inverter(
+    generator: Generator, method: Method, ears: DigitClassifier | None, seed: int
+) -> Inverter:
+    # A classifier of another sample rate hears the edited sound, but guides no search for latents.
+    guide = ears if ears is not None and ears.sample_rate == generator.sample_rate else None
+    most = _ITERATIONS if method == "hybrid" else None
+    return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
+
+
+def check_edit(changes: Mapping[str, float], digit: str | int | None) -> int | None:
+    """Make sure that there is something to edit, and return the number of the digit to say.
+
+    Args:
+        changes: The change of each attribute.
+        digit: A digit as a number or an English word; None keeps the one that is said.
+
+    Raises:
+        InputError: There is nothing to change, or no such digit.
+
+    """
+    if digit is None:
+        if not changes:
+            raise InputError("nothing to edit; give `pitch`, `loudness`, `duration` or `digit`")
+        return None
+    text = f"{digit}".strip().lower()
+    if text in DIGIT_WORDS:
+        return DIGIT_WORDS.index(text)
+    if text.isdecimal() and int(text) < len(DIGIT_WORDS):
+        return int(text)
+    raise InputError(f"`digit` {digit}: give 0 to 9, or one of {', '.join(DIGIT_WORDS)}")
+
+
+class EditRun(ClipWork[Target, EditResult]):
+    """Edits the clips of a folder, one by one."""
+
+    endings = ("{}.wav", "{}-before.wav", "{}.npy", "{}.png")
+
+    def __init__(self, editor: Editor, invert: Inverter, word: int | None) -> None:
+        """Prepare the work.
+
+        Args:
+            editor: Edits latents.
+            invert: Finds the latent of a clip.
+            word: The digit that is said instead; None keeps the one that is heard.
+
+        """
+        self.editor, self.invert, self.word = editor, invert, word
+        self._attributes = [attribute_of(wish.direction.attribute) for wish in editor.wishes]
+
+    def read(self, path: Path | Recording) -> Target:
+        """A clip as the generator would make it."""
+        return read_target(path, self.editor.generator)
+
+    def compute(self, items: Sequence[Target]) -> list[Product[EditResult]]:
+        """Find the latents of clips, and edit them."""
+        return [self._edited(item.waveform) for item in items]
+
+    def _edited(self, recording: Tensor) -> Product[EditResult]:
+        generator = self.editor.generator
+        found = self.invert(recording[None].to(device_of(generator)))
+        latent = found.latent[0].detach().cpu()
+        if self.word is not None:
+            latent = say_another(generator, latent, self.word)
+        edit = self.editor(latent, self.word, recording)
+        said = found.output[0].detach().cpu()
+        moved = edit.latent.numpy().astype(np.float32)
+        return Product(
+            moved, self._result(edit, recording, said), partial(self._write, recording, said, edit)
+        )
+
+    def _result(self, edit: Edit, recording: Tensor, said: Tensor) -> EditResult:
+        rate = self.editor.generator.sample_rate
+        changes = tuple(
+            Change(
+                each.name,
+                each.unit,
+                *(_number(each.measure(sound.mean(0), rate)) for sound in (recording, said)),
+                *(_number(values[each.name]) for values in (edit.wanted, edit.after)),
+            )
+            for each in self._attributes
+        )
+        return EditResult(changes, edit.missed, edit.gain, edit.word, edit.wanted_word)
+
+    def _write(self, recording: Tensor, said: Tensor, edit: Edit, paths: Sequence[Path]) -> None:
+        wav, before, npy, png = paths
+        rate = self.editor.generator.sample_rate
+        save_wav(wav, edit.waveform, rate)
+        save_wav(before, said, rate)
+        save_array(edit.latent[None].numpy(), npy)
+        sounds = torch.stack([recording.mean(0), said.mean(0), edit.waveform.mean(0)])
+        save_side_by_side(
+            sounds, levels_of(sounds), ("recording", "the sound found for it", "edited"), png
+        )
+
+    def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
+        """The latent in the .npy file of a clip; None where it is damaged."""
+        try:
+            latent = np.load(paths[2], allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+        fits = isinstance(latent, np.ndarray) and latent.shape == (
+            1,
+            self.editor.generator.latent_dim,
+        )
+        return latent[0].astype(np.float32) if fits else None
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON has it, which knows no NaN."""
+    return value if math.isfinite(value) else None

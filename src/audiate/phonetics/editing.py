@@ -1,0 +1,347 @@
+"""Edits: a sound's latent is moved until what is measured in the sound is what was asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiate.errors import InputError
+from audiate.metrics.reconstruction import classifier_input
+from audiate.models.generator import AudioGAN, Generator, device_of, generate
+from audiate.models.resnet import DigitClassifier
+from audiate.phonetics.directions import Attribute, Direction, attribute_of
+from audiate.phonetics.measures import Array
+
+TOLERANCE = {"pitch": 0.5, "loudness": 1.0, "duration": 0.1}
+"""Differences, in the attribute's unit, that count as much as each other in a search."""
+
+_ROUNDS = 6
+_SAMPLED = 400  # sounds of the prior among which ways are looked for
+_WAYS = 5  # of them that are tried, of each kind
+_ALONG_WAYS = (0.3, 0.55, 0.8, 1.0)  # shares of the way to such a sound
+_SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)  # of the move that the directions predict
+_AROUND = 11  # random neighbours in each round
+_WIDTH = 0.25  # of the prior's deviation: how far they lie from the best so far
+_WORD_WEIGHT = 2.0  # of a nat of the word's probability
+_NEAR_WEIGHT = 0.5  # of the squared distance from the beginning, in prior deviations
+_REACHED = 2.0  # costs above this make the search look for other ways
+_LEARNING = 0.5  # share of what a measured move teaches about the directions
+_MOST_STEP = 1.5  # longest predicted move, in lengths of a latent
+
+_CHANGE = {
+    "pitch": (re.compile(r"([-+]?\d+(?:\.\d+)?)\s*st"), "+4st or -3st (semitones)"),
+    "loudness": (re.compile(r"([-+]?\d+(?:\.\d+)?)\s*dB"), "-6dB or +3dB"),
+    "duration": (re.compile(r"(\d+(?:\.\d+)?)"), "1.2 (a ratio)"),
+}
+
+
+def parse_change(attribute: str, text: str) -> float:
+    """The change of an attribute, in its unit: ``+4st``, ``-6dB``, or ``1.2`` for a duration.
+
+    Raises:
+        InputError: It is no such thing, or beyond four octaves, 60 dB, or a ratio of 16.
+
+    """
+    pattern, example = _CHANGE[attribute]
+    match = pattern.fullmatch(text.strip())
+    value = float(match[1]) if match else float("nan")
+    if attribute == "duration":
+        value = float(np.log2(value)) if value > 0 else float("nan")
+    if not abs(value) <= {"pitch": 48, "loudness": 60, "duration": 4}[attribute]:
+        raise InputError(f"`{attribute}` {text}: give a change as in {example}")
+    return value
+
+
+class Wish(NamedTuple):
+    """What an edit is to change.
+
+    Attributes:
+        direction: The direction to begin with.
+        change: The change, in the attribute's unit.
+
+    """
+
+    direction: Direction
+    change: float
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The result of an edit.
+
+    Attributes:
+        latent: (latent_dim,).
+        waveform: (channels, samples) that the generator makes of it, with a gain where loudness
+            was asked for and latents alone do not reach it.
+        before: Values of the attributes, by their names, from which the changes are counted: those
+            of the recording, where there is one, or of the latent's sound.
+        after: The same after the edit.
+        wanted: Values that were asked for, by the same names.
+        gain: The gain, in dB.
+        word: Number of the digit that the classifier hears after it; None without a classifier.
+        wanted_word: Number of the digit that was to be said; None without a classifier.
+
+    """
+
+    latent: Tensor
+    waveform: Tensor
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    wanted: Mapping[str, float]
+    gain: float
+    word: int | None
+    wanted_word: int | None
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Names of the attributes that are further than `TOLERANCE` from what was asked for.
+
+        "digit" is among them where another one is heard than was to be said.
+        """
+        values = tuple(
+            name
+            for name, value in self.after.items()
+            if not abs(value - self.wanted[name]) <= TOLERANCE.get(name, 1.0)
+        )
+        return values if self.word == self.wanted_word else (*values, "digit")
+
+
+class _Goal(NamedTuple):
+    start: Array  # (latent_dim,), near which the edit is to stay
+    wanted: Array  # values of the attributes
+    word: int | None  # None without a classifier
+
+
+class _Place(NamedTuple):
+    z: Array  # (latent_dim,)
+    values: Array  # of the attributes
+    cost: float
+
+
+class _Heard(NamedTuple):
+    waveforms: Tensor
+    values: Array
+    words: Tensor | None
+
+
+class Editor:
+    """Moves latents of a generator until what is measured in their sounds is what was asked for.
+
+    A step is predicted by the directions and tried at several lengths, and so are random neighbours
+    of half of it. The best is kept; what is measured corrects the directions for the next step
+    (Broyden 1965). The word is kept by the probability that a classifier gives to it, and the
+    latent stays near its beginning. Where that does not reach what was asked for, the search goes
+    on from the best point on the way to sounds of the prior in which it is measured.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        wishes: Sequence[Wish],
+        classifier: DigitClassifier | None = None,
+        *,
+        rounds: int = _ROUNDS,
+        seed: int = 0,
+    ) -> None:
+        """Prepare edits.
+
+        Args:
+            generator: Any generator.
+            wishes: What is to change. Without any, only the word is kept or changed.
+            classifier: Tells the digit that is said, which is to be kept; None for other sounds.
+            rounds: Number of steps; 0 moves along the directions once, and looks no further.
+            seed: Seed of the random neighbours.
+
+        """
+        self.generator, self.classifier = generator, classifier
+        self.wishes, self._rounds, self._seed = tuple(wishes), rounds, seed
+        self._attributes: list[Attribute] = [
+            attribute_of(wish.direction.attribute) for wish in wishes
+        ]
+        vectors = [wish.direction.vector.double().numpy() for wish in wishes]
+        self._moves = np.stack(vectors) if vectors else np.zeros((0, generator.latent_dim))
+        self._scale = np.array([TOLERANCE.get(a.name, 1.0) for a in self._attributes])
+        spread = generator.sample_latent(256, generator=torch.Generator().manual_seed(0))
+        self._deviation = float(spread.std())
+
+    def __call__(self, z: Tensor, word: int | None = None, recording: Tensor | None = None) -> Edit:
+        """Edit the sound of a latent (latent_dim,).
+
+        Args:
+            z: The latent.
+            word: The digit that is to be said. The default is what the classifier hears now.
+            recording: The recording (channels, samples) that the latent was found for. Changes
+                are counted from what is measured in it, since the latent's sound may be of another
+                pitch, or a whisper; from the latent's sound where that cannot be measured.
+
+        Raises:
+            InputError: An attribute can be measured neither in the sound nor in the recording.
+
+        """
+        start = z.detach().cpu().double().numpy()
+        first = self._hear(start[None])
+        before = first.values[0]
+        if recording is not None:
+            recorded = self._values(recording[None].cpu())[0]
+            before = np.where(np.isfinite(recorded), recorded, before)
+        for attribute, value in zip(self._attributes, before, strict=True):
+            if not np.isfinite(value):
+                raise InputError(
+                    f"{attribute.name}: cannot be measured in this sound; it may hold no voice"
+                )
+        if word is None and first.words is not None:
+            word = int(first.words[0].argmax())
+        wanted = before + np.array([wish.change for wish in self.wishes])
+        latent = start + (wanted - before) @ self._moves
+        if self._rounds:
+            latent = self._search(_Goal(start, wanted, word), before)
+        return self._finish(latent, before, _Goal(start, wanted, word))
+
+    def _search(self, goal: _Goal, before: Array) -> Array:
+        """The latent whose measured values come nearest to what is wanted."""
+        first, _ = self._least(goal.start[None], goal)
+        reached = self._climb(first._replace(values=before), goal)
+        if reached.cost > _REACHED:
+            ways = np.concatenate([reached.z[None], self._ways(goal)])
+            reached = self._climb(self._least(ways, goal)[0], goal)
+        return reached.z
+
+    def _climb(self, best: _Place, goal: _Goal) -> _Place:
+        """Steps from a place, each of which is the best of several, corrected by what is heard."""
+        source = np.random.default_rng(self._seed)
+        slopes: Array = self._moves
+        if len(slopes):
+            slopes = np.linalg.pinv(slopes.T).astype(np.float64)
+        for turn in range(self._rounds):
+            move = self._predicted(slopes, np.nan_to_num(goal.wanted - best.values))
+            width = _WIDTH * self._deviation * (1 - turn / (2 * self._rounds))
+            tried = np.concatenate(
+                [
+                    [best.z + share * move for share in _SHARES],
+                    best.z + 0.5 * move + width * source.normal(size=(_AROUND, len(best.z))),
+                ]
+            )
+            least, values = self._least(tried, goal)
+            slopes = self._corrected(slopes, tried - best.z, values - best.values)
+            if least.cost < best.cost:
+                best = least
+        return best
+
+    def _ways(self, goal: _Goal) -> Array:
+        """Latents (n, latent_dim) on the way to sounds in which what is wanted is measured.
+
+        Half of these sounds say the word, as the classifier hears it. The others may say any, and
+        are given the label entries of the start, where the generator has such.
+        """
+        z, values, words = self._sampled
+        start, far = goal.start, self._far(values, goal)
+        unlike = far if words is None else far - _WORD_WEIGHT * words[:, goal.word]
+        labels = self.generator.classes if isinstance(self.generator, AudioGAN) else 0
+        relabelled = z[far.argsort()[:_WAYS]].copy()
+        relabelled[:, :labels] = start[:labels]
+        ends = np.concatenate([z[unlike.argsort()[:_WAYS]], relabelled])
+        return np.concatenate([start + share * (ends - start) for share in _ALONG_WAYS])
+
+    @cached_property
+    def _sampled(self) -> tuple[Array, Array, Array | None]:
+        """Latents of the prior, the attributes of their sounds, and their words in nats."""
+        source = torch.Generator().manual_seed(self._seed)
+        z = self.generator.sample_latent(_SAMPLED, generator=source).cpu().double().numpy()
+        heard = [self._hear(part) for part in np.array_split(z, -(-len(z) // 32))]
+        words = [each.words.double().numpy() for each in heard if each.words is not None]
+        values = np.concatenate([each.values for each in heard])
+        return z, values, np.concatenate(words) if words else None
+
+    def _predicted(self, slopes: Array, missing: Array) -> Array:
+        """The shortest move that the slopes (attributes, latent_dim) predict to make up for it."""
+        if not len(slopes):
+            return np.zeros(self.generator.latent_dim)
+        move: Array = np.linalg.pinv(slopes, rcond=1e-3) @ missing
+        longest = _MOST_STEP * self._deviation * len(move) ** 0.5
+        shorter: Array = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-12))
+        return shorter
+
+    def _corrected(self, slopes: Array, moves: Array, changes: Array) -> Array:
+        """Slopes that predict the measured changes (n, attributes) of moves (n, latent_dim)."""
+        for move, change in zip(moves, changes, strict=True):
+            length = float(move @ move)
+            if length > 1e-9 and np.isfinite(change).all():
+                slopes = slopes + _LEARNING / len(moves) * np.outer(
+                    change - slopes @ move, move
+                ) / (length)
+        return slopes
+
+    def _hear(self, z: Array) -> _Heard:
+        """Sounds of latents (n, latent_dim), what is measured in them, and words in nats."""
+        where = device_of(self.generator)
+        with torch.inference_mode():
+            waveforms = generate(self.generator, torch.from_numpy(z).float().to(where))
+            words = None
+            if self.classifier is not None:
+                clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
+                words = self.classifier(clips.to(self.classifier.device)).log_softmax(1).cpu()
+        waveforms = waveforms.cpu()
+        return _Heard(waveforms, self._values(waveforms), words)
+
+    def _values(self, waveforms: Tensor) -> Array:
+        rate = self.generator.sample_rate
+        rows = [[a.measure(clip.mean(0), rate) for a in self._attributes] for clip in waveforms]
+        return np.array(rows).reshape(len(waveforms), len(self._attributes))
+
+    def _far(self, values: Array, goal: _Goal) -> Array:
+        """Distances (n,) of values (n, attributes) from what is wanted, in tolerances."""
+        far = np.abs((values - goal.wanted) / self._scale).sum(-1)
+        return np.where(np.isfinite(far), far, np.inf)
+
+    def _least(self, z: Array, goal: _Goal) -> tuple[_Place, Array]:
+        """The best of latents z (n, latent_dim), and the values that are measured in all."""
+        heard = self._hear(z)
+        costs = self._far(heard.values, goal)
+        costs = costs + _NEAR_WEIGHT * np.square((z - goal.start) / self._deviation).mean(1)
+        if heard.words is not None:
+            costs = costs - _WORD_WEIGHT * heard.words[:, goal.word].double().numpy()
+        least = int(costs.argmin())
+        return _Place(z[least], heard.values[least], float(costs[least])), heard.values
+
+    def _finish(self, latent: Array, before: Array, goal: _Goal) -> Edit:
+        heard = self._hear(latent[None])
+        names = [attribute.name for attribute in self._attributes]
+        waveform, gain = heard.waveforms[0], 0.0
+        after = dict(zip(names, heard.values[0].tolist(), strict=True))
+        if "loudness" in after and np.isfinite(after["loudness"]):
+            peak = float(waveform.abs().max())
+            missing = float(goal.wanted[names.index("loudness")]) - after["loudness"]
+            gain = min(missing, -20 * float(np.log10(max(peak, 1e-6))))  # no sample is clipped
+            waveform = waveform * 10 ** (gain / 20)
+            after["loudness"] += gain
+        word = None if heard.words is None else int(heard.words[0].argmax())
+        moved = torch.from_numpy(latent).float()
+        was, wanted = (
+            dict(zip(names, each.tolist(), strict=True)) for each in (before, goal.wanted)
+        )
+        meant = None if word is None else goal.word
+        return Edit(moved, waveform, was, after, wanted, gain, word, meant)
+
+
+def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
+    """A latent (latent_dim,) of another word, where the generator's labels tell words.
+
+    The largest of the entries that tell the label changes places with that of the word.
+
+    Raises:
+        InputError: The generator has no such labels.
+
+    """
+    if not isinstance(generator, AudioGAN) or not 0 <= word < generator.classes:
+        raise InputError("`digit`: this generator has no labels of digits; specgan-digits has them")
+    moved = z.clone()
+    largest = int(generator.labels_of(z[None].to(generator.device))[0])
+    moved[largest], moved[word] = z[word], z[largest]
+    return moved

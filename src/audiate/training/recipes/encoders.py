@@ -1,0 +1,178 @@
+"""Recipes of the encoder from sound to the latent of a generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from audiate.data.sources import DIGIT_SETS
+from audiate.errors import check_range
+from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.training.recipes.base import (
+    ENDLESS,
+    Entry,
+    Perturbation,
+    Prepared,
+    Recipe,
+    check_common,
+    check_names,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from audiate.models.generator import Generator
+    from audiate.training.task import Shard, Task
+
+_BLOCKS = tuple(f"block{number}" for number in range(1, 9))
+
+
+@dataclass(frozen=True)
+class LatentEncoderRecipe(Recipe):
+    """An encoder from sound to the latent of a generator."""
+
+    generator: str = DEFAULT_GENERATOR
+    """Generator to be inverted: a shipped model's name, a run's or a model's folder, or a Hugging
+    Face hub id. For a generator of your own, see docs/inversion.md."""
+    classifier: str = SPOKEN_CLASSIFIER
+    """Classifier of spoken digits, in whose activations sounds are compared."""
+    blocks: tuple[str, ...] = _BLOCKS
+    """Blocks of the classifier whose activations are compared: stem and block1 to block8."""
+    steps: int = 2_000
+    """Number of pairs of updates: one on real clips, one on generated clips."""
+    batch_size: int = 64
+    """Number of real clips in a batch, and of generated clips."""
+    learning_rate: float = 1e-3
+    """Learning rate of Adam; with one-cycle, its peak."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Course of the learning rate."""
+    perceptual_weight: float = 0.2
+    """Weight of the distance in the classifier's activations. With 0, no classifier is needed."""
+    perceptual_every: int = 4
+    """Number of steps between those that compute this distance, which is multiplied by it."""
+    label_weight: float = 0.1
+    """Weight of the cross-entropy of the label that a latent tells. It has no effect for a
+    generator without labels. Of real clips, those count whose label has a name that the generator
+    knows."""
+    latents_first: float = 0.0
+    """Share of the steps, from the first, in which latents and labels alone are compared. These
+    steps take a fraction of the time of those that compare sounds."""
+    level_weight: float = 4.0
+    """Weight of the distance of levels at each time and frequency, which needs no classifier."""
+    waveform_weight: float = 0.0
+    """Weight of the error's power divided by the clip's, for generated clips, in the later part of
+    training. 0.5 suits WaveGAN. It is left out for SpecGAN, which searches for phases."""
+    outside_weight: float = 10.0
+    """Weight of the squared distance by which latents of real clips exceed the prior's range."""
+    normalise_blocks: bool = True
+    """Bring the blocks of the classifier to one scale before they are compared."""
+    spectrogram: Literal["mel", "log", "real"] = "mel"
+    """Kind of spectrogram that the encoder sees. mel: 64 mel bands in 64 frames, the quickest.
+    real: the real part of the 128x129 spectrogram, as published. log: its levels in decibels."""
+    initialisation: Literal["classifier", "random"] = "classifier"
+    """Initial weights of the residual blocks. classifier: those of the classifier, which was
+    trained on speech. random: random ones."""
+    init: str | None = None
+    """Encoder whose weights training begins with: a shipped name, a folder or a hub id. What
+    otherwise begins in the later part of training then begins at once."""
+    settle: bool = False
+    """In the later half, normalise by running statistics, as in use, since those of a batch of real
+    clips and of a batch of generated clips differ. It suits runs of some hundred steps or more."""
+    data: tuple[str, ...] = DIGIT_SETS
+    """Real clips: names of data sets of spoken digits, or a folder of sound files."""
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    """Changes to real clips."""
+    preview_every: int = 200
+    """Number of steps between previews, alarms, and copies of the last good model."""
+    seed: int = 0
+    """Seed of the initial weights, the order of clips and the latents."""
+
+    def __post_init__(self) -> None:
+        check_range("`steps`", self.steps, 1, ENDLESS)
+        check_common(self.batch_size, self.learning_rate, self.seed)
+        check_range("`perceptual_weight`", self.perceptual_weight, 0, ENDLESS)
+        check_range("`perceptual_every`", self.perceptual_every, 1, 10_000)
+        check_range("`label_weight`", self.label_weight, 0, ENDLESS)
+        check_range("`latents_first`", self.latents_first, 0, 1)
+        check_range("`level_weight`", self.level_weight, 0, ENDLESS)
+        check_range("`waveform_weight`", self.waveform_weight, 0, ENDLESS)
+        check_range("`outside_weight`", self.outside_weight, 0, ENDLESS)
+        check_range("`preview_every`", self.preview_every, 1, ENDLESS)
+        check_names("blocks", self.blocks, "blocks of the classifier")
+        check_names("data", self.data, "data sets of spoken digits, or a folder")
+
+    def prepare(self, root: Path, generator: Generator | None = None) -> Prepared:
+        """Train on the generator's clips and on real ones.
+
+        Args:
+            root: The data folder.
+            generator: Generator to be inverted, in place of the one that `generator` names.
+
+        Raises:
+            InputError: Data are missing or damaged, or a model of that name is, or perturbations do
+                not fit the generator's clips.
+
+        """
+        from audiate.data.sounds import list_sounds
+        from audiate.models.generator import as_generator
+        from audiate.models.pretrained import load_as
+        from audiate.models.resnet import DigitClassifier
+
+        listed = list_sounds(self.data, root)
+        inverted = as_generator(self.generator) if generator is None else generator
+        self.perturbation.check_fits(inverted.num_samples)
+        classifier = None
+        if self.perceptual_weight:
+            classifier = load_as(
+                self.classifier,
+                DigitClassifier,
+                "classifies no spoken digits; give another `classifier`",
+            )
+
+        def make_task(device: torch.device, shard: Shard) -> Task:
+            from audiate.training.tasks.latent_encoder_task import LatentEncoderTask
+
+            sounds = listed.read(
+                sample_rate=inverted.sample_rate,
+                speeds=self.perturbation.speed_perturbation,
+                num_samples=inverted.num_samples,
+                channels=inverted.channels,
+            )
+            return LatentEncoderTask(self, inverted, classifier, sounds, device, shard)
+
+        return Prepared(listed.digest, make_task)
+
+    def next_command(self, out: str) -> list[str]:
+        """The words of the command that evaluates this encoder, or inverts the user's clips."""
+        which = ["--generator", self.generator, "--encoder", out]
+        if set(self.data) <= set(DIGIT_SETS):
+            return ["evaluate", "inversion", *which]
+        return ["invert", *self.data, *which]
+
+
+LATENT_ENCODER_PAPER = LatentEncoderRecipe(
+    steps=72_750,  # 250 epochs of 18,620 clips
+    batch_size=64,
+    schedule="constant",
+    perceptual_weight=1.0,
+    perceptual_every=1,
+    label_weight=0.0,
+    level_weight=0.0,
+    outside_weight=0.0,
+    normalise_blocks=False,
+    spectrogram="real",
+    initialisation="random",
+    data=("speech_commands",),
+)
+"""The settings of Keyes et al. 2020, section 4.1."""
+
+RECIPES = {
+    "latent-encoder": Entry(
+        LatentEncoderRecipe(), "An encoder from sound to the latent of a generator."
+    ),
+    "latent-encoder-paper": Entry(
+        LATENT_ENCODER_PAPER,
+        "Such an encoder with the paper's settings, as far as it states them.",
+    ),
+}

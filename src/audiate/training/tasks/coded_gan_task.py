@@ -1,0 +1,197 @@
+"""Training generators with codes: ciwGAN and fiwGAN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiate.data.sounds import SoundSet
+from audiate.errors import InputError
+from audiate.models.code_network import WordCodeNetwork, encode_codes
+from audiate.training.augment import augmented
+from audiate.training.batches import EvenOrder
+from audiate.training.batches import generator as seeded
+from audiate.training.discovery import LEAST_IN_GROUP, discover
+from audiate.training.grouping import arrange_binary
+from audiate.training.task import Shard, Stage
+from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.utils.progress import working
+
+if TYPE_CHECKING:
+    from audiate.training.recipes.coded_gans import CodedRecipe
+
+_LOST = 0.9  # of the loss without any knowledge: more is an alarm
+
+
+class CodedGANTask(AudioGANTask):
+    """Train generator, discriminator and Q-network in turn (Beguš 2021; Chen et al. 2016).
+
+    The generator is also trained to make sounds whose code the Q-network recovers. With
+    `discover`, the clips are sorted into groups in the first step
+    (`audiate.training.discovery`): a group's number is the code that the discriminator is told
+    beside a real clip, and the Q-network goes on learning the groups from real clips, beside the
+    codes from generated ones. The groups belong to the run's state, so a resumed run keeps them.
+    """
+
+    def __init__(
+        self, recipe: CodedRecipe, sounds: SoundSet, device: torch.device, shard: Shard
+    ) -> None:
+        self._coded, self._code = recipe, recipe.code
+        if recipe.discover:
+            _check_enough(len(sounds.labels), recipe)
+        unlabelled = replace(sounds, labels=torch.zeros_like(sounds.labels), names=("all",))
+        super().__init__(recipe, unlabelled, device, shard)
+        network = self._q_network
+        kind = torch.optim.Adam if recipe.code_optimizer == "adam" else torch.optim.RMSprop
+        self.optimizers["code"] = kind(network.parameters(), lr=recipe.code_rate)
+        self._groups = _Groups(len(sounds.labels))
+        self._grouped = not recipe.discover
+        if recipe.discover:
+            self.modules["groups"] = self._groups
+        shown = torch.arange(len(self._latents)) % self._code.count
+        self._latents = self.model.sample_latent(
+            len(shown), generator=seeded(recipe.seed, 1), labels=shown
+        )
+
+    @property
+    def _q_network(self) -> nn.Module:
+        assert self.model.code_network is not None
+        return self.model.code_network
+
+    def begin_step(self, step: int) -> None:
+        """Sort the clips into groups, where that is not done yet."""
+        super().begin_step(step)
+        if not self._grouped:
+            self._sort()
+            self._grouped = True
+
+    def _sort(self) -> None:
+        """Give each clip the number of its group, found now or in the run that is resumed."""
+        recipe, groups = self._coded, self._groups.numbers
+        if int(groups.min()) < 0:
+            network = self._q_network
+            assert isinstance(network, WordCodeNetwork)
+            with working("sorting the clips into groups"):
+                found = discover(
+                    network.cpu(),
+                    self._as_recorded(),
+                    self._code.count,
+                    recipe.seed,
+                    self._voices(),
+                ).groups
+            network.to(self.device)
+            groups.copy_(self._arranged(found, network))
+        self._sounds = replace(self._sounds, labels=groups.cpu())
+        self._order = EvenOrder(
+            self._sounds.labels, self._sounds.sources, recipe.batch_size, recipe.seed
+        )
+
+    def _as_recorded(self) -> Tensor:
+        return self._sounds.waveforms(torch.arange(len(self._sounds.labels)))
+
+    def _voices(self) -> Tensor | None:
+        """The voice of each clip; None where conditions are to be found."""
+        wanted, named = self._coded.voices, self._sounds.voices
+        if wanted == "one":
+            return torch.zeros_like(self._sounds.labels)
+        if wanted == "named" and named is None:
+            raise InputError(
+                "`voices=named`: nothing names any; give `voices=found`, or {voice} in `label_from`"
+            )
+        return None if wanted == "found" else named
+
+    def _arranged(self, found: Tensor, network: WordCodeNetwork) -> Tensor:
+        """Numbers of groups; those of binary codes have digits in common where words are alike."""
+        if self._code.kind != "binary":
+            return found
+        waveforms = self._as_recorded()
+        with torch.no_grad():
+            power = network.power(waveforms.to(self.device))
+            views = network.features.view(power, network.features.find_words(power))
+            hidden = network.embed(views).double().cpu().numpy()
+        means = [hidden[found.numpy() == group] for group in range(self._code.count)]
+        centre = hidden.mean(0)
+        numbers = arrange_binary(np.stack([m.mean(0) if len(m) else centre for m in means]))
+        return torch.from_numpy(numbers)[found]
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """The updates of generator and discriminator, and one of the Q-network."""
+        first, *others = super().stages(step)
+        weights = {**first.weights, "code": self._coded.code_weight}
+        read = {"recovered": 1.0, **({"groups": 1.0} if self._coded.discover else {})}
+        return [
+            replace(first, weights=weights),
+            *others,
+            Stage("code", lambda: self._code_losses(step), read, self._coded.code_rate),
+        ]
+
+    def _generator_losses(self) -> Mapping[str, Tensor]:
+        drawn, meant = self._draw()
+        self._drawn = drawn.detach(), meant
+        return {
+            "generator": self._adversarial(drawn, meant),
+            "code": self._code_loss(drawn, meant),
+        }
+
+    def _code_losses(self, step: int) -> Mapping[str, Tensor]:
+        if self._drawn is None:
+            raise RuntimeError("the generator's stage comes before the Q-network's")
+        losses = {"recovered": self._code_loss(*self._drawn)}
+        if self._coded.discover:
+            index = self._order.batch(step * self._coded.critic_updates)
+            waveforms = self.shard.take(self._moved(self._waveforms(index))).to(self.device)
+            labels = self.shard.take(self._sounds.labels[index]).to(self.device)
+            losses["groups"] = self._code_loss(self.model.analyse(waveforms), labels)
+        return losses
+
+    def _code_loss(self, seen: Tensor, meant: Tensor) -> Tensor:
+        """Mean loss of the codes (batch,) that the Q-network recovers, in nats for each entry."""
+        network = self._q_network
+        if isinstance(network, WordCodeNetwork):
+            power = self.model.word_power(seen)
+            words = network.features.find_words(power)
+            logits = network.read(augmented(network.features, power, words)).float()
+        else:
+            logits = self.model.code_logits(seen).float()
+        if self._code.kind == "one-hot":
+            return F.cross_entropy(logits, meant)
+        return F.binary_cross_entropy_with_logits(logits, encode_codes(self._code, meant))
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:
+        """Report what goes wrong in any audio GAN, or that codes are not recovered."""
+        chance = log(self._code.size if self._code.kind == "one-hot" else 2)
+        if (alarm := super().diagnose(means)) or means["recovered"] < _LOST * chance:
+            return alarm
+        return (
+            f"codes are not recovered: the Q-network's loss is {means['recovered']:.2f}, and "
+            f"{chance:.2f} without any knowledge. Raise `code_weight`, or ask for fewer codes"
+        )
+
+
+def _check_enough(clips: int, recipe: CodedRecipe) -> None:
+    """Make sure that there are clips for each group."""
+    count = recipe.code.count
+    least = LEAST_IN_GROUP * count
+    if clips < least:
+        raise InputError(
+            f"`data` {' '.join(recipe.data)}: too few clips ({clips}) to find {count} groups in; "
+            f"give {least} or more, ask for fewer codes with `{recipe.size_setting}`, or add "
+            f"`discover=False`"
+        )
+
+
+class _Groups(nn.Module):
+    """The groups of the clips as part of a run's state; -1 before they are found."""
+
+    numbers: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("numbers", torch.full((count,), -1, dtype=torch.int64))

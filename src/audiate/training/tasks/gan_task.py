@@ -1,0 +1,304 @@
+"""Training WaveGAN and SpecGAN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
+
+from audiate.audio.files import to_peak
+from audiate.audio.spectrograms import Spectrogram
+from audiate.data.sounds import SoundSet
+from audiate.metrics.distribution import spread_of
+from audiate.models.generator import AudioGAN
+from audiate.models.specgan import SpecGAN
+from audiate.training.batches import EvenOrder
+from audiate.training.batches import generator as seeded
+from audiate.training.losses import (
+    discriminator_loss,
+    gradient_penalty,
+    non_saturating_loss,
+    r1_penalty,
+)
+from audiate.training.perturb import shifted
+from audiate.training.task import Shard, Sound, Stage, Task
+from audiate.training.tasks.gan_networks import build, set_levels
+from audiate.utils.plots import grid
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import AudioGANRecipe
+
+_HEARD = 64  # clips that alarms are based on
+_SHOWN = 16
+_STANDING = 50  # batches of latents that statistics of the averaged weights are measured on
+# Limits of the alarms:
+_SILENT_RMS = 1e-3  # of full scale
+_AWAKE = 500  # steps after which silence is an alarm; the moving average may need as many to sound
+_CLIPPED = 0.05  # share of samples at full scale, of which real clips have hardly any
+_COLLAPSED_SPREAD = 0.4  # relative to real clips
+_WON = 0.995  # share of clips that the discriminator tells apart
+_WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
+
+
+class _Health(NamedTuple):
+    """Statistics of some generated clips.
+
+    Attributes:
+        rms: Root mean square of the samples.
+        clipped: Share of samples at full scale.
+        spread: How much clips differ, divided by how much real ones do.
+
+    """
+
+    rms: float
+    clipped: float
+    spread: float
+
+
+class AudioGANTask(Task):
+    """Train a generator and a discriminator in turn.
+
+    ``wgan-gp`` is the published recipe: Gulrajani et al. 2017, several critic updates for each
+    update of the generator. ``r1`` is Goodfellow et al. 2014 with the gradient penalty of Mescheder
+    et al. 2018, computed every so many steps (Karras et al. 2020, appendix B).
+
+    The generator comes first in a step, since the clips that it generates then serve the
+    discriminator's first update as well. The model that a run writes holds the moving average of
+    the generator's weights.
+
+    Every process draws latents, labels and noise of the whole batch and takes its part. So several
+    processes compute what one would, up to rounding, unless `batch_norm` is on: each process
+    normalises by the statistics of its own part.
+    """
+
+    model: AudioGAN
+    draws_whole_batches: ClassVar[bool] = True
+
+    def __init__(
+        self, recipe: AudioGANRecipe, sounds: SoundSet, device: torch.device, shard: Shard
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._sounds = recipe, sounds
+        self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
+        model = build(recipe, sounds)
+        if isinstance(model, SpecGAN) and recipe.init is None:
+            every = torch.split(torch.arange(len(sounds.labels)), _HEARD)
+            set_levels(model, (self._waveforms(part) for part in every))
+        model.to(device)
+        live = deepcopy(model.generator) if recipe.average_halflife else model.generator
+        self._generator = live
+        self._drawn: tuple[Tensor, Tensor] | None = None  # generated in this step, and their labels
+        self._heard: Tensor | None = None
+        self._done = 0  # steps
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.steps,
+            steps_per_epoch=min(recipe.preview_every, recipe.steps),
+            batch_size=recipe.batch_size,
+            model=model,
+            modules={"model": model} | ({} if live is model.generator else {"generator": live}),
+            optimizers={
+                name: torch.optim.Adam(
+                    module.parameters(),
+                    betas=(recipe.adam_beta1, recipe.adam_beta2),
+                    fused=True,
+                )
+                for name, module in (("generator", live), ("discriminator", model.discriminator))
+            },
+            shard=shard,
+        )
+        self._latents = model.sample_latent(_HEARD, generator=seeded(recipe.seed, 1))
+        real = EvenOrder(sounds.labels, sounds.sources, _HEARD, recipe.seed).batch(0)
+        self._real_spread = spread_of(_levels(self._waveforms(real)))
+
+    def begin_step(self, step: int) -> None:  # noqa: ARG002
+        """Forget the clips that were generated in the step before."""
+        self._drawn = None
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """One update of the generator, then one or more of the discriminator."""
+        recipe = self._recipe
+        weights = {"discriminator": 1.0}
+        penalised = step % recipe.penalty_every == 0
+        if penalised:
+            weights["penalty"] = recipe.penalty * recipe.penalty_every
+        rate = recipe.learning_rate
+        return [
+            Stage("generator", self._generator_losses, {"generator": 1.0}, rate),
+            *(
+                Stage(
+                    "discriminator",
+                    lambda turn=turn: self._discriminator_losses(step, turn, penalised),  # type: ignore[misc]
+                    weights,
+                    rate,
+                )
+                for turn in range(recipe.critic_updates)
+            ),
+        ]
+
+    def _generator_losses(self) -> Mapping[str, Tensor]:
+        drawn, meant = self._draw()
+        self._drawn = drawn.detach(), meant
+        return {"generator": self._adversarial(drawn, meant)}
+
+    def _adversarial(self, drawn: Tensor, meant: Tensor) -> Tensor:
+        """The generator's mean loss against the discriminator."""
+        scores = self._scores(drawn, meant)
+        wasserstein = self._recipe.loss == "wgan-gp"
+        return (-scores if wasserstein else non_saturating_loss(scores)).mean()
+
+    def _draw(self) -> tuple[Tensor, Tensor]:
+        """The generator's output for this process's part of a batch of latents, and its labels."""
+        z = self.shard.take(self.model.sample_latent(self._recipe.batch_size))
+        return self._generator(z), self.model.labels_of(z)
+
+    def _discriminator_losses(self, step: int, turn: int, penalised: bool) -> Mapping[str, Tensor]:
+        if turn:
+            with torch.no_grad():
+                drawn, meant = self._draw()
+        elif self._drawn is None:
+            raise RuntimeError("the generator's stage comes before the discriminator's")
+        else:
+            drawn, meant = self._drawn
+        order = step * self._recipe.critic_updates + turn
+        index = self._order.batch(order)
+        with torch.no_grad():
+            waveforms = self.shard.take(self._moved(self._waveforms(index))).to(self.device)
+            real = self.model.analyse(waveforms)
+        labels = self.shard.take(self._sounds.labels[index]).to(self.device)
+        losses_of = self._wasserstein if self._recipe.loss == "wgan-gp" else self._non_saturating
+        return losses_of(real, labels, drawn, meant, penalised)
+
+    def _non_saturating(
+        self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
+    ) -> dict[str, Tensor]:
+        real.requires_grad_(penalised)
+        for_real = self._scores(real, labels)
+        for_drawn = self._scores(drawn, meant)
+        told_apart = torch.cat([for_real > 0, for_drawn < 0]).float().mean()
+        losses = {
+            "discriminator": discriminator_loss(for_real, for_drawn).mean(),
+            "told_apart": told_apart,
+        }
+        if penalised:
+            losses["penalty"] = r1_penalty(for_real, real).mean()
+        return losses
+
+    def _wasserstein(
+        self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
+    ) -> dict[str, Tensor]:
+        drawn = drawn.float()
+        distance = self._scores(real, labels).mean() - self._scores(drawn, meant).mean()
+        furthest = (real - drawn).square().flatten(1).sum(1).sqrt().mean()
+        losses = {"discriminator": -distance, "told_apart": distance.detach() / furthest}
+        if penalised:
+            share = torch.rand(self._recipe.batch_size, *[1] * (real.dim() - 1))
+            share = self.shard.take(share).to(real.device)
+            between = (real + share * (drawn - real)).requires_grad_(True)
+            losses["penalty"] = gradient_penalty(self._scores(between, labels), between).mean()
+        return losses
+
+    def _scores(self, seen: Tensor, labels: Tensor) -> Tensor:
+        scores: Tensor = self.model.discriminator(seen, labels)
+        return scores.float()
+
+    def _waveforms(self, index: Tensor) -> Tensor:
+        waveforms = self._sounds.waveforms(index)
+        return to_peak(waveforms) if self._recipe.normalise else waveforms
+
+    def _moved(self, waveforms: Tensor) -> Tensor:
+        most = self._recipe.perturbation.shift
+        return shifted(waveforms, most) if most else waveforms
+
+    def end_step(self, step: int) -> None:
+        """Renew the moving average, which is short at first, to forget the initial weights."""
+        self._heard, self._done = None, step + 1
+        halflife = min(self._recipe.average_halflife, 0.1 * step)
+        if self._generator is not self.model.generator:
+            keep = 0.5 ** (1 / halflife) if halflife else 0.0
+            with torch.no_grad():
+                averages: list[Tensor] = list(self.model.generator.parameters())
+                live: list[Tensor] = list(self._generator.parameters())
+                torch._foreach_lerp_(averages, live, 1 - keep)
+
+    def end_epoch(self) -> None:
+        """Measure the statistics of the averaged weights' batch norms.
+
+        Those of the live generator belong to other weights. Brock et al. 2019 call statistics that
+        are measured anew "standing".
+        """
+        if self._generator is self.model.generator:
+            return
+        random = seeded(self._recipe.seed, 2)
+        latents = (
+            self.model.sample_latent(self._recipe.batch_size, generator=random)
+            for _ in range(_STANDING)
+        )
+        update_bn(latents, self.model.generator)
+        self._heard = None
+
+    def preview(self) -> Tensor:
+        """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
+        levels = _levels(self._samples()[:_SHOWN])
+        return grid(levels.transpose(1, 2).flip(1), _SHOWN // 2).cpu()
+
+    def preview_sound(self) -> Sound:
+        """The same 16 clips, one after the other."""
+        heard = self._samples()[:_SHOWN]
+        return Sound(heard.transpose(0, 1).flatten(1).cpu(), self._sounds.sample_rate)
+
+    def _samples(self) -> Tensor:
+        """Waveforms of the latents that previews and alarms are based on, generated once a step."""
+        if self._heard is None:
+            self._heard = self.model(self._latents).float()
+        return self._heard
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:
+        """Report silence, clipping, a discriminator that has won, or clips that are all alike."""
+        health = self._health()
+        remedy = "Lower `learning_rate`, or see what the clips hold; last-good, if there, is older"
+        milder = "Raise `penalty`, or give it more clips"
+        if health.rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
+            return f"silence: the samples' level is {health.rms:.1g} of full scale. {remedy}"
+        if health.clipped > _CLIPPED:
+            return (
+                f"clipping: {100 * health.clipped:.0f} % of the samples are at full scale. {remedy}"
+            )
+        if won := self._won(means["told_apart"]):
+            return (
+                f"the discriminator has won: {won}, so there is little to learn from it. {milder}"
+            )
+        if health.spread < _COLLAPSED_SPREAD:
+            return (
+                f"mode collapse: clips differ {health.spread:.2f} times as much as real ones. "
+                f"{remedy}"
+            )
+        return None
+
+    def _won(self, told_apart: float) -> str | None:
+        """A few words on how far the discriminator is ahead, if it is too far."""
+        if self._recipe.loss == "wgan-gp":
+            if told_apart < _WON_DISTANCE:
+                return None
+            return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"
+        if told_apart < _WON:
+            return None
+        return f"it tells {100 * told_apart:.1f} % of clips apart"
+
+    def _health(self) -> _Health:
+        heard = self._samples()
+        return _Health(
+            rms=heard.square().mean().sqrt().item(),
+            clipped=(heard.abs() > 0.999).float().mean().item(),
+            spread=(spread_of(_levels(heard)) / self._real_spread).item(),
+        )
+
+
+def _levels(waveforms: Tensor) -> Tensor:
+    """Spectrograms (batch, frames, bins) in [0, 1] of waveforms (batch, channels, samples)."""
+    levels: Tensor = Spectrogram().to(waveforms.device)(waveforms.mean(1))
+    return levels

@@ -1,0 +1,173 @@
+"""Training the latent flow on pairs of recordings and images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from audiate.data.pairs import Pairs
+from audiate.metrics.distribution import spread_of
+from audiate.models.audio_to_image import Posterior
+from audiate.models.latent_flow import LatentFlow
+from audiate.training.batches import one_cycle
+from audiate.training.losses import bernoulli_nll, gaussian_kl
+from audiate.training.task import Shard, Stage, Task
+from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import LatentFlowRecipe
+
+_IMAGE_KL = 0.05  # weight of the autoencoder's prior: latents of about unit size, sharp images
+_IMAGES_TO_CODE = 4  # images of each recording that the autoencoder learns from in a step
+_UNHEARD = 0.1  # share of conditions that are left out, so that guidance is possible
+_DEAF = 0.1  # share of the spread of the mean images of ten digits
+
+
+class LatentFlowTask(Task):
+    """Train a condition network and an autoencoder of images, then the flow.
+
+    The condition network draws the mean of the images that are paired with a recording: as their
+    likelihood is linear in the image, that is all that a single drawing can learn of them. The flow
+    is trained by conditional flow matching, see `flow_loss`; the condition is left out now and then
+    (Ho & Salimans 2022).
+    """
+
+    model: LatentFlow
+
+    def __init__(
+        self, recipe: LatentFlowRecipe, pairs: Pairs, device: torch.device, shard: Shard
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        model = LatentFlow()
+        model.to(device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        self._recipe = recipe
+        self._batches = Batches(recipe, pairs, model, shard, least=2)
+        per_epoch = self._batches.steps_per_epoch
+        steps = recipe.epochs * per_epoch
+        self._first_of_flow = min(max(round(steps * recipe.condition_share), 1), steps - 1)
+        trained = {
+            "condition": [
+                *model.condition_network.parameters(),
+                *model.archetype.parameters(),
+            ],
+            "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
+            "flow": [*model.velocity.parameters(), model.unheard],
+        }
+        super().__init__(
+            seed=recipe.seed,
+            steps=steps,
+            steps_per_epoch=per_epoch,
+            batch_size=self._batches.batch_size,
+            model=model,
+            modules={"flow": model},
+            optimizers={
+                name: torch.optim.AdamW(
+                    parameters,
+                    betas=(0.9, 0.99 if name == "flow" else 0.999),
+                    weight_decay=recipe.weight_decay if name == "condition" else 0.01,
+                    fused=True,
+                )
+                for name, parameters in trained.items()
+            },
+            shard=shard,
+        )
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """Updates of the condition network and the autoencoder, or, later on, of the flow."""
+        recipe, first = self._recipe, self._first_of_flow
+        if step >= first:
+            rate = one_cycle(step - first, self.steps - first, recipe.learning_rate, warmup=0.1)
+            return [Stage("flow", lambda: self._flow_losses(step), {"flow": 1.0}, rate)]
+        rate = one_cycle(step, first, recipe.learning_rate)
+        return [
+            Stage(
+                "condition",
+                lambda: self._condition_losses(step),
+                {"mean_image": 1.0},
+                1.5 * rate,
+            ),
+            Stage(
+                "autoencoder",
+                lambda: self._autoencoder_losses(step),
+                {"reconstruction": 1.0, "image_kl": _IMAGE_KL},
+                rate,
+            ),
+        ]
+
+    def _condition_losses(self, step: int) -> Mapping[str, Tensor]:
+        pairs = self._batches.pairs(step)
+        images = self._batches.images(pairs, self._recipe.images_per_recording)
+        target = mean_image(images).to(self.device)
+        logits = self.model.mean_logits(
+            self.model.condition(self._batches.spectrograms(pairs))
+        ).float()
+        return {
+            "mean_image": bernoulli_nll(logits, target).mean(),
+            "spread": spread_of(logits.detach().sigmoid()) / spread_of(target),
+        }
+
+    def _autoencoder_losses(self, step: int) -> Mapping[str, Tensor]:
+        pairs = self._batches.pairs(step)
+        count = min(_IMAGES_TO_CODE, self._recipe.images_per_recording)
+        images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
+        posterior = Posterior(*(part.float() for part in self.model.encode_images(images)))
+        noise = torch.randn(len(images), LatentFlow.latent_dim).to(self.device)
+        logits = self.model.decode_logits(posterior.sample(noise)).float()
+        return {
+            "reconstruction": bernoulli_nll(logits, images).mean(),
+            "image_kl": gaussian_kl(*posterior).mean(),
+        }
+
+    def _flow_losses(self, step: int) -> Mapping[str, Tensor]:
+        pairs = self._batches.pairs(step)
+        count = self._recipe.images_per_recording
+        images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
+        with torch.no_grad():  # both are finished: as they will be when they draw
+            self.model.eval()
+            posterior = Posterior(*(part.float() for part in self.model.encode_images(images)))
+            condition = self.model.condition(self._batches.spectrograms(pairs))
+            self.model.train()
+        latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
+        unheard = (torch.rand(len(images), 1) < _UNHEARD).to(self.device)
+        condition = condition.repeat_interleave(count, 0)
+        condition = torch.where(unheard, self.model.unheard, condition)
+        return {"flow": flow_loss(self.model, latents, condition)}
+
+    def preview(self) -> Tensor:
+        """Two recordings a row: for each the mean image, then samples."""
+        return preview_of(self.model, self._batches.sounds)
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:
+        """Report a condition network that draws the same for every sound."""
+        if means.get("spread", 1.0) > _DEAF:
+            return None
+        return (
+            f"the condition network hears no difference: its mean images vary "
+            f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
+            f"lower `learning_rate`"
+        )
+
+
+def flow_loss(
+    velocity: Callable[[Tensor, Tensor, Tensor], Tensor], latents: Tensor, condition: Tensor
+) -> Tensor:
+    """The loss of conditional flow matching on straight paths, a mean over all entries.
+
+    At x_t = (1 - t) noise + t latent, the velocity is to be latent - noise (Lipman et al. 2023, eq.
+    23 with sigma_min = 0). Times are drawn logit-normal (Esser et al. 2024).
+
+    Args:
+        velocity: Gives velocities of latents, times (batch,) and conditions.
+        latents: (batch, latent_dim).
+        condition: (batch, condition_dim).
+
+    """
+    noise = torch.randn(latents.shape).to(latents.device)
+    times = torch.randn(len(latents)).sigmoid().to(latents.device)
+    between = torch.lerp(noise, latents, times.unsqueeze(1))
+    found = velocity(between, times, condition).float()
+    return (found - (latents - noise)).square().mean()

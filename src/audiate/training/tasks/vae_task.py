@@ -1,0 +1,164 @@
+"""Training the audio-to-image VAE on pairs of recordings and images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from audiate.audio.log_mel import LogMel
+from audiate.data.pairs import Pairs
+from audiate.models.residual import standardise
+from audiate.models.vae import VAE
+from audiate.training.batches import EpochOrder, linear_warmup, one_cycle
+from audiate.training.losses import bernoulli_nll, gaussian_kl
+from audiate.training.task import Shard, Stage, Task
+from audiate.training.tasks.inputs import ImagesOfRecordings, MelRecordings, mean_image, preview_of
+
+if TYPE_CHECKING:
+    from audiate.training.recipes import VAERecipe
+
+_COLLAPSED_KL = 0.1  # nats; to tell ten digits apart takes ln 10 = 2.3
+
+
+class VAETask(Task):
+    """Reconstruct the image from the recording it is paired with, and keep q(z|x) near the prior.
+
+    The evidence lower bound of Kingma & Welling 2014, except that the decoded image is of another
+    modality than the encoded spectrogram.
+
+    Many images are paired with each recording. The log-likelihood is linear in the image, so for
+    one z the sum over K of them is K times that of their mean: with `images_per_recording` = K,
+    one pass of the networks does the work of K passes.
+    """
+
+    model: VAE
+
+    def __init__(self, recipe: VAERecipe, pairs: Pairs, device: torch.device, shard: Shard) -> None:
+        torch.manual_seed(recipe.seed)
+        model = VAE()
+        if recipe.initialisation == "he":
+            initialise(model)
+        model.to(device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        self._recipe, self._heard = recipe, pairs.heard
+        self._sounds = MelRecordings(LogMel(model.config.features), pairs.recordings)
+        self._images = ImagesOfRecordings(pairs)
+        self._order = EpochOrder(len(pairs.heard), recipe.batch_size, recipe.seed)
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.epochs * self._order.steps_per_epoch,
+            steps_per_epoch=self._order.steps_per_epoch,
+            batch_size=self._order.batch_size,
+            model=model,
+            modules={"vae": model},
+            optimizers={
+                "vae": torch.optim.AdamW(
+                    model.parameters(), weight_decay=recipe.weight_decay, fused=True
+                )
+            },
+            shard=shard,
+        )
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """One update of encoder and decoder."""
+        recipe = self._recipe
+        rate = recipe.learning_rate
+        if recipe.schedule == "one-cycle":
+            rate = one_cycle(step, self.steps, rate)
+        warmup = recipe.kl_warmup_epochs * self.steps_per_epoch
+        weights = {"reconstruction": 1.0, "kl": linear_warmup(step, warmup, recipe.kl_weight)}
+        return [Stage("vae", lambda: self._losses(step), weights, rate)]
+
+    def _losses(self, step: int) -> Mapping[str, Tensor]:
+        pairs = self.shard.take(self._order.batch(step))
+        images = mean_image(self._images.several(pairs, self._recipe.images_per_recording))
+        spectrograms = self._sounds.spectrograms(
+            self._heard[pairs], "mildly" if self._recipe.augment else "not"
+        )
+        noise = torch.randn(len(pairs), VAE.latent_dim)
+        logits, posterior = self.model(spectrograms.to(self.device), noise.to(self.device))
+        mu, logvar = (part.float() for part in posterior)
+        return {
+            "reconstruction": bernoulli_nll(logits.float(), images.to(self.device)).mean(),
+            "kl": gaussian_kl(mu, logvar).mean(),
+        }
+
+    def preview(self) -> Tensor:
+        """Two recordings a row: for each the mean image, then samples."""
+        return preview_of(self.model, self._sounds)
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:
+        """Report posterior collapse, when z does not depend on the sound, and a dead encoder."""
+        if means["kl"] > _COLLAPSED_KL:
+            return None
+        why = ""
+        if dead := self._dead_layer():
+            why = (
+                f"No unit of the encoder's layer {dead} responds to any clip, so it can learn no "
+                f"more: begin again with another `seed`, or a lower `learning_rate`. "
+            )
+        return (
+            f"posterior collapse: q(z|x) holds {means['kl']:.3f} nats, so every clip draws the "
+            f"same picture. {why}Raise `kl_warmup_epochs`, lower `kl_weight`, or use "
+            f"`initialisation=he`"
+        )
+
+    @torch.no_grad()
+    def _dead_layer(self) -> int | None:
+        """Number of the encoder's first layer whose ReLUs are 0 for every recording of a batch."""
+        heard = self._heard[self._order.batch(0)]
+        spectrograms = self._sounds.spectrograms(heard, "not").to(self.device)
+        return next(
+            (n for n, alive in enumerate(alive_units(self.model, spectrograms), 1) if not alive),
+            None,
+        )
+
+
+@torch.no_grad()
+def alive_units(model: VAE, spectrograms: Tensor) -> list[float]:
+    """For each ReLU of the encoder, the share of its units that are above 0 for any spectrogram.
+
+    A layer of which no unit is passes no gradient, so that neither it nor any layer before it
+    learns: its ReLUs are dead.
+
+    Args:
+        model: The VAE.
+        spectrograms: (batch, 48, 48), as `VAE.encode` takes them.
+
+    """
+    hidden, alive = standardise(spectrograms), []
+    for layer in model.encoder:
+        hidden = layer(hidden)
+        if isinstance(layer, nn.ReLU):
+            above = (hidden > 0).any(0)
+            units = above.flatten(1).any(1) if above.dim() > 1 else above
+            alive.append(units.float().mean().item())
+    return alive
+
+
+def initialise(model: VAE) -> None:
+    """Set weights that keep signals at their size (He et al. 2015), and a sharp q(z|x).
+
+    With PyTorch's own initialisation z hardly depends on the sound, noise drowns the rest, and
+    the decoder learns to do without z before the encoder has learnt to use it.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif isinstance(layer, nn.ConvTranspose2d):
+            # Of a 4x4 kernel with stride 2, four taps meet in each output pixel.
+            nn.init.normal_(layer.weight, std=(4 * layer.in_channels) ** -0.5)
+        else:
+            continue
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+    nn.init.normal_(model.mu.weight, std=model.mu.in_features**-0.5)
+    nn.init.normal_(model.logvar.weight, std=1e-3)
+    nn.init.constant_(model.logvar.bias, -4.0)
+    with torch.no_grad():
+        last = model.decoder[-1]
+        assert isinstance(last, nn.ConvTranspose2d)
+        last.weight.mul_(0.4)  # begin with grey rather than with random black and white

@@ -1,0 +1,1 @@
+"""Files, devices, progress bars and plots: nothing that knows about audio."""

@@ -1,0 +1,185 @@
+"""Atomic writes, locks and signals."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiate.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
+
+    The folder is made where it is missing. On failure the old file stays and the temporary one is
+    removed.
+
+    Args:
+        path: The file to be written or replaced.
+        durable: Wait until the content is on the disk, so that a power failure cannot leave an
+            empty file. Leave it out for the many small files of one command.
+
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.touch()
+        usual_permissions = partial.stat().st_mode
+        yield partial
+        partial.chmod(usual_permissions)  # some writers make their files private
+        if durable:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, *, durable: bool = False, argument: str | None = "out") -> Iterator[Path]:
+    """Write a file as `replacing` does, and name it where that fails.
+
+    Args:
+        path: The file to be written or replaced.
+        durable: As of `replacing`.
+        argument: The argument with which the caller names another place; None where it is told in
+            other words.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    try:
+        with replacing(path, durable=durable) as partial:
+            yield partial
+    except OSError as error:
+        remedy = "name another place" if argument is None else f"name another with `{argument}`"
+        if error.errno == errno.ENAMETOOLONG:
+            remedy = "give the clip, or the file, a shorter name"
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); {remedy}"
+        ) from error
+
+
+@contextmanager
+def alone(lock_file: Path, taken: str) -> Iterator[None]:
+    """Keep other processes out of a folder for as long as the block lasts.
+
+    Args:
+        lock_file: The file that is locked. It is made, and removed at the end.
+        taken: The message of the error where another process holds the lock.
+
+    Raises:
+        InputError: Another process holds the lock, or the file cannot be written.
+
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file)
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(taken) from error
+    except OSError as error:
+        raise InputError(
+            f"{lock_file.parent}: cannot be written ({error.strerror or error}); name another "
+            f"folder with `out`"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows lets nobody remove it now
+            lock_file.unlink()
+        lock.release()
+
+
+def is_locked(lock_file: Path) -> bool:
+    """Whether a process holds a lock of `alone`; one that was killed holds none."""
+    from filelock import FileLock, Timeout
+
+    if not lock_file.exists():
+        return False
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # who may not write there cannot know, and is told what was noted
+        return True
+    lock.release()
+    return False
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small UTF-8 file, whole or not at all; errors are those of the system."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def save_array(array: NDArray[np.float32], path: Path) -> None:
+    """Write numbers as a .npy file, whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+
+    """
+    import numpy as np
+
+    with writing(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` on SIGTERM, too, for as long as the block lasts."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handled_by(interrupt, (signal.SIGTERM,)):
+        yield
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block has ended, and act on them then."""
+    held: list[int] = []
+    try:
+        with _handled_by(lambda number, _frame: held.append(number), _SIGNALS):
+            yield
+    finally:
+        if held:
+            signal.raise_signal(held[0])
+
+
+@contextmanager
+def _handled_by(
+    handler: Callable[[int, FrameType | None], object], numbers: tuple[signal.Signals, ...]
+) -> Iterator[None]:
+    """Let a function handle signals in the block; Python allows that in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
