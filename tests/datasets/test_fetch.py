@@ -23,8 +23,16 @@ import pytest
 from audiate.cli.data import FetchCommand, ListCommand
 from audiate.data import download as module
 from audiate.data.download import Transfer, fetch
-from audiate.data.installed import State, data_root, inspect, require
-from audiate.data.sources import DIGIT_WORDS, SOURCES, Remote, Source
+from audiate.data.sources import (
+    DIGIT_WORDS,
+    SOURCES,
+    Remote,
+    Source,
+    State,
+    data_root,
+    inspect,
+    require,
+)
 from audiate.errors import InputError
 
 CUT = "send half of what was asked for, then close"

@@ -7,12 +7,12 @@ import os
 import pickle  # only what one process of a run tells another
 import socket
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from queue import Empty, Full, Queue
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import Event
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,9 +22,6 @@ from audiate.bulk.jobs import Job, OpenJob
 from audiate.bulk.reading import Chunk, Long, chunks_of
 from audiate.bulk.rows import Written, write_chunk
 from audiate.errors import InputError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 T = TypeVar("T")
 
@@ -48,45 +45,23 @@ def _chunks(job: OpenJob, unit: WorkUnit, long: Long, ended: Event) -> Iterator[
     return chunks_of(job.read, unit, **sizes, long=long, ended=ended)
 
 
-def _read_ahead(items: Iterator[T], ended: Event) -> Generator[T, None, None]:
+def _read_ahead(items: Generator[T, None, None], ended: Event) -> Generator[T, None, None]:
     """Iterate over items, and make the next one in a thread; the event ends it early."""
-    ready: Queue[tuple[bool, Any]] = Queue(1)
-
-    def put(message: tuple[bool, Any]) -> None:
-        while not ended.is_set():
-            try:
-                return ready.put(message, timeout=0.2)
-            except Full:
-                continue
-        return None
-
-    def make() -> None:
-        try:
-            for item in items:
-                put((True, item))
-                if ended.is_set():
-                    break
-            put((False, None))
-        except BaseException as error:  # it is raised where the items are taken
-            put((False, error))
-
-    thread = Thread(target=make, name="audiate-reader", daemon=True)
-    thread.start()
+    thread = ThreadPoolExecutor(1, "audiate-reader")
     try:
+        coming = thread.submit(next, items, None)
         while True:
-            try:
-                there, item = ready.get(timeout=0.5)  # so that Ctrl-C is heard
-            except Empty:
-                continue
-            if there:
-                yield item
-            elif item is not None:
-                raise item
-            else:
+            while not coming.done():
+                wait([coming], timeout=0.5)  # so that Ctrl-C interrupts it
+            item = coming.result()
+            if item is None:
                 return
+            coming = thread.submit(next, items, None)
+            yield item
     finally:
         ended.set()
-        thread.join()  # a thread that computes while Python ends makes it abort
+        thread.shutdown()  # a thread that computes while Python ends makes it abort
+        items.close()
 
 
 def run_on_ray(
@@ -126,7 +101,11 @@ def run_on_ray(
     if ours:
         _start(address)
     try:
-        yield from _results(job, out, units, long, workers, device)
+        yield from _on_cluster(job, out, units, long, workers, device)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise InputError(str(error.cause)) from error
+        raise
     finally:
         if ours:
             ray.shutdown()
@@ -163,12 +142,10 @@ def _check_answers(address: str | None) -> None:
         ) from error
 
 
-def _results(
+def _on_cluster(
     job: Job, out: str, units: Sequence[WorkUnit], long: Long, workers: int | None, device: str
 ) -> Iterator[Written]:
-    import pyarrow as pa
     import ray
-    from ray.exceptions import RayTaskError
 
     context = ray.data.DataContext.get_current()
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # which importing it has reset
@@ -195,17 +172,11 @@ def _results(
             **({"num_gpus": min(1.0, gpus / count)} if gpus else {}),
         )
     )
-    try:
-        for batch in written.iter_batches(batch_size=None, batch_format="pyarrow"):
-            assert isinstance(batch, pa.Table)
-            yield from _unpacked(batch)
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError):
-            raise InputError(str(error.cause)) from error
-        raise
+    for batch in written.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from _unpacked(batch)
 
 
-def _packed(*values: object) -> pa.Table:
+def _packed(*values: object) -> Any:
     """Objects as rows of a table, in which Ray moves them from one process to another.
 
     They are pickled, as Ray pickles all that it moves: only its own processes ever read them.
@@ -216,7 +187,7 @@ def _packed(*values: object) -> pa.Table:
     return pa.table({"packed": pa.array(content, pa.large_binary())})
 
 
-def _unpacked(table: pa.Table) -> Iterator[Any]:
+def _unpacked(table: Any) -> Iterator[Any]:
     for value in table["packed"]:
         yield pickle.loads(value.as_py())
 
@@ -228,7 +199,7 @@ def _open_reader(job: Job) -> OpenJob:
     return job.open("cpu")
 
 
-def _read(table: pa.Table, job: Job, long: Long) -> Iterator[pa.Table]:
+def _read(table: Any, job: Job, long: Long) -> Iterator[Any]:
     for unit in _unpacked(table):
         for chunk in _chunks(_open_reader(job), unit, long, Event()):
             yield _packed(chunk)
@@ -241,6 +212,6 @@ class _Model:
         torch.set_num_threads(1)
         self.job, self.store = job.open(device), Store(out)
 
-    def __call__(self, table: pa.Table) -> pa.Table:
+    def __call__(self, table: Any) -> Any:
         """Write chunks, and give their counts."""
         return _packed(*(write_chunk(self.store, self.job, chunk) for chunk in _unpacked(table)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -34,6 +35,7 @@ from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
 from audiate.utils.plots import save_image, side_by_side
 
+_Sizes = namedtuple("_Sizes", "channels sample_rate num_samples")
 _WORD_SECONDS = 1.0  # models that look for a word take clips of any length
 _GPU_BATCH = 256
 _MOST_IN_CHUNK = 1024
@@ -154,7 +156,7 @@ class ClassifyJob(Job):
         """Load the classifier. Clips are brought to one peak, as for an inversion."""
         otherwise = f"hears no digits; `model={SPOKEN_CLASSIFIER}` does"
         model = load_as(self.model, DigitClassifier, otherwise, device=device)
-        sizes = _ClassifierSizes(1, model.sample_rate, model.num_samples)
+        sizes = _Sizes(1, model.sample_rate, model.num_samples)
 
         @torch.inference_mode()
         def compute(clips: Sequence[Target]) -> list[Result]:
@@ -282,12 +284,6 @@ class InvertJob(Job):
             batch_size_for(generator, self.search),
             ("sounds", ".wav") if self.sounds else None,
         )
-
-
-class _ClassifierSizes(NamedTuple):
-    channels: int
-    sample_rate: int
-    num_samples: int
 
 
 def _open_model(

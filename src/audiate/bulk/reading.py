@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import IO, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import soundfile
 
@@ -251,15 +251,10 @@ def _content_of(file: File) -> tuple[bytes | Path, str, object]:
         digest = hashlib.sha256()
         with tempfile.NamedTemporaryFile(suffix=Path(path).suffix, delete=False) as copy:
             weakref.finalize(copy, Path(copy.name).unlink, missing_ok=True)
-            for block in _blocks(source):
+            while block := source.read(_BLOCK):
                 digest.update(block)
                 copy.write(block)
         return Path(copy.name), digest.hexdigest(), copy
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    while block := file.read(_BLOCK):
-        yield block
 
 
 def _decode(clip: Clip, read: Callable[[Recording], Any]) -> Clip:

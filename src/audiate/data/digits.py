@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import is_silent, load_audio
-from audiate.data.installed import fetch_command, require
-from audiate.data.sources import DIGIT_WORDS, SPEAKERS
+from audiate.data.sources import DIGIT_WORDS, SPEAKERS, fetch_command, require
 from audiate.errors import InputError
 
 

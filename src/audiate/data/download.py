@@ -11,15 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.data.installed import (
+from audiate.data.sources import (
+    Remote,
+    Source,
     State,
     checksum_problem,
     fetch_command,
+    find_source,
     inspect,
     is_sound,
     require,
 )
-from audiate.data.sources import Remote, Source, find_source
 from audiate.errors import InputError
 from audiate.utils.filesystem import alone
 

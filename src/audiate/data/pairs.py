@@ -127,7 +127,7 @@ def list_pairs(root: Path, *, speech_commands: bool = False) -> ListedPairs:
     """Find the recordings to be paired with MNIST's images.
 
     Args:
-        root: Data folder, as from `audiate.data.installed.data_root`.
+        root: Data folder, as from `audiate.data.sources.data_root`.
         speech_commands: Train on the recordings of Speech Commands as well as on FSDD's.
 
     Raises:

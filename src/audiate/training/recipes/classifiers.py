@@ -106,7 +106,7 @@ class LeNetRecipe(Recipe):
 
     def prepare(self, root: Path) -> Prepared:
         """Train on MNIST."""
-        from audiate.data.installed import require
+        from audiate.data.sources import require
 
         require("mnist", root)
 
