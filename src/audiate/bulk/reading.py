@@ -165,17 +165,17 @@ def _ahead(
 
 def _fetch(clip: Clip, long: Long, seconds: float) -> list[Clip]:
     """Get the bytes of a recording, hash them, and cut it."""
+    if clip.error:
+        return [clip]
     try:
         clip = _with_recording(clip, long)
-        spans = spans_of(clip.item, seconds) if long == "cut" and not clip.error else []
+        spans = spans_of(clip.item, seconds) if long == "cut" else []
         if not spans:
             return [clip]
         with clip.item.open() as content, soundfile.SoundFile(content) as file:
             rate = file.samplerate
-    except InputError as error:
-        return [clip._replace(item=None, copy=None, error=str(error))]
-    except UnreachableError as error:
-        return [_unreachable(clip.source, error)]
+    except Exception as error:  # whatever happens to a file, other clips go on
+        return [_failed(clip, error)]
     return [
         clip._replace(
             item=Recording(clip.source, clip.item.content, span),
@@ -186,32 +186,24 @@ def _fetch(clip: Clip, long: Long, seconds: float) -> list[Clip]:
     ]
 
 
-def _unreachable(source: str, error: UnreachableError) -> Clip:
-    """A clip of a server that cannot be reached."""
-    problem = f"{source}: cannot be reached ({error}); run the same command again"
-    return Clip(source, "", error=problem)
-
-
-def _unread(file: File, count: str, error: Exception) -> Clip:
-    """A clip in place of a container that cannot be read to its end."""
-    name = as_unicode(file.address)
+def _failed(clip: Clip, error: Exception, count: str = "") -> Clip:
+    """A clip with an error as its reason; ``count`` says how much of a container was read."""
     if isinstance(error, UnreachableError):
-        return _unreachable(name, error)
-    if isinstance(error, InputError):
-        problem = str(error)
+        clip = Clip(clip.source, "")
+        problem = f"cannot be reached ({error}); run the same command again"
+    elif isinstance(error, InputError):
+        return clip._replace(item=None, copy=None, error=str(error))
     elif is_missing(error):
-        problem = f"{name}: no such file; check the name"
+        problem = "no such file" + ("; check the name" if count else "")
     else:
-        reason = reason_of(error)[:100]
-        problem = f"{name}: cannot be read after {count} ({reason}); copy it again"
-    return Clip(name, file.version, error=problem)
+        after = f" after {count}" if count else ""
+        problem = f"cannot be read{after} ({reason_of(error)[:100]}); copy it again"
+    return clip._replace(item=None, copy=None, error=f"{clip.source}: {problem}")
 
 
 def _with_recording(clip: Clip, long: Long) -> Clip:
     """A clip with its recording as its item, and the SHA-256 of its bytes."""
-    content = clip.item
-    if clip.error:
-        return clip
+    content, copy = clip.item, None
     size = content.size if isinstance(content, File) else len(content)
     if size > _LARGEST[long]:
         remedy = "cut it into parts" + (", or give `long=cut`" if long == "refuse" else "")
@@ -219,16 +211,8 @@ def _with_recording(clip: Clip, long: Long) -> Clip:
             f"{clip.source}: {size / 2**30:.1f} GiB are more than the "
             f"{_LARGEST[long] / 2**30:.0f} GiB that are taken; {remedy}"
         )
-    copy = None
     if isinstance(content, File):
-        try:
-            content, digest, copy = _content_of(content)
-        except (InputError, UnreachableError):
-            raise
-        except Exception as error:  # whatever happens to a file, other clips go on
-            missing = is_missing(error)
-            reason = "no such file" if missing else f"cannot be read ({error}); copy it again"
-            raise InputError(f"{clip.source}: {reason}") from error
+        content, digest, copy = _content_of(content)
     else:
         digest = hashlib.sha256(content).hexdigest()
     return clip._replace(item=Recording(clip.source, content), sha256=digest, copy=copy)
@@ -336,7 +320,7 @@ def _members(file: File) -> Iterator[Clip]:
             problem = f"{name}: holds no sound files ({', '.join(SUFFIXES)}); leave it out"
             yield Clip(name, file.version, error=problem)
     except Exception as error:  # libraries beneath have error classes of their own
-        yield _unread(file, f"{count} recordings", error)
+        yield _failed(Clip(name, file.version), error, f"{count} recordings")
 
 
 def _rows(file: File, row_group: int) -> Iterator[Clip]:
@@ -360,7 +344,7 @@ def _rows(file: File, row_group: int) -> Iterator[Clip]:
                     missing = f"{source}: holds no sound; leave this row out"
                     yield Clip(source, file.version, sound, None if sound else missing)
     except Exception as error:  # as for tar files
-        yield _unread(file, f"{number} rows", error)
+        yield _failed(Clip(name, file.version), error, f"{number} rows")
 
 
 def _sound_column(schema: Any, name: str) -> tuple[str, bool]:

@@ -1,4 +1,4 @@
-"""Clips of one length to train a classifier or a generator on: spoken digits, or a user's folder.
+"""Clips of one length for training: spoken digits, or the sound files of a folder.
 
 `list_sounds` finds the clips, and tells with a digest which ones they are; `read` then reads them.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from audiate.audio.files import file_rate, fit_length, is_silent, load_channels,
 from audiate.audio.words import split_words
 from audiate.data.digits import (
     Clip,
-    digest_of_clips,
     digest_of_names,
     load_fsdd,
     load_speech_commands,
@@ -67,13 +66,47 @@ class SoundSet:
         return self.samples[index].float() / _FULL_SCALE
 
 
-class ListedSounds(Protocol):
-    """Clips that were found but not yet read."""
+class SoundFile(NamedTuple):
+    """A file of sounds for training.
+
+    Attributes:
+        path: The file.
+        label: Index into `ListedSounds.names`.
+        voice: The speaker; empty where it is unknown.
+        source: Number of the data set.
+
+    """
+
+    path: Path
+    label: int
+    voice: str
+    source: int = 0
+
+
+@dataclass(frozen=True)
+class ListedSounds:
+    """Sound files that were found but not yet read.
+
+    Attributes:
+        files: The files.
+        names: The meaning of each label.
+        folder: The user's folder in which they lie; None for spoken digits. A file of a folder that
+            is longer than a clip is cut into several, a spoken digit to the length of one clip.
+        cut_words: Whether the files of a folder are cut at silences, into words.
+
+    """
+
+    files: Sequence[SoundFile]
+    names: tuple[str, ...]
+    folder: Path | None = None
+    cut_words: bool = False
 
     @property
     def digest(self) -> str:
-        """A few words that tell these clips from others."""
-        ...
+        """A few words that tell these files from others."""
+        if self.folder is None:
+            return digest_of_names(sorted(f"{file.label} {file.path.stem}" for file in self.files))
+        return digest_of_names([f.path.relative_to(self.folder).as_posix() for f in self.files])
 
     def read(
         self,
@@ -83,7 +116,7 @@ class ListedSounds(Protocol):
         channels: int = 1,
         speeds: Sequence[float] = (),
     ) -> SoundSet:
-        """Read the clips, and leave out silent ones.
+        """Read the files, and leave out silent clips.
 
         Args:
             num_samples: Number of samples of a clip.
@@ -93,10 +126,85 @@ class ListedSounds(Protocol):
             speeds: Add each clip at these multiples of its speed, as if it came from the same file.
 
         Raises:
-            InputError: A clip cannot be read, or all are silent.
+            InputError: A file cannot be read, or all files of a label are silent.
 
         """
-        ...
+        rate = sample_rate or (_common_rate(self.files) if self.folder else DIGIT_RATE)
+        check_sample_rate(rate, "`sample_rate`")
+        voices = sorted({file.voice for file in self.files})
+        samples: list[Tensor] = []
+        read: list[SoundFile] = []
+        broken: list[tuple[Path, InputError]] = []
+        for file in self.files:
+            try:
+                whole = load_channels(file.path, channels, rate)
+            except InputError as error:
+                if self.folder is None:
+                    raise
+                broken.append((file.path, error))
+                continue
+            for clip in self._clips(whole, rate, num_samples, speeds):
+                samples.append((clip.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16))
+                read.append(file)
+        self._check(broken, read)
+        return SoundSet(
+            torch.stack(samples),
+            torch.tensor([file.label for file in read]),
+            torch.tensor([file.source for file in read]),
+            self.names,
+            rate,
+            torch.tensor([voices.index(file.voice) for file in read])
+            if self.folder is None or len(voices) > 1
+            else None,
+        )
+
+    def _clips(
+        self, whole: Tensor, rate: int, num_samples: int, speeds: Sequence[float]
+    ) -> Iterator[Tensor]:
+        """The clips (channels, num_samples) of a waveform (channels, samples), at all speeds."""
+        if self.folder is None and is_silent(whole.flatten()):
+            return
+        for part in split_words(whole, rate) if self.cut_words else [whole]:
+            for speed in (None, *speeds):
+                played = part
+                if speed is not None:
+                    faster = [resample(channel, round(rate * speed), rate) for channel in part]
+                    played = torch.stack(faster)
+                if self.folder is None:
+                    yield fit_length(played, num_samples)
+                else:
+                    yield from _cut(played, num_samples)
+
+    def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[SoundFile]) -> None:
+        """Make sure that all files could be read, and that there are clips.
+
+        Raises:
+            InputError: They could not; it names the first of the files.
+
+        """
+        if self.folder is None:
+            if not read:
+                raise InputError(
+                    f"{self.files[0].path}: silent, as are all clips beside it; fetch a fresh copy"
+                )
+            return
+        if len(broken) == 1:
+            raise InputError(f"{broken[0][1]}, or move it away")
+        if broken:
+            names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            raise InputError(
+                f"{self.folder}: {len(names)} of {len(self.files)} files cannot be read: "
+                f"{', '.join(names[:_NAMED])}{more}; move them away, or mend them "
+                f"(`audiate data look {self.folder}` lists all, with reasons)"
+            )
+        silent = set(range(len(self.names))) - {file.label for file in read}
+        if silent:
+            one = len(self.names) == 1
+            where = self.folder if one else self.folder / self.names[min(silent)]
+            raise InputError(
+                f"{where}: all of its sound files are silent; take it away, or fill it"
+            )
 
 
 def list_sounds(
@@ -125,7 +233,7 @@ def list_sounds(
         for option, given in (("label_from", label_from), ("cut_words", cut_words)):
             if given:
                 raise InputError(f"`{option}`: is for a folder of files; leave it out")
-        return DigitClips(digit_clips(root, data, held_out_speaker))
+        return list_digits(digit_clips(root, data, held_out_speaker))
     names = " ".join(data)
     if len(data) > 1:
         raise InputError(
@@ -137,163 +245,52 @@ def list_sounds(
             f"`data` {names}: no such folder, and none of {', '.join(DIGIT_SETS)} either"
         )
     pattern = None if label_from is None else NamePattern(label_from)
-    return FolderClips(folder, tuple(find_sounds(folder)), pattern, cut_words)
+    return list_folder(folder, find_sounds(folder), pattern, cut_words=cut_words)
 
 
-@dataclass(frozen=True)
-class DigitClips:
-    """Spoken digits that were found but not yet read.
-
-    Attributes:
-        parts: The clips of each data set.
-
-    """
-
-    parts: Sequence[Sequence[Clip]]
-
-    @property
-    def digest(self) -> str:
-        """A few words that tell these clips from others."""
-        return digest_of_clips(clip for part in self.parts for clip in part)
-
-    def read(
-        self,
-        *,
-        num_samples: int,
-        sample_rate: int | None = None,
-        channels: int = 1,
-        speeds: Sequence[float] = (),
-    ) -> SoundSet:
-        """Read the clips, each labelled with its digit; see `ListedSounds.read`."""
-        rate = sample_rate or DIGIT_RATE
-        samples, labels, sources, voices = [], [], [], []
-        speakers = sorted({clip.speaker for part in self.parts for clip in part})
-        for source, clips in enumerate(self.parts):
-            for clip in clips:
-                waveform = load_channels(clip.path, channels, rate)
-                if is_silent(waveform.flatten()):
-                    continue
-                for played in _at_speeds(waveform, rate, speeds):
-                    samples.append(_stored(fit_length(played, num_samples)))
-                    labels.append(clip.label)
-                    sources.append(source)
-                    voices.append(speakers.index(clip.speaker))
-        if not samples:
-            raise InputError(
-                f"{self.parts[0][0].path}: silent, as are all clips beside it; fetch a fresh copy"
-            )
-        return SoundSet(
-            torch.stack(samples),
-            torch.tensor(labels),
-            torch.tensor(sources),
-            DIGIT_WORDS,
-            rate,
-            torch.tensor(voices),
-        )
+def list_digits(parts: Sequence[Sequence[Clip]]) -> ListedSounds:
+    """Spoken digits, by the clips of each data set."""
+    files = [
+        SoundFile(clip.path, clip.label, clip.speaker, source)
+        for source, clips in enumerate(parts)
+        for clip in clips
+    ]
+    return ListedSounds(files, DIGIT_WORDS)
 
 
-@dataclass(frozen=True)
-class FolderClips:
-    """The sound files of a user's folder, found but not yet read.
+def list_folder(
+    folder: Path,
+    paths: Sequence[Path],
+    pattern: NamePattern | None = None,
+    *,
+    cut_words: bool = False,
+) -> ListedSounds:
+    """The sound files of a user's folder, labelled by their sub-folders.
 
-    Attributes:
+    A file that lies in the folder itself is labelled with the folder's name.
+
+    Args:
         folder: The folder.
         paths: The sound files in it and below it.
-        pattern: What the files' names tell, in place of sub-folders.
-        cut_words: Whether files are cut at silences, into words.
+        pattern: Pattern of the files' names that gives labels in place of sub-folders.
+        cut_words: As of `list_sounds`.
 
     Raises:
         InputError: A file's name does not fit the pattern.
 
     """
-
-    folder: Path
-    paths: Sequence[Path]
-    pattern: NamePattern | None = None
-    cut_words: bool = False
-
-    def __post_init__(self) -> None:
-        self.names_of_files()
-
-    @property
-    def digest(self) -> str:
-        """A few words that tell these files from others."""
-        return digest_of_names([path.relative_to(self.folder).as_posix() for path in self.paths])
-
-    def names_of_files(self) -> list[NamedFile]:
-        """The label, and the voice where one is told, of each file."""
-        if self.pattern is not None:
-            return [self.pattern.read(path) for path in self.paths]
-        home = self.folder.resolve().name
-        return [
-            NamedFile(
-                path.relative_to(self.folder).parts[0] if path.parent != self.folder else home, None
-            )
-            for path in self.paths
-        ]
-
-    def read(
-        self,
-        *,
-        num_samples: int,
-        sample_rate: int | None = None,
-        channels: int = 1,
-        speeds: Sequence[float] = (),
-    ) -> SoundSet:
-        """Read the files, labelled by the sub-folder they are in, or by the pattern of their names.
-
-        A file that is longer than a clip is cut into several, or into words. A file that lies in
-        the folder itself is labelled with the folder's name. See `ListedSounds.read`; besides,
-        files of different sample rates are refused if ``sample_rate`` is not given.
-        """
-        folder, rate = self.folder, sample_rate or _common_rate(self.paths)
-        check_sample_rate(rate, "`sample_rate`")
-        told = self.names_of_files()
-        names = tuple(sorted({file.word for file in told}))
-        speakers = sorted({file.voice or "" for file in told})
-        samples, labels, voices = [], [], []
-        broken: list[tuple[Path, InputError]] = []
-        for path, file in zip(self.paths, told, strict=True):
-            try:
-                whole = load_channels(path, channels, rate)
-            except InputError as error:
-                broken.append((path, error))
-                continue
-            parts = split_words(whole, rate) if self.cut_words else [whole]
-            for played in (each for part in parts for each in _at_speeds(part, rate, speeds)):
-                for clip in _cut(played, num_samples):
-                    samples.append(_stored(clip))
-                    labels.append(names.index(file.word))
-                    voices.append(speakers.index(file.voice or ""))
-        if broken:
-            raise self._unreadable(broken)
-        silent = set(range(len(names))) - set(labels)
-        if silent:
-            where = folder if len(names) == 1 else folder / names[min(silent)]
-            raise InputError(
-                f"{where}: all of its sound files are silent; take it away, or fill it"
-            )
-        labelled = torch.tensor(labels)
-        return SoundSet(
-            torch.stack(samples),
-            labelled,
-            torch.zeros_like(labelled),
-            names,
-            rate,
-            torch.tensor(voices) if len(speakers) > 1 else None,
-        )
-
-    def _unreadable(self, broken: Sequence[tuple[Path, InputError]]) -> InputError:
-        """Tell how many files cannot be read, and the first of them."""
-        if len(broken) == 1:
-            return InputError(f"{broken[0][1]}, or move it away")
-        names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return InputError(
-            f"{self.folder}: {len(names)} of {len(self.paths)} files cannot be read: "
-            f"{', '.join(names[:_NAMED])}{more}; move them away, or mend them "
-            f"(`audiate data look {self.folder}` lists all, with reasons)"
-        )
+    if pattern is None:
+        home = folder.resolve().name
+        places = [path.relative_to(folder).parts for path in paths]
+        named = [NamedFile(place[0] if len(place) > 1 else home, None) for place in places]
+    else:
+        named = [pattern.read(path) for path in paths]
+    names = sorted({file.word for file in named})
+    files = [
+        SoundFile(path, names.index(file.word), file.voice or "")
+        for path, file in zip(paths, named, strict=True)
+    ]
+    return ListedSounds(files, tuple(names), folder, cut_words)
 
 
 def digit_clips(
@@ -337,12 +334,12 @@ def find_clips(
     return find_files(given, out, SOUNDS, reserved)
 
 
-def _common_rate(paths: Sequence[Path]) -> int:
+def _common_rate(files: Sequence[SoundFile]) -> int:
     """The sample rate of all files that can be read, in Hz."""
     rates = {}
-    for path in paths:
+    for file in files:
         with suppress(InputError):  # whoever reads the files then tells of all that are broken
-            rates[path] = file_rate(path)
+            rates[file.path] = file_rate(file.path)
     found, first = next(iter(rates.items()), (None, DIGIT_RATE))
     for path, rate in rates.items():
         if rate != first:
@@ -364,14 +361,3 @@ def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
             if part.shape[1] >= num_samples / 2
         ]
     return [part for part in parts if not is_silent(part.flatten())]
-
-
-def _at_speeds(waveform: Tensor, rate: int, speeds: Sequence[float]) -> Iterator[Tensor]:
-    """A waveform (channels, samples), then the same at multiples of its speed, resampled."""
-    yield waveform
-    for speed in speeds:
-        yield torch.stack([resample(channel, round(rate * speed), rate) for channel in waveform])
-
-
-def _stored(waveform: Tensor) -> Tensor:
-    return (waveform.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16)

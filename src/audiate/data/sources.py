@@ -94,24 +94,21 @@ _MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
-_MNIST_FILES = {
-    "train-images-idx3-ubyte.gz": (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        9_912_422,
-    ),
-    "train-labels-idx1-ubyte.gz": (
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        28_881,
-    ),
-    "t10k-images-idx3-ubyte.gz": (
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        1_648_877,
-    ),
-    "t10k-labels-idx1-ubyte.gz": (
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        4_542,
-    ),
-}
+_MNIST_FILES = """
+train-images-idx3 9912422 ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db
+train-labels-idx1   28881 65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5
+t10k-images-idx3  1648877 0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7
+t10k-labels-idx1     4542 ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2
+"""  # name, size in bytes, SHA-256 of the content
+
+
+def _mnist(row: str) -> Remote:
+    name, size, sha256 = row.split()
+    name += "-ubyte.gz"
+    urls = tuple(f"{mirror}/{name}" for mirror in _MNIST_MIRRORS)
+    return Remote(urls, name, sha256, int(size), unpacked=True)
+
+
 _CLIP = rf"({'|'.join(DIGIT_WORDS)})/[0-9a-f]+_nohash_[0-9]+"  # of Speech Commands
 
 _SOURCES = (
@@ -141,10 +138,7 @@ _SOURCES = (
         licence="CC BY-SA 3.0",
         homepage="http://yann.lecun.com/exdb/mnist/",
         folder="mnist",
-        remotes=tuple(
-            Remote(tuple(f"{url}/{name}" for url in _MNIST_MIRRORS), name, *file, unpacked=True)
-            for name, file in _MNIST_FILES.items()
-        ),
+        remotes=tuple(map(_mnist, _MNIST_FILES.strip().splitlines())),
         required=r"(train|t10k)-(images-idx3|labels-idx1)-ubyte\.gz",
         count=4,
         noun="files",

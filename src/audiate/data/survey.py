@@ -13,7 +13,7 @@ import numpy as np
 from audiate.audio.files import SILENCE, file_rate, load_channels
 from audiate.audio.words import split_words
 from audiate.data.folders import NamePattern
-from audiate.data.sounds import FolderClips, find_sounds
+from audiate.data.sounds import find_sounds, list_folder
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
 
@@ -114,11 +114,11 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
     """
     paths = find_sounds(folder)
     pattern = None if label_from is None else NamePattern(label_from)
-    named = FolderClips(folder, paths, pattern).names_of_files()
+    listed = list_folder(folder, paths, pattern)
     seconds, peaks, silent, clipped, broken = [], [], [], [], []
     rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
     cut, short = 0, list[str]()
-    for path, told in zip(tracked(paths, f"looking at {folder}"), named, strict=True):
+    for path, label, *_ in tracked(listed.files, f"looking at {folder}"):
         name = path.relative_to(folder).as_posix()
         try:
             rate = file_rate(path)
@@ -127,7 +127,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
             broken.append((name, str(error).split(": ", 1)[-1]))
             continue
         rates[rate] += 1
-        words[told.word] += 1
+        words[listed.names[label]] += 1
         peak = float(waveform.abs().max())
         seconds.append(waveform.shape[1] / rate)
         if seconds[-1] < _SHORT:
