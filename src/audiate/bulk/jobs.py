@@ -129,8 +129,8 @@ class EncodeJob(Job):
             seconds = model.config.num_samples / model.config.sample_rate
         else:
             raise InputError(
-                f"`model` {self.model}: {in_words(model)} gives no latents of sounds; name a "
-                f"drawer such as {DEFAULT_AUDIO_TO_IMAGE}, or an encoder such as "
+                f"`model` {self.model}: {in_words(model)} gives no latents of sounds; name an "
+                f"audio-to-image model such as {DEFAULT_AUDIO_TO_IMAGE}, or an encoder such as "
                 f"specgan-digits-encoder"
             )
 

@@ -1,4 +1,4 @@
-"""Pairs of recordings and images: spoken and written digits, or pairs of your own."""
+"""Pair recordings with images: spoken with written digits, or pairs of your own."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from audiate.utils.progress import tracked
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images, and for each the recording that is heard with it.
+    """Images, each with a recording.
 
     Attributes:
         images: (count, 28, 28), uint8.
         recordings: Waveforms (samples,) at `sample_rate`.
-        heard: (count,), index into `recordings` for each image.
+        heard: (count,), int64, index into `recordings` for each image.
         sample_rate: In Hz.
 
     """
@@ -84,7 +84,7 @@ class ListedPairs:
 
     @property
     def digest(self) -> str:
-        """A few words that tell these recordings from others."""
+        """Digest of the recordings' names."""
         return digest_of_clips([*self.clips, *self.words])
 
     def read(
@@ -219,7 +219,7 @@ class ListedOwnPairs:
 
     @property
     def digest(self) -> str:
-        """A few words that tell these files from others."""
+        """Digest of the files' names."""
         names = [
             f"{number} {path.name}"
             for number, (sounds, images) in enumerate(self.groups)
@@ -294,7 +294,7 @@ def list_own_pairs(place: Path) -> ListedOwnPairs:
 
 
 def _rows(table: Path) -> list[tuple[list[Path], list[Path]]]:
-    """The pairs of a CSV file."""
+    """Read the pairs of a CSV file."""
     root = table.parent.resolve()
     groups = []
     try:

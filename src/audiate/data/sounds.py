@@ -1,15 +1,14 @@
-"""Clips of one length for training: spoken digits, or the sound files of a folder.
+"""Read clips of one length for training: spoken digits, or the sound files of a folder.
 
-`list_sounds` finds the clips, and tells with a digest which ones they are; `read` then reads them.
+`list_sounds` finds the files, whose digest is recorded, and `ListedSounds.read` reads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from audiate.audio.files import file_rate, fit_length, is_silent, load_channels,
 from audiate.audio.words import split_words
 from audiate.data.digits import (
     Clip,
+    digest_of_clips,
     digest_of_names,
     load_fsdd,
     load_speech_commands,
@@ -34,7 +34,7 @@ DIGIT_RATE = 16_000
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
-"""Sound files, as a folder is searched for them."""
+"""Sound files."""
 
 _FULL_SCALE = 32767
 _NAMED = 5  # files that a message names
@@ -48,9 +48,9 @@ class SoundSet:
         samples: (count, channels, num_samples), int16: a large data set still fits in memory.
         labels: (count,), int64.
         sources: (count,), int64: the number of the data set that each clip comes from.
-        names: The meaning of each label; a single name where clips are not labelled.
+        names: The name of each label; a single one where clips are not labelled.
         sample_rate: In Hz.
-        voices: (count,), int64: the number of the speaker of each clip; None where nothing tells.
+        voices: (count,), int64: the number of the speaker of each clip; None where it is unknown.
 
     """
 
@@ -66,46 +66,29 @@ class SoundSet:
         return self.samples[index].float() / _FULL_SCALE
 
 
-class SoundFile(NamedTuple):
-    """A file of sounds for training.
-
-    Attributes:
-        path: The file.
-        label: Index into `ListedSounds.names`.
-        voice: The speaker; empty where it is unknown.
-        source: Number of the data set.
-
-    """
-
-    path: Path
-    label: int
-    voice: str
-    source: int = 0
-
-
 @dataclass(frozen=True)
 class ListedSounds:
     """Sound files that were found but not yet read.
 
     Attributes:
         files: The files.
-        names: The meaning of each label.
+        names: The name of each label.
         folder: The user's folder in which they lie; None for spoken digits. A file of a folder that
             is longer than a clip is cut into several, a spoken digit to the length of one clip.
         cut_words: Whether the files of a folder are cut at silences, into words.
 
     """
 
-    files: Sequence[SoundFile]
+    files: Sequence[Clip]
     names: tuple[str, ...]
     folder: Path | None = None
     cut_words: bool = False
 
     @property
     def digest(self) -> str:
-        """A few words that tell these files from others."""
+        """Digest of the files' names, whatever the order of spoken digits."""
         if self.folder is None:
-            return digest_of_names(sorted(f"{file.label} {file.path.stem}" for file in self.files))
+            return digest_of_clips(self.files)
         return digest_of_names([f.path.relative_to(self.folder).as_posix() for f in self.files])
 
     def read(
@@ -131,9 +114,9 @@ class ListedSounds:
         """
         rate = sample_rate or (_common_rate(self.files) if self.folder else DIGIT_RATE)
         check_sample_rate(rate, "`sample_rate`")
-        voices = sorted({file.voice for file in self.files})
+        voices = sorted({file.speaker for file in self.files})
         samples: list[Tensor] = []
-        read: list[SoundFile] = []
+        read: list[Clip] = []
         broken: list[tuple[Path, InputError]] = []
         for file in self.files:
             try:
@@ -153,7 +136,7 @@ class ListedSounds:
             torch.tensor([file.source for file in read]),
             self.names,
             rate,
-            torch.tensor([voices.index(file.voice) for file in read])
+            torch.tensor([voices.index(file.speaker) for file in read])
             if self.folder is None or len(voices) > 1
             else None,
         )
@@ -175,7 +158,7 @@ class ListedSounds:
                 else:
                     yield from _cut(played, num_samples)
 
-    def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[SoundFile]) -> None:
+    def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[Clip]) -> None:
         """Make sure that all files could be read, and that there are clips.
 
         Raises:
@@ -249,12 +232,8 @@ def list_sounds(
 
 
 def list_digits(parts: Sequence[Sequence[Clip]]) -> ListedSounds:
-    """Spoken digits, by the clips of each data set."""
-    files = [
-        SoundFile(clip.path, clip.label, clip.speaker, source)
-        for source, clips in enumerate(parts)
-        for clip in clips
-    ]
+    """Make `ListedSounds` of the clips of each data set of spoken digits."""
+    files = [replace(clip, source=source) for source, clips in enumerate(parts) for clip in clips]
     return ListedSounds(files, DIGIT_WORDS)
 
 
@@ -265,7 +244,7 @@ def list_folder(
     *,
     cut_words: bool = False,
 ) -> ListedSounds:
-    """The sound files of a user's folder, labelled by their sub-folders.
+    """Label the sound files of a user's folder by their sub-folders, or by their names.
 
     A file that lies in the folder itself is labelled with the folder's name.
 
@@ -287,7 +266,7 @@ def list_folder(
         named = [pattern.read(path) for path in paths]
     names = sorted({file.word for file in named})
     files = [
-        SoundFile(path, names.index(file.word), file.voice or "")
+        Clip(path, names.index(file.word), file.voice or "")
         for path, file in zip(paths, named, strict=True)
     ]
     return ListedSounds(files, tuple(names), folder, cut_words)
@@ -334,7 +313,7 @@ def find_clips(
     return find_files(given, out, SOUNDS, reserved)
 
 
-def _common_rate(files: Sequence[SoundFile]) -> int:
+def _common_rate(files: Sequence[Clip]) -> int:
     """The sample rate of all files that can be read, in Hz."""
     rates = {}
     for file in files:

@@ -36,7 +36,7 @@ class Remote:
     """One file to download.
 
     Attributes:
-        urls: Where to get it; the mirrors are tried in this order.
+        urls: Its addresses; the mirrors are tried in this order.
         filename: Its name on disk.
         sha256: Checksum of the file, or of its content where ``unpacked`` is set.
         size: Published size in bytes, for progress only; mirrors may pack differently.
@@ -54,20 +54,20 @@ class Remote:
 
 @dataclass(frozen=True)
 class Source:
-    """A published data set: where it comes from, and what a whole copy of it holds.
+    """A published data set: its files, its licence, and the content of a whole copy.
 
     Attributes:
-        name: What the command line calls it.
-        title: What it is, in a few words.
+        name: Its name on the command line.
+        title: A description in a few words.
         licence: Licence of the data.
         homepage: Page of its publishers.
-        folder: Where it lies below the data folder, with forward slashes.
+        folder: Its place below the data folder, with forward slashes.
         remotes: The files to download.
         required: Pattern of the paths below ``folder`` (with forward slashes) that make a whole
             copy. Other files may lie beside them.
         count: How many paths of a whole copy match ``required``; one file in two formats counts
             once.
-        noun: What those files are, in the plural.
+        noun: The word for those files, in the plural.
         members: Set if the remotes are tar archives: the pattern of the members to install, whose
             group ``path`` is the path below ``folder``. It must not be able to match "..".
             Without it, the remotes themselves are installed.
@@ -174,7 +174,7 @@ SOURCES = {source.name: source for source in _SOURCES}
 
 
 def find_source(name: str) -> Source:
-    """Look ``name`` up in `SOURCES`.
+    """Find a data set in `SOURCES` by its name.
 
     Raises:
         InputError: There is no such data set.
@@ -205,10 +205,10 @@ class Status:
 
 
 def locate_root(data_dir: Path | str | None = None) -> tuple[Path, str]:
-    """Choose the data folder, and say what named it: the first of these that is set.
+    """Choose the data folder, and return it with the setting that names it.
 
-    ``data_dir`` ("--data-dir"), the environment ("AUDIATE_DATA"), the user's cache folder
-    ("default cache").
+    It is the first of these that is set: ``data_dir`` ("--data-dir"), the environment
+    ("AUDIATE_DATA"), the user's cache folder ("default cache").
     """
     if data_dir is not None:
         return Path(data_dir).expanduser(), "--data-dir"
@@ -238,7 +238,7 @@ def data_root(data_dir: Path | str | None = None) -> Path:
 
 
 def inspect(source: Source, root: Path) -> Status:
-    """Tell how much of ``source`` is below the data folder ``root``, and whether it is sound.
+    """Check how much of a data set is below the data folder ``root``, and whether it is sound.
 
     A downloaded file is hashed in full (MNIST: about 0.3 s); of a wav only the header is compared
     with the file's size, and a flac is only counted. A damaged file weighs more than a missing one.
@@ -318,7 +318,7 @@ def is_sound(source: Source, path: Path) -> bool:
 
 
 def _problem(source: Source, path: Path) -> str | None:
-    """Say in a few words what is wrong with an installed file; None if it is sound."""
+    """The problem of an installed file in a few words; None if it is sound."""
     if path.suffix == ".flac":  # nobody published it: it tells when it is read, in `load_audio`
         return None
     try:
@@ -345,7 +345,7 @@ def _wav_problem(path: Path) -> str | None:
 
 
 def checksum_problem(path: Path, remote: Remote) -> str | None:
-    """Say in a few words why a file is not what was published; None if it is."""
+    """The difference of a file from the published one in a few words; None if there is none."""
     try:
         with gzip.open(path) if remote.unpacked else path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""An honest look at a folder of sounds before a training: how many, how long, how loud, copies."""
+"""Survey a folder of sounds before a training: number, length, level, labels and copies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder of sounds holds.
+    """The result of `survey`.
 
     Attributes:
         folder: The folder.
@@ -56,7 +56,7 @@ class Survey:
     cut: int
 
     def to_text(self) -> str:
-        """Return a line for each fact, and one for whatever is worth a second look."""
+        """A line for each fact, and a note for each problem."""
         if not self.seconds:
             return f"{self.folder}: no file can be read ({self.broken[0][1]})"
         low, middle, high = np.percentile(self.seconds, [5, 50, 95])
@@ -85,13 +85,13 @@ class Survey:
         if np.median(self.peaks) < _FAINT_DB:
             notes.append("the sounds are faint; trainings of ours bring all to one peak level")
         broken = [f"{name} ({reason})" for name, reason in self.broken]
-        told = (
+        problems = (
             ("silent, and left out", self.silent),
             ("clipped: several samples in a row are at full scale", self.clipped),
             ("with copies of the same samples", [_group(group) for group in self.copies]),
             ("shorter than 50 ms", self.short),
         )
-        for what, names in told:
+        for what, names in problems:
             if names:
                 more = "" if len(names) <= _LISTED else f" and {len(names) - _LISTED} more"
                 notes.append(f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}")
@@ -101,12 +101,12 @@ class Survey:
 
 
 def survey(folder: Path, label_from: str | None = None) -> Survey:
-    """Look at every sound file below a folder.
+    """Survey every sound file below a folder.
 
     Args:
         folder: The folder.
-        label_from: Pattern of the files' names, as for `NamePattern`; by default sub-folders tell
-            labels.
+        label_from: Pattern of the files' names, as for `NamePattern`; by default labels are
+            sub-folders.
 
     Raises:
         InputError: There is no such folder, it holds no sounds, or a name does not fit the pattern.
