@@ -127,6 +127,12 @@ def _not_written(folder: Path, out: Path, kind: FileKind) -> list[Path]:
     return [file for file in files if written.isdisjoint(file.resolve().parents)]
 
 
+def first_of(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+    """The first of several names, and the number of the other ones."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
+
+
 _FIELDS = {"{word}": r"(?P<word>.+?)", "{voice}": r"(?P<voice>.+?)", "*": ".*"}
 
 

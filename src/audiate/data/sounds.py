@@ -24,7 +24,14 @@ from audiate.data.digits import (
     load_speech_commands,
     split_by_speaker,
 )
-from audiate.data.folders import FileKind, NamedFile, NamePattern, files_below, find_files
+from audiate.data.folders import (
+    FileKind,
+    NamedFile,
+    NamePattern,
+    files_below,
+    find_files,
+    first_of,
+)
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.errors import InputError
 
@@ -37,7 +44,6 @@ SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files."""
 
 _FULL_SCALE = 32767
-_NAMED = 5  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -175,10 +181,9 @@ class ListedSounds:
             raise InputError(f"{broken[0][1]}, or move it away")
         if broken:
             names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             raise InputError(
                 f"{self.folder}: {len(names)} of {len(self.files)} files cannot be read: "
-                f"{', '.join(names[:_NAMED])}{more}; move them away, or mend them "
+                f"{first_of(names)}; move them away, or mend them "
                 f"(`audiate data look {self.folder}` lists all, with reasons)"
             )
         silent = set(range(len(self.names))) - {file.label for file in read}
@@ -227,8 +232,7 @@ def list_sounds(
         raise InputError(
             f"`data` {names}: no such folder, and none of {', '.join(DIGIT_SETS)} either"
         )
-    pattern = None if label_from is None else NamePattern(label_from)
-    return list_folder(folder, find_sounds(folder), pattern, cut_words=cut_words)
+    return list_folder(folder, label_from, cut_words=cut_words)
 
 
 def list_digits(parts: Sequence[Sequence[Clip]]) -> ListedSounds:
@@ -238,26 +242,25 @@ def list_digits(parts: Sequence[Sequence[Clip]]) -> ListedSounds:
 
 
 def list_folder(
-    folder: Path,
-    paths: Sequence[Path],
-    pattern: NamePattern | None = None,
-    *,
-    cut_words: bool = False,
+    folder: Path, label_from: str | None = None, *, cut_words: bool = False
 ) -> ListedSounds:
-    """Label the sound files of a user's folder by their sub-folders, or by their names.
+    """Find the sound files below a user's folder, labelled by their sub-folders.
 
     A file that lies in the folder itself is labelled with the folder's name.
 
     Args:
         folder: The folder.
-        paths: The sound files in it and below it.
-        pattern: Pattern of the files' names that gives labels in place of sub-folders.
-        cut_words: As of `list_sounds`.
+        label_from: Pattern of the files' names that gives labels in place of sub-folders, as for
+            `NamePattern`.
+        cut_words: Cut the files at silences, into words.
 
     Raises:
-        InputError: A file's name does not fit the pattern.
+        InputError: There is no such folder or no sound file in it, or a file's name does not fit
+            the pattern.
 
     """
+    pattern = None if label_from is None else NamePattern(label_from)
+    paths = find_sounds(folder)
     if pattern is None:
         home = folder.resolve().name
         places = [path.relative_to(folder).parts for path in paths]

@@ -12,8 +12,8 @@ import numpy as np
 
 from audiate.audio.files import SILENCE, file_rate, load_channels
 from audiate.audio.words import split_words
-from audiate.data.folders import NamePattern
-from audiate.data.sounds import find_sounds, list_folder
+from audiate.data.folders import first_of
+from audiate.data.sounds import list_folder
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
 
@@ -21,7 +21,6 @@ _FEW = 40
 _SHORT = 0.05  # seconds
 _CLIPPED = 3  # samples in a row at the peak of full scale
 _FAINT_DB = -45.0
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,14 @@ class Survey:
         low, middle, high = np.percentile(self.seconds, [5, 50, 95])
         quiet, usual, loud = np.percentile(self.peaks, [5, 50, 95])
         rates = ", ".join(f"{rate:,} Hz ({count})" for rate, count in self.rates.most_common())
+        words = [f"{word} ({count})" for word, count in self.words.most_common()]
+        number = f"{len(self.seconds)} sound" + ("s" if len(self.seconds) > 1 else "")
         lines = [
-            f"{self.folder}: {_number(self.seconds)}, {sum(self.seconds) / 60:.1f} minutes",
+            f"{self.folder}: {number}, {sum(self.seconds) / 60:.1f} minutes",
             f"length: {middle:.2f} s in the middle, {low:.2f} to {high:.2f} s for nine of ten",
             f"peak: {usual:.0f} dB in the middle, {quiet:.0f} to {loud:.0f} dB for nine of ten",
             f"sample rates: {rates}",
-            f"labels: {_counted(self.words)}",
+            f"labels: {first_of(words, 12)}",
             f"words, if cut at silences: {self.cut}",
         ]
         return "\n".join(lines + [f"note: {note}" for note in self._notes()])
@@ -88,13 +89,15 @@ class Survey:
         problems = (
             ("silent, and left out", self.silent),
             ("clipped: several samples in a row are at full scale", self.clipped),
-            ("with copies of the same samples", [_group(group) for group in self.copies]),
+            (
+                "with copies of the same samples",
+                [first_of(group, separator=" = ") for group in self.copies],
+            ),
             ("shorter than 50 ms", self.short),
         )
         for what, names in problems:
             if names:
-                more = "" if len(names) <= _LISTED else f" and {len(names) - _LISTED} more"
-                notes.append(f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}")
+                notes.append(f"{len(names)} {what}: {first_of(names)}")
         if broken:  # all of them, since a training needs every one of them moved away
             notes.append(f"{len(broken)} cannot be read: {', '.join(broken)}")
         return notes
@@ -112,9 +115,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
         InputError: There is no such folder, it holds no sounds, or a name does not fit the pattern.
 
     """
-    paths = find_sounds(folder)
-    pattern = None if label_from is None else NamePattern(label_from)
-    listed = list_folder(folder, paths, pattern)
+    listed = list_folder(folder, label_from)
     seconds, peaks, silent, clipped, broken = [], [], [], [], []
     rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
     cut, short = 0, list[str]()
@@ -144,18 +145,3 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
             clipped.append(name)
     copies = [group for group in same.values() if len(group) > 1]
     return Survey(folder, seconds, peaks, rates, words, silent, clipped, short, copies, broken, cut)
-
-
-def _counted(words: Counter[str]) -> str:
-    listed = ", ".join(f"{word} ({count})" for word, count in words.most_common(12))
-    return listed + (f" and {len(words) - 12} more" if len(words) > 12 else "")
-
-
-def _number(sounds: Sequence[float]) -> str:
-    return "1 sound" if len(sounds) == 1 else f"{len(sounds)} sounds"
-
-
-def _group(names: Sequence[str]) -> str:
-    """The names of files that are copies of each other, the first ones of many."""
-    listed = " = ".join(names[:_LISTED])
-    return listed + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
