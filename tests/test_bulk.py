@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -664,6 +665,31 @@ def test_object_stores(
     assert run(job, "s3://archive/clips", out).new == 0  # the lock of a dead command
     local = tmp_path / "over-http"
     assert run(job, f"{url}/archive/{{a}}.tar".replace("{a}", "a"), local).new == CLIPS
+
+
+def test_large_files_give_the_same_rows_and_leave_no_copies(
+    job: EncodeJob,
+    clips: Path,
+    tmp_path: Path,
+    s3: tuple[str, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(job, clips, tmp_path / "small")
+    monkeypatch.setattr("audiate.bulk.reading._IN_MEMORY", 10)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    url, objects = s3
+    names = tmp_path / "names.txt"
+    for clip in clips.rglob("*.flac"):
+        objects[f"archive/{clip.name}"] = clip.read_bytes()
+    names.write_text("".join(f"{url}/{name}\n" for name in objects))
+    expected = {row["id"]: row["sha256"] for row in rows_of(tmp_path / "small").values()}
+    for name, source in (("disk", clips), ("server", names)):
+        report = run(job, source, tmp_path / name)
+        assert (report.new, report.totals.failures) == (CLIPS, {})
+        rows = rows_of(tmp_path / name).values()
+        assert {row["id"]: row["sha256"] for row in rows} == expected
+    assert not list((tmp_path / "copies").iterdir())
 
 
 NOBODY = "http://127.0.0.1:1"

@@ -19,8 +19,6 @@ from typing import Any
 from audiate.errors import InputError
 from audiate.utils.filesystem import alone, is_locked, writing
 
-_INSTALL = 'pip install "audiate[bulk]"'
-
 _PATIENCE = timedelta(seconds=60)  # with Google's servers, instead of a quarter of an hour
 _SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
@@ -28,17 +26,6 @@ _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated"
 _LOCK_NAME = ".audiate.lock"
 _STALE = 120.0  # seconds after which the lock of a store without locks counts for nothing
 _HEARTBEAT = 20.0
-
-
-def need_pyarrow() -> None:
-    """Make sure that Parquet files can be written.
-
-    Raises:
-        InputError: pyarrow is not installed.
-
-    """
-    if find_spec("pyarrow") is None:
-        raise InputError(f"bulk work needs pyarrow, which is not installed: {_INSTALL}")
 
 
 def is_remote(address: str) -> bool:
@@ -189,10 +176,13 @@ class Store:
 
     A file appears whole or not at all: on disk it is written beside its place, flushed, and
     renamed; an object store does so by itself. All methods raise `InputError` where the folder
-    cannot be read or written.
+    cannot be read or written, or pyarrow is not installed.
     """
 
     def __init__(self, address: str) -> None:
+        if find_spec("pyarrow") is None:
+            install = 'pip install "audiate[bulk]"'
+            raise InputError(f"bulk work needs pyarrow, which is not installed: {install}")
         self.address = absolute(address)
         self.remote = is_remote(self.address)
         self._filesystem, self._root = filesystem_of(self.address)

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from audiate.bulk.addresses import Store, need_pyarrow
+from audiate.bulk.addresses import Store
 from audiate.bulk.archives import ROWS
 from audiate.bulk.engines import run_here, run_on_ray
 from audiate.bulk.jobs import Job
@@ -170,7 +170,6 @@ def run_bulk(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    need_pyarrow()
     by_ray = _is_by_ray(engine, workers, address)
     store, begun = Store(out), time.monotonic()
     opened = job.open("cpu" if by_ray else device)
@@ -179,10 +178,7 @@ def run_bulk(
         is_new = _check_report(store, job.command, settings)
         units, before = plan(store, sources, opened.chunk_size, retry_failed=retry_failed)
         if is_new:  # only now, as a source that was mistyped begins nothing
-            report = {"command": f"bulk {job.command}", "settings": settings}
-            store.write(
-                REPORT_NAME, json.dumps({**report, "files": {}, "clips": {}}, indent=1).encode()
-            )
+            _write_report(store, job.command, settings)
         known = sum(unit.count - len(unit.done) for unit in units if unit.count is not None)
         count = _Count(before, known, sum(unit.count is None for unit in units), long == "cut")
         chunks = (
@@ -276,6 +272,11 @@ def _check_report(store: Store, command: str, settings: Mapping[str, str]) -> bo
     return bool(differing) or earlier != f"bulk {command}"
 
 
+def _write_report(store: Store, command: str, settings: Mapping[str, str]) -> None:
+    report = {"command": f"bulk {command}", "settings": settings, "files": {}, "clips": {}}
+    store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
+
+
 def _read_report(store: Store, stored: bytes | None) -> tuple[str, dict[str, str]]:
     """The command and the settings with which an output was begun."""
     try:
@@ -308,7 +309,6 @@ def status(out: str) -> list[str]:
         InputError: It is no output of `audiate bulk`.
 
     """
-    need_pyarrow()
     store = Store(out)
     report, works = store.read(REPORT_NAME), store.is_held()
     if report is None and works:

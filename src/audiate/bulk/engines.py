@@ -25,7 +25,6 @@ from audiate.errors import InputError
 
 T = TypeVar("T")
 
-_INSTALL = 'pip install "audiate[ray]"'
 _OBJECT_STORE = 2**29  # bytes, of a Ray that we start: it bounds what is read ahead
 
 
@@ -93,7 +92,8 @@ def run_on_ray(
 
     """
     if find_spec("ray") is None:
-        raise InputError(f"`engine=ray` needs Ray, which is not installed: {_INSTALL}")
+        install = 'pip install "audiate[ray]"'
+        raise InputError(f"`engine=ray` needs Ray, which is not installed: {install}")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 s are few on a busy machine
     import ray
 

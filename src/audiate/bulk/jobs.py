@@ -65,7 +65,6 @@ class OpenJob:
         columns: The columns that a job adds to the rows, each with its type as it is written in
             `audiate.bulk.rows`.
         settings: All settings that results depend on.
-        model: Name and digest of the model.
         seconds: Length of the clips that long recordings are cut into, in seconds.
         batch_size: Number of clips that are worked at together.
         files: Folder of tar files with a picture or a sound for each clip, and the ending of these;
@@ -77,10 +76,14 @@ class OpenJob:
     compute: Callable[[Sequence[Any]], list[Result]]
     columns: Mapping[str, str]
     settings: Mapping[str, str]
-    model: str
     seconds: float
     batch_size: int
     files: tuple[str, str] | None = None
+
+    @property
+    def model(self) -> str:
+        """Name and digest of the model, or of the generator."""
+        return self.settings.get("model") or self.settings["generator"]
 
     @property
     def chunk_size(self) -> int:
@@ -216,7 +219,6 @@ class DrawJob(Job):
             compute,
             {"latent": "latent", "digits": "tuple[int, ...]"},
             {**settings, "pictures": str(self.pictures)},
-            settings["model"],
             _WORD_SECONDS,
             _batch_size(device),
             ("pictures", ".png") if self.pictures else None,
@@ -279,7 +281,6 @@ class InvertJob(Job):
             compute,
             {"latent": "latent", **{each.name: str(each.type) for each in fields(ClipResult)}},
             {**settings, "sounds": str(self.sounds)},
-            settings["generator"],
             generator.num_samples / generator.sample_rate,
             batch_size_for(generator, self.search),
             ("sounds", ".wav") if self.sounds else None,
@@ -296,9 +297,8 @@ def _open_model(
     seconds: float,
 ) -> OpenJob:
     """A job whose results depend on a model alone, and which keeps no files."""
-    known = f"{name} ({weights_digest(model)})"
-    size = _batch_size(device)
-    return OpenJob(read, compute, columns, {"model": known}, known, seconds, size)
+    settings = {"model": f"{name} ({weights_digest(model)})"}
+    return OpenJob(read, compute, columns, settings, seconds, _batch_size(device))
 
 
 @torch.inference_mode()
