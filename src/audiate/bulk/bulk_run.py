@@ -182,10 +182,7 @@ def run_bulk(
         known = sum(unit.count - len(unit.done) for unit in units if unit.count is not None)
         count = _Count(before, known, sum(unit.count is None for unit in units), long == "cut")
         chunks = (
-            run_on_ray(
-                *(job, store.address, units, long),
-                **{"address": address, "workers": workers, "device": device},
-            )
+            run_on_ray(job, store.address, units, long, address, workers, device)
             if by_ray
             else run_here(opened, store, units, long)
         )

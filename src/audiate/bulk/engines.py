@@ -68,7 +68,6 @@ def run_on_ray(
     out: str,
     units: Sequence[WorkUnit],
     long: Long,
-    *,
     address: str | None,
     workers: int | None,
     device: str,

@@ -188,15 +188,15 @@ def draw_same_label(labels: Tensor, choices: Tensor, generator: torch.Generator)
     """
     drawn = torch.empty_like(labels)
     for label in torch.unique(labels):
-        pool = (choices == label).nonzero().squeeze(1)
-        if len(pool) == 0:
+        same = (choices == label).nonzero().squeeze(1)
+        if len(same) == 0:
             raise InputError(
                 f"no recording of the digit {int(label)} on this side of the split; "
                 f"try another `seed`"
             )
         wanted = labels == label
-        pick = torch.randint(len(pool), (int(wanted.sum()),), generator=generator)
-        drawn[wanted] = pool[pick]
+        pick = torch.randint(len(same), (int(wanted.sum()),), generator=generator)
+        drawn[wanted] = same[pick]
     return drawn
 
 

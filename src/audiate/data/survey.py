@@ -119,7 +119,8 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
     seconds, peaks, silent, clipped, broken = [], [], [], [], []
     rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
     cut, short = 0, list[str]()
-    for path, label, *_ in tracked(listed.files, f"looking at {folder}"):
+    for file in tracked(listed.files, f"looking at {folder}"):
+        path = file.path
         name = path.relative_to(folder).as_posix()
         try:
             rate = file_rate(path)
@@ -128,7 +129,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
             broken.append((name, str(error).split(": ", 1)[-1]))
             continue
         rates[rate] += 1
-        words[listed.names[label]] += 1
+        words[listed.names[file.label]] += 1
         peak = float(waveform.abs().max())
         seconds.append(waveform.shape[1] / rate)
         if seconds[-1] < _SHORT:
