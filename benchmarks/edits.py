@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import to_peak
-from audiate.data.installed import data_root
+from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly, validation_clips
 from audiate.inversion.build import inverter

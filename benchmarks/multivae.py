@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiate.data.installed import data_root
 from audiate.data.pairs import PairedDigits, load_pairs
+from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.said_images import say_each
 from audiate.folders.draw import as_drawer

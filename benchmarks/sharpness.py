@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from audiate.data.installed import data_root
+from audiate.data.sources import data_root
 from audiate.evaluation.generators import generate_sounds, score_sounds
 from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load_as

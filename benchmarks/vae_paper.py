@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiate.data.installed import data_root
 from audiate.data.pairs import load_pairs
+from audiate.data.sources import data_root
 from audiate.models.vae import VAE
 from audiate.training.launch import launch
 from audiate.training.loop import train_step

@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from audiate.data.installed import data_root
+from audiate.data.sources import data_root
 from audiate.utils.reports import make_table, render
 
 TAKES = range(20, 32)  # of each digit by each speaker: 12 x 4 x 10 = 480

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -30,12 +31,12 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from audiate.audio.files import load_audio, load_channels  # noqa: E402
 from audiate.bulk import BulkReport, ClassifyJob, DrawJob, EncodeJob, InvertJob, run_bulk, status  # noqa: E402
+from audiate.bulk.addresses import Store  # noqa: E402
 from audiate.bulk.bulk_run import Totals  # noqa: E402
 from audiate.bulk.bulk_run import _Count as Count  # noqa: E402
-from audiate.bulk.dataset import Part  # noqa: E402
+from audiate.bulk.jobs import OpenJob  # noqa: E402
 from audiate.bulk.reading import chunks_of  # noqa: E402
-from audiate.bulk.store import Store  # noqa: E402
-from audiate.bulk.works import OpenWork  # noqa: E402
+from audiate.bulk.rows import Written  # noqa: E402
 from audiate.cli import main  # noqa: E402
 from audiate.data.sounds import SUFFIXES  # noqa: E402
 from audiate.folders.draw import draw_folder  # noqa: E402
@@ -63,7 +64,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(small_models: Path, monkeypatch: pytest.MonkeyPatch) -> EncodeJob:
     """A small encoder, which is loaded once for all runs of a test, and chunks of four clips."""
     monkeypatch.setattr(EncodeJob, "open", lru_cache(EncodeJob.open))
-    monkeypatch.setattr(OpenWork, "chunk_size", 4)
+    monkeypatch.setattr(OpenJob, "chunk_size", 4)
     return EncodeJob(str(small_models / "encoder"))
 
 
@@ -211,16 +212,16 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, chunks: int) -> None:
     """Have Ctrl-C pressed once, after so many chunks were recorded."""
     from audiate.bulk import engines
 
-    record, calls = vars(engines)["record"], 0
+    write, calls = vars(engines)["write_chunk"], 0
 
     def stopped(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == chunks + 1:
             raise KeyboardInterrupt
-        return record(*arguments)
+        return write(*arguments)
 
-    monkeypatch.setattr(engines, "record", stopped)
+    monkeypatch.setattr(engines, "write_chunk", stopped)
 
 
 def test_no_thread_is_left_after_ctrl_c(
@@ -236,7 +237,7 @@ def test_no_thread_is_left_after_ctrl_c(
         return decode(*given)
 
     monkeypatch.setattr(reading, "_decode", slowly)
-    monkeypatch.setattr(OpenWork, "chunk_size", 1)
+    monkeypatch.setattr(OpenJob, "chunk_size", 1)
     stop_after(monkeypatch, 1)
     before = set(threading.enumerate())
     with pytest.raises(Interrupted):
@@ -452,7 +453,7 @@ def test_files_that_were_added_or_changed_are_done(
 def test_a_long_recording_is_cut_or_refused(
     small_models: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(OpenWork, "chunk_size", 8)
+    monkeypatch.setattr(OpenJob, "chunk_size", 8)
     job, source = EncodeJob(str(small_models / "encoder")), tmp_path / "clips"
     time = np.arange(16_000 * 700) / 16_000  # over the ten minutes of a file
     source.mkdir()
@@ -561,7 +562,7 @@ def test_the_rate_leaves_the_start_out() -> None:
     assert BulkReport("out", 0, 3.0, None, totals).summary()[0] == "nothing was left to do"
     count, begun = Count(before=0, known=90, uncounted=0), time.monotonic()
     for number in range(2):  # two workers, which end at the same time
-        count.add(Part(f"{number}", 45, {}, 45.0, seconds=2.0))
+        count.add(Written(45, seconds=2.0))
         assert (count.steady_rate is None) == (number == 0)
     assert count.steady_rate == pytest.approx(90 / (2 + time.monotonic() - begun), rel=0.1)
     first = BulkReport("out", 90, 30.0, 50.0, totals).summary()[0]
@@ -595,26 +596,24 @@ def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> N
 
 def test_memory_is_bounded_by_the_chunk(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
     """A reader that nobody takes chunks from does not go on reading."""
+    from audiate.bulk.archives import WorkUnit, find_files
     from audiate.bulk.reading import THREADS
-    from audiate.bulk.shards import Shard, find_files
 
-    work, read = job.open("cpu"), 0
-    plain = work.clips.read
+    plain, read = job.open("cpu").read, 0
 
     def count(path: Any) -> Any:
         nonlocal read
         read += 1
         return plain(path)
 
-    work.clips.read = count  # type: ignore[method-assign]
     names = tmp_path / "names.txt"
     links = [tmp_path / f"{number}.flac" for number in range(200)]
     for link in links:
         link.symlink_to(clips / "low" / "0.flac")
     names.write_text("".join(f"{link}\n" for link in links))
-    shard = Shard("files", tuple(find_files([str(names)], "out")))
+    unit = WorkUnit("files", tuple(find_files([str(names)], "out")))
     settings: dict[str, Any] = {"size": 10, "long": "refuse", "seconds": 1}
-    chunks = chunks_of(work.clips, shard, **settings, ended=threading.Event())
+    chunks = chunks_of(count, unit, **settings, ended=threading.Event())
     next(chunks)
     assert read <= 10 + 4 * THREADS + 2
     chunks.close()
@@ -637,7 +636,7 @@ def test_object_stores(
     s3: tuple[str, dict[str, bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("audiate.bulk.store.time.sleep", lambda _: None)
+    monkeypatch.setattr("audiate.bulk.addresses.time.sleep", lambda _: None)
     url, objects = s3
     for clip in clips.rglob("*.flac"):
         objects[f"archive/clips/{clip.parent.name}/{clip.name}"] = clip.read_bytes()
@@ -666,6 +665,31 @@ def test_object_stores(
     assert run(job, "s3://archive/clips", out).new == 0  # the lock of a dead command
     local = tmp_path / "over-http"
     assert run(job, f"{url}/archive/{{a}}.tar".replace("{a}", "a"), local).new == CLIPS
+
+
+def test_large_files_give_the_same_rows_and_leave_no_copies(
+    job: EncodeJob,
+    clips: Path,
+    tmp_path: Path,
+    s3: tuple[str, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(job, clips, tmp_path / "small")
+    monkeypatch.setattr("audiate.bulk.reading._IN_MEMORY", 10)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    url, objects = s3
+    names = tmp_path / "names.txt"
+    for clip in clips.rglob("*.flac"):
+        objects[f"archive/{clip.name}"] = clip.read_bytes()
+    names.write_text("".join(f"{url}/{name}\n" for name in objects))
+    expected = {row["id"]: row["sha256"] for row in rows_of(tmp_path / "small").values()}
+    for name, source in (("disk", clips), ("server", names)):
+        report = run(job, source, tmp_path / name)
+        assert (report.new, report.totals.failures) == (CLIPS, {})
+        rows = rows_of(tmp_path / name).values()
+        assert {row["id"]: row["sha256"] for row in rows} == expected
+    assert not list((tmp_path / "copies").iterdir())
 
 
 NOBODY = "http://127.0.0.1:1"

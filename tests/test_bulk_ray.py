@@ -20,7 +20,7 @@ ray = pytest.importorskip("ray", reason='Ray is not installed: pip install "audi
 import pyarrow.parquet as pq  # noqa: E402
 
 from audiate.bulk import EncodeJob, engines, run_bulk  # noqa: E402
-from audiate.bulk.works import OpenWork  # noqa: E402
+from audiate.bulk.jobs import OpenJob  # noqa: E402
 from audiate.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -32,16 +32,15 @@ CLIPS = 160
 class SlowJob(EncodeJob):
     """An encoder that takes a tenth of a second for each clip, in chunks of 16."""
 
-    def open(self, device: str) -> OpenWork[Any, Any]:
+    def open(self, device: str) -> OpenJob:
         work = super().open(device)
-        compute = work.clips.compute
+        compute = work.compute
 
         def slowly(items: Sequence[Any]) -> Any:
             time.sleep(0.1 * len(items))
             return compute(items)
 
-        work.clips.compute = slowly  # type: ignore[method-assign]
-        return replace(work, batch_size=1)
+        return replace(work, compute=slowly, batch_size=1)
 
 
 @pytest.fixture(scope="module")

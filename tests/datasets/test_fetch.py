@@ -23,9 +23,18 @@ import pytest
 from audiate.cli.data import FetchCommand, ListCommand
 from audiate.data import download as module
 from audiate.data.download import Transfer, fetch
-from audiate.data.installed import State, data_root, inspect, require
-from audiate.data.sources import DIGIT_WORDS, SOURCES, Remote, Source
+from audiate.data.sources import (
+    DIGIT_WORDS,
+    SOURCES,
+    Remote,
+    Source,
+    State,
+    data_root,
+    inspect,
+    require,
+)
 from audiate.errors import InputError
+from audiate.utils.filesystem import cache_folder
 
 CUT = "send half of what was asked for, then close"
 CORRUPT = "send as many other bytes"
@@ -521,6 +530,21 @@ def test_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         data_root()
     with pytest.raises(InputError, match=r"\(--data-dir\) cannot be read \(File name too long\)"):
         data_root("x" * 5000)
+
+
+def test_cache_folder_of_each_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative, and hence ignored")
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    for system, folder in {
+        "linux": ".cache/audiate",
+        "darwin": "Library/Caches/audiate",
+        "win32": "AppData/Local/audiate/audiate/Cache",
+    }.items():
+        monkeypatch.setattr(sys, "platform", system)
+        assert cache_folder() == tmp_path / folder
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert cache_folder() == tmp_path / "local/audiate/audiate/Cache"
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:

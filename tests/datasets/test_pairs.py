@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.data.digits import Clip, load_fsdd, load_mnist, split_at_random, split_by_speaker
-from audiate.data.installed import State, inspect
 from audiate.data.pairs import PairedDigits, Pairs, draw_same_label, load_pairs
-from audiate.data.sources import DIGIT_WORDS, SOURCES, SPEAKERS
+from audiate.data.sources import DIGIT_WORDS, SOURCES, SPEAKERS, State, inspect
 from audiate.errors import InputError
 
 

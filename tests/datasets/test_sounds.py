@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.audio.files import fit_length, load_channels, save_wav
-from audiate.data.sounds import FolderClips, SoundSet, digit_clips, find_sounds, list_sounds
+from audiate.data.sounds import SoundSet, digit_clips, find_sounds, list_folder, list_sounds
 from audiate.data.sources import DIGIT_SETS
 from audiate.data.survey import survey
 from audiate.errors import InputError
@@ -102,7 +102,7 @@ def read(folder: Path, num_samples: int, sample_rate: int | None = None) -> Soun
 class TestSpeeds:
     def test_faster_is_shorter_and_higher(self, tmp_path: Path) -> None:
         write_tone(tmp_path / "tone.wav", hertz=1000, seconds=0.4, rate=16_000)
-        listed = FolderClips(tmp_path, (tmp_path / "tone.wav",))
+        listed = list_folder(tmp_path)
         sounds = listed.read(num_samples=16_000, speeds=(0.8, 1.25))
         assert sounds.samples.shape == (3, 1, 16_000)
         loud = [wave[0].abs().gt(0.05).nonzero() for wave in sounds.waveforms(torch.arange(3))]

@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiate.data.digits import Clip, load_speech_commands, load_validation_words, read_clips
-from audiate.data.installed import State, inspect
-from audiate.data.sources import DIGIT_WORDS, SOURCES
+from audiate.data.sources import DIGIT_WORDS, SOURCES, State, inspect
 from audiate.errors import InputError
 
 Split = Literal["train", "validation", "test"]

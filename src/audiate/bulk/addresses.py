@@ -1,34 +1,31 @@
-"""Files by their address: a path, or a URL of any file system that fsspec knows."""
+"""Files and output folders by address: a path, or a URL of a file system that fsspec knows."""
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
+import socket
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from audiate.errors import InputError
-
-_INSTALL = 'pip install "audiate[bulk]"'
+from audiate.utils.filesystem import alone, is_locked, writing
 
 _PATIENCE = timedelta(seconds=60)  # with Google's servers, instead of a quarter of an hour
 _SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
 
-
-def need_pyarrow() -> None:
-    """Make sure that Parquet files can be written.
-
-    Raises:
-        InputError: pyarrow is not installed.
-
-    """
-    if find_spec("pyarrow") is None:
-        raise InputError(f"bulk work needs pyarrow, which is not installed: {_INSTALL}")
+_LOCK_NAME = ".audiate.lock"
+_STALE = 120.0  # seconds after which the lock of a store without locks counts for nothing
+_HEARTBEAT = 20.0
 
 
 def is_remote(address: str) -> bool:
@@ -37,18 +34,18 @@ def is_remote(address: str) -> bool:
 
 
 def absolute(address: str | Path) -> str:
-    """The address by which a file is known from whatever folder it is named."""
+    """The absolute address of a file, with forward slashes; links are kept."""
     text = str(address)
     for scheme in ("file://", "local://"):
         text = text.removeprefix(scheme)
-    return text if is_remote(text) else os.path.abspath(text)  # noqa: PTH100 - keeps links
+    return text if is_remote(text) else Path(os.path.abspath(text)).as_posix()  # noqa: PTH100
 
 
-def place_of(address: str) -> str:
-    """The one spelling of all addresses of a file: links are followed, and slashes are counted."""
+def canonical(address: str) -> str:
+    """The one spelling that all addresses of a file share: links are followed."""
     scheme, sign, path = absolute(address).rpartition("://")
     if not sign:
-        return os.path.realpath(path)
+        return Path(os.path.realpath(path)).as_posix()
     return f"{_SAME_SCHEMES.get(scheme, scheme)}://{posixpath.normpath(path).lstrip('/')}"
 
 
@@ -63,29 +60,40 @@ def filesystem_of(address: str) -> tuple[Any, str]:
 
     """
     from fsspec.core import url_to_fs
+    from fsspec.implementations.arrow import ArrowFSWrapper
 
     scheme, _, path = address.rpartition("://")
     try:
         if scheme == "s3" and find_spec("s3fs") is None:
-            return _by_arrow(_s3()), path
+            return ArrowFSWrapper(_s3()), path
         if scheme in ("gs", "gcs") and find_spec("gcsfs") is None:
             from pyarrow.fs import GcsFileSystem
 
-            return _by_arrow(GcsFileSystem(retry_time_limit=_PATIENCE)), path
+            return ArrowFSWrapper(GcsFileSystem(retry_time_limit=_PATIENCE)), path
         filesystem, path = url_to_fs(address)
         return filesystem, str(path)
     except (ImportError, ValueError, OSError) as error:
         raise InputError(f"{address}: cannot be opened ({reason_of(error)})") from error
 
 
+def _s3() -> Any:
+    from pyarrow.fs import S3FileSystem
+
+    server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not server:
+        return S3FileSystem()
+    scheme, _, host = server.rpartition("://")
+    return S3FileSystem(endpoint_override=host.rstrip("/"), scheme=scheme or "https")
+
+
 class UnreachableError(Exception):
-    """A server does not give what it may well have, for now."""
+    """A server cannot be reached for now."""
 
 
 def is_missing(error: BaseException) -> bool:
     """Whether an error says that there is no such file.
 
-    Of a web server that does not answer, fsspec says that it has no such file.
+    When a web server does not answer, fsspec reports a missing file, which is told apart here.
     """
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -96,12 +104,12 @@ def is_missing(error: BaseException) -> bool:
 
 
 def is_gone(address: str) -> bool:
-    """Whether there is no such file any more; not where nobody can tell."""
+    """Whether a file no longer exists; False where that cannot be found out."""
     filesystem, path = filesystem_of(address)
     try:
         filesystem.info(path)
     except Exception as error:  # servers fail in ways of their own
-        return is_missing(error) and "\\" not in address  # which `shown` puts into odd names
+        return is_missing(error) and "\\" not in address  # which `as_unicode` puts into odd names
     return False
 
 
@@ -117,7 +125,7 @@ def reaching(address: str) -> Iterator[None]:
     """Tell errors of a server, which may have gone by the next time, from those of a file.
 
     Raises:
-        UnreachableError: A server gives neither the file at ``address`` nor tells that it has none.
+        UnreachableError: A server neither gives the file at ``address`` nor says that it has none.
 
     """
     try:
@@ -135,10 +143,10 @@ def opened(address: str) -> Iterator[Any]:
     with reaching(address):
         file = filesystem.open(path, "rb")
     with file:
-        yield _Reached(file, address) if is_remote(address) else file
+        yield _RemoteFile(file, address) if is_remote(address) else file
 
 
-class _Reached:
+class _RemoteFile:
     """A file on a server."""
 
     def __init__(self, file: Any, address: str) -> None:
@@ -153,27 +161,143 @@ class _Reached:
 
 
 def version_of(info: dict[str, Any]) -> str:
-    """What tells this version of a file from others: its size, and its time or checksum."""
+    """The version of a file: its size, and its time or checksum."""
     marks = [str(info[name]) for name in _VERSIONS if info.get(name) is not None]
     return "-".join([str(info.get("size")), *marks[:1]]).replace('"', "")
 
 
-def shown(address: str) -> str:
+def as_unicode(address: str) -> str:
     """An address as Unicode, which the name of a local file need not be."""
     return os.fsencode(address).decode("utf-8", "backslashreplace")
 
 
-def _by_arrow(filesystem: Any) -> Any:
-    from fsspec.implementations.arrow import ArrowFSWrapper
+class Store:
+    """A folder of files, on disk or in an object store, that one command at a time writes to.
 
-    return ArrowFSWrapper(filesystem)
+    A file appears whole or not at all: on disk it is written beside its place, flushed, and
+    renamed; an object store does so by itself. All methods raise `InputError` where the folder
+    cannot be read or written, or pyarrow is not installed.
+    """
 
+    def __init__(self, address: str) -> None:
+        if find_spec("pyarrow") is None:
+            install = 'pip install "audiate[bulk]"'
+            raise InputError(f"bulk work needs pyarrow, which is not installed: {install}")
+        self.address = absolute(address)
+        self.remote = is_remote(self.address)
+        self._filesystem, self._root = filesystem_of(self.address)
 
-def _s3() -> Any:
-    from pyarrow.fs import S3FileSystem
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
 
-    server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if not server:
-        return S3FileSystem()
-    scheme, _, host = server.rpartition("://")
-    return S3FileSystem(endpoint_override=host.rstrip("/"), scheme=scheme or "https")
+    def _error(self, name: str, problem: str, error: Exception, remedy: str) -> InputError:
+        return InputError(f"{self.address}/{name}: {problem} ({reason_of(error)}); {remedy}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        if not self.remote:
+            with writing(Path(self._path(name)), durable=True) as partial:
+                partial.write_bytes(content)
+            return
+        try:
+            self._filesystem.pipe_file(self._path(name), content)
+        except Exception as error:  # servers fail in ways of their own
+            remedy = "name another place with `out`"
+            raise self._error(name, "cannot be written", error, remedy) from error
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where it is missing."""
+        try:
+            content: bytes = self._filesystem.cat_file(self._path(name))
+        except Exception as error:
+            self._raise_unless_missing(error, name)
+            return None
+        return content
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files in a folder, sorted."""
+        self._filesystem.invalidate_cache()
+        try:
+            found = self._filesystem.ls(self._path(folder), detail=False)
+        except Exception as error:
+            self._raise_unless_missing(error, folder)
+            return []
+        return sorted(str(path).rsplit("/", 1)[-1] for path in found)
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it exists."""
+        try:
+            self._filesystem.rm_file(self._path(name))
+        except Exception as error:
+            if not is_missing(error):
+                remedy = "see that files there may be removed"
+                raise self._error(name, "cannot be removed", error, remedy) from error
+
+    def _raise_unless_missing(self, error: Exception, name: str) -> None:
+        if not is_missing(error):
+            remedy = "see that the address is right and may be read"
+            raise self._error(name, "cannot be read", error, remedy) from error
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands out for as long as the block lasts.
+
+        The lock of a process that was killed keeps nobody out: on disk it ends with the process,
+        in an object store after two minutes.
+
+        Raises:
+            InputError: Another command is writing there, or nothing can be written there.
+
+        """
+        if self.address.startswith(("http://", "https://")):
+            raise InputError(
+                f"`out` {self.address}: a web address cannot be written; name a folder, or an "
+                f"address that can be written, such as s3://bucket/folder"
+            )
+        taken = (
+            f"`out` {self.address}: another audiate command is writing there; wait for its end, or "
+            f"name another folder"
+        )
+        if not self.remote:
+            with alone(Path(self._path(_LOCK_NAME)), taken):
+                yield
+            return
+        if self._holder() is not None:
+            raise InputError(
+                f"{taken} (the lock of a command that was killed ends after 2 minutes)"
+            )
+        mine, ended = uuid.uuid4().hex, Event()
+        self._hold(mine)
+        time.sleep(1)  # whoever came at the same moment has written by now; the last one stays
+        if self._holder() != mine:
+            raise InputError(taken)
+
+        def beat() -> None:
+            while not ended.wait(_HEARTBEAT):
+                self._hold(mine)
+
+        thread = Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self.remove(_LOCK_NAME)
+
+    def is_held(self) -> bool:
+        """Whether a command is writing there."""
+        if self.remote:
+            return self._holder() is not None
+        return is_locked(Path(self._path(_LOCK_NAME)))
+
+    def _hold(self, mine: str) -> None:
+        lock = {"holder": mine, "time": time.time(), "host": socket.gethostname()}
+        self.write(_LOCK_NAME, json.dumps(lock).encode())
+
+    def _holder(self) -> str | None:
+        try:
+            lock = json.loads(self.read(_LOCK_NAME) or b"{}")
+            return str(lock["holder"]) if time.time() - lock["time"] < _STALE else None
+        except (ValueError, KeyError, TypeError):
+            return None

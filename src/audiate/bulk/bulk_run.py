@@ -1,4 +1,4 @@
-"""A bulk run: what is there is taken up, the rest is done, and everything is counted."""
+"""Run a job over all clips of a source, go on after an interruption, and count the rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from audiate.bulk.addresses import need_pyarrow
-from audiate.bulk.dataset import ROWS, Part, check_report, parts_of, read_report, write_report
-from audiate.bulk.engines import Task, run_here, run_on_ray
-from audiate.bulk.plan import known_counts, plan, read_index
+from audiate.bulk.addresses import Store
+from audiate.bulk.archives import ROWS
+from audiate.bulk.engines import run_here, run_on_ray
+from audiate.bulk.jobs import Job
+from audiate.bulk.plan import plan
 from audiate.bulk.reading import Long, key_of
-from audiate.bulk.store import Store
-from audiate.bulk.works import Job
+from audiate.bulk.rows import Written, parts_of
 from audiate.data.folders import REPORT_NAME
 from audiate.errors import InputError, Interrupted, check_range
 from audiate.utils.progress import counting
@@ -30,6 +30,7 @@ workers are asked for."""
 
 PROGRESS_NAME = "progress.json"
 _SECONDS_BETWEEN_NOTES = 5.0
+_STARTING = "a command is starting there, and looks for what is to be done"
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,17 @@ class Totals:
     failures: Mapping[str, str]
     duration: float
 
-    @property
-    def reasons(self) -> Counter[str]:
-        """Number of failures by their reason, in which names and numbers are left out."""
-        return Counter(_reason(key, error) for key, error in self.failures.items())
-
-    @property
-    def _length(self) -> str:
-        if self.duration < 3600:
-            return f"{self.duration / 60:.1f} minutes"
-        return f"{self.duration / 3600:,.1f} hours"
-
     def summary(self) -> list[str]:
-        """Lines about all rows."""
-        good = self.clips - len(self.failures)
-        lines = [
-            f"{good:,} clips, {self._length} of sound; {len(self.failures):,} could not be used"
+        """Lines about all rows; reasons are counted without the names and numbers in them."""
+        length = f"{self.duration / 3600:,.1f} hours"
+        if self.duration < 3600:
+            length = f"{self.duration / 60:.1f} minutes"
+        good, bad = self.clips - len(self.failures), len(self.failures)
+        reasons = Counter(_reason(key, error) for key, error in self.failures.items())
+        return [
+            f"{good:,} clips, {length} of sound; {bad:,} could not be used",
+            *(f"  {count:,} x {reason}" for reason, count in reasons.most_common()),
         ]
-        lines += [f"  {count:,} x {reason}" for reason, count in self.reasons.most_common()]
-        return lines
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,15 @@ class BulkReport:
 
 @dataclass
 class _Count:
-    """How far a run has got."""
+    """The progress of a run.
+
+    Attributes:
+        before: Number of rows that were there.
+        known: Number of clips that are to be read, without those of uncounted work units.
+        uncounted: Number of work units whose clips nobody has counted.
+        cut: Whether recordings are cut, into a number of clips that is known when they are read.
+
+    """
 
     before: int
     known: int
@@ -113,28 +114,23 @@ class _Count:
     steady_rate: float | None = None
     totals: list[int] = field(default_factory=list)
 
-    def add(self, part: Part) -> None:
-        self.new += part.clips
+    def add(self, written: Written) -> None:
+        self.new += written.clips
         now = time.monotonic()
         if self.started is None:  # several workers begin at the same time
-            self.started = now - part.seconds
+            self.started = now - written.seconds
         else:
             self.steady_rate = self.new / max(now - self.started, 1e-9)
-        if part.total is not None:
-            self.totals.append(part.total)
+        if written.total is not None:
+            self.totals.append(written.total)
 
     @property
     def total(self) -> int | None:
-        """Number of all clips; an estimate while there are containers that nobody has counted.
-
-        None where nobody can tell: into how many clips a file is cut is known when it is read.
-        """
-        if self.cut:
+        """Number of all clips; an estimate while there are uncounted work units, or None."""
+        if self.cut or (self.uncounted and not self.totals):
             return None
         if not self.uncounted:
             return self.before + self.known
-        if not self.totals:
-            return None
         mean = sum(self.totals) / len(self.totals)
         return max(self.before + self.new, self.before + self.known + round(self.uncounted * mean))
 
@@ -151,14 +147,14 @@ def run_bulk(
     retry_failed: bool = False,
     device: str = "auto",
 ) -> BulkReport:
-    """Work at all clips of a source, and write a row for each to a data set of Parquet files.
+    """Run a job over all clips of a source, and write a row for each to Parquet files.
 
     Rows that are there already stay as they are, so the same call goes on after an interruption of
     any kind. A clip that cannot be used gets a row with the reason.
 
     Args:
         job: What is done.
-        sources: As for `audiate.bulk.shards.find_files`.
+        sources: As for `audiate.bulk.archives.find_files`.
         out: Folder or URL of the output. All workers must be able to write there.
         engine: One of `Engine`.
         workers: Number of models that work at once.
@@ -174,27 +170,25 @@ def run_bulk(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    need_pyarrow()
     by_ray = _is_by_ray(engine, workers, address)
     store, begun = Store(out), time.monotonic()
-    work = job.open("cpu" if by_ray else device)
+    opened = job.open("cpu" if by_ray else device)
     with store.alone():
-        settings = {**work.settings, "long": long}
-        is_new = check_report(store, job.command, settings)
-        index = read_index(store, retry_failed=retry_failed)
-        shards = plan(store, sources, index, work.chunk_size)
+        settings = {**opened.settings, "long": long}
+        is_new = _check_report(store, job.command, settings)
+        units, before = plan(store, sources, opened.chunk_size, retry_failed=retry_failed)
         if is_new:  # only now, as a source that was mistyped begins nothing
-            write_report(store, job.command, settings)
-        count = _Count(index.clips, *known_counts(shards), cut=long == "cut")
-        task = Task(job, store.address, long)
-        parts = (
-            run_on_ray(task, shards, address=address, workers=workers, device=device)
+            _write_report(store, job.command, settings)
+        known = sum(unit.count - len(unit.done) for unit in units if unit.count is not None)
+        count = _Count(before, known, sum(unit.count is None for unit in units), long == "cut")
+        chunks = (
+            run_on_ray(job, store.address, units, long, address, workers, device)
             if by_ray
-            else run_here(task, work, shards)
+            else run_here(opened, store, units, long)
         )
-        with closing(parts):
-            if shards:
-                _follow(store, job, parts, count)
+        with closing(chunks):
+            if units:
+                _follow(store, job, chunks, count)
         totals = count_rows(store)
     return BulkReport(store.address, count.new, time.monotonic() - begun, count.steady_rate, totals)
 
@@ -209,14 +203,14 @@ def _is_by_ray(engine: Engine, workers: int | None, address: str | None) -> bool
     return engine == "ray" or several
 
 
-def _follow(store: Store, job: Job, parts: Iterator[Part], count: _Count) -> None:
-    """Take the parts as they are written, and show and note how far it is."""
+def _follow(store: Store, job: Job, chunks: Iterator[Written], count: _Count) -> None:
+    """Do the work chunk by chunk; show the progress, and note it in the output."""
     noted = time.monotonic()
     try:
         _note(store, count)
         with counting(job.command) as update:
-            for part in parts:
-                count.add(part)
+            for written in chunks:
+                count.add(written)
                 update(count.before + count.new, count.total, count.steady_rate)
                 if time.monotonic() - noted > _SECONDS_BETWEEN_NOTES:
                     noted = time.monotonic()
@@ -236,6 +230,61 @@ def _note(store: Store, count: _Count) -> None:
     store.write(PROGRESS_NAME, json.dumps(state).encode())
 
 
+def _check_report(store: Store, command: str, settings: Mapping[str, str]) -> bool:
+    """Make sure that an output may be begun, or gone on with.
+
+    Returns:
+        Whether its report has to be written. An output that has no rows yet is begun anew, whatever
+        the settings were.
+
+    Raises:
+        InputError: The folder holds something else, or was begun with other settings.
+
+    """
+    stored, rows = store.read(REPORT_NAME), store.names(ROWS)
+    if stored is None:
+        if rows:
+            raise InputError(
+                f"{store.address}: holds a folder `{ROWS}` that this command has not written; name "
+                f"another folder with `out`"
+            )
+        return True
+    earlier, known = _read_report(store, stored)
+    begun = any(name.endswith(".parquet") for name in rows)
+    if earlier != f"bulk {command}" and (begun or not earlier.startswith("bulk ")):
+        raise InputError(
+            f"{store.address}: holds the results of `audiate {earlier}`; name another folder with "
+            f"`out`"
+        )
+    differing = [
+        f"`{name}` {known.get(name)} (now {settings.get(name)})"
+        for name in sorted(known.keys() | settings.keys())
+        if known.get(name) != settings.get(name)
+    ]
+    if differing and begun:
+        raise InputError(
+            f"{store.address}: was begun with {', '.join(differing)}; go on with the same "
+            f"settings, or name another folder with `out`"
+        )
+    return bool(differing) or earlier != f"bulk {command}"
+
+
+def _write_report(store: Store, command: str, settings: Mapping[str, str]) -> None:
+    report = {"command": f"bulk {command}", "settings": settings, "files": {}, "clips": {}}
+    store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
+
+
+def _read_report(store: Store, stored: bytes | None) -> tuple[str, dict[str, str]]:
+    """The command and the settings with which an output was begun."""
+    try:
+        report = json.loads(stored or b"")
+        return str(report["command"]), dict(report["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{store.address}: holds no {REPORT_NAME} of `audiate bulk`; name another folder"
+        ) from error
+
+
 def count_rows(store: Store) -> Totals:
     """Count the rows of an output."""
     clips, duration = 0, 0.0
@@ -251,25 +300,24 @@ def count_rows(store: Store) -> Totals:
 
 
 def status(out: str) -> list[str]:
-    """Lines about an output, which a command may be writing to.
+    """Lines about the progress of an output, which a command may be writing to.
 
     Raises:
-        InputError: It is no output of ours.
+        InputError: It is no output of `audiate bulk`.
 
     """
-    need_pyarrow()
     store = Store(out)
     report, works = store.read(REPORT_NAME), store.is_held()
     if report is None and works:
-        return ["a command is starting there, and looks for what is to be done"]
-    command, settings = read_report(store, report)
+        return [_STARTING]
+    command, settings = _read_report(store, report)
     described = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
     lines = [f"audiate {command} ({described})", *count_rows(store).summary()]
     stored = store.read(PROGRESS_NAME)
     if stored is not None:
         lines.append(_progress(json.loads(stored), works))
     elif works:
-        lines.append("a command is starting there, and looks for what is to be done")
+        lines.append(_STARTING)
     return lines
 
 
@@ -280,9 +328,7 @@ def _progress(state: Mapping[str, Any], works: bool) -> str:
         return f"{process} was ended before all was done; run the same command to go on"
     ago = max(0.0, time.time() - state["time"])
     total, rate = state["total"], state["rate"]
-    line = f"{state['done']:,}"
-    if total is not None:
-        line += f" of {total:,}"
+    line = f"{state['done']:,}" + ("" if total is None else f" of {total:,}")
     line += f" clips {ago:,.0f} s ago"
     if rate:
         line += f", {rate:,.1f} a second"

@@ -1,4 +1,4 @@
-"""Where the work is done: in this process, or by the workers of Ray Data."""
+"""Run a job over work units, in this process or on Ray Data."""
 
 from __future__ import annotations
 
@@ -7,128 +7,81 @@ import os
 import pickle  # only what one process of a run tells another
 import socket
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from queue import Empty, Full, Queue
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import Event
+from typing import Any, TypeVar
 
 import torch
 
-from audiate.bulk.dataset import Part, compute, record
+from audiate.bulk.addresses import Store
+from audiate.bulk.archives import WorkUnit
+from audiate.bulk.jobs import Job, OpenJob
 from audiate.bulk.reading import Chunk, Long, chunks_of
-from audiate.bulk.shards import Shard
-from audiate.bulk.store import Store
-from audiate.bulk.works import Job, OpenWork
+from audiate.bulk.rows import Written, write_chunk
 from audiate.errors import InputError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 T = TypeVar("T")
 
-_INSTALL = 'pip install "audiate[ray]"'
 _OBJECT_STORE = 2**29  # bytes, of a Ray that we start: it bounds what is read ahead
 
 
-@dataclass(frozen=True)
-class Task:
-    """What all workers of a run must know.
-
-    Attributes:
-        job: What is done.
-        out: Address of the output.
-        long: What happens to long recordings.
-
-    """
-
-    job: Job
-    out: str
-    long: Long
-
-    def chunks(
-        self, work: OpenWork[Any, Any], shard: Shard, ended: Event | None = None
-    ) -> Iterator[Chunk]:
-        """Read a shard, or until the event is set."""
-        return chunks_of(
-            *(work.clips, shard),
-            size=work.chunk_size,
-            long=self.long,
-            seconds=work.seconds,
-            ended=ended or Event(),
-        )
-
-
 def run_here(
-    task: Task, work: OpenWork[Any, Any], shards: Sequence[Shard]
-) -> Generator[Part, None, None]:
+    job: OpenJob, store: Store, units: Sequence[WorkUnit], long: Long
+) -> Generator[Written, None, None]:
     """Work in this process; the next chunk is read while the model computes."""
-    store, ended = Store(task.out), Event()
-    chunks = (chunk for shard in shards for chunk in task.chunks(work, shard, ended))
+    ended = Event()
+    chunks = (chunk for unit in units for chunk in _chunks(job, unit, long, ended))
     with closing(_read_ahead(chunks, ended)) as ready:
         for chunk in ready:
-            yield record(store, compute(work, chunk))
+            yield write_chunk(store, job, chunk)
 
 
-def _read_ahead(items: Iterator[T], ended: Event) -> Generator[T, None, None]:
-    """The items, of which the next one is made in a thread; the event makes them end early."""
-    ready: Queue[tuple[bool, Any]] = Queue(1)
+def _chunks(job: OpenJob, unit: WorkUnit, long: Long, ended: Event) -> Iterator[Chunk]:
+    sizes: dict[str, Any] = {"size": job.chunk_size, "seconds": job.seconds}
+    return chunks_of(job.read, unit, **sizes, long=long, ended=ended)
 
-    def put(message: tuple[bool, Any]) -> None:
-        while not ended.is_set():
-            try:
-                return ready.put(message, timeout=0.2)
-            except Full:
-                continue
-        return None
 
-    def make() -> None:
-        try:
-            for item in items:
-                put((True, item))
-                if ended.is_set():
-                    break
-            put((False, None))
-        except BaseException as error:  # it is raised where the items are taken
-            put((False, error))
-
-    thread = Thread(target=make, name="audiate-reader", daemon=True)
-    thread.start()
+def _read_ahead(items: Generator[T, None, None], ended: Event) -> Generator[T, None, None]:
+    """Iterate over items, and make the next one in a thread; the event ends it early."""
+    thread = ThreadPoolExecutor(1, "audiate-reader")
     try:
+        coming = thread.submit(next, items, None)
         while True:
-            try:
-                there, item = ready.get(timeout=0.5)  # so that Ctrl-C is heard
-            except Empty:
-                continue
-            if there:
-                yield item
-            elif item is not None:
-                raise item
-            else:
+            while not coming.done():
+                wait([coming], timeout=0.5)  # so that Ctrl-C interrupts it
+            item = coming.result()
+            if item is None:
                 return
+            coming = thread.submit(next, items, None)
+            yield item
     finally:
         ended.set()
-        thread.join()  # a thread that computes while Python ends makes it abort
+        thread.shutdown()  # a thread that computes while Python ends makes it abort
+        items.close()
 
 
 def run_on_ray(
-    task: Task,
-    shards: Sequence[Shard],
-    *,
+    job: Job,
+    out: str,
+    units: Sequence[WorkUnit],
+    long: Long,
     address: str | None,
     workers: int | None,
     device: str,
-) -> Generator[Part, None, None]:
+) -> Generator[Written, None, None]:
     """Work by Ray Data: tasks read and decode, actors hold the models and write.
 
-    A worker or a node that is lost does not matter: Ray gives its chunks to others, and a chunk
-    that is done twice replaces the same file.
+    When a worker or a node is lost, Ray gives its chunks to others, and a chunk that is done twice
+    replaces the same file.
 
     Args:
-        task: What is done.
-        shards: What is read.
+        job: What is done.
+        out: Address of the output.
+        units: What is read.
+        long: Whether long recordings are cut into clips.
         address: Address of a cluster; None starts Ray on this machine, unless it runs already.
         workers: Number of models; by default one for each GPU, or else for each core.
         device: auto, cpu or cuda.
@@ -138,7 +91,8 @@ def run_on_ray(
 
     """
     if find_spec("ray") is None:
-        raise InputError(f"`engine=ray` needs Ray, which is not installed: {_INSTALL}")
+        install = 'pip install "audiate[ray]"'
+        raise InputError(f"`engine=ray` needs Ray, which is not installed: {install}")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 s are few on a busy machine
     import ray
 
@@ -146,7 +100,11 @@ def run_on_ray(
     if ours:
         _start(address)
     try:
-        yield from _results(task, shards, workers, device)
+        yield from _on_cluster(job, out, units, long, workers, device)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise InputError(str(error.cause)) from error
+        raise
     finally:
         if ours:
             ray.shutdown()
@@ -183,12 +141,10 @@ def _check_answers(address: str | None) -> None:
         ) from error
 
 
-def _results(
-    task: Task, shards: Sequence[Shard], workers: int | None, device: str
-) -> Iterator[Part]:
-    import pyarrow as pa
+def _on_cluster(
+    job: Job, out: str, units: Sequence[WorkUnit], long: Long, workers: int | None, device: str
+) -> Iterator[Written]:
     import ray
-    from ray.exceptions import RayTaskError
 
     context = ray.data.DataContext.get_current()
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # which importing it has reset
@@ -199,33 +155,27 @@ def _results(
     cores = max(1, int(resources.get("CPU", 1)))
     count = workers or gpus or cores
     kind = "cuda" if gpus else "cpu"
-    parts = (
-        ray.data.from_arrow([_packed(shard) for shard in shards])
+    written = (
+        ray.data.from_arrow([_packed(unit) for unit in units])
         .map_batches(
-            partial(_read, task=task),
+            partial(_read, job=job, long=long),
             # Models that find new places when a node is gone must not leave readers without one.
             **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 0},
             concurrency=max(count, cores - count),
         )
         .map_batches(
             _Model,
-            fn_constructor_kwargs={"task": task, "device": kind},
+            fn_constructor_kwargs={"job": job, "out": out, "device": kind},
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
             **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 1},
             **({"num_gpus": min(1.0, gpus / count)} if gpus else {}),
         )
     )
-    try:
-        for batch in parts.iter_batches(batch_size=None, batch_format="pyarrow"):
-            assert isinstance(batch, pa.Table)
-            yield from _unpacked(batch)
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError):
-            raise InputError(str(error.cause)) from error
-        raise
+    for batch in written.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from _unpacked(batch)
 
 
-def _packed(*values: object) -> pa.Table:
+def _packed(*values: object) -> Any:
     """Objects as rows of a table, in which Ray moves them from one process to another.
 
     They are pickled, as Ray pickles all that it moves: only its own processes ever read them.
@@ -236,32 +186,31 @@ def _packed(*values: object) -> pa.Table:
     return pa.table({"packed": pa.array(content, pa.large_binary())})
 
 
-def _unpacked(table: pa.Table) -> Iterator[Any]:
+def _unpacked(table: Any) -> Iterator[Any]:
     for value in table["packed"]:
         yield pickle.loads(value.as_py())
 
 
 @lru_cache(1)
-def _open_reader(job: Job) -> OpenWork[Any, Any]:
-    """The work of a process that reads: on the CPU, loaded once."""
+def _open_reader(job: Job) -> OpenJob:
+    """The job of a process that reads: on the CPU, loaded once."""
     torch.set_num_threads(1)
     return job.open("cpu")
 
 
-def _read(table: pa.Table, task: Task) -> Iterator[pa.Table]:
-    for shard in _unpacked(table):
-        for chunk in task.chunks(_open_reader(task.job), shard):
+def _read(table: Any, job: Job, long: Long) -> Iterator[Any]:
+    for unit in _unpacked(table):
+        for chunk in _chunks(_open_reader(job), unit, long, Event()):
             yield _packed(chunk)
 
 
 class _Model:
     """An actor that holds the models, works at chunks and writes them."""
 
-    def __init__(self, task: Task, device: str) -> None:
+    def __init__(self, job: Job, out: str, device: str) -> None:
         torch.set_num_threads(1)
-        self.work, self.store = task.job.open(device), Store(task.out)
+        self.job, self.store = job.open(device), Store(out)
 
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """Give the parts that were written of chunks."""
-        chunks = _unpacked(table)
-        return _packed(*(record(self.store, compute(self.work, chunk)) for chunk in chunks))
+    def __call__(self, table: Any) -> Any:
+        """Write chunks, and give their counts."""
+        return _packed(*(write_chunk(self.store, self.job, chunk) for chunk in _unpacked(table)))

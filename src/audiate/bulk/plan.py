@@ -1,226 +1,187 @@
-"""What is still to be done: the rows that are there, against the files that the source holds."""
+"""Plan the work that is left: compare the rows of an output with the files of the sources."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from audiate.bulk.addresses import is_gone, shown
-from audiate.bulk.dataset import ROWS, parts_of, rewrite
+from audiate.bulk.addresses import Store, as_unicode, is_gone
+from audiate.bulk.archives import FOLDERS, ROWS, File, WorkUnit, find_files, is_part, work_units
 from audiate.bulk.reading import key_of
-from audiate.bulk.shards import File, Shard, find_files, is_part, shards_of
-from audiate.bulk.store import Store
+from audiate.bulk.rows import parts_of, remove_rows
 
 _UNFINISHED = re.compile(r"\.(.+)\.\d+\.part")
 _COLUMNS = ("source", "begin", "cut_into", "version", "error")
 
 
 @dataclass
-class Index:
+class _Group:
+    """The rows of a container, or of a file that was cut.
+
+    Attributes:
+        version: Digest of its version.
+        total: Number of its clips; None where nobody has counted them.
+        keys: Keys of the clips that have rows.
+        parts: Numbers of the Parquet files that hold them.
+
+    """
+
+    version: bytes
+    total: int | None = None
+    keys: set[str] = field(default_factory=set)
+    parts: set[int] = field(default_factory=set)
+
+
+class _Index:
     """The rows of an output, by what they were made of.
 
     Attributes:
+        parts: Names of the Parquet files.
         rows: For the digest of a clip's key, the number of its part and a digest of the version.
-        parts: Names of parts by their number.
-        cut: For the digests of a file that was cut and of its version, the keys of its clips, and
-            their number.
-        places: For the digest of such a file, the numbers of its parts, each with the digest of the
-            version that is there.
-        containers: Keys of the clips of each container.
-        totals: Number of clips of each container that was read to its end.
-        versions: Version of each container.
+        groups: Groups by the container or by the file that was cut.
+        containers: Names of the containers in each tar or Parquet file.
         failed: For each file with a failure, the numbers of the parts and the keys of the clips.
+        stale: Keys, sources and containers of the rows that are to be removed from each part.
         clips: Number of rows.
 
     """
 
-    rows: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
-    parts: list[str] = field(default_factory=list)
-    cut: dict[tuple[bytes, bytes], tuple[set[str], int]] = field(default_factory=dict)
-    places: dict[bytes, set[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(set))
-    containers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    totals: dict[str, int] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
-    clips: int = 0
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.rows: dict[bytes, tuple[int, bytes]] = {}
+        self.groups: dict[str, _Group] = {}
+        self.containers: dict[str, list[str]] = defaultdict(list)
+        self.failed: dict[str, set[tuple[int, str]]] = defaultdict(set)
+        self.stale: dict[int, set[str]] = defaultdict(set)
+        self.clips = 0
 
-    def whole(self, file: File) -> bool:
-        """Whether a sound file, in this version, has its rows."""
-        source, version = _short(shown(file.address)), _short(file.version)
-        if source in self.places:
-            keys, number = self.cut.get((source, version), ((), 1))
-            return len(keys) >= number and not self.stale(file)
-        found = self.rows.get(source)
-        return found is not None and found[1] == version
+    def add(self, part: str, table: Any, metadata: Mapping[str, Any], retry_failed: bool) -> None:
+        """Add a part.
 
-    def stale(self, file: File) -> list[str]:
-        """Names of the parts that hold rows of a sound file in another version."""
-        source, version = _short(shown(file.address)), _short(file.version)
-        found = self.places.get(source) or {self.rows[source]} if source in self.rows else ()
-        return [self.parts[part] for part, other in found if other != version]
+        A second row of a clip is to be removed, and so are failures of files that were not there or
+        could not be reached, which are looked for again, and all failures for ``retry_failed``.
+        """
+        number, container = len(self.parts), str(metadata.get("container") or "")
+        self.parts.append(part)
+        self.clips += len(table)
+        if container:
+            if container not in self.groups:
+                self.containers[_file_of(container)].append(container)
+            self._group(container, str(metadata["version"]), metadata.get("total"))
+        columns = (table[name].to_pylist() for name in _COLUMNS)
+        for source, begin, cut_into, version, error in zip(*columns, strict=True):
+            key = key_of(source, begin)
+            digest, version_digest = _digest(key), _digest(version)
+            group = self.groups.get(container)
+            if not container and cut_into is not None:
+                group = self._group(source, version, cut_into)
+            if (
+                digest in self.rows
+                or (error is not None and (retry_failed or not version))
+                or (group is not None and group.version != version_digest)
+            ):
+                self.stale[number].add(key)
+                continue
+            self.rows[digest] = number, version_digest
+            if error is not None:
+                file = as_unicode(_file_of(container)) if container else source
+                self.failed[file].add((number, key))
+            if group is not None:
+                group.keys.add(key)
+                group.parts.add(number)
 
-    def begun(self, files: Sequence[File]) -> frozenset[str]:
-        """Keys of the clips that have rows, of files that were cut in part."""
-        found = (
-            self.cut.get((_short(shown(file.address)), _short(file.version))) for file in files
-        )
-        return frozenset(key for each in found if each for key in each[0])
+    def _group(self, name: str, version: str, total: int | None) -> _Group:
+        group = self.groups.setdefault(name, _Group(_digest(version)))
+        group.total = group.total if total is None else int(total)
+        return group
 
-    def done_in(self, container: str, version: str) -> frozenset[str] | None:
-        """Keys of a container's clips that have rows; None where all have."""
-        if self.versions.get(container, version) != version:
+    def done(self, name: str, version: str) -> frozenset[str] | None:
+        """Keys of the clips of a file or container that have rows; None where all have.
+
+        Rows of another version are to be removed.
+        """
+        group = self.groups.get(name)
+        if group is None:
+            row = self.rows.get(_digest(name))
+            if row is None:
+                return frozenset()
+            group = _Group(row[1], 1, {name}, {row[0]})
+        if group.version != _digest(version):
+            for part in group.parts:
+                self.stale[part].add(name)
             return frozenset()
-        done = self.containers.get(container, set())
-        return None if self.totals.get(container) == len(done) else frozenset(done)
+        return None if len(group.keys) == group.total else frozenset(group.keys)
+
+    def seen(self, files: Iterator[File]) -> Iterator[File]:
+        """The same files; each is noted as one that is still there.
+
+        A Parquet file that was changed may have fewer row groups than before, so all containers in
+        it are looked at.
+        """
+        for file in files:
+            self.failed.pop(as_unicode(file.address), None)
+            for container in self.containers.get(file.address, ()):
+                self.done(container, file.version)
+            yield file
 
 
-def _short(text: str) -> bytes:
+def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
 
 
-def read_index(store: Store, *, retry_failed: bool) -> Index:
-    """Read what is there, and mend it.
+def plan(
+    store: Store, sources: Sequence[str], size: int, *, retry_failed: bool
+) -> tuple[list[WorkUnit], int]:
+    """The work units that are still to be read, and the number of rows that are there.
 
-    What a killed command left half done is removed, and so are a second row of the same clip, and
-    rows of files that were not there or could not be reached, which are looked for again.
+    Half-written files of a killed command are removed, and so are rows of files that have changed
+    since, failures of files that are gone, and what `_Index.add` finds.
 
     Args:
         store: The output, which nobody else writes to.
+        sources: As for `find_files`.
+        size: Number of sound files in a work unit.
         retry_failed: Whether rows that hold an error are removed.
+
+    Raises:
+        InputError: As for `find_files`.
 
     """
     for name in store.names(ROWS):
         if _is_unfinished(name):
             store.remove(f"{ROWS}/{name}")
-    index = Index()
-    wrong: dict[str, set[str]] = {}
-    for part, table, noted in parts_of(store, _COLUMNS):
-        bad = _take_in(index, part, table, noted, retry_failed)
-        if bad:
-            wrong[part] = bad
-    for part, keys in wrong.items():
-        rewrite(store, part, _without(keys, frozenset()))
-    _remove_orphans(store, index)
-    return index
-
-
-def _take_in(
-    index: Index, part: str, table: Any, noted: Mapping[str, Any], retry_failed: bool
-) -> set[str]:
-    """Take a part into the index; returns the keys of rows that are to be removed.
-
-    A clip that was cut out of a file counts for the file, too.
-    """
-    number, container = len(index.parts), str(noted.get("container") or "")
-    index.parts.append(part)
-    bad: set[str] = set()
-    if container:
-        index.versions[container] = str(noted["version"])
-        if noted.get("total") is not None:
-            index.totals[container] = int(noted["total"])
-    columns = (table[name].to_pylist() for name in _COLUMNS)
-    for source, begin, cut_into, version, error in zip(*columns, strict=True):
-        key = key_of(source, begin)
-        digest = _short(key)
-        if (error is not None and (retry_failed or not version)) or digest in index.rows:
-            bad.add(key)
-        else:
-            index.rows[digest] = index.rows[_short(source)] = (number, _short(version))
-            index.clips += 1
-            if error is not None:
-                file = shown(_file_of(container)) if container else source
-                index.failed[file].add((number, key))
-            if cut_into is not None:
-                place = _short(source), _short(version)
-                index.cut.setdefault(place, (set(), cut_into))[0].add(key)
-                index.places[place[0]].add((number, place[1]))
-            if container:
-                index.containers[container].add(key)
-    return bad
+    index = _Index()
+    for part, table, metadata in parts_of(store, _COLUMNS):
+        index.add(part, table, metadata, retry_failed)
+    _remove_orphans(store, index.parts)
+    units = list(work_units(index.seen(find_files(sources, store.address)), size, index.done))
+    for file, places in index.failed.items():
+        if is_gone(file):
+            for number, key in places:
+                index.stale[number].add(key)
+    removed = (remove_rows(store, index.parts[part], names) for part, names in index.stale.items())
+    return units, index.clips - sum(removed)
 
 
 def _is_unfinished(name: str) -> bool:
-    """Whether a file is what a killed command has left of a part."""
+    """Whether a file is what a killed command has left half written."""
     match = _UNFINISHED.fullmatch(name)
     return match is not None and is_part(match[1])
 
 
-def _remove_orphans(store: Store, index: Index) -> None:
-    """Remove pictures and sounds whose rows were never written; what is not ours stays."""
-    known = {f"{part}.tar" for part in index.parts}
-    for folder in ("pictures", "sounds"):
+def _remove_orphans(store: Store, parts: Sequence[str]) -> None:
+    """Remove pictures and sounds whose rows were never written; the user's files stay."""
+    known = {f"{part}.tar" for part in parts}
+    for folder in set(FOLDERS) - {ROWS}:
         for name in store.names(folder):
             if _is_unfinished(name) or (is_part(name) and name not in known):
                 store.remove(f"{folder}/{name}")
 
 
-def plan(store: Store, sources: Sequence[str], index: Index, group: int) -> list[Shard]:
-    """The shards that are still to be read.
-
-    Rows of files that have changed since are removed first, and failures of files that are gone.
-    """
-    stale: dict[str, set[str]] = defaultdict(set)
-    elsewhere = index.failed
-
-    def is_done(file: File) -> bool:
-        elsewhere.pop(shown(file.address), None)
-        if index.whole(file):
-            return True
-        for part in index.stale(file):
-            stale[part].add(shown(file.address))
-        return False
-
-    def done_in(container: str, version: str) -> frozenset[str] | None:
-        elsewhere.pop(shown(_file_of(container)), None)
-        return index.done_in(container, version)
-
-    found = shards_of(find_files(sources, store.address), group, is_done, done_in)
-    shards = [
-        replace(shard, done=index.begun(shard.files)) if shard.kind == "files" else shard
-        for shard in found
-    ]
-    _remove_changed(store, index, shards)
-    for part, names in stale.items():
-        index.clips -= rewrite(store, part, _without(frozenset(), names))
-    gone: dict[str, set[str]] = defaultdict(set)
-    for file, places in elsewhere.items():
-        if is_gone(file):
-            for number, key in places:
-                gone[index.parts[number]].add(key)
-    for part, keys in gone.items():
-        index.clips -= rewrite(store, part, _without(keys, frozenset()))
-    return shards
-
-
-def _remove_changed(store: Store, index: Index, shards: Sequence[Shard]) -> None:
-    """Remove the rows of containers that have changed since."""
-    # A file that was changed may have fewer row groups than before, so all of them are looked at.
-    versions = {_file_of(shard.name): shard.files[0].version for shard in shards if shard.name}
-    changed = {
-        container
-        for container, version in index.versions.items()
-        if versions.get(_file_of(container), version) != version
-    }
-    for part, rows, noted in parts_of(store, ()) if changed else ():
-        if noted.get("container") in changed:
-            store.remove(f"{ROWS}/{part}.parquet")
-            index.clips -= len(rows)
-
-
 def _file_of(container: str) -> str:
     """The address of the file that a container lies in."""
     return container.rpartition("#")[0]
-
-
-def _without(keys: Set[str], sources: Set[str]) -> Callable[[str, str], bool]:
-    return lambda key, source: key not in keys and source not in sources
-
-
-def known_counts(shards: Sequence[Shard]) -> tuple[int, int]:
-    """Number of clips that are still to be read, and of shards whose clips nobody has counted."""
-    known = sum(shard.count - len(shard.done) for shard in shards if shard.count is not None)
-    return known, sum(shard.count is None for shard in shards)

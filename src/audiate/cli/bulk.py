@@ -1,4 +1,4 @@
-"""`audiate bulk`: archives of clips, in one process or on Ray Data."""
+"""`audiate bulk`: process archives of clips, in one process or on Ray Data."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class _Bulk(ABC):
 
     @abstractmethod
     def _job(self) -> Job:
-        """The work that is done at each clip."""
+        """The job that is run."""
 
     def run(self) -> int:
-        """Work at all clips, print a summary, and return the exit status."""
+        """Run the job, print a summary, and return the exit status."""
         from audiate.bulk import run_bulk
 
         report = run_bulk(
@@ -85,7 +85,7 @@ class _Bulk(ABC):
 
 @dataclass(frozen=True)
 class Encode(_Bulk):
-    """Find the latent that stands for each clip.
+    """Find the latent of each clip.
 
     Writes OUT/rows/*.parquet, with a row for each clip: id, source, sha256, duration, latent
     (float16), seconds, model, and error where the clip could not be used. pandas, polars, DuckDB
@@ -98,8 +98,9 @@ class Encode(_Bulk):
     """
 
     model: str = DEFAULT_AUDIO_TO_IMAGE
-    """A drawer, whose latents before any noise are taken, or the encoder of a generator, such as
-    specgan-digits-encoder: a shipped model's name, a folder, or a Hugging Face hub id."""
+    """An audio-to-image model, whose latents before any noise are taken, or the encoder of a
+    generator, such as specgan-digits-encoder: a shipped model's name, a folder, or a Hugging Face
+    hub id."""
 
     def _job(self) -> Job:
         from audiate.bulk import EncodeJob
@@ -109,7 +110,7 @@ class Encode(_Bulk):
 
 @dataclass(frozen=True)
 class Classify(_Bulk):
-    """Tell the digit that is said in each clip.
+    """Classify the spoken digit of each clip.
 
     Writes rows as `audiate bulk encode` does, with digit and probabilities in place of the latent.
     """
@@ -125,7 +126,7 @@ class Classify(_Bulk):
 
 @dataclass(frozen=True)
 class BulkDraw(_Bulk):
-    """Draw the digit that is spoken in each clip, as `audiate draw` does.
+    """Draw the spoken digit of each clip, as `audiate draw` does.
 
     Writes rows as `audiate bulk encode` does, with the digits that LeNet-5 reads in the drawings;
     and with --pictures OUT/pictures/*.tar, where each picture has the id of its row as its name.
@@ -150,7 +151,7 @@ class BulkDraw(_Bulk):
 
 @dataclass(frozen=True)
 class BulkInvert(_Bulk):
-    """Find the latent with which a generator says each clip again, as `audiate invert` does.
+    """Find the latent of a generator whose sound is closest to each clip, as `audiate invert` does.
 
     Writes rows as `audiate bulk encode` does, with the loss, scores and digits of
     `audiate invert`; and with --sounds OUT/sounds/*.tar, where the sound that the generator makes
@@ -161,7 +162,7 @@ class BulkInvert(_Bulk):
     """A shipped model's name, a folder or a hub id; or a generator of your own:
     package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["encoder", "search", "gradient", "hybrid", "evolution"] = "hybrid"
-    """The way to find latents; see `audiate invert --help`."""
+    """The method of finding latents; see `audiate invert --help`."""
     start: Literal["auto", "encoder", "search", "both"] = "auto"
     """Latent that hybrid and evolution begin with."""
     encoder: str | None = None
@@ -206,7 +207,7 @@ class BulkInvert(_Bulk):
 
 @dataclass(frozen=True)
 class Status:
-    """Tell how far bulk work is, at any time: clips, hours, failures by reason, time left."""
+    """Print the progress of bulk work: clips, hours, failures by reason, time left."""
 
     out: Positional[str]
     """Folder or URL of the output."""
@@ -229,4 +230,4 @@ BulkCommands = (
 BULK_COMMANDS: dict[str, type[_Bulk | Status]] = {
     note.name: command for command, note in map(get_args, get_args(BulkCommands))
 }
-"""The same by their names."""
+"""The commands by their names."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from audiate.data.download import Report, Transfer, fetch
-from audiate.data.installed import State, data_root, inspect, locate_root
-from audiate.data.sources import SOURCES, find_source
+from audiate.data.sources import SOURCES, State, data_root, find_source, inspect, locate_root
 from audiate.errors import InputError
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ class EvaluateModel(_Common):
                 f"{self.model}: no such model; the subcommand goes before all flags, as in "
                 f"`audiate evaluate {self.model} --json`"
             )
-        from audiate.data.installed import data_root
+        from audiate.data.sources import data_root
         from audiate.evaluation.model import evaluate_model
 
         report = evaluate_model(
@@ -138,7 +138,7 @@ class EvaluateInversion(_Common):
 
     def run(self) -> int:
         """Evaluate, print, and draw the figure; return the exit status."""
-        from audiate.data.installed import data_root
+        from audiate.data.sources import data_root
         from audiate.evaluation.inversion import InversionSettings, evaluate_inversion
         from audiate.models.generator import AudioGAN
         from audiate.models.hub import SPOKEN_CLASSIFIER
@@ -194,7 +194,7 @@ class EvaluateTradeoff(_Common):
 
     def run(self) -> int:
         """Train what is missing, evaluate, print, and draw the figure; return the exit status."""
-        from audiate.data.installed import data_root
+        from audiate.data.sources import data_root
         from audiate.evaluation.tradeoff import evaluate_tradeoff
         from audiate.evaluation.trained import TrainingPlace
         from audiate.models.lenet import load_written_classifier
@@ -233,7 +233,7 @@ class EvaluateRoundTrip(_Common):
 
     def run(self) -> int:
         """Evaluate, print, and draw the figure; return the exit status."""
-        from audiate.data.installed import data_root
+        from audiate.data.sources import data_root
         from audiate.evaluation.roundtrip import evaluate_roundtrip
         from audiate.folders.draw import as_drawer
         from audiate.folders.say import as_sayer

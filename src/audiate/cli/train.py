@@ -29,7 +29,7 @@ class Training:
 
     def run(self) -> int:
         """Train, and return the exit status, which is 130 after Ctrl-C."""
-        from audiate.data.installed import data_root
+        from audiate.data.sources import data_root
         from audiate.training.train import run_recipe
 
         root = data_root(self.data_dir)

@@ -1,1 +1,1 @@
-"""Data sets and folders of your own: download, read, pair."""
+"""Download, list, read and pair recordings and images: published ones, and your own."""

@@ -1,4 +1,4 @@
-"""Published recordings and images of digits: FSDD, Speech Commands and MNIST."""
+"""Read published recordings and images of digits: FSDD, Speech Commands and MNIST."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import is_silent, load_audio
-from audiate.data.installed import fetch_command, require
-from audiate.data.sources import DIGIT_WORDS, SPEAKERS
+from audiate.data.sources import DIGIT_WORDS, SPEAKERS, fetch_command, require
 from audiate.errors import InputError
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording.
+    """A recording with its label.
 
     Attributes:
         path: Its sound file.
-        label: The digit that is spoken, 0 to 9.
-        speaker: The name or number of the speaker.
+        label: The digit that is spoken, 0 to 9; in `audiate.data.sounds.ListedSounds`, an index
+            into its names.
+        speaker: The name or number of the speaker; empty where it is unknown.
+        source: Number of the data set.
 
     """
 
     path: Path
     label: int
     speaker: str
+    source: int = 0
 
 
 class LabelledRecordings(NamedTuple):
@@ -65,7 +67,7 @@ def read_clips(clips: Sequence[Clip], sample_rate: int) -> LabelledRecordings:
 
 
 def digest_of_clips(clips: Iterable[Clip]) -> str:
-    """A few words that tell these clips from others, whatever their order and their folder."""
+    """Digest of the clips' labels and names, whatever their order and their folder."""
     return digest_of_names(sorted(f"{clip.label} {clip.path.stem}" for clip in clips))
 
 

@@ -1,4 +1,4 @@
-"""Download data sets: with mirrors, checksums, progress and resume."""
+"""Download data sets, with mirrors, checksums, progress and resumption."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.data.installed import (
+from audiate.data.sources import (
+    Remote,
+    Source,
     State,
     checksum_problem,
     fetch_command,
+    find_source,
     inspect,
     is_sound,
     require,
 )
-from audiate.data.sources import Remote, Source, find_source
 from audiate.errors import InputError
 from audiate.utils.filesystem import alone
 
@@ -31,7 +33,7 @@ _STAGE = ".fetch"  # inside the data set's folder, hence on its file system: os.
 
 @dataclass(frozen=True)
 class Transfer:
-    """One step of a download, for whoever shows it.
+    """The progress of a download.
 
     Attributes:
         filename: The file being downloaded.
@@ -51,7 +53,7 @@ Report = Callable[[Transfer], None]
 
 
 def fetch(name: str, root: Path, progress: Report = lambda _: None) -> Path:
-    """Download what is missing of the data set ``name`` into ``root``, and return its folder.
+    """Download the missing files of a data set, and return its folder.
 
     A download that was cut, now or in an earlier run, goes on where it stopped. Nothing is
     installed before its checksum is verified, and no file that is sound is replaced.
@@ -159,7 +161,7 @@ def _transfer(url: str, remote: Remote, part: Path, report: Report) -> None:
 
 
 def _receive(url: str, remote: Remote, part: Path, report: Report) -> None:
-    """Ask ``url`` once for what ``part`` lacks."""
+    """Request the bytes that ``part`` lacks from ``url`` once."""
     import requests
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -208,16 +210,16 @@ def _size(part: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    import requests
+    from requests import ConnectionError, Timeout, exceptions
 
-    if isinstance(error, requests.Timeout):
-        return "timed out"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "has no certificate that this machine trusts"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "cannot be reached: the proxy does not answer"
-    if isinstance(error, requests.ConnectionError):
-        return "cannot be reached"
+    for kind, reason in (
+        (Timeout, "timed out"),
+        (exceptions.SSLError, "has no certificate that this machine trusts"),
+        (exceptions.ProxyError, "cannot be reached: the proxy does not answer"),
+        (ConnectionError, "cannot be reached"),
+    ):
+        if isinstance(error, kind):
+            return reason
     return f"failed ({error})"
 
 

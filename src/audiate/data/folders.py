@@ -15,7 +15,7 @@ REPORT_NAME = "report.json"
 
 
 def is_output_folder(folder: Path) -> bool:
-    """Whether a command of ours has written to this folder."""
+    """Whether an audiate command has written to a folder."""
     report = folder / REPORT_NAME
     try:
         if not report.is_file():
@@ -27,22 +27,22 @@ def is_output_folder(folder: Path) -> bool:
 
 
 def begins_report(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a report of ours."""
+    """Whether the first bytes of a file are those of an audiate report."""
     return head.lstrip(b"{ \r\n").startswith(b'"command": "')
 
 
 def identity(source: Path) -> str:
-    """The absolute path by which a source is known again, from whatever folder it is named."""
+    """The absolute path of a source, as records hold it; links are kept."""
     return os.path.abspath(source)  # noqa: PTH100 - Path.resolve would follow links
 
 
 class FileKind(NamedTuple):
-    """A kind of files, known by the endings of their names.
+    """A kind of files, told by the endings of their names.
 
     Attributes:
-        noun: The word for what such a file holds.
+        noun: Word for the content of such a file.
         suffixes: Endings of the names, in small letters, each with its dot.
-        name: The word for one of them among the arguments of a command.
+        name: Word for one of them in messages about arguments.
 
     """
 
@@ -52,7 +52,7 @@ class FileKind(NamedTuple):
 
 
 PICTURES = FileKind("picture", SUFFIXES, "picture")
-"""Picture files, as a folder is searched for them."""
+"""Picture files."""
 
 
 def files_below(folder: Path, kind: FileKind) -> list[Path]:
@@ -83,10 +83,10 @@ def files_below(folder: Path, kind: FileKind) -> list[Path]:
 def find_files(
     given: Sequence[str | Path], out: Path, kind: FileKind, reserved: Sequence[str] = ()
 ) -> list[tuple[str, Path]]:
-    """Find files of a kind, each once, and the name that each would like to have, without a suffix.
+    """Find files of a kind, each once, with a name for their outputs.
 
-    A file keeps its place below the folder that was given. Folders below it that a command of ours
-    has written to are passed over, and so is ``out``.
+    The name is the path below the folder that was given, without a suffix. Folders below it that an
+    audiate command has written to are left out, and so is ``out``.
 
     Args:
         given: Files, and folders of them.
@@ -119,7 +119,7 @@ def find_files(
 
 
 def _not_written(folder: Path, out: Path, kind: FileKind) -> list[Path]:
-    """The files below a folder, but for those that a command of ours has written."""
+    """The files below a folder, without those that an audiate command has written."""
     files = files_below(folder, kind)
     written = {out.resolve()} - {folder.resolve()}
     between = {parent for file in files for parent in file.parents if folder in parent.parents}
@@ -127,15 +127,21 @@ def _not_written(folder: Path, out: Path, kind: FileKind) -> list[Path]:
     return [file for file in files if written.isdisjoint(file.resolve().parents)]
 
 
+def first_of(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+    """The first of several names, and the number of the other ones."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
+
+
 _FIELDS = {"{word}": r"(?P<word>.+?)", "{voice}": r"(?P<voice>.+?)", "*": ".*"}
 
 
 class NamedFile(NamedTuple):
-    """What the name of a file tells.
+    """The fields that a name of a file holds.
 
     Attributes:
         word: The label.
-        voice: The speaker; None where nothing tells.
+        voice: The speaker; None where it is unknown.
 
     """
 
@@ -151,7 +157,7 @@ class NamePattern:
     """
 
     def __init__(self, pattern: str) -> None:
-        """Understand a pattern.
+        """Parse a pattern.
 
         Raises:
             InputError: It holds no {word}, or one of the fields twice, or unknown ones.
@@ -169,7 +175,7 @@ class NamePattern:
         self._expression = re.compile("".join(_FIELDS.get(p, re.escape(p)) for p in parts))
 
     def read(self, path: Path) -> NamedFile:
-        """What the name of the file ``path`` tells.
+        """The fields in the name of a file.
 
         Raises:
             InputError: It does not fit the pattern.
@@ -181,5 +187,4 @@ class NamePattern:
                 f"{path}: its name does not fit `label_from` {self.pattern}; rename it, take it "
                 f"away, or give another pattern"
             )
-        told = found.groupdict()
-        return NamedFile(told["word"], told.get("voice"))
+        return NamedFile(found["word"], found.groupdict().get("voice"))

@@ -1,4 +1,4 @@
-"""Pictures in: files of any kind to grey levels, and the digit that is found in them."""
+"""Read picture files as grey levels, and find the digit in a picture."""
 
 from __future__ import annotations
 
@@ -103,17 +103,21 @@ def find_digit(picture: Picture) -> Tensor:
 
 
 def see_picture(picture: Picture, kind: Literal["digits", "whole"]) -> Tensor:
-    """The image (28, 28) in [0, 1] that a network sees of a picture: by `find_digit`, or `shrink`.
+    """Bring a picture to the image (28, 28) in [0, 1] that a network takes.
+
+    Args:
+        picture: The picture.
+        kind: ``digits``: by `find_digit`. ``whole``: by `shrink`.
 
     Raises:
-        InputError: As of these.
+        InputError: As for these functions.
 
     """
     return find_digit(picture) if kind == "digits" else shrink(picture)
 
 
 def shrink(picture: Picture) -> Tensor:
-    """A whole picture, brought to 28x28 without regard to what it shows, but with its proportions.
+    """Scale a whole picture to 28x28, and keep its proportions.
 
     Returns:
         (28, 28), float32 in [0, 1], with light and dark as in the picture; the margins of a picture
@@ -211,7 +215,7 @@ def _resized(levels: Grey, high: int, wide: int) -> Grey:
 
 
 def _ink_of(grey: Grey) -> Grey:
-    """What stands out from its ground (height, width), at least 0, whatever the ground is."""
+    """Levels (height, width) above those of the ground, at least 0, on light and dark ground."""
     contrast = float(grey.max() - grey.min())
     if contrast < MIN_CONTRAST:
         raise InputError(
@@ -228,7 +232,7 @@ def _ink_of(grey: Grey) -> Grey:
 
 
 def _strokes(ink: Grey) -> NDArray[np.bool_]:
-    """The pixels (height, width) of the digit: what is above the threshold, without specks."""
+    """The pixels (height, width) of the digit: those above the threshold, without specks."""
     mask = ink > max(otsu_threshold(ink), MIN_CONTRAST / 2)
     parts, count = ndimage.label(mask, np.ones((3, 3)))
     areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]

@@ -1,4 +1,4 @@
-"""Latents on disk, and latents that are set by hand."""
+"""Read and write latents, and set, sweep or interpolate their entries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -27,7 +26,7 @@ _MAX_NUMBERS = 10**9  # of a file; 8 GB of doubles would not fit in memory
 
 
 def save_table(latents: Mapping[str, Latents], path: Path) -> None:
-    """Write the latents of clips by their names, as arrays ``names``, ``latents``.
+    """Write latents of clips to an .npz file with the arrays ``names`` and ``latents``.
 
     Args:
         latents: (latent_dim,) for each clip; or several, (samples, latent_dim), of each as many.
@@ -45,7 +44,7 @@ def save_table(latents: Mapping[str, Latents], path: Path) -> None:
 
 
 def read_table(path: Path) -> dict[str, Latents]:
-    """Latents by the names of clips, as `save_table` writes them.
+    """Read latents by the names of clips, as `save_table` writes them.
 
     Returns:
         Nothing where the file is missing or damaged.
@@ -60,7 +59,7 @@ def read_table(path: Path) -> dict[str, Latents]:
 
 
 def read_latents(path: Path, latent_dim: int) -> Latents:
-    """Latents (count, latent_dim) of a .npy or .csv file, or of the table in an .npz file.
+    """Read latents (count, latent_dim) from an .npy, .npz or .csv file.
 
     Where a table holds several latents of each clip, they follow one another. A .csv file has a
     line of names, and then a row for each latent: its name, and its numbers.
@@ -150,8 +149,7 @@ _SWEEP = re.compile(rf"(\d+)=({_NUMBER}):({_NUMBER}):(\d+)")
 _MOST_STEPS = 10_000
 
 
-@dataclass(frozen=True)
-class Sweep:
+class Sweep(NamedTuple):
     """An entry of z and the values that it takes in turn.
 
     Attributes:
@@ -165,10 +163,10 @@ class Sweep:
 
 
 def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
-    """The entry and its value in ``3=-2.5``.
+    """Parse an entry of z and its value, as in ``3=-2.5``.
 
     Raises:
-        InputError: It is no such thing, or there is no such entry.
+        InputError: The text has another form, or there is no such entry.
 
     """
     match = _SET.fullmatch(text.strip())
@@ -178,10 +176,10 @@ def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
 
 
 def parse_sweep(text: str, latent_dim: int) -> Sweep:
-    """The entry and its values in ``3=-5:5:11``: 11 values, evenly from -5 to 5.
+    """Parse an entry of z and its values, as in ``3=-5:5:11``: 11 values, evenly from -5 to 5.
 
     Raises:
-        InputError: It is no such thing, or there is no such entry.
+        InputError: The text has another form, or there is no such entry.
 
     """
     match = _SWEEP.fullmatch(text.strip())
@@ -213,12 +211,12 @@ def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) ->
 
 
 def titles_of(z: Latents, sweeps: Sequence[Sweep]) -> list[str]:
-    """For each of latents (count, latent_dim) the values of the entries that are swept."""
+    """Titles of latents (count, latent_dim): the values of the entries that are swept."""
     return [" ".join(f"z{s.entry}={row[s.entry]:.3g}" for s in sweeps) for row in z]
 
 
 def swept(z: Latents, sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> Latents:
-    """Latents with entries set by hand, each of them at every combination of the sweeps' values.
+    """Set entries of latents, and repeat them with every combination of the sweeps' values.
 
     Args:
         z: Latents (count, latent_dim).
@@ -240,7 +238,7 @@ def swept(z: Latents, sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]
 
 
 def walked(stops: Sequence[Latents], count: int) -> Latents:
-    """Latents (count, latent_dim) that lead evenly from stop (latent_dim,) to stop."""
+    """Interpolate latents (count, latent_dim) evenly between stops (latent_dim,)."""
     places = np.linspace(0, len(stops) - 1, count)
     first = np.minimum(places.astype(int), len(stops) - 2)
     share = (places - first)[:, None]
@@ -250,7 +248,7 @@ def walked(stops: Sequence[Latents], count: int) -> Latents:
 
 
 def read_stop(text: str, latent_dim: int) -> Latents:
-    """The latent (latent_dim,) that ``walk.npy`` begins with, or row 7 in ``walk.npy:7``.
+    """Read a latent (latent_dim,): the first of ``walk.npy``, or row 7 with ``walk.npy:7``.
 
     Raises:
         InputError: There is no such file or row, or its latents are of another size.

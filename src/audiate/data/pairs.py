@@ -1,4 +1,4 @@
-"""Pairs of recordings and images: spoken and written digits, or pairs of your own."""
+"""Pair recordings with images: spoken with written digits, or pairs of your own."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from audiate.utils.progress import tracked
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images, and for each the recording that is heard with it.
+    """Images, each with a recording.
 
     Attributes:
         images: (count, 28, 28), uint8.
         recordings: Waveforms (samples,) at `sample_rate`.
-        heard: (count,), index into `recordings` for each image.
+        heard: (count,), int64, index into `recordings` for each image.
         sample_rate: In Hz.
 
     """
@@ -84,7 +84,7 @@ class ListedPairs:
 
     @property
     def digest(self) -> str:
-        """A few words that tell these recordings from others."""
+        """Digest of the recordings' names."""
         return digest_of_clips([*self.clips, *self.words])
 
     def read(
@@ -127,7 +127,7 @@ def list_pairs(root: Path, *, speech_commands: bool = False) -> ListedPairs:
     """Find the recordings to be paired with MNIST's images.
 
     Args:
-        root: Data folder, as from `audiate.data.installed.data_root`.
+        root: Data folder, as from `audiate.data.sources.data_root`.
         speech_commands: Train on the recordings of Speech Commands as well as on FSDD's.
 
     Raises:
@@ -188,15 +188,15 @@ def draw_same_label(labels: Tensor, choices: Tensor, generator: torch.Generator)
     """
     drawn = torch.empty_like(labels)
     for label in torch.unique(labels):
-        pool = (choices == label).nonzero().squeeze(1)
-        if len(pool) == 0:
+        same = (choices == label).nonzero().squeeze(1)
+        if len(same) == 0:
             raise InputError(
                 f"no recording of the digit {int(label)} on this side of the split; "
                 f"try another `seed`"
             )
         wanted = labels == label
-        pick = torch.randint(len(pool), (int(wanted.sum()),), generator=generator)
-        drawn[wanted] = pool[pick]
+        pick = torch.randint(len(same), (int(wanted.sum()),), generator=generator)
+        drawn[wanted] = same[pick]
     return drawn
 
 
@@ -219,7 +219,7 @@ class ListedOwnPairs:
 
     @property
     def digest(self) -> str:
-        """A few words that tell these files from others."""
+        """Digest of the files' names."""
         names = [
             f"{number} {path.name}"
             for number, (sounds, images) in enumerate(self.groups)
@@ -294,7 +294,7 @@ def list_own_pairs(place: Path) -> ListedOwnPairs:
 
 
 def _rows(table: Path) -> list[tuple[list[Path], list[Path]]]:
-    """The pairs of a CSV file."""
+    """Read the pairs of a CSV file."""
     root = table.parent.resolve()
     groups = []
     try:

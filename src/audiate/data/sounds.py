@@ -1,15 +1,14 @@
-"""Clips of one length to train a classifier or a generator on: spoken digits, or a user's folder.
+"""Read clips of one length for training: spoken digits, or the sound files of a folder.
 
-`list_sounds` finds the clips, and tells with a digest which ones they are; `read` then reads them.
+`list_sounds` finds the files, whose digest is recorded, and `ListedSounds.read` reads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,7 +24,14 @@ from audiate.data.digits import (
     load_speech_commands,
     split_by_speaker,
 )
-from audiate.data.folders import FileKind, NamedFile, NamePattern, files_below, find_files
+from audiate.data.folders import (
+    FileKind,
+    NamedFile,
+    NamePattern,
+    files_below,
+    find_files,
+    first_of,
+)
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.errors import InputError
 
@@ -35,10 +41,9 @@ DIGIT_RATE = 16_000
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
-"""Sound files, as a folder is searched for them."""
+"""Sound files."""
 
 _FULL_SCALE = 32767
-_NAMED = 5  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class SoundSet:
         samples: (count, channels, num_samples), int16: a large data set still fits in memory.
         labels: (count,), int64.
         sources: (count,), int64: the number of the data set that each clip comes from.
-        names: The meaning of each label; a single name where clips are not labelled.
+        names: The name of each label; a single one where clips are not labelled.
         sample_rate: In Hz.
-        voices: (count,), int64: the number of the speaker of each clip; None where nothing tells.
+        voices: (count,), int64: the number of the speaker of each clip; None where it is unknown.
 
     """
 
@@ -67,13 +72,30 @@ class SoundSet:
         return self.samples[index].float() / _FULL_SCALE
 
 
-class ListedSounds(Protocol):
-    """Clips that were found but not yet read."""
+@dataclass(frozen=True)
+class ListedSounds:
+    """Sound files that were found but not yet read.
+
+    Attributes:
+        files: The files.
+        names: The name of each label.
+        folder: The user's folder in which they lie; None for spoken digits. A file of a folder that
+            is longer than a clip is cut into several, a spoken digit to the length of one clip.
+        cut_words: Whether the files of a folder are cut at silences, into words.
+
+    """
+
+    files: Sequence[Clip]
+    names: tuple[str, ...]
+    folder: Path | None = None
+    cut_words: bool = False
 
     @property
     def digest(self) -> str:
-        """A few words that tell these clips from others."""
-        ...
+        """Digest of the files' names, whatever the order of spoken digits."""
+        if self.folder is None:
+            return digest_of_clips(self.files)
+        return digest_of_names([f.path.relative_to(self.folder).as_posix() for f in self.files])
 
     def read(
         self,
@@ -83,7 +105,7 @@ class ListedSounds(Protocol):
         channels: int = 1,
         speeds: Sequence[float] = (),
     ) -> SoundSet:
-        """Read the clips, and leave out silent ones.
+        """Read the files, and leave out silent clips.
 
         Args:
             num_samples: Number of samples of a clip.
@@ -93,10 +115,84 @@ class ListedSounds(Protocol):
             speeds: Add each clip at these multiples of its speed, as if it came from the same file.
 
         Raises:
-            InputError: A clip cannot be read, or all are silent.
+            InputError: A file cannot be read, or all files of a label are silent.
 
         """
-        ...
+        rate = sample_rate or (_common_rate(self.files) if self.folder else DIGIT_RATE)
+        check_sample_rate(rate, "`sample_rate`")
+        voices = sorted({file.speaker for file in self.files})
+        samples: list[Tensor] = []
+        read: list[Clip] = []
+        broken: list[tuple[Path, InputError]] = []
+        for file in self.files:
+            try:
+                whole = load_channels(file.path, channels, rate)
+            except InputError as error:
+                if self.folder is None:
+                    raise
+                broken.append((file.path, error))
+                continue
+            for clip in self._clips(whole, rate, num_samples, speeds):
+                samples.append((clip.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16))
+                read.append(file)
+        self._check(broken, read)
+        return SoundSet(
+            torch.stack(samples),
+            torch.tensor([file.label for file in read]),
+            torch.tensor([file.source for file in read]),
+            self.names,
+            rate,
+            torch.tensor([voices.index(file.speaker) for file in read])
+            if self.folder is None or len(voices) > 1
+            else None,
+        )
+
+    def _clips(
+        self, whole: Tensor, rate: int, num_samples: int, speeds: Sequence[float]
+    ) -> Iterator[Tensor]:
+        """The clips (channels, num_samples) of a waveform (channels, samples), at all speeds."""
+        if self.folder is None and is_silent(whole.flatten()):
+            return
+        for part in split_words(whole, rate) if self.cut_words else [whole]:
+            for speed in (None, *speeds):
+                played = part
+                if speed is not None:
+                    faster = [resample(channel, round(rate * speed), rate) for channel in part]
+                    played = torch.stack(faster)
+                if self.folder is None:
+                    yield fit_length(played, num_samples)
+                else:
+                    yield from _cut(played, num_samples)
+
+    def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[Clip]) -> None:
+        """Make sure that all files could be read, and that there are clips.
+
+        Raises:
+            InputError: They could not; it names the first of the files.
+
+        """
+        if self.folder is None:
+            if not read:
+                raise InputError(
+                    f"{self.files[0].path}: silent, as are all clips beside it; fetch a fresh copy"
+                )
+            return
+        if len(broken) == 1:
+            raise InputError(f"{broken[0][1]}, or move it away")
+        if broken:
+            names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
+            raise InputError(
+                f"{self.folder}: {len(names)} of {len(self.files)} files cannot be read: "
+                f"{first_of(names)}; move them away, or mend them "
+                f"(`audiate data look {self.folder}` lists all, with reasons)"
+            )
+        silent = set(range(len(self.names))) - {file.label for file in read}
+        if silent:
+            one = len(self.names) == 1
+            where = self.folder if one else self.folder / self.names[min(silent)]
+            raise InputError(
+                f"{where}: all of its sound files are silent; take it away, or fill it"
+            )
 
 
 def list_sounds(
@@ -125,7 +221,7 @@ def list_sounds(
         for option, given in (("label_from", label_from), ("cut_words", cut_words)):
             if given:
                 raise InputError(f"`{option}`: is for a folder of files; leave it out")
-        return DigitClips(digit_clips(root, data, held_out_speaker))
+        return list_digits(digit_clips(root, data, held_out_speaker))
     names = " ".join(data)
     if len(data) > 1:
         raise InputError(
@@ -136,164 +232,47 @@ def list_sounds(
         raise InputError(
             f"`data` {names}: no such folder, and none of {', '.join(DIGIT_SETS)} either"
         )
-    pattern = None if label_from is None else NamePattern(label_from)
-    return FolderClips(folder, tuple(find_sounds(folder)), pattern, cut_words)
+    return list_folder(folder, label_from, cut_words=cut_words)
 
 
-@dataclass(frozen=True)
-class DigitClips:
-    """Spoken digits that were found but not yet read.
-
-    Attributes:
-        parts: The clips of each data set.
-
-    """
-
-    parts: Sequence[Sequence[Clip]]
-
-    @property
-    def digest(self) -> str:
-        """A few words that tell these clips from others."""
-        return digest_of_clips(clip for part in self.parts for clip in part)
-
-    def read(
-        self,
-        *,
-        num_samples: int,
-        sample_rate: int | None = None,
-        channels: int = 1,
-        speeds: Sequence[float] = (),
-    ) -> SoundSet:
-        """Read the clips, each labelled with its digit; see `ListedSounds.read`."""
-        rate = sample_rate or DIGIT_RATE
-        samples, labels, sources, voices = [], [], [], []
-        speakers = sorted({clip.speaker for part in self.parts for clip in part})
-        for source, clips in enumerate(self.parts):
-            for clip in clips:
-                waveform = load_channels(clip.path, channels, rate)
-                if is_silent(waveform.flatten()):
-                    continue
-                for played in _at_speeds(waveform, rate, speeds):
-                    samples.append(_stored(fit_length(played, num_samples)))
-                    labels.append(clip.label)
-                    sources.append(source)
-                    voices.append(speakers.index(clip.speaker))
-        if not samples:
-            raise InputError(
-                f"{self.parts[0][0].path}: silent, as are all clips beside it; fetch a fresh copy"
-            )
-        return SoundSet(
-            torch.stack(samples),
-            torch.tensor(labels),
-            torch.tensor(sources),
-            DIGIT_WORDS,
-            rate,
-            torch.tensor(voices),
-        )
+def list_digits(parts: Sequence[Sequence[Clip]]) -> ListedSounds:
+    """Make `ListedSounds` of the clips of each data set of spoken digits."""
+    files = [replace(clip, source=source) for source, clips in enumerate(parts) for clip in clips]
+    return ListedSounds(files, DIGIT_WORDS)
 
 
-@dataclass(frozen=True)
-class FolderClips:
-    """The sound files of a user's folder, found but not yet read.
+def list_folder(
+    folder: Path, label_from: str | None = None, *, cut_words: bool = False
+) -> ListedSounds:
+    """Find the sound files below a user's folder, labelled by their sub-folders.
 
-    Attributes:
+    A file that lies in the folder itself is labelled with the folder's name.
+
+    Args:
         folder: The folder.
-        paths: The sound files in it and below it.
-        pattern: What the files' names tell, in place of sub-folders.
-        cut_words: Whether files are cut at silences, into words.
+        label_from: Pattern of the files' names that gives labels in place of sub-folders, as for
+            `NamePattern`.
+        cut_words: Cut the files at silences, into words.
 
     Raises:
-        InputError: A file's name does not fit the pattern.
+        InputError: There is no such folder or no sound file in it, or a file's name does not fit
+            the pattern.
 
     """
-
-    folder: Path
-    paths: Sequence[Path]
-    pattern: NamePattern | None = None
-    cut_words: bool = False
-
-    def __post_init__(self) -> None:
-        self.names_of_files()
-
-    @property
-    def digest(self) -> str:
-        """A few words that tell these files from others."""
-        return digest_of_names([path.relative_to(self.folder).as_posix() for path in self.paths])
-
-    def names_of_files(self) -> list[NamedFile]:
-        """The label, and the voice where one is told, of each file."""
-        if self.pattern is not None:
-            return [self.pattern.read(path) for path in self.paths]
-        home = self.folder.resolve().name
-        return [
-            NamedFile(
-                path.relative_to(self.folder).parts[0] if path.parent != self.folder else home, None
-            )
-            for path in self.paths
-        ]
-
-    def read(
-        self,
-        *,
-        num_samples: int,
-        sample_rate: int | None = None,
-        channels: int = 1,
-        speeds: Sequence[float] = (),
-    ) -> SoundSet:
-        """Read the files, labelled by the sub-folder they are in, or by the pattern of their names.
-
-        A file that is longer than a clip is cut into several, or into words. A file that lies in
-        the folder itself is labelled with the folder's name. See `ListedSounds.read`; besides,
-        files of different sample rates are refused if ``sample_rate`` is not given.
-        """
-        folder, rate = self.folder, sample_rate or _common_rate(self.paths)
-        check_sample_rate(rate, "`sample_rate`")
-        told = self.names_of_files()
-        names = tuple(sorted({file.word for file in told}))
-        speakers = sorted({file.voice or "" for file in told})
-        samples, labels, voices = [], [], []
-        broken: list[tuple[Path, InputError]] = []
-        for path, file in zip(self.paths, told, strict=True):
-            try:
-                whole = load_channels(path, channels, rate)
-            except InputError as error:
-                broken.append((path, error))
-                continue
-            parts = split_words(whole, rate) if self.cut_words else [whole]
-            for played in (each for part in parts for each in _at_speeds(part, rate, speeds)):
-                for clip in _cut(played, num_samples):
-                    samples.append(_stored(clip))
-                    labels.append(names.index(file.word))
-                    voices.append(speakers.index(file.voice or ""))
-        if broken:
-            raise self._unreadable(broken)
-        silent = set(range(len(names))) - set(labels)
-        if silent:
-            where = folder if len(names) == 1 else folder / names[min(silent)]
-            raise InputError(
-                f"{where}: all of its sound files are silent; take it away, or fill it"
-            )
-        labelled = torch.tensor(labels)
-        return SoundSet(
-            torch.stack(samples),
-            labelled,
-            torch.zeros_like(labelled),
-            names,
-            rate,
-            torch.tensor(voices) if len(speakers) > 1 else None,
-        )
-
-    def _unreadable(self, broken: Sequence[tuple[Path, InputError]]) -> InputError:
-        """Tell how many files cannot be read, and the first of them."""
-        if len(broken) == 1:
-            return InputError(f"{broken[0][1]}, or move it away")
-        names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return InputError(
-            f"{self.folder}: {len(names)} of {len(self.paths)} files cannot be read: "
-            f"{', '.join(names[:_NAMED])}{more}; move them away, or mend them "
-            f"(`audiate data look {self.folder}` lists all, with reasons)"
-        )
+    pattern = None if label_from is None else NamePattern(label_from)
+    paths = find_sounds(folder)
+    if pattern is None:
+        home = folder.resolve().name
+        places = [path.relative_to(folder).parts for path in paths]
+        named = [NamedFile(place[0] if len(place) > 1 else home, None) for place in places]
+    else:
+        named = [pattern.read(path) for path in paths]
+    names = sorted({file.word for file in named})
+    files = [
+        Clip(path, names.index(file.word), file.voice or "")
+        for path, file in zip(paths, named, strict=True)
+    ]
+    return ListedSounds(files, tuple(names), folder, cut_words)
 
 
 def digit_clips(
@@ -337,12 +316,12 @@ def find_clips(
     return find_files(given, out, SOUNDS, reserved)
 
 
-def _common_rate(paths: Sequence[Path]) -> int:
+def _common_rate(files: Sequence[Clip]) -> int:
     """The sample rate of all files that can be read, in Hz."""
     rates = {}
-    for path in paths:
+    for file in files:
         with suppress(InputError):  # whoever reads the files then tells of all that are broken
-            rates[path] = file_rate(path)
+            rates[file.path] = file_rate(file.path)
     found, first = next(iter(rates.items()), (None, DIGIT_RATE))
     for path, rate in rates.items():
         if rate != first:
@@ -364,14 +343,3 @@ def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
             if part.shape[1] >= num_samples / 2
         ]
     return [part for part in parts if not is_silent(part.flatten())]
-
-
-def _at_speeds(waveform: Tensor, rate: int, speeds: Sequence[float]) -> Iterator[Tensor]:
-    """A waveform (channels, samples), then the same at multiples of its speed, resampled."""
-    yield waveform
-    for speed in speeds:
-        yield torch.stack([resample(channel, round(rate * speed), rate) for channel in waveform])
-
-
-def _stored(waveform: Tensor) -> Tensor:
-    return (waveform.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16)

@@ -1,4 +1,4 @@
-"""An honest look at a folder of sounds before a training: how many, how long, how loud, copies."""
+"""Survey a folder of sounds before a training: number, length, level, labels and copies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from audiate.audio.files import SILENCE, file_rate, load_channels
 from audiate.audio.words import split_words
-from audiate.data.folders import NamePattern
-from audiate.data.sounds import FolderClips, find_sounds
+from audiate.data.folders import first_of
+from audiate.data.sounds import list_folder
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
 
@@ -21,12 +21,11 @@ _FEW = 40
 _SHORT = 0.05  # seconds
 _CLIPPED = 3  # samples in a row at the peak of full scale
 _FAINT_DB = -45.0
-_LISTED = 5
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder of sounds holds.
+    """The result of `survey`.
 
     Attributes:
         folder: The folder.
@@ -56,18 +55,20 @@ class Survey:
     cut: int
 
     def to_text(self) -> str:
-        """Return a line for each fact, and one for whatever is worth a second look."""
+        """A line for each fact, and a note for each problem."""
         if not self.seconds:
             return f"{self.folder}: no file can be read ({self.broken[0][1]})"
         low, middle, high = np.percentile(self.seconds, [5, 50, 95])
         quiet, usual, loud = np.percentile(self.peaks, [5, 50, 95])
         rates = ", ".join(f"{rate:,} Hz ({count})" for rate, count in self.rates.most_common())
+        words = [f"{word} ({count})" for word, count in self.words.most_common()]
+        number = f"{len(self.seconds)} sound" + ("s" if len(self.seconds) > 1 else "")
         lines = [
-            f"{self.folder}: {_number(self.seconds)}, {sum(self.seconds) / 60:.1f} minutes",
+            f"{self.folder}: {number}, {sum(self.seconds) / 60:.1f} minutes",
             f"length: {middle:.2f} s in the middle, {low:.2f} to {high:.2f} s for nine of ten",
             f"peak: {usual:.0f} dB in the middle, {quiet:.0f} to {loud:.0f} dB for nine of ten",
             f"sample rates: {rates}",
-            f"labels: {_counted(self.words)}",
+            f"labels: {first_of(words, 12)}",
             f"words, if cut at silences: {self.cut}",
         ]
         return "\n".join(lines + [f"note: {note}" for note in self._notes()])
@@ -85,40 +86,41 @@ class Survey:
         if np.median(self.peaks) < _FAINT_DB:
             notes.append("the sounds are faint; trainings of ours bring all to one peak level")
         broken = [f"{name} ({reason})" for name, reason in self.broken]
-        told = (
+        problems = (
             ("silent, and left out", self.silent),
             ("clipped: several samples in a row are at full scale", self.clipped),
-            ("with copies of the same samples", [_group(group) for group in self.copies]),
+            (
+                "with copies of the same samples",
+                [first_of(group, separator=" = ") for group in self.copies],
+            ),
             ("shorter than 50 ms", self.short),
         )
-        for what, names in told:
+        for what, names in problems:
             if names:
-                more = "" if len(names) <= _LISTED else f" and {len(names) - _LISTED} more"
-                notes.append(f"{len(names)} {what}: {', '.join(names[:_LISTED])}{more}")
+                notes.append(f"{len(names)} {what}: {first_of(names)}")
         if broken:  # all of them, since a training needs every one of them moved away
             notes.append(f"{len(broken)} cannot be read: {', '.join(broken)}")
         return notes
 
 
 def survey(folder: Path, label_from: str | None = None) -> Survey:
-    """Look at every sound file below a folder.
+    """Survey every sound file below a folder.
 
     Args:
         folder: The folder.
-        label_from: Pattern of the files' names, as for `NamePattern`; by default sub-folders tell
-            labels.
+        label_from: Pattern of the files' names, as for `NamePattern`; by default labels are
+            sub-folders.
 
     Raises:
         InputError: There is no such folder, it holds no sounds, or a name does not fit the pattern.
 
     """
-    paths = find_sounds(folder)
-    pattern = None if label_from is None else NamePattern(label_from)
-    named = FolderClips(folder, paths, pattern).names_of_files()
+    listed = list_folder(folder, label_from)
     seconds, peaks, silent, clipped, broken = [], [], [], [], []
     rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
     cut, short = 0, list[str]()
-    for path, told in zip(tracked(paths, f"looking at {folder}"), named, strict=True):
+    for file in tracked(listed.files, f"looking at {folder}"):
+        path = file.path
         name = path.relative_to(folder).as_posix()
         try:
             rate = file_rate(path)
@@ -127,7 +129,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
             broken.append((name, str(error).split(": ", 1)[-1]))
             continue
         rates[rate] += 1
-        words[told.word] += 1
+        words[listed.names[file.label]] += 1
         peak = float(waveform.abs().max())
         seconds.append(waveform.shape[1] / rate)
         if seconds[-1] < _SHORT:
@@ -144,18 +146,3 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
             clipped.append(name)
     copies = [group for group in same.values() if len(group) > 1]
     return Survey(folder, seconds, peaks, rates, words, silent, clipped, short, copies, broken, cut)
-
-
-def _counted(words: Counter[str]) -> str:
-    listed = ", ".join(f"{word} ({count})" for word, count in words.most_common(12))
-    return listed + (f" and {len(words) - 12} more" if len(words) > 12 else "")
-
-
-def _number(sounds: Sequence[float]) -> str:
-    return "1 sound" if len(sounds) == 1 else f"{len(sounds)} sounds"
-
-
-def _group(names: Sequence[str]) -> str:
-    """The names of files that are copies of each other, the first ones of many."""
-    listed = " = ".join(names[:_LISTED])
-    return listed + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiate.audio.files import fit_length
 from audiate.data.digits import load_fsdd, load_validation_words, split_by_speaker
-from audiate.data.sounds import DigitClips, SoundSet, digit_clips
+from audiate.data.sounds import SoundSet, digit_clips, list_digits
 from audiate.utils.progress import working
 
 
@@ -29,7 +29,7 @@ def train_clips(
         InputError: The data is missing or damaged.
 
     """
-    clips = DigitClips(digit_clips(root, data_sets))
+    clips = list_digits(digit_clips(root, data_sets))
     with working("reading train clips"):
         return clips.read(sample_rate=sample_rate, num_samples=num_samples)
 
@@ -39,7 +39,7 @@ def speaker_clips(
 ) -> tuple[Tensor, Tensor]:
     """Return all clips of a speaker of FSDD, in the way of `validation_clips`."""
     _, clips = split_by_speaker(load_fsdd(root), speaker)
-    sounds = DigitClips([clips]).read(sample_rate=sample_rate, num_samples=num_samples)
+    sounds = list_digits([clips]).read(sample_rate=sample_rate, num_samples=num_samples)
     return sounds.waveforms(torch.arange(len(sounds.labels))).mean(1), sounds.labels
 
 

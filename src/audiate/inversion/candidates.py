@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch import Tensor
 from audiate.errors import Interrupted
 from audiate.models.generator import Generator, device_of, generate
 from audiate.models.latent_encoder import digest
-from audiate.utils.filesystem import replacing, uninterrupted
+from audiate.utils.filesystem import cache_folder, replacing, uninterrupted
 from audiate.utils.progress import note, tracked
 
 _VERSION = 2  # of the way in which a pool is made and kept; files of other versions are not read
@@ -101,7 +100,7 @@ def open_pool(
 
 def pool_folder() -> Path:
     """The folder in the user's cache in which pools are kept; any of its files may be deleted."""
-    return user_cache_path("audiate") / "pools"
+    return cache_folder() / "pools"
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiate.data.installed import data_root
+from audiate.data.sources import data_root
 from audiate.models.generator import Generator, as_generator
 from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
 from audiate.training.loop import fit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,7 +42,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         yield partial
         partial.chmod(usual_permissions)  # some writers make their files private
         if durable:
-            with partial.open("rb") as file:
+            with partial.open("r+b") as file:  # Windows flushes only what may be written
                 os.fsync(file.fileno())
         partial.replace(path)
     finally:
@@ -141,6 +142,20 @@ def save_array(array: NDArray[np.float32], path: Path) -> None:
 
     with writing(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def cache_folder() -> Path:
+    """The user's folder for what audiate keeps on this machine, such as data sets.
+
+    ``XDG_CACHE_HOME/audiate`` where that is set; by default ``~/.cache/audiate``, on macOS
+    ``~/Library/Caches/audiate``, and on Windows a folder in ``%LOCALAPPDATA%``.
+    """
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(local, "audiate", "audiate", "Cache")
+    usual = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (named if named.is_absolute() else usual) / "audiate"
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -59,9 +59,9 @@ class DigitClassifierRecipe(Recipe):
 
     def prepare(self, root: Path) -> Prepared:
         """Train on the data sets of spoken digits that `data` names."""
-        from audiate.data.sounds import DigitClips, digit_clips
+        from audiate.data.sounds import digit_clips, list_digits
 
-        clips = DigitClips(digit_clips(root, self.data, self.held_out_speaker))
+        clips = list_digits(digit_clips(root, self.data, self.held_out_speaker))
 
         def make_task(device: torch.device, shard: Shard) -> Task:
             from audiate.training.tasks.classifier_tasks import DigitClassifierTask
@@ -106,7 +106,7 @@ class LeNetRecipe(Recipe):
 
     def prepare(self, root: Path) -> Prepared:
         """Train on MNIST."""
-        from audiate.data.installed import require
+        from audiate.data.sources import require
 
         require("mnist", root)
 

@@ -1,4 +1,4 @@
-"""From the names of a source to shards: files in groups, tar files, row groups of Parquet files."""
+"""List the files of a source, and divide them into work units that one worker reads each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 from audiate.bulk.addresses import (
     absolute,
+    as_unicode,
+    canonical,
     filesystem_of,
     is_missing,
     is_remote,
     opened,
-    place_of,
     reason_of,
     version_of,
 )
@@ -23,8 +24,14 @@ from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError
 from audiate.utils.progress import note
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_PART = re.compile(r"[0-9a-f]{24}\.(parquet|tar)")  # what a part is called, and its files
+ROWS = "rows"
+"""Folder of the output with the Parquet files."""
+FOLDERS = (ROWS, "pictures", "sounds")
+"""Folders of the output."""
+
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_SUFFIXES = (*SUFFIXES, *_TAR_SUFFIXES, ".parquet")
+_PART = re.compile(r"[0-9a-f]{24}\.(parquet|tar)")  # the files of a chunk in the output
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST_NAMES = 1_000_000  # of a pattern in braces
 
@@ -40,21 +47,21 @@ class File(NamedTuple):
     """
 
     address: str
-    version: str
-    size: int
+    version: str = ""
+    size: int = -1
 
 
 @dataclass(frozen=True)
-class Shard:
-    """A unit of reading, which one worker reads from its beginning to its end.
+class WorkUnit:
+    """What one worker reads from its beginning to its end.
 
     Attributes:
         kind: Sound files, a tar file, or a row group of a Parquet file.
-        files: The files; of a container, the only one.
+        files: The files. A tar or Parquet file is the only one.
         row_group: Number of the row group; -1 where the Parquet file cannot be opened, or holds no
             rows.
         count: Number of recordings, where it is known.
-        done: Keys of the container's clips that have rows already.
+        done: Keys of the clips that have rows already.
 
     """
 
@@ -65,11 +72,9 @@ class Shard:
     done: frozenset[str] = frozenset()
 
     @property
-    def name(self) -> str:
-        """The name by which a container is known again; empty for sound files."""
-        if self.kind == "files":
-            return ""
-        return f"{self.files[0].address}#{self.row_group}"
+    def container(self) -> str:
+        """The name of the tar file or row group in the rows; empty for sound files."""
+        return "" if self.kind == "files" else f"{self.files[0].address}#{self.row_group}"
 
 
 def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
@@ -78,8 +83,8 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
     Args:
         sources: Each is a folder, a pattern with ``*`` or ``{000..099}``, a list of names in a
             ``.txt`` file, or a file; as a path or a URL.
-        out: The folder that is written to. What this command writes there is passed over, and so
-            is all of the folder where it lies below a source.
+        out: The output folder. What bulk work writes there is left out, and so is the whole folder
+            where it lies below a source.
 
     Raises:
         InputError: There is no such source, it cannot be reached, or nothing is found at all.
@@ -87,12 +92,14 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
     """
     if not sources:
         raise InputError("no source given; name folders, files, patterns or a list")
-    seen: set[str] = set()
-    is_written = _written_to(place_of(out))
+    out, seen = canonical(out), set[str]()
+    written = {f"{out}/{name}" for name in FOLDERS}
+    canonical_folder = lru_cache(64)(canonical)  # files of one folder follow each other
     for source in sources:
         count = 0
-        for file in _reached(source, place_of(out)):
-            if is_written(file.address):
+        for file in _files_or_error(source, out):
+            folder, _, name = file.address.rpartition("/")
+            if is_part(name) and canonical_folder(folder) in written:
                 continue
             count += 1
             if file.address not in seen:
@@ -111,7 +118,7 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file is called as those are that hold the rows, pictures or sounds of a chunk."""
+    """Whether a file is named as bulk work names files of rows, pictures or sounds."""
     return _PART.fullmatch(name) is not None
 
 
@@ -121,20 +128,7 @@ def is_hidden(path: str) -> bool:
     return any(part == "__MACOSX" or (part.startswith(".") and part.strip(".")) for part in parts)
 
 
-def _written_to(out: str) -> Callable[[str], bool]:
-    """Gives what tells whether a file is one that is written to the output at a place."""
-    folders = {f"{out}/{name}" for name in ("rows", "pictures", "sounds")}
-    place = lru_cache(64)(place_of)  # files of one folder follow each other
-
-    def is_written(address: str) -> bool:
-        folder, _, name = address.rpartition("/")
-        return is_part(name) and place(folder) in folders
-
-    return is_written
-
-
-def _reached(source: str, out: str) -> Iterator[File]:
-    """The files of a source; whatever a server does, one line says so."""
+def _files_or_error(source: str, out: str) -> Iterator[File]:
     address = absolute(source)
     try:
         yield from _files_of(address, out)
@@ -152,23 +146,20 @@ def _reached(source: str, out: str) -> Iterator[File]:
 
 def _files_of(source: str, out: str) -> Iterator[File]:
     if _BRACES.search(source):
-        for name in _expanded(source):
-            yield _file(name)
+        yield from map(_named, _expanded(source))
         return
     filesystem, path = filesystem_of(source)
-    back = (lambda found: _url(source, found)) if is_remote(source) else str
     if any(sign in path for sign in "*?[") and not filesystem.exists(path):
-        yield from _matches(filesystem, path, back)
+        yield from _matches(filesystem, path, source)
     elif path.endswith(".txt"):
-        for name in _names_in(filesystem, path, source):
-            yield _file(absolute(name))
+        yield from (_named(absolute(name)) for name in _names_in(filesystem, path, source))
     elif _is_folder(filesystem, path, source):
-        yield from _below(filesystem, path, out, back)
+        yield from _below(filesystem, path, source, out)
     else:
-        yield _found(filesystem.info(path), source, str)
+        yield _file(filesystem.info(path), source)
 
 
-def _matches(filesystem: Any, pattern: str, back: Callable[[str], str]) -> Iterator[File]:
+def _matches(filesystem: Any, pattern: str, source: str) -> Iterator[File]:
     """Files of a pattern; hidden ones are left out, unless the pattern asks for them."""
     fixed = re.split(r"[*?[]", pattern)[0].rpartition("/")[0]
     all_of_them = is_hidden(pattern.removeprefix(fixed))
@@ -178,35 +169,33 @@ def _matches(filesystem: Any, pattern: str, back: Callable[[str], str]) -> Itera
     for name in sorted(found):
         hidden = is_hidden(name.removeprefix(fixed)) and not all_of_them
         if found[name]["type"] != "directory" and _is_ours(name) and not hidden:
-            yield _found(found[name], name, back)
+            yield _file(found[name], _address(source, name))
 
 
-def _below(filesystem: Any, folder: str, out: str, back: Callable[[str], str]) -> Iterator[File]:
+def _below(filesystem: Any, folder: str, source: str, out: str) -> Iterator[File]:
     """Files below a folder, in the order of their names; hidden ones and results are left out."""
     closed: list[OSError] = []
-    top = True
-    for place, folders, files in filesystem.walk(folder, detail=True, on_error=closed.append):
-        if not top and REPORT_NAME in files and _holds_results(filesystem, place):
+    walk = filesystem.walk(folder, detail=True, on_error=closed.append)
+    for number, (place, folders, files) in enumerate(walk):
+        if number and REPORT_NAME in files and _holds_results(filesystem, place):
             folders.clear()
             continue
-        top = False
-        kept = sorted(
-            name
-            for name in folders
-            if not is_hidden(name) and place_of(back(f"{place}/{name}")) != out
-        )
-        ordered = {name: folders[name] for name in kept}
+        kept = {
+            name: folders[name]
+            for name in sorted(folders)
+            if not is_hidden(name) and canonical(_address(source, f"{place}/{name}")) != out
+        }
         folders.clear()
-        folders.update(ordered)
+        folders.update(kept)
         for name in sorted(files):
             if name and not is_hidden(name) and _is_ours(name):
-                yield _found(files[name], f"{place.rstrip('/')}/{name}", back)
-    for error in closed:  # each is told of when it is read
-        yield File(back(str(error.filename or folder)), "", -1)
+                yield _file(files[name], _address(source, f"{place.rstrip('/')}/{name}"))
+    for error in closed:  # the reader gives the reason for each
+        yield File(_address(source, str(error.filename or folder)))
 
 
 def _holds_results(filesystem: Any, folder: str) -> bool:
-    """Whether a command of ours has written to a folder in which there is a report."""
+    """Whether the report in a folder is that of an audiate command."""
     try:
         with filesystem.open(f"{folder}/{REPORT_NAME}", "rb") as report:
             return begins_report(report.read(64))
@@ -214,87 +203,87 @@ def _holds_results(filesystem: Any, folder: str) -> bool:
         return False
 
 
-def shards_of(
-    files: Iterator[File],
-    group: int,
-    is_done: Callable[[File], bool],
-    done_in: Callable[[str, str], frozenset[str] | None],
-) -> Iterator[Shard]:
-    """Make shards of files.
+def work_units(
+    files: Iterator[File], size: int, done: Callable[[str, str], frozenset[str] | None]
+) -> Iterator[WorkUnit]:
+    """Divide files into work units, without those that have all their rows.
 
     Groups are made before the done files are taken out of them, so the same files fall into the
     same groups when a command is run again.
 
     Args:
         files: The files.
-        group: Number of sound files in a shard.
-        is_done: Tells whether a sound file has its rows.
-        done_in: Gives, for the name and the version of a container, the keys of its clips that have
-            rows; None where all have.
+        size: Number of sound files in a work unit.
+        done: Gives, for the name and the version of a sound file or container, the keys of its
+            clips that have rows; None where all have.
 
     """
     pending: list[File] = []
     for file in files:
-        if file.address.lower().endswith(TAR_SUFFIXES):
-            containers: Iterator[Shard] = iter([Shard("tar", (file,))])
-        elif file.address.lower().endswith(".parquet"):
-            containers = _row_groups(file)
-        else:
-            pending.append(file)
-            if len(pending) == group:
-                yield from _group(pending, is_done)
-                pending = []
+        if file.address.lower().endswith((*_TAR_SUFFIXES, ".parquet")):
+            for unit in _containers(file):
+                keys = done(unit.container, file.version)
+                if keys is not None:
+                    yield replace(unit, done=keys)
             continue
-        for shard in containers:
-            done = done_in(shard.name, file.version)
-            if done is not None:
-                yield replace(shard, done=done)
-    yield from _group(pending, is_done)
+        pending.append(file)
+        if len(pending) == size:
+            yield from _group(pending, done)
+            pending = []
+    yield from _group(pending, done)
 
 
-def _group(files: Sequence[File], is_done: Callable[[File], bool]) -> Iterator[Shard]:
-    left = tuple(file for file in files if not is_done(file))
+def _group(
+    files: list[File], done: Callable[[str, str], frozenset[str] | None]
+) -> Iterator[WorkUnit]:
+    found = {file: done(as_unicode(file.address), file.version) for file in files}
+    left = {file: keys for file, keys in found.items() if keys is not None}
     if left:
-        yield Shard("files", left, count=len(left))
+        yield WorkUnit("files", tuple(left), 0, len(left), frozenset().union(*left.values()))
 
 
-def _row_groups(file: File) -> Iterator[Shard]:
+def _containers(file: File) -> Iterator[WorkUnit]:
+    """A tar file, or the row groups of a Parquet file."""
+    if not file.address.lower().endswith(".parquet"):
+        yield WorkUnit("tar", (file,))
+        return
     import pyarrow.parquet as pq
 
     try:
         with opened(file.address) as content:
             metadata = pq.read_metadata(content)
-    except Exception:  # it is told of when it is read
+    except Exception:  # the reader gives the reason
         metadata = None
     if metadata is None or not metadata.num_rows:
-        yield Shard("parquet", (file,), row_group=-1)
+        yield WorkUnit("parquet", (file,), row_group=-1)
         return
     for number in range(metadata.num_row_groups):
-        yield Shard("parquet", (file,), number, metadata.row_group(number).num_rows)
+        yield WorkUnit("parquet", (file,), number, metadata.row_group(number).num_rows)
 
 
-def _file(address: str) -> File:
-    """A file that is named; one that cannot be had is told of when it is read."""
+def _named(address: str) -> File:
+    """A file that is named; where it is missing, the reader gives the reason."""
     filesystem, path = filesystem_of(address)
     try:
-        info = filesystem.info(path)
+        return _file(filesystem.info(path), address)
     except Exception:  # servers fail in ways of their own
-        return File(address, "", -1)
-    return _found(info, address, str)
+        return File(address)
 
 
-def _found(info: Mapping[str, Any], name: str, back: Callable[[str], str]) -> File:
+def _file(info: Mapping[str, Any], address: str) -> File:
     size = info.get("size")
-    return File(back(name), version_of(dict(info)), -1 if size is None else int(size))
+    return File(address, version_of(dict(info)), -1 if size is None else int(size))
 
 
 def _is_ours(name: str) -> bool:
-    return name.lower().endswith((*SUFFIXES, *TAR_SUFFIXES, ".parquet"))
+    return name.lower().endswith(_SUFFIXES)
 
 
-def _url(source: str, path: str) -> str:
-    """The URL of a path in the file system of ``source``."""
-    return path if is_remote(path) else f"{source.partition('://')[0]}://{path.lstrip('/')}"
+def _address(source: str, path: str) -> str:
+    """The address of a path in the file system of ``source``."""
+    if not is_remote(source) or is_remote(path):
+        return path
+    return f"{source.partition('://')[0]}://{path.lstrip('/')}"
 
 
 def _expanded(pattern: str) -> Iterator[str]:
