@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audiate.data.installed import data_root
 from audiate.evaluation.audio_to_image import evaluate_drawings, read_test_pairs
+
+from audiate.data.installed import data_root
 from audiate.evaluation.noise import evaluate_voices
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import load_written_classifier

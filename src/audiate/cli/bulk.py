@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import Positional, arg
 
-from audiate.cli.common import Device, print_error
+from audiate.cli.common import Device, Group, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -219,14 +219,18 @@ class Status:
         return 0
 
 
-BulkCommands = (
-    Annotated[Encode, subcommand("encode")]
-    | Annotated[Classify, subcommand("classify")]
-    | Annotated[BulkDraw, subcommand("draw")]
-    | Annotated[BulkInvert, subcommand("invert")]
-    | Annotated[Status, subcommand("status")]
+BULK = Group(
+    """Process archives of clips, in one process or on a Ray cluster, with nothing lost.
+
+    The source is a folder, a pattern, a list of names (.txt), tar shards or Parquet files, on disk
+    or at any address that fsspec knows (s3://, gs://, https://). A row for each clip goes to
+    OUT/rows, as Parquet. `audiate bulk encode --help` explains the rest.
+    """,
+    {
+        "encode": Encode,
+        "classify": Classify,
+        "draw": BulkDraw,
+        "invert": BulkInvert,
+        "status": Status,
+    },
 )
-BULK_COMMANDS: dict[str, type[_Bulk | Status]] = {
-    note.name: command for command, note in map(get_args, get_args(BulkCommands))
-}
-"""The same by their names."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from tyro.conf import Positional, arg
-
-from audiate.cli.common import Device
+from audiate.cli.common import Device, Model
 from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class Codes:
     and codes-pairs.csv (counts of the two tables), codes.json (all values) and codes.png.
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Model
     """Folder of a run or a model, or a Hugging Face hub id."""
     data: Path | None = None
     """Folder of labelled recordings, in sub-folders or with --label-from, on which a classifier of

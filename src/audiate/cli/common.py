@@ -1,10 +1,12 @@
-"""Arguments that several commands share, and the way they tell of errors."""
+"""Arguments that several commands share, groups of commands, and messages of errors."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -22,6 +24,9 @@ Clips = Positional[
 ]
 """Sound files, which a command takes by their position."""
 
+Model = Positional[Annotated[str, arg(metavar="MODEL")]]
+"""A model's name, which a command takes by its position."""
+
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     arg(help="Device to compute on. auto is a CUDA GPU where there is one, else the CPU."),
@@ -29,6 +34,32 @@ Device = Annotated[
 """The device on which a command computes."""
 
 
+DataDir = Annotated[
+    Path | None,
+    arg(help="Folder of the data sets. Default: AUDIATE_DATA, else the user's cache folder."),
+]
+"""The folder of all data sets."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands below a command, as in ``audiate data fetch``.
+
+    Attributes:
+        about: What they have in common.
+        commands: For each name a dataclass with a method `run`, or an instance of one that holds
+            the defaults and has a `description`.
+        default: The command that is meant where none is named.
+        noun: The word that stands for their names in the help.
+
+    """
+
+    about: str
+    commands: Mapping[str, Any]
+    default: str | None = None
+    noun: str = "COMMAND"
+
+
 def print_error(error: InputError) -> None:
-    """Tell of an error on standard error, as the command line spells arguments."""
+    """Print an error on standard error, with flags for arguments."""
     print(f"audiate: error: {error.with_flags()}", file=sys.stderr)

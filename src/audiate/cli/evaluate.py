@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import arg
 
+from audiate.cli.common import DataDir, Device, Group, Model
 from audiate.errors import InputError, check_range
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, DEFAULT_IMAGE_TO_AUDIO
 
 if TYPE_CHECKING:
     from audiate.utils.reports import FigureReport
-
-SUBCOMMANDS = ("model", "inversion", "tradeoff", "roundtrip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +22,8 @@ class _Common:
 
     json: bool = False
     """Print JSON instead of tables."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device that everything is computed on. auto: a CUDA GPU if there is one, else the CPU."""
-    data_dir: Path | None = None
-    """Folder with the data sets. Default: AUDIATE_DATA, else the cache that `audiate data`
-    fills."""
+    device: Device = "auto"
+    data_dir: DataDir = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class EvaluateModel(_Common):
     by what held-out sounds and images find, and by linear classifiers on its vectors.
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Model
     """Name of a shipped model, folder of a run or a model, or Hugging Face hub id."""
     protocol: Literal["paper", "speakers", "voices"] = "paper"
     """Protocol of the test. paper: on the recordings that its training left out, a tenth of
@@ -74,7 +69,7 @@ class EvaluateModel(_Common):
 
     def run(self) -> int:
         """Evaluate and print; return the exit status."""
-        if self.model in SUBCOMMANDS and not Path(self.model).is_dir():
+        if self.model in EVALUATE.commands and not Path(self.model).is_dir():
             raise InputError(
                 f"{self.model}: no such model; the subcommand goes before all flags, as in "
                 f"`audiate evaluate {self.model} --json`"
@@ -257,34 +252,22 @@ class EvaluateRoundTrip(_Common):
         return _show(report, self.figure, as_json=self.json)
 
 
-@dataclass(frozen=True)
-class Evaluate:
-    """Score a model, the inversion of a generator, a round trip, or the VAE-GAN's trade-off.
-
-    `audiate evaluate NAME` is short for `audiate evaluate model NAME`.
-    """
-
-    subject: (
-        Annotated[EvaluateModel, subcommand("model")]
-        | Annotated[EvaluateInversion, subcommand("inversion")]
-        | Annotated[EvaluateTradeoff, subcommand("tradeoff")]
-        | Annotated[EvaluateRoundTrip, subcommand("roundtrip")]
-    )
-
-    def run(self) -> int:
-        """Evaluate and print; return the exit status."""
-        return self.subject.run()
-
-
-def with_subcommand(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``model`` after ``evaluate``, where no subcommand is named."""
-    first, rest = arguments[:1], list(arguments[1:])
-    if list(first) == ["evaluate"] and rest and rest[0] not in (*SUBCOMMANDS, "-h", "--help"):
-        rest.insert(0, "model")
-    return [*first, *rest]
-
-
 def _show(report: FigureReport, figure: Path, *, as_json: bool) -> int:
     report.save_figure(figure)
     print(report.to_json() if as_json else f"{report.to_text()}\nfigure: {figure}")
     return 0
+
+
+EVALUATE = Group(
+    """Print the papers' tables.
+
+    `audiate evaluate NAME` is short for `audiate evaluate model NAME`.
+    """,
+    {
+        "model": EvaluateModel,
+        "inversion": EvaluateInversion,
+        "tradeoff": EvaluateTradeoff,
+        "roundtrip": EvaluateRoundTrip,
+    },
+    default="model",
+)

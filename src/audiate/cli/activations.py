@@ -1,19 +1,16 @@
-"""`audiate inside`: the averaged activations of each layer of a network, as time series."""
+"""`audiate activations`: the averaged activations of each layer of a network, as time series."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import Positional, arg
-
-from audiate.cli.common import Device
+from audiate.cli.common import Device, Model
 from audiate.errors import InputError, check_range
 
 
 @dataclass(frozen=True)
-class Inside:
+class Activations:
     """Show what happens inside a network while it makes or hears a sound.
 
     The activations of each layer, averaged over its channels (and over frequency), become a time
@@ -23,7 +20,7 @@ class Inside:
     classifier or an encoder from a recording (--clip) on.
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Model
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id: a
     generator, an encoder, or the classifier of spoken digits."""
     latents: Path | None = None
