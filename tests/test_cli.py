@@ -100,6 +100,20 @@ class TestHelp:
         )
         assert set(done.stdout.split()) == {"audiate.cli.common", "audiate.cli.draw"}
 
+    def test_help_imports_no_torch(self) -> None:
+        code = """
+import sys
+from audiate.cli import TABLE, parse
+for words in [[each.name] for group in TABLE.values() for each in group] + [
+    ["train", "vae"], ["evaluate", "model"], ["bulk", "encode"], ["data", "fetch"]
+]:
+    try:
+        parse([*words, "--help"])
+    except SystemExit:
+        assert "torch" not in sys.modules, words
+"""
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
     def test_a_deleted_module_leaves_its_command_out(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -94,10 +94,10 @@ class ListCommand:
 
 @dataclass(frozen=True)
 class LookCommand:
-    """Look at a folder of sounds before a training.
+    """Describe a folder of sounds before a training.
 
-    Prints how many sounds there are, how long and how loud they are, their sample rates and labels,
-    and what is worth a second look: silent, clipped and broken files, and copies.
+    Prints how many sounds there are, their durations, levels, sample rates and labels, and lists
+    files that need attention: silent, clipped and broken ones, and copies.
     """
 
     folder: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]]
@@ -107,7 +107,7 @@ class LookCommand:
     sub-folders."""
 
     def run(self) -> int:
-        """Look, print, and return the exit status, 2 where files cannot be read."""
+        """Print the description, and return the exit status, 2 where files cannot be read."""
         from audiate.data.survey import survey
 
         found = survey(self.folder, self.label_from)

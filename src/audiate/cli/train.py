@@ -1,4 +1,4 @@
-"""`audiate train RECIPE`: every setting of the recipe is a flag."""
+"""`audiate train`: train a model by a recipe, whose settings are flags."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Training:
 
 
 TRAIN = Group(
-    "Train a model by a recipe, every setting of which is a flag.",
+    "Train a model by a recipe. Every setting of the recipe is a flag.",
     {
         name: Training(entry.recipe, name=name, description=entry.description)
         for name, entry in ENTRIES.items()
