@@ -238,6 +238,7 @@ class TestDraw:
         (line,) = done.stderr.splitlines()
         assert complaint in line
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
     def test_names_that_are_hard_to_handle(self, audiate: Command, tmp_path: Path) -> None:
         odd = tmp_path / os.fsdecode(b"b\xffd \xe4.flac")
         shutil.copy(SEVEN, odd)
@@ -350,6 +351,7 @@ class TestGenerate:
         (line,) = captured.err.splitlines()
         assert "latents.npz: 1 of 2 latents lie far outside of the prior" in line
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
     def test_latents_that_claim_too_much_are_refused_at_once(self, tmp_path: Path) -> None:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(

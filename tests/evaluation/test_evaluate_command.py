@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from contextlib import suppress
@@ -158,6 +157,7 @@ class TestSubcommands:
 
 class TestProgress:
     def test_on_a_terminal(self, small_models: Path, tmp_path: Path) -> None:
+        pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
         terminal, end = pty.openpty()
         command = [
             sys.executable, "-m", "audiate", "evaluate", "inversion", "--device", "cpu", "--json",

@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from audiate.cli.common import Device, Group, print_error
+from audiate.cli.common import Device, Group, print_error, several
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -22,10 +22,9 @@ _MOST_LISTED = 50  # failures that are printed; all are in the rows
 Sources = Positional[
     Annotated[
         tuple[str, ...],
-        arg(
-            metavar="SOURCE...",
-            help_behavior_hint="(required)",
-            help="Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
+        several(
+            "SOURCE...",
+            "Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
             "(.txt), tar files, Parquet files with a column of sounds; paths or URLs.",
         ),
     ]

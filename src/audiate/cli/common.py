@@ -12,14 +12,16 @@ from tyro.conf import Positional, arg
 
 from audiate.errors import InputError
 
+
+def several(metavar: str, description: str) -> Any:
+    """Describe an argument of which at least one is needed, by position."""
+    return arg(metavar=metavar, help_behavior_hint="(required)", help=description)
+
+
 Clips = Positional[
     Annotated[
         tuple[Path, ...],
-        arg(
-            metavar="CLIP...",
-            help_behavior_hint="(required)",
-            help="Sound files (wav, flac, ogg, mp3), or folders of them.",
-        ),
+        several("CLIP...", "Sound files (wav, flac, ogg, mp3), or folders of them."),
     ]
 ]
 """Sound files, which a command takes by their position."""

@@ -6,22 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from audiate.cli.common import Device, print_error
+from audiate.cli.common import Device, print_error, several
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
-
-Pictures = Positional[
-    Annotated[
-        tuple[Path, ...],
-        arg(
-            metavar="PICTURE...",
-            help_behavior_hint="(required)",
-            help="Picture files (png, jpeg, gif, ...), or folders of them.",
-        ),
-    ]
-]
-"""Picture files, which a command takes by their position."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +29,12 @@ class Say:
     others are said, and the exit status is 2.
     """
 
-    pictures: Pictures
+    pictures: Positional[
+        Annotated[
+            tuple[Path, ...],
+            several("PICTURE...", "Picture files (png, jpeg, gif, ...), or folders of them."),
+        ]
+    ]
     model: str = DEFAULT_IMAGE_TO_AUDIO
     """Image-to-audio model: a shipped name, a folder, or a Hugging Face hub id."""
     generator: str | None = None
