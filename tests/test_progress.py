@@ -1,11 +1,15 @@
-"""Progress on standard error, where there is no terminal."""
+"""Progress on standard error, where there is no terminal, and in notebooks."""
 
 from __future__ import annotations
+
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
 from audiate.utils import progress
-from audiate.utils.progress import TrainingProgress, counting, downloading, note
+from audiate.utils.progress import TrainingProgress, counting, downloading, note, tracked
 
 
 @pytest.fixture
@@ -59,3 +63,54 @@ def test_a_note_shows_arguments_as_flags_on_one_line(capsys: pytest.CaptureFixtu
     note("two\nlines: give `max_iterations` or `resume=False`")
     expected = "audiate: two\\nlines: give --max-iterations or --no-resume\n"
     assert capsys.readouterr().err == expected
+
+
+class Widget:
+    """Stands for `ipywidgets.Output`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def clear_output(self, *, wait: bool) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def in_notebook(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Have rich believe that this is a notebook, and return what will be displayed."""
+    shown: list[object] = []
+    display = ModuleType("IPython.display")
+    vars(display)["display"] = shown.append
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    return shown
+
+
+def test_a_notebook_with_widgets_shows_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = in_notebook(monkeypatch)
+    widgets = ModuleType("ipywidgets")
+    vars(widgets).update(Output=Widget, __spec__=ModuleSpec("ipywidgets", None))
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
+    assert list(tracked([1, 2, 3], "doing it")) == [1, 2, 3]
+    assert any(isinstance(each, Widget) for each in shown)
+    assert any("doing it" in getattr(each, "text", "") for each in shown)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_notebook_without_widgets_prints_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_notebook(monkeypatch)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    assert list(tracked([1, 2], "doing it")) == [1, 2]
+    assert capsys.readouterr().err.startswith("doing it: 1 of 2")
