@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,18 @@ import torch
 from conftest import Command, small_specgan, write_tone
 from PIL import Image
 
-from audiate.cli import main
+from audiate.cli import TABLE, main, parse
+from audiate.cli import Command as TableCommand
+from audiate.cli.data import DATA
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.own import OwnGenerator
 from audiate.data.latents import read_latents, save_table
 from audiate.errors import InputError
 from audiate.models.specgan import SpecGAN
 from audiate.models.wrap import wrap
+from audiate.training.recipes import ENTRIES
 
+COMMANDS = list(chain(*TABLE.values()))
 SEVEN = CLIPS_FOLDER / "seven-rms.flac"
 
 
@@ -56,6 +62,83 @@ class TestHelp:
         done = audiate(*command.split(), "--help")
         assert done.returncode == 0
         assert expected in done.stdout
+
+    def test_the_overview_fits_on_a_screen(self, audiate: Command) -> None:
+        lines = audiate("--help", COLUMNS="80").stdout.splitlines()
+        assert len(lines) <= 40
+        assert max(map(len, lines)) <= 80
+        for command in COMMANDS:
+            assert f"  {command.name:<15} {command.sentence}" in lines
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+    def test_each_line_of_the_table_is_a_command(
+        self, command: TableCommand, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            parse([command.name, "--help"])
+        assert ended.value.code in (None, 0)
+        assert f"usage: audiate {command.name} " in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("group", "names"), [("train", ENTRIES), ("data", DATA.commands)])
+    def test_a_group_lists_its_commands(
+        self, group: str, names: Iterable[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            parse([group, "--help"])
+        shown = [
+            line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:2] == "  "
+        ]
+        assert set(names) <= set(shown)
+
+    def test_only_the_module_of_the_command_is_imported(self) -> None:
+        code = (
+            "import sys; from audiate.cli import parse; parse(['draw', 'seven.wav'])\n"
+            "print(*(name for name in sys.modules if name.startswith('audiate.cli.')))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert set(done.stdout.split()) == {"audiate.cli.common", "audiate.cli.draw"}
+
+    def test_help_imports_no_torch(self) -> None:
+        code = """
+import sys
+from audiate.cli import TABLE, parse
+for words in [[each.name] for group in TABLE.values() for each in group] + [
+    ["train", "vae"], ["evaluate", "model"], ["bulk", "encode"], ["data", "fetch"]
+]:
+    try:
+        parse([*words, "--help"])
+    except SystemExit:
+        assert "torch" not in sys.modules, words
+"""
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    def test_a_deleted_module_leaves_its_command_out(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        gone = TableCommand("bulk", "Process archives.", "no_such_module", "BULK")
+        monkeypatch.setitem(TABLE, "archives", (gone,))
+        for words, code in ((["--help"], 0), (["bulk", "encode"], 2)):
+            with pytest.raises(SystemExit) as ended:
+                parse(words)
+            assert (ended.value.code or 0) == code
+            printed = capsys.readouterr()
+            assert "archives" not in printed.out
+        assert "bulk: no such command" in printed.err
+
+    @pytest.mark.parametrize(
+        ("words", "nearest"),
+        [("drw", "draw"), ("train vea", "vae"), ("bulk encod", "encode"), ("data ftch", "fetch")],
+    )
+    def test_an_error_names_the_nearest_command(
+        self, words: str, nearest: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(words.split())
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"audiate: error: {words}: no such command; did you mean {nearest}?")
 
     def test_version(self, audiate: Command) -> None:
         assert audiate("--version").stdout.startswith("audiate 0.")
@@ -155,6 +238,7 @@ class TestDraw:
         (line,) = done.stderr.splitlines()
         assert complaint in line
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
     def test_names_that_are_hard_to_handle(self, audiate: Command, tmp_path: Path) -> None:
         odd = tmp_path / os.fsdecode(b"b\xffd \xe4.flac")
         shutil.copy(SEVEN, odd)
@@ -235,7 +319,7 @@ class TestGenerate:
 
         for name in ("save_wav", "save_tiles"):
             with monkeypatch.context() as patch:
-                module = "audio" if name == "save_wav" else "pictures"
+                module = "audio.files" if name == "save_wav" else "utils.plots"
                 patch.setattr(f"audiate.{module}.{name}", interrupted)
                 assert main(again) == 130
             assert {path.name: path.read_bytes() for path in out.iterdir()} == before
@@ -267,6 +351,7 @@ class TestGenerate:
         (line,) = captured.err.splitlines()
         assert "latents.npz: 1 of 2 latents lie far outside of the prior" in line
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
     def test_latents_that_claim_too_much_are_refused_at_once(self, tmp_path: Path) -> None:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(

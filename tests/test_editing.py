@@ -306,9 +306,17 @@ class TestInside:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         clip = write_tone(tmp_path / "tone.wav")
-        assert main(["inside", str(small_models / "gan"), "--count", "2", "--out", "gan"]) == 0
-        assert {path.suffix for path in Path("gan").glob("001.*")} == {".csv", ".png", ".wav"}
-        words = ["inside", str(small_models / "classifier"), "--clip", str(clip), "--out", "ears"]
+        words = ["activations", str(small_models / "gan"), "--count", "2", "--out", "gan"]
         assert main(words) == 0
+        assert {path.suffix for path in Path("gan").glob("001.*")} == {".csv", ".png", ".wav"}
+        words = [
+            "activations",
+            str(small_models / "classifier"),
+            "--clip",
+            str(clip),
+            "--out",
+            "ears",
+        ]
+        assert main([*words, "--out", "ears"]) == 0
         assert Path("ears/000.csv").read_text().startswith("seconds,waveform,stem,block1")
-        assert main(["inside", str(small_models / "encoder")]) == 2
+        assert main(["activations", str(small_models / "encoder")]) == 2

@@ -10,7 +10,16 @@ import torch
 from PIL import Image
 
 from audiate.errors import InputError
-from audiate.utils.plots import SheetRow, grid, heat_map, save_image, save_sheet, side_by_side
+from audiate.utils.plots import (
+    PanelRow,
+    grid,
+    heat_map,
+    image_panel,
+    save_image,
+    save_panels,
+    side_by_side,
+    sound_panel,
+)
 
 
 def test_side_by_side_keeps_each_image() -> None:
@@ -52,9 +61,10 @@ def test_heat_map_has_low_bands_below_and_grows_lighter() -> None:
 
 
 def test_sheet_has_a_row_for_each_clip(tmp_path: Path) -> None:
-    rows = [SheetRow(f"{n}.wav", torch.rand(48, 48), torch.ones(4, 28, 28)) for n in range(3)]
-    save_sheet(rows[:1], tmp_path / "one.png")
-    save_sheet(rows, tmp_path / "three.png")
+    panels = [sound_panel(torch.rand(48, 48), wide=2), image_panel(torch.ones(4, 28, 28))]
+    rows = [PanelRow(f"{n}.wav", panels) for n in range(3)]
+    save_panels(rows[:1], tmp_path / "one.png")
+    save_panels(rows, tmp_path / "three.png")
     one, three = (Image.open(tmp_path / f"{name}.png") for name in ("one", "three"))
     assert three.width == one.width
     assert three.height > 2 * one.height

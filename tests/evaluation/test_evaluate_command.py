@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiate.cli import main
-from audiate.cli.evaluate import with_subcommand
+from audiate.cli import main, parse
+from audiate.cli.evaluate import EvaluateInversion, EvaluateModel, EvaluateTradeoff
 from audiate.errors import InputError, Interrupted
 from audiate.evaluation.written_digits import evaluate_written_classifier
 from audiate.models.lenet import LeNet
@@ -28,24 +27,49 @@ def written(tmp_path: Path) -> Path:
     return LeNet().save_pretrained(tmp_path / "inversion")
 
 
+def read(arguments: str, capsys: pytest.CaptureFixture[str]) -> object:
+    """The command that arguments name, or the help that they print."""
+    try:
+        return parse(["evaluate", *arguments.split()])
+    except SystemExit:
+        return capsys.readouterr().out
+
+
 class TestSubcommands:
     @pytest.mark.parametrize(
         ("short", "full"),
         [
-            ("evaluate flow-digits --json", "evaluate model flow-digits --json"),
-            ("evaluate --json flow-digits", "evaluate model --json flow-digits"),
-            ("evaluate x --help", "evaluate model x --help"),
-            ("evaluate model inversion", "evaluate model inversion"),
-            ("evaluate inversion --json", "evaluate inversion --json"),
-            ("evaluate tradeoff", "evaluate tradeoff"),
-            ("evaluate --help", "evaluate --help"),
-            ("evaluate", "evaluate"),
-            ("draw x", "draw x"),
-            ("", ""),
+            ("flow-digits", "model flow-digits"),
+            ("flow-digits --json", "model flow-digits --json"),
+            ("--json flow-digits", "model --json flow-digits"),
+            ("x --help", "model x --help"),
         ],
     )
-    def test_model_may_be_left_out(self, short: str, full: str) -> None:
-        assert with_subcommand(short.split()) == full.split()
+    def test_model_may_be_left_out(
+        self, short: str, full: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert read(short, capsys) == read(full, capsys)
+
+    @pytest.mark.parametrize(
+        ("arguments", "command"),
+        [
+            ("model inversion", EvaluateModel("inversion")),
+            ("inversion --json", EvaluateInversion(json=True)),
+            ("tradeoff", EvaluateTradeoff()),
+        ],
+    )
+    def test_names_of_subcommands_come_first(
+        self, arguments: str, command: object, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert read(arguments, capsys) == command
+
+    @pytest.mark.parametrize("arguments", ["--help", "-h"])
+    def test_help_is_about_all_of_them(
+        self, arguments: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shown = str(read(arguments, capsys))
+        for name in ("model", "inversion", "tradeoff", "roundtrip"):
+            assert f"\n  {name} " in shown
 
     def test_a_folder_called_inversion(
         self, written: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch,
@@ -133,6 +157,7 @@ class TestSubcommands:
 
 class TestProgress:
     def test_on_a_terminal(self, small_models: Path, tmp_path: Path) -> None:
+        pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
         terminal, end = pty.openpty()
         command = [
             sys.executable, "-m", "audiate", "evaluate", "inversion", "--device", "cpu", "--json",

@@ -1,107 +1,86 @@
-"""The command line. Nothing here imports torch before a command needs it."""
+"""The command line: it imports the module of the command that is called, and no other."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import cleandoc, getdoc
+from itertools import chain
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import tyro
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
-
-from audiate.cli.bulk import BULK_COMMANDS, BulkCommands
-from audiate.cli.codes import Codes
-from audiate.cli.common import print_error
-from audiate.cli.compare import Compare
-from audiate.cli.data import FetchCommand, ListCommand, LookCommand
-from audiate.cli.demo import Demo
-from audiate.cli.draw import Draw
-from audiate.cli.edit import EditCommand
-from audiate.cli.evaluate import Evaluate, with_subcommand
-from audiate.cli.export import Export
-from audiate.cli.generate import Generate
-from audiate.cli.imagine import Imagine
-from audiate.cli.importing import ImportWaveGAN
-from audiate.cli.inside import Inside
-from audiate.cli.invert import Invert
-from audiate.cli.match import Match
-from audiate.cli.measure import Measure
-from audiate.cli.say import Say
-from audiate.cli.train import Trainings
 from audiate.errors import InputError, Interrupted
 from audiate.utils.filesystem import terminated_like_interrupted
 from audiate.version import __version__
 
-_ABOUT = """Turn recorded sound into latent vectors, and those into images or sound.
+if TYPE_CHECKING:
+    from audiate.cli.common import Group
 
-Start with `audiate demo`, then `audiate draw your.wav`. Each command explains itself:
-`audiate draw --help`."""
+_HELP = ("-h", "--help")
+_ABOUT = """usage: audiate COMMAND [FLAGS]
 
-
-@dataclass(frozen=True)
-class Data:
-    """Get the data sets, or see what is there."""
-
-    action: (
-        Annotated[FetchCommand, subcommand("fetch")]
-        | Annotated[ListCommand, subcommand("list")]
-        | Annotated[LookCommand, subcommand("look")]
-    )
-
-    def run(self) -> int:
-        """Run the command that was chosen, and return its exit status."""
-        return self.action.run()
+Turn recorded sound into latent vectors, and those into images or sound.
+Start with `audiate demo`, then `audiate draw your.wav`.
+"""
 
 
-@dataclass(frozen=True)
-class Train:
-    """Train a model; `audiate train vae --help` lists a recipe's settings."""
+class Command(NamedTuple):
+    """A line of the table of commands.
 
-    recipe: Trainings
+    Attributes:
+        name: The word after ``audiate``.
+        sentence: What it does.
+        module: Its module in ``audiate.cli``. Where that is deleted, there is no such command.
+        attribute: Its dataclass in that module, or its `audiate.cli.common.Group` of commands.
 
-    def run(self) -> int:
-        """Run the command that was chosen, and return its exit status."""
-        return self.recipe.run()
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """Work at archives of clips, in one process or on a Ray cluster, with nothing lost.
-
-    The source is a folder, a pattern, a list of names (.txt), tar shards or Parquet files, on disk
-    or at any address that fsspec knows (s3://, gs://, https://). A row for each clip goes to
-    OUT/rows, as Parquet. `audiate bulk encode --help` tells the rest.
     """
 
-    action: BulkCommands
+    name: str
+    sentence: str
+    module: str
+    attribute: str
 
-    def run(self) -> int:
-        """Run the command that was chosen, and return its exit status."""
-        return self.action.run()
 
-
-Commands = (
-    Annotated[Draw, subcommand("draw")]
-    | Annotated[Say, subcommand("say")]
-    | Annotated[Imagine, subcommand("imagine")]
-    | Annotated[Match, subcommand("match")]
-    | Annotated[Generate, subcommand("generate")]
-    | Annotated[Invert, subcommand("invert")]
-    | Annotated[Compare, subcommand("compare")]
-    | Annotated[Codes, subcommand("codes")]
-    | Annotated[Measure, subcommand("measure")]
-    | Annotated[EditCommand, subcommand("edit")]
-    | Annotated[Inside, subcommand("inside")]
-    | Annotated[Bulk, subcommand("bulk")]
-    | Annotated[Train, subcommand("train")]
-    | Annotated[Evaluate, subcommand("evaluate")]
-    | Annotated[Export, subcommand("export")]
-    | Annotated[ImportWaveGAN, subcommand("import-wavegan")]
-    | Annotated[Data, subcommand("data")]
-    | Annotated[Demo, subcommand("demo")]
-)
+TABLE = {
+    "sound to image": (
+        Command("demo", "Draw ten clips that come with audiate.", "demo", "Demo"),
+        Command("draw", "Draw the digit that is spoken in each clip.", "draw", "Draw"),
+        Command("match", "Rank images for every sound, and sounds for images.", "match", "Match"),
+    ),
+    "image to sound": (
+        Command("say", "Say the digit that is written in each image.", "say", "Say"),
+        Command("imagine", "Make new pairs of a sound and an image.", "imagine", "Imagine"),
+    ),
+    "recover latents": (
+        Command("invert", "Find the latent of each clip.", "invert", "Invert"),
+        Command("compare", "Score reconstructions of clips.", "compare", "Compare"),
+    ),
+    "study generators": (
+        Command("generate", "Generate sounds from latents.", "generate", "Generate"),
+        Command("codes", "Show which words a generator's codes stand for.", "codes", "Codes"),
+        Command("measure", "Measure pitch, formants and more with Praat.", "measure", "Measure"),
+        Command("edit", "Change pitch, loudness or length of a clip.", "edit", "EditCommand"),
+        Command("activations", "Plot the layers of a network.", "activations", "Activations"),
+    ),
+    "train and evaluate": (
+        Command("data", "Download data sets, or look at a folder.", "data", "DATA"),
+        Command("train", "Train a model by a recipe.", "train", "TRAIN"),
+        Command("evaluate", "Print the papers' tables.", "evaluate", "EVALUATE"),
+    ),
+    "archives": (
+        Command("bulk", "Process archives of clips, also on a Ray cluster.", "bulk", "BULK"),
+    ),
+    "tools": (
+        Command("export", "Write a model as an ONNX file.", "export", "Export"),
+        Command("import-wavegan", "Convert published checkpoints.", "importing", "ImportWaveGAN"),
+    ),
+}
+"""All commands in groups, in the order of the help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,13 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments == ["--version"]:
-        print(f"audiate {__version__}")
-        return 0
     try:
-        return _run(arguments)
+        with terminated_like_interrupted():
+            status: int = parse(arguments).run()
+            sys.stdout.flush()  # here, so that a closed pipe is noticed here
+            return status
     except InputError as error:
-        print_error(error)
+        print(f"audiate: error: {error.with_flags()}", file=sys.stderr)
         return 2
     except Interrupted as stopped:
         print(f"{stopped}, and saved. To go on, run the same command again", file=sys.stderr)
@@ -136,36 +115,89 @@ def parse(arguments: Sequence[str]) -> Any:
     """Read the words after ``audiate``, and return the command that they name; it is not run.
 
     Raises:
-        SystemExit: Help was asked for (code 0), or there is no such command or flag (code 2).
+        SystemExit: Help or the version was printed (code 0), or there is no such command or flag
+            (code 2).
         InputError: A value is out of range.
 
     """
-    config = (OmitArgPrefixes, OmitSubcommandPrefixes)
-    first, *rest = arguments or [""]
-    if first == "bulk" and rest[:1] not in (["-h"], ["--help"]):
-        return _parse_bulk(rest, config)
+    commands = {row.name: row for row in chain(*TABLE.values()) if _is_there(row)}
+    name, *rest = arguments or [""]
+    if name in ("", *_HELP):
+        print(_overview(), file=sys.stdout if name else sys.stderr)
+        raise SystemExit(0 if name else 2)
+    if name == "--version":
+        print(f"audiate {__version__}")
+        raise SystemExit
+    row = commands[_known(name, commands)]
+    command = getattr(import_module(f"{__name__}.{row.module}"), row.attribute)
+    if hasattr(command, "commands"):
+        return _parse_group(command, name, rest)
+    return _parse_flags(command, name, rest)
+
+
+def _parse_group(group: Group, prog: str, words: Sequence[str]) -> Any:
+    """Read the words after a command that has commands of its own."""
+    name, *rest = words or [""]
+    if name in _HELP:
+        print(_listing(group, prog))
+        raise SystemExit
+    if name and name not in group.commands and group.default:
+        name, rest = group.default, list(words)
+    command = group.commands[_known(name, group.commands, f"{prog} ")]
+    return _parse_flags(command, f"{prog} {name}", rest)
+
+
+def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
+    """Read flags into a dataclass, which is given as such or as an instance with the defaults."""
+    import tyro
+
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    prog = f"audiate {prog}"
+    if isinstance(command, type):
+        return tyro.cli(command, prog=prog, args=words, config=config)
     return tyro.cli(
-        Commands,
-        prog="audiate",
-        description=_ABOUT,
-        args=with_subcommand(arguments),
+        type(command),
+        default=command,
+        description=command.description,
+        prog=prog,
+        args=words,
         config=config,
     )
 
 
-def _parse_bulk(arguments: Sequence[str], config: Sequence[Any]) -> Any:
-    """Read what follows ``audiate bulk``; what is said of mistakes is about the command alone."""
-    known = ", ".join(BULK_COMMANDS)
-    name, *rest = arguments or [""]
-    if name not in BULK_COMMANDS:
-        told = f"bulk {name}: no such command" if name else "bulk: no command is named"
-        print_error(InputError(f"{told}; give one of {known}, as `audiate bulk --help` tells"))
-        raise SystemExit(2)
-    return tyro.cli(BULK_COMMANDS[name], prog=f"audiate bulk {name}", args=rest, config=config)
+def _known(name: str, names: Iterable[str], group: str = "") -> str:
+    """Return the name of a command; end with an error that names the nearest one if it is none."""
+    names = list(names)
+    if name in names:
+        return name
+    problem = f"{group}{name}: no such command" if name else f"{group[:-1]}: no command is named"
+    near = get_close_matches(name, names, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"give one of {', '.join(names)};"
+    remedy += f" `audiate {group}--help` explains them"
+    print(f"audiate: error: {problem}; {remedy}", file=sys.stderr)
+    raise SystemExit(2)
 
 
-def _run(arguments: Sequence[str]) -> int:
-    with terminated_like_interrupted():
-        status: int = parse(arguments).run()
-        sys.stdout.flush()  # here, so that a closed pipe is noticed here
-        return status
+def _is_there(command: Command) -> bool:
+    return find_spec(f"{__name__}.{command.module}") is not None
+
+
+def _overview() -> str:
+    """The help of ``audiate``: a line for each command, in groups."""
+    lines = [_ABOUT]
+    for group, commands in TABLE.items():
+        if there := [command for command in commands if _is_there(command)]:
+            lines += [f"{group}:", *(f"  {each.name:<15} {each.sentence}" for each in there)]
+    return "\n".join([*lines, "", "`audiate COMMAND --help` explains a command and its flags."])
+
+
+def _listing(group: Group, prog: str) -> str:
+    """The help of a command that has commands of its own: the first sentence of each."""
+    lines = [f"usage: audiate {prog} {group.noun} [FLAGS]", "", cleandoc(group.about), ""]
+    width = max(map(len, group.commands)) + 4
+    columns = min(get_terminal_size().columns, 100)
+    for name, command in group.commands.items():
+        about = getdoc(command) if isinstance(command, type) else command.description
+        text = f"  {name:<{width - 2}}{str(about).splitlines()[0]}"
+        lines.append(fill(text, columns, subsequent_indent=" " * width))
+    return "\n".join([*lines, "", f"`audiate {prog} {group.noun} --help` explains its flags."])

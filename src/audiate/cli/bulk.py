@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import Positional
 
-from audiate.cli.common import Device, print_error
+from audiate.cli.common import Device, Group, print_error, several
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -22,10 +22,9 @@ _MOST_LISTED = 50  # failures that are printed; all are in the rows
 Sources = Positional[
     Annotated[
         tuple[str, ...],
-        arg(
-            metavar="SOURCE...",
-            help_behavior_hint="(required)",
-            help="Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
+        several(
+            "SOURCE...",
+            "Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
             "(.txt), tar files, Parquet files with a column of sounds; paths or URLs.",
         ),
     ]
@@ -48,15 +47,15 @@ class _Bulk(ABC):
     each with a row. refuse: a recording that `audiate draw` or `audiate invert` would refuse is
     refused."""
     retry_failed: bool = False
-    """Work at clips again that could not be used in an earlier run."""
+    """Process clips again that could not be used in an earlier run."""
     device: Device = "auto"
 
     @abstractmethod
     def _job(self) -> Job:
-        """The job that is run."""
+        """The job that processes each clip."""
 
     def run(self) -> int:
-        """Run the job, print a summary, and return the exit status."""
+        """Process all clips, print a summary, and return the exit status."""
         from audiate.bulk import run_bulk
 
         report = run_bulk(
@@ -85,22 +84,21 @@ class _Bulk(ABC):
 
 @dataclass(frozen=True)
 class Encode(_Bulk):
-    """Find the latent of each clip.
+    """Encode each clip into a latent.
 
     Writes OUT/rows/*.parquet, with a row for each clip: id, source, sha256, duration, latent
     (float16), seconds, model, and error where the clip could not be used. pandas, polars, DuckDB
     and `datasets` read them as they are.
 
     The same command goes on after an interruption of any kind, also where a worker or the whole
-    machine was killed: every clip has one row. Files that were added or changed since are worked
-    at; other settings need another folder. A clip that cannot be used gets a row with the reason,
-    is named on standard error, and makes the exit status 2.
+    machine was killed: every clip has one row. Files that were added or changed since are
+    processed; other settings need another folder. A clip that cannot be used gets a row with the
+    reason, is named on standard error, and makes the exit status 2.
     """
 
     model: str = DEFAULT_AUDIO_TO_IMAGE
-    """An audio-to-image model, whose latents before any noise are taken, or the encoder of a
-    generator, such as specgan-digits-encoder: a shipped model's name, a folder, or a Hugging Face
-    hub id."""
+    """An audio-to-image model, whose latents without noise are used, or the encoder of a generator,
+    such as specgan-digits-encoder: a shipped name, a folder, or a Hugging Face hub id."""
 
     def _job(self) -> Job:
         from audiate.bulk import EncodeJob
@@ -110,7 +108,7 @@ class Encode(_Bulk):
 
 @dataclass(frozen=True)
 class Classify(_Bulk):
-    """Classify the spoken digit of each clip.
+    """Classify the digit that is spoken in each clip.
 
     Writes rows as `audiate bulk encode` does, with digit and probabilities in place of the latent.
     """
@@ -151,24 +149,24 @@ class BulkDraw(_Bulk):
 
 @dataclass(frozen=True)
 class BulkInvert(_Bulk):
-    """Find the latent of a generator whose sound is closest to each clip, as `audiate invert` does.
+    """Find the latent from which a generator reconstructs each clip, as `audiate invert` does.
 
     Writes rows as `audiate bulk encode` does, with the loss, scores and digits of
-    `audiate invert`; and with --sounds OUT/sounds/*.tar, where the sound that the generator makes
-    of each latent has the id of its row as its name.
+    `audiate invert`; and with --sounds OUT/sounds/*.tar, where each reconstruction has the id of
+    its row as its name.
     """
 
     generator: str = DEFAULT_GENERATOR
     """A shipped model's name, a folder or a hub id; or a generator of your own:
     package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["encoder", "search", "gradient", "hybrid", "evolution"] = "hybrid"
-    """The method of finding latents; see `audiate invert --help`."""
+    """The method of inversion; see `audiate invert --help`."""
     start: Literal["auto", "encoder", "search", "both"] = "auto"
     """Latent that hybrid and evolution begin with."""
     encoder: str | None = None
     """The generator's encoder. The default is the shipped one."""
     classifier: str = SPOKEN_CLASSIFIER
-    """The classifier of spoken digits, which also guides gradients. none does without."""
+    """The classifier of spoken digits, which also guides gradients. none: no classifier."""
     restarts: int = 1
     """Number of starts of gradients, of which the best is kept."""
     objective: Literal["speech", "levels", "paper", "plain"] | None = None
@@ -207,7 +205,7 @@ class BulkInvert(_Bulk):
 
 @dataclass(frozen=True)
 class Status:
-    """Print the progress of bulk work: clips, hours, failures by reason, time left."""
+    """Show the state of bulk work: clips, hours, failures by reason, time left."""
 
     out: Positional[str]
     """Folder or URL of the output."""
@@ -220,14 +218,18 @@ class Status:
         return 0
 
 
-BulkCommands = (
-    Annotated[Encode, subcommand("encode")]
-    | Annotated[Classify, subcommand("classify")]
-    | Annotated[BulkDraw, subcommand("draw")]
-    | Annotated[BulkInvert, subcommand("invert")]
-    | Annotated[Status, subcommand("status")]
+BULK = Group(
+    """Process archives of clips, in one process or on a Ray cluster, with nothing lost.
+
+    The source is a folder, a pattern, a list of names (.txt), tar shards or Parquet files, on disk
+    or at any address that fsspec knows (s3://, gs://, https://). A row for each clip goes to
+    OUT/rows, as Parquet. `audiate bulk encode --help` explains the rest.
+    """,
+    {
+        "encode": Encode,
+        "classify": Classify,
+        "draw": BulkDraw,
+        "invert": BulkInvert,
+        "status": Status,
+    },
 )
-BULK_COMMANDS: dict[str, type[_Bulk | Status]] = {
-    note.name: command for command, note in map(get_args, get_args(BulkCommands))
-}
-"""The commands by their names."""

@@ -1,14 +1,12 @@
-"""`audiate codes`: which words the codes of a generator stand for."""
+"""`audiate codes`: find the words that the codes of a generator stand for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from tyro.conf import Positional, arg
-
-from audiate.cli.common import Device
+from audiate.cli.common import Device, Model
 from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
@@ -26,16 +24,16 @@ TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME = (
 
 @dataclass(frozen=True)
 class Codes:
-    """Tell which words the codes of a generator stand for, how often, and how codes interact.
+    """Find the words that the codes of a generator stand for, and how codes interact.
 
-    Generates COUNT sounds of every code, and has them heard: by a classifier that is trained on
-    labelled recordings (--data), by that of spoken digits, or by none, in which case like sounds
-    are sorted into groups. Prints a table of codes and words, and one of the words that come out
+    Generates COUNT sounds of every code and classifies them: by a classifier that is trained on
+    labelled recordings (--data), by that of spoken digits, or without one, in which case similar
+    sounds are grouped. Prints a table of codes and words, and one of the words that come out
     where two entries of the code are set together, and writes them to OUT: codes.txt, codes.csv
     and codes-pairs.csv (counts of the two tables), codes.json (all values) and codes.png.
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Model
     """Folder of a run or a model, or a Hugging Face hub id."""
     data: Path | None = None
     """Folder of labelled recordings, in sub-folders or with --label-from, on which a classifier of
@@ -45,10 +43,10 @@ class Codes:
     cut_words: bool = False
     """Cut each of these recordings at silences, into words."""
     listener: str | None = None
-    """Classifier that hears the sounds, in place of one that is trained: digits-resnet18, or its
-    folder. none: sort like sounds into as many groups as there are codes; sounds of two
-    entries are then put into these. Default: digits-resnet18 where a generator was
-    trained on spoken digits, else none."""
+    """Classifier of the sounds, in place of one that is trained: digits-resnet18, or its folder.
+    none: group similar sounds into as many groups as there are codes; sounds of two entries are
+    then assigned to these. Default: digits-resnet18 where the generator was trained on spoken
+    digits, else none."""
     count: int = 100
     """Number of sounds for each code."""
     seed: int = 0

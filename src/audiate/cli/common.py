@@ -1,26 +1,33 @@
-"""Arguments that several commands share, and the way they tell of errors."""
+"""Arguments that several commands share, groups of commands, and messages of errors."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 from audiate.errors import InputError
 
+
+def several(metavar: str, description: str) -> Any:
+    """Describe an argument of which at least one is needed, by position."""
+    return arg(metavar=metavar, help_behavior_hint="(required)", help=description)
+
+
 Clips = Positional[
     Annotated[
         tuple[Path, ...],
-        arg(
-            metavar="CLIP...",
-            help_behavior_hint="(required)",
-            help="Sound files (wav, flac, ogg, mp3), or folders of them.",
-        ),
+        several("CLIP...", "Sound files (wav, flac, ogg, mp3), or folders of them."),
     ]
 ]
 """Sound files, which a command takes by their position."""
+
+Model = Positional[Annotated[str, arg(metavar="MODEL")]]
+"""A model's name, which a command takes by its position."""
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
@@ -29,6 +36,32 @@ Device = Annotated[
 """The device on which a command computes."""
 
 
+DataDir = Annotated[
+    Path | None,
+    arg(help="Folder of the data sets. Default: AUDIATE_DATA, else the user's cache folder."),
+]
+"""The folder of all data sets."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands below a command, as in ``audiate data fetch``.
+
+    Attributes:
+        about: What they have in common.
+        commands: For each name a dataclass with a method `run`, or an instance of one that holds
+            the defaults and has a `description`.
+        default: The command that is meant where none is named.
+        noun: The word that stands for their names in the help.
+
+    """
+
+    about: str
+    commands: Mapping[str, Any]
+    default: str | None = None
+    noun: str = "COMMAND"
+
+
 def print_error(error: InputError) -> None:
-    """Tell of an error on standard error, as the command line spells arguments."""
+    """Print an error on standard error, with flags for arguments."""
     print(f"audiate: error: {error.with_flags()}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`audiate compare`: scores of anyone's reconstructions."""
+"""`audiate compare`: score reconstructions of clips."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Compare:
     The files are taken as they are, and each pair is compared from the beginning. For each clip,
     and as a mean, the command prints the MSE of the samples, the SSIM of the spectrograms' real
     parts with the range of each pair (Keyes et al. 2020), the log-spectral distance in dB, and the
-    digits that the classifier hears in the target and in the output. In folders, a pair that cannot
+    classifier's digits of the target and of the output. In folders, a pair that cannot
     be scored is named on standard error, and the exit status is 2.
     """
 

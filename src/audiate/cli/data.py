@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from audiate.data.download import Report, Transfer, fetch
+from audiate.cli.common import DataDir, Group
+from audiate.data.download import Transfer, fetch
 from audiate.data.sources import SOURCES, State, data_root, find_source, inspect, locate_root
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
+from audiate.utils.progress import downloading
 
 if TYPE_CHECKING:
     Name = str
@@ -27,8 +29,7 @@ class FetchCommand:
 
     names: tyro.conf.Positional[tuple[Name, ...]]
     """Data sets to download, one or more."""
-    data_dir: Path | None = None
-    """Folder for all data sets. Default: AUDIATE_DATA, else the user's cache folder."""
+    data_dir: DataDir = None
 
     def run(self) -> int:
         """Download, and return the exit status: 0, or 130 after Ctrl-C.
@@ -49,8 +50,8 @@ class FetchCommand:
                     continue
                 print(f"{source.name}: {source.title} ({source.licence}, {source.homepage})")
                 sys.stdout.flush()  # before the bar, which is drawn on stderr
-                with _display() as report:
-                    folder = fetch(source.name, root, report)
+                with downloading() as update:
+                    folder = fetch(source.name, root, partial(_show, update))
                 print(f"{source.name}: whole in {folder} ({inspect(source, root).detail})")
         except KeyboardInterrupt:
             print("stopped; run the same command again to resume", file=sys.stderr)
@@ -62,8 +63,7 @@ class FetchCommand:
 class ListCommand:
     """List the data sets, and show how much of each is there."""
 
-    data_dir: Path | None = None
-    """Folder of all data sets. Default: AUDIATE_DATA, else the user's cache folder."""
+    data_dir: DataDir = None
 
     def run(self) -> int:
         """Print the table, and return the exit status, 0.
@@ -91,73 +91,12 @@ class ListCommand:
         return 0
 
 
-@contextmanager
-def _display() -> Iterator[Report]:
-    """Yield a function that shows downloads on standard error.
-
-    On a terminal, it shows a bar; elsewhere, it prints a line for each quarter of a file.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines()
-        return
-
-    tasks: dict[str, TaskID] = {}
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
-
-        def report(step: Transfer) -> None:
-            if step.note:
-                console.print(step.note, markup=False, highlight=False)
-            if step.filename not in tasks:
-                # Bytes of an earlier run do not count for the speed, so the bar starts behind them.
-                tasks[step.filename] = bars.add_task(step.filename, completed=step.done)
-            bars.update(tasks[step.filename], completed=step.done, total=step.total)
-
-        yield report
-
-
-class _Lines:
-    """Prints downloads as plain lines."""
-
-    def __init__(self) -> None:
-        self._shown: tuple[str, int] | None = None  # file, quarters of it
-
-    def __call__(self, step: Transfer) -> None:
-        from rich.filesize import decimal
-
-        if step.note:
-            print(step.note, file=sys.stderr)
-        quarter = (step.filename, 4 * step.done // max(step.total, 1))
-        if quarter != self._shown:
-            self._shown = quarter
-            line = f"{step.filename}: {decimal(step.done)} of {decimal(step.total)}"
-            print(line, file=sys.stderr, flush=True)
-
-
 @dataclass(frozen=True)
 class LookCommand:
-    """Look at a folder of sounds before a training.
+    """Describe a folder of sounds before a training.
 
-    Prints how many sounds there are, how long and how loud they are, their sample rates and labels,
-    and what is worth a second look: silent, clipped and broken files, and copies.
+    Prints how many sounds there are, their durations, levels, sample rates and labels, and lists
+    files that need attention: silent, clipped and broken ones, and copies.
     """
 
     folder: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]]
@@ -167,10 +106,23 @@ class LookCommand:
     sub-folders."""
 
     def run(self) -> int:
-        """Look, print, and return the exit status, 2 where files cannot be read."""
+        """Print the description, and return the exit status, 2 where files cannot be read."""
         from audiate.data.survey import survey
 
         found = survey(self.folder, self.label_from)
         for line in found.to_text().splitlines():
-            print(InputError(line).with_flags())
+            print(with_flags(line))
         return 2 if found.broken else 0
+
+
+def _show(update: Callable[[str, int, int], None], step: Transfer) -> None:
+    """Show a step of a download, and its note."""
+    if step.note:
+        print(step.note, file=sys.stderr)
+    update(step.filename, step.done, step.total)
+
+
+DATA = Group(
+    "Download data sets, or look at what is there.",
+    {"fetch": FetchCommand, "list": ListCommand, "look": LookCommand},
+)

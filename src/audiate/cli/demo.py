@@ -1,4 +1,4 @@
-"""`audiate demo`: the shipped clips, drawn by the shipped weights."""
+"""`audiate demo`: draw and invert the shipped clips with the shipped weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _INVERTED = 7  # the digit whose latent is recovered
 
 @dataclass(frozen=True)
 class Demo:
-    """Draw the ten spoken digits that come with the package, and let LeNet-5 read the drawings.
+    """Draw the ten spoken digits that come with the package, and classify the drawings by LeNet-5.
 
-    Then recover the latent of one of them, and have a generator say it again.
+    Then invert one of them, and reconstruct it by a generator.
     """
 
     out: Path = Path("out/demo")

@@ -1,4 +1,4 @@
-"""`audiate draw`: images of what is said in sound files."""
+"""`audiate draw`: convert sound files to images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Draw:
 
     Writes OUT/<clip>.png, SAMPLES images of 28x28 side by side; OUT/sheet.png, which shows the
     spectrogram of each clip beside its drawings (the first 100 clips); OUT/latents.npz with the
-    names of the clips and their latents; and OUT/report.json, the record of all that.
+    names of the clips and their latents; and OUT/report.json, the record of these files.
 
     Folders are searched. Clips that were drawn before are not drawn again, so the same command goes
     on after an interruption; other settings need another folder. Files that this command has not
@@ -25,7 +25,7 @@ class Draw:
 
     clips: Clips
     model: str = DEFAULT_AUDIO_TO_IMAGE
-    """A shipped model's name, a folder, or a Hugging Face hub id."""
+    """Audio-to-image model: a shipped name, a folder, or a Hugging Face hub id."""
     samples: int = 8
     """Number of images for each clip."""
     seed: int = 0

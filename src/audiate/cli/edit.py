@@ -1,4 +1,4 @@
-"""`audiate edit`: a clip said again at another pitch, loudness, length, or with another digit."""
+"""`audiate edit`: change the pitch, loudness, duration or digit of clips."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EditCommand:
-    """Say a clip again with another pitch, loudness, duration or digit.
+    """Change the pitch, loudness, duration or digit of each clip.
 
-    The clip's latent is found (as by `audiate invert`), moved along directions in which samples of
-    the generator change, and moved further by what is measured in the sound, until it has changed
-    by what was asked for. The digit is kept, unless --digit names another. Writes for each clip
-    OUT/<clip>.wav, OUT/<clip>-before.wav (the sound of the latent that was found), OUT/<clip>.npy
-    (the edited latent) and OUT/<clip>.png (recording, found and edited sound); and OUT/latents.npz
-    and OUT/report.json, which tells what was measured, wanted and missed. Changes are counted from
-    the recording, even where the sound that was found for it has another pitch. Latents reach
-    little of another loudness, as generators are trained on clips of one level; a gain does the
-    rest, and is told. Clips that were edited before are left as they are, so the same command goes
-    on after an interruption. It needs praat-parselmouth: pip install "audiate[measures]".
+    The clip is inverted as by `audiate invert`. Its latent is moved along directions that are
+    estimated from samples of the generator, and corrected by measurements of the sound until the
+    change is reached. The digit is kept, unless --digit names another. Writes for each clip
+    OUT/<clip>.wav, OUT/<clip>-before.wav (the reconstruction without a change), OUT/<clip>.npy (the
+    edited latent) and OUT/<clip>.png (recording, reconstruction and edited sound); and
+    OUT/latents.npz and OUT/report.json, with the measured, wanted and missed values. Changes are
+    counted from the recording, even where its reconstruction has another pitch. Latents change the
+    loudness only a little, as generators are trained on clips of one level; a gain adds the rest,
+    and is reported. Clips that were edited before are skipped, so the same command goes on after an
+    interruption. It needs praat-parselmouth: pip install "audiate[measures]".
     """
 
     clips: Clips
@@ -39,19 +39,19 @@ class EditCommand:
     duration: str | None = None
     """Ratio of durations, as in 1.2."""
     digit: str | None = None
-    """Digit to say instead, as in seven or 7, where the generator's labels tell digits."""
+    """Another digit, as in seven or 7, where the labels of the generator are digits."""
     generator: str = DEFAULT_GENERATOR
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["encoder", "search", "hybrid"] = "hybrid"
     """How the clip's latent is found; see `audiate invert`."""
     classifier: str = SPOKEN_CLASSIFIER
-    """Classifier of spoken digits, by which the digit is kept. none does without, for other sounds.
-    """
+    """Classifier of spoken digits, by which the digit is kept. none: no classifier, for other
+    sounds."""
     samples: int = 400
     """Number of the generator's sounds that are measured to find directions."""
     rounds: int = 6
-    """Number of steps that are corrected by what is measured."""
+    """Number of corrections by measurements."""
     seed: int = 0
     """Seed of the samples and of the search."""
     device: Device = "auto"

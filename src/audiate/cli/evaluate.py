@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import arg
 
+from audiate.cli.common import DataDir, Device, Group, Model
 from audiate.errors import InputError, check_range
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, DEFAULT_IMAGE_TO_AUDIO
 
 if TYPE_CHECKING:
     from audiate.utils.reports import FigureReport
-
-SUBCOMMANDS = ("model", "inversion", "tradeoff", "roundtrip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,48 +22,45 @@ class _Common:
 
     json: bool = False
     """Print JSON instead of tables."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device that everything is computed on. auto: a CUDA GPU if there is one, else the CPU."""
-    data_dir: Path | None = None
-    """Folder with the data sets. Default: AUDIATE_DATA, else the cache that `audiate data`
-    fills."""
+    device: Device = "auto"
+    data_dir: DataDir = None
 
 
 @dataclass(frozen=True)
 class EvaluateModel(_Common):
     """Score a model by the protocol of the paper that it comes from.
 
-    A drawing model is scored by the accuracy of LeNet-5 on the images that it draws for the 10,000
-    test pairs, and by how varied these images are beside the MNIST test images. LeNet-5 itself is
-    scored by its accuracy on the MNIST test images.
+    An audio-to-image model is scored by the accuracy of LeNet-5 on the images that it draws for the
+    10,000 test pairs, and by how varied these images are beside the MNIST test images. LeNet-5
+    itself is scored by its accuracy on the MNIST test images.
 
     A generator of spoken digits is scored by the Inception Score and the Fréchet distance of its
     clips in the classifier of spoken digits, beside those of real clips. That classifier itself is
     scored by its accuracy on the Speech Commands validation clips.
 
-    A model that says images is scored by what two opinions hear of MNIST's test images, and by the
-    sounds' Inception Score and Fréchet distance. A model that matches sounds and images is scored
-    by what held-out sounds and images find, and by linear classifiers on its vectors.
+    An image-to-audio model is scored by two classifiers on what it says for MNIST's test images,
+    and by the sounds' Inception Score and Fréchet distance. A dual encoder is scored by retrieval
+    between held-out sounds and images, and by linear classifiers on its vectors.
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Model
     """Name of a shipped model, folder of a run or a model, or Hugging Face hub id."""
     protocol: Literal["paper", "speakers", "voices"] = "paper"
-    """Protocol of the test. paper: on the recordings that its training left out, a tenth of
-    all, chosen at random. speakers: the model's recipe is trained again without each speaker in
-    turn, and tested on that speaker, drawing models also with noise; finished trainings are reused.
-    voices: on the Speech Commands validation clips, clean and with noise. The classifier of spoken
-    digits knows paper and speakers; models that are no drawing models know paper alone."""
+    """Protocol of the test. paper: on the recordings that its training left out, a tenth of all,
+    chosen at random. speakers: the model's recipe is trained again without each speaker in turn,
+    and tested on that speaker, audio-to-image models also with noise; finished trainings are
+    reused. voices: on the Speech Commands validation clips, clean and with noise. The classifier of
+    spoken digits has paper and speakers; all other models have paper alone."""
     seeds: int = 1
-    """Number of trainings of a drawing model, with the protocol paper. The recipe is trained again
-    with each of the next SEEDS - 1 seeds, each with its own split and pairing, and the mean is
-    reported."""
+    """Number of trainings of an audio-to-image model, with the protocol paper. The recipe is
+    trained again with each of the next SEEDS - 1 seeds, each with its own split and pairing, and
+    the mean is reported."""
     classifier: str | None = None
-    """Name or folder of the classifier that reads the drawings (default: lenet-mnist), or that
-    hears the generated clips (default: digits-resnet18)."""
+    """Name or folder of the classifier of the drawings (default: lenet-mnist), or of the
+    generated clips (default: digits-resnet18)."""
     count: int | None = None
-    """Number of clips that a generator makes (default: 5,000), or of MNIST's test images that are
-    said (default: 1,000)."""
+    """Number of clips of a generator (default: 5,000), or of MNIST's test images that an
+    image-to-audio model says (default: 1,000)."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
 
@@ -74,7 +69,7 @@ class EvaluateModel(_Common):
 
     def run(self) -> int:
         """Evaluate and print; return the exit status."""
-        if self.model in SUBCOMMANDS and not Path(self.model).is_dir():
+        if self.model in EVALUATE.commands and not Path(self.model).is_dir():
             raise InputError(
                 f"{self.model}: no such model; the subcommand goes before all flags, as in "
                 f"`audiate evaluate {self.model} --json`"
@@ -114,9 +109,9 @@ class EvaluateInversion(_Common):
     source: Literal["synthesized", "real"] = "synthesized"
     """Clips that are inverted. synthesized: the generator's own clips. real: recordings."""
     protocol: Literal["paper", "default"] = "paper"
-    """Protocol of the test. paper: real clips are those that the generator was trained on, and
-    SSIM compares the real parts of spectrograms. default: real clips are those of speakers that no
-    training has heard, and SSIM compares levels."""
+    """Protocol of the test. paper: real clips are those that the generator was trained on, and SSIM
+    compares the real parts of spectrograms. default: real clips are those of speakers that were in
+    no training, and SSIM compares levels."""
     methods: Annotated[tuple[str, ...] | None, arg(metavar="METHOD ...")] = None
     """Methods that are scored, any of gradient, encoder, hybrid, ours, search and refined. The
     default is all of them, without encoder where there is none; hybrid and ours then begin with a
@@ -186,7 +181,7 @@ class EvaluateTradeoff(_Common):
     """
 
     classifier: str | None = None
-    """Name or folder of the classifier that reads the drawings. Default: lenet-mnist."""
+    """Name or folder of the classifier of the drawings. Default: lenet-mnist."""
     runs: Path = Path("runs/evaluate")
     """Folder for the VAE-GANs. Finished trainings are reused."""
     figure: Path = Path("out/tradeoff.png")
@@ -208,22 +203,23 @@ class EvaluateTradeoff(_Common):
 
 @dataclass(frozen=True)
 class EvaluateRoundTrip(_Common):
-    """Score what survives from sound to image to sound, and from image to sound to image.
+    """Score sound to image to sound, and image to sound to image.
 
-    Besides, pairs are imagined out of nothing. Images are read by LeNet-5, and sounds are heard by
-    the classifier of spoken digits, and by a second opinion. The result is a table and a figure.
+    Pairs that `audiate imagine` samples are scored as well. LeNet-5 classifies images; the
+    classifier of spoken digits and a second classifier classify sounds. The result is a table and a
+    figure.
     """
 
     drawer: str = DEFAULT_AUDIO_TO_IMAGE
-    """Model that draws, a latent flow: name of a shipped model, folder, or hub id."""
+    """Latent flow: name of a shipped model, folder, or hub id."""
     sayer: str = DEFAULT_IMAGE_TO_AUDIO
-    """Model that says: likewise."""
+    """Image-to-audio model: name of a shipped model, folder, or hub id."""
     classifier: str | None = None
     """Name or folder of the classifier of spoken digits. Default: digits-resnet18."""
     count: int = 300
     """Number of MNIST's test images that are said, and of pairs that are imagined."""
     seed: int = 0
-    """Seed of voices and hands."""
+    """Seed of sounds and images."""
     figure: Path = Path("out/roundtrip.png")
     """PNG file for the figure."""
 
@@ -257,34 +253,22 @@ class EvaluateRoundTrip(_Common):
         return _show(report, self.figure, as_json=self.json)
 
 
-@dataclass(frozen=True)
-class Evaluate:
-    """Score a model, the inversion of a generator, a round trip, or the VAE-GAN's trade-off.
-
-    `audiate evaluate NAME` is short for `audiate evaluate model NAME`.
-    """
-
-    subject: (
-        Annotated[EvaluateModel, subcommand("model")]
-        | Annotated[EvaluateInversion, subcommand("inversion")]
-        | Annotated[EvaluateTradeoff, subcommand("tradeoff")]
-        | Annotated[EvaluateRoundTrip, subcommand("roundtrip")]
-    )
-
-    def run(self) -> int:
-        """Evaluate and print; return the exit status."""
-        return self.subject.run()
-
-
-def with_subcommand(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``model`` after ``evaluate``, where no subcommand is named."""
-    first, rest = arguments[:1], list(arguments[1:])
-    if list(first) == ["evaluate"] and rest and rest[0] not in (*SUBCOMMANDS, "-h", "--help"):
-        rest.insert(0, "model")
-    return [*first, *rest]
-
-
 def _show(report: FigureReport, figure: Path, *, as_json: bool) -> int:
     report.save_figure(figure)
     print(report.to_json() if as_json else f"{report.to_text()}\nfigure: {figure}")
     return 0
+
+
+EVALUATE = Group(
+    """Print the papers' tables.
+
+    `audiate evaluate NAME` is short for `audiate evaluate model NAME`.
+    """,
+    {
+        "model": EvaluateModel,
+        "inversion": EvaluateInversion,
+        "tradeoff": EvaluateTradeoff,
+        "roundtrip": EvaluateRoundTrip,
+    },
+    default="model",
+)

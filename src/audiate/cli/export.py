@@ -16,11 +16,11 @@ SCORES = "scores"
 
 @dataclass(frozen=True)
 class Export:
-    """Write a model as an ONNX file, so that onnxruntime in any language runs it.
+    """Write a model as an ONNX file, which onnxruntime runs in many languages.
 
-    Hearing is part of the file: drawers, encoders and classifiers of sound take a mono waveform
-    (samples,) in [-1, 1], of any length, and find and cut the word themselves. Noise is an input.
-    Weights that are stored in 8 bits stay so. The file's metadata tells the sample rate.
+    Preprocessing is part of the file: models that take sound take a mono waveform (samples,) in
+    [-1, 1], of any length, and find and cut the word themselves. Noise is an input. Weights that
+    are stored in 8 bits stay so. The file's metadata name the sample rate.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]]
@@ -33,7 +33,7 @@ class Export:
     a whole multiple of it, up to 3 times."""
 
     def run(self) -> int:
-        """Export, say what the file takes and gives, and return the exit status."""
+        """Export, print inputs and outputs of the file, and return the exit status."""
         from audiate.export import export, export_scores
         from audiate.models.pretrained import load
 

@@ -1,4 +1,4 @@
-"""`audiate generate`: new sounds out of random latents, or sounds of given ones."""
+"""`audiate generate`: generate sounds from random or given latents."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class Generate:
     or 256 of a sweep), numbered, and labelled by the values of a sweep, or by labels or codes where
     the model has any; and OUT/report.json, the record of these files. The same model and seed give
     the same sounds, and when COUNT grows the first ones
-    stay the same, but for rounding. The sounds of an earlier run in OUT make way once the new ones
-    are complete. Files that this command has not written are never replaced.
+    stay the same, but for rounding. The sounds of an earlier run in OUT are replaced once the new
+    ones are complete. Files that this command has not written are never replaced.
     """
 
     model: Positional[Annotated[str, arg(metavar="MODEL")]] = DEFAULT_GENERATOR

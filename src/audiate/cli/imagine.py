@@ -1,4 +1,4 @@
-"""`audiate imagine`: pairs of a sound and an image, out of nothing."""
+"""`audiate imagine`: sample pairs of a sound and an image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 
 @dataclass(frozen=True)
 class Imagine:
-    """Imagine pairs of a spoken and a written digit that belong together.
+    """Sample new pairs of a spoken and a written digit.
 
     Writes OUT/000.wav and OUT/000.png, OUT/001.wav and OUT/001.png, and so on; OUT/sheet.png, each
     sound's spectrogram beside its image (the first 64 pairs); OUT/latents.npz with the latents of
     the sounds; and OUT/report.json, the record of these files. The same seed gives the same pairs,
     and when COUNT grows the first ones stay the same, but for rounding. The pairs of an earlier run
-    in OUT make way once the new ones are complete. Files that this command has not written are
+    in OUT are replaced once the new ones are complete. Files that this command has not written are
     never replaced.
     """
 
@@ -27,9 +27,9 @@ class Imagine:
     seed: int = 0
     """Seed of the pairs."""
     drawer: str = DEFAULT_AUDIO_TO_IMAGE
-    """Latent flow that draws: a shipped model's name, a folder, or a Hugging Face hub id."""
+    """Latent flow: a shipped name, a folder, or a Hugging Face hub id."""
     sayer: str = DEFAULT_IMAGE_TO_AUDIO
-    """Model that says what was drawn: likewise."""
+    """Image-to-audio model: a shipped name, a folder, or a Hugging Face hub id."""
     device: Device = "auto"
     out: Path = Path("out/imagine")
     """Folder for the pairs. It is made where it is missing."""

@@ -1,4 +1,4 @@
-"""`audiate import-wavegan`: checkpoints of the published program, as models of ours."""
+"""`audiate import-wavegan`: convert checkpoints of the published program."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from audiate.errors import InputError, check_range
 
 @dataclass(frozen=True)
 class ImportWaveGAN:
-    """Bring a WaveGAN checkpoint of the published TensorFlow program into a folder of ours.
+    """Convert a WaveGAN checkpoint of the published TensorFlow program to a model of audiate.
 
-    It takes TensorFlow to read one (pip install tensorflow-cpu), and nothing but audiate to use
-    what was imported: `audiate generate OUT`.
+    Reading it needs TensorFlow (pip install tensorflow-cpu). `audiate generate OUT` uses the result
+    without it.
     """
 
     checkpoint: Positional[Annotated[Path, arg(metavar="CKPT")]]
-    """The checkpoint's prefix, such as train/model.ckpt-1000; or a training's folder, of which the
-    latest is taken."""
+    """The checkpoint's prefix, such as train/model.ckpt-1000; or a training's folder, whose
+    latest checkpoint is used."""
     out: Positional[Annotated[Path, arg(metavar="OUT")]]
     """Folder for config.json and model.safetensors."""
     num_samples: int | None = None
@@ -31,7 +31,7 @@ class ImportWaveGAN:
     """Sample rate of the sounds that the checkpoint was trained on, in Hz."""
 
     def run(self) -> int:
-        """Import; the exit status."""
+        """Convert, and return the exit status."""
         from audiate.models.hub import CONFIG_NAME
         from audiate.models.tensorflow import convert_wavegan, read_checkpoint
 

@@ -1,4 +1,4 @@
-"""`audiate invert`: the latent of a sound, and the sound that a generator makes of it."""
+"""`audiate invert`: invert sound files by a generator."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0}
 
 @dataclass(frozen=True)
 class Invert:
-    """Find the latent with which a generator says a clip again.
+    """Find the latent from which a generator reconstructs each clip.
 
     Writes for each clip OUT/<clip>.wav, the sound that the generator makes of the latent;
     OUT/<clip>.npy, the latent; and OUT/<clip>.png, waveforms and spectrograms before and after.
-    OUT/latents.npz holds the names of all clips and their latents, and OUT/report.json tells the
+    OUT/latents.npz holds the names of all clips and their latents, and OUT/report.json holds the
     loss, MSE, SSIM, the classifier's digit before and after, evaluations and seconds of each clip.
 
     Folders are searched. Clips are brought to the generator's sample rate and length, and to one
-    peak level; OUT/heard/<clip>.wav is what became of them, for `audiate compare OUT/heard OUT`.
-    `audiate generate --latents OUT/latents.npz` says the latents again. Clips that were inverted
-    before are not inverted again, so the same command goes on after an interruption; other settings
+    peak level; OUT/heard/<clip>.wav is the result, for `audiate compare OUT/heard OUT`.
+    `audiate generate --latents OUT/latents.npz` generates the sounds again. Clips that were
+    inverted before are skipped, so the same command goes on after an interruption; other settings
     need another folder. Files that this command has not written are never replaced. A clip that
     cannot be used is named on standard error, the others are inverted, and the exit status is 2.
     """
@@ -46,22 +46,23 @@ class Invert:
     """Latent that hybrid and evolution begin with: the encoder's, that of a search, or the better
     of both. auto: the encoder's where one is given or shipped, else that of a search."""
     budget: str | None = None
-    """Time for each clip, as in 50ms, 1s or 10s. The best that fits is found, in place of --method.
+    """Time for each clip, as in 50ms, 1s or 10s. It chooses the best method that fits.
     """
     encoder: str | None = None
     """The generator's encoder: the folder of a run or a model, or a hub id. The default is the
     shipped one."""
     classifier: str = SPOKEN_CLASSIFIER
-    """The classifier of spoken digits, which also guides gradients. none does without, for other
+    """The classifier of spoken digits, which also guides gradients. none: no classifier, for other
     sounds."""
     restarts: int = 1
     """Number of starts of gradients, of which the best is kept; not with --budget. After a search
-    alone, they are its nearest latents, of which fewer and fewer go on; otherwise, the ones after
-    the first are random."""
+    alone, they are its nearest latents, by successive halving; otherwise, all but the first are
+    random."""
     objective: Literal["speech", "levels", "paper", "plain"] | None = None
-    """The objective that gradients and evolution minimise. speech: ours. levels: ours without the
-    terms that depend on phases, the default after a search alone. paper: that of the paper's
-    programs. plain: the paper's equation 1, spectrograms alone."""
+    """The objective that gradients and evolution minimise. speech: spectrograms and
+    the classifier's features. levels: the same without the terms that depend on phases, the default
+    after a search alone. paper: that of the paper's programs. plain: the paper's equation 1,
+    spectrograms alone."""
     max_iterations: int | None = None
     """Largest number of iterations of L-BFGS, or of rounds of evolution. The default is 200 for
     hybrid, 1,000 for gradient, 300 for evolution, 0 for search; published: 200 and 50,000 for the

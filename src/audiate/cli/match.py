@@ -1,4 +1,4 @@
-"""`audiate match`: sounds and pictures that find each other."""
+"""`audiate match`: rank pictures for sounds, and sounds for pictures."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Match:
 
     Writes OUT/ranks.csv, a line for each sound and each of its TOP pictures, then likewise for each
     picture and its sounds; OUT/sheet.png, the first 50 sounds and the first 50 pictures, each with
-    what it found; and OUT/report.json, the record of these files. The score is the logarithm of how
-    much likelier the two are together than each by itself, so above 0 they belong together. What is
-    found is a picture of the same digit, not the picture of this very recording: the model was
-    trained on pairs that were drawn at random within a digit.
+    its best matches; and OUT/report.json, the record of these files. The score estimates
+    log p(sound, image) / (p(sound) p(image)), so a score above 0 means that the two belong
+    together. Matches show the same digit, not a certain image, since the model was trained on pairs
+    that were drawn at random within a digit.
 
     A file that cannot be used is named on standard error, the others are matched, and the exit
-    status is 2. The results of an earlier run in OUT make way. Files that this command has not
+    status is 2. The results of an earlier run in OUT are replaced. Files that this command has not
     written are never replaced.
     """
 
@@ -33,7 +33,7 @@ class Match:
     images: Positional[Annotated[Path, arg(metavar="IMAGES")]]
     """A picture file, or a folder of them."""
     model: str = DEFAULT_DUAL_ENCODER
-    """A shipped model's name, a folder, or a Hugging Face hub id."""
+    """Dual encoder: a shipped name, a folder, or a Hugging Face hub id."""
     top: int = 10
     """Number of pictures for each sound, and of sounds for each picture."""
     out: Path = Path("out/match")

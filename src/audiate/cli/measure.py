@@ -1,4 +1,4 @@
-"""`audiate measure`: acoustic measures of clips."""
+"""`audiate measure`: measure clips with Praat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a generator of the user's own, named on the command line."""
+"""Options of a generator that is not part of audiate."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnGenerator:
-    """Sizes of a generator that is not ours: an .onnx or TorchScript file, or package.module:make.
+    """Sizes of a generator that is not part of audiate: a file, or package.module:make.
 
-    Our own models, and generators that a function returns ready for use, do not need them.
+    Models of audiate, and generators that a function returns ready for use, do not need them.
     """
 
     latent_dim: int | None = None

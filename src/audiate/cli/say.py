@@ -1,4 +1,4 @@
-"""`audiate say`: sounds of what is written in pictures."""
+"""`audiate say`: convert image files to speech."""
 
 from __future__ import annotations
 
@@ -6,22 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from audiate.cli.common import Device, print_error
+from audiate.cli.common import Device, print_error, several
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
-
-Pictures = Positional[
-    Annotated[
-        tuple[Path, ...],
-        arg(
-            metavar="PICTURE...",
-            help_behavior_hint="(required)",
-            help="Picture files (png, jpeg, gif, ...), or folders of them.",
-        ),
-    ]
-]
-"""Picture files, which a command takes by their position."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +20,25 @@ class Say:
     note, an image of MNIST. Writes OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on;
     OUT/sheet.png, which shows the digit that was found in each picture beside the spectrograms of
     its sounds (the first 100 pictures); OUT/latents.npz with the names of the pictures and the
-    latents of their sounds, of which `audiate generate --latents` makes the same sounds again; and
-    OUT/report.json, the record of all that.
+    latents of their sounds, from which `audiate generate --latents` makes the same sounds; and
+    OUT/report.json, the record of these files.
 
-    Folders are searched. Pictures that were said before are not said again, so the same command
+    Folders are searched. Pictures that were said before are skipped, so the same command
     goes on after an interruption; other settings need another folder. Files that this command has
     not written are never replaced. A picture that cannot be used is named on standard error, the
     others are said, and the exit status is 2.
     """
 
-    pictures: Pictures
+    pictures: Positional[
+        Annotated[
+            tuple[Path, ...],
+            several("PICTURE...", "Picture files (png, jpeg, gif, ...), or folders of them."),
+        ]
+    ]
     model: str = DEFAULT_IMAGE_TO_AUDIO
-    """A shipped model's name, a folder, or a Hugging Face hub id."""
+    """Image-to-audio model: a shipped name, a folder, or a Hugging Face hub id."""
     generator: str | None = None
-    """The model's generator, where it is no longer where it was in training. Default: the one that
-    the model names."""
+    """The generator whose latents the model gives. Default: the one that the model names."""
     samples: int = 8
     """Number of sounds for each picture."""
     seed: int = 0

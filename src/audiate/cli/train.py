@@ -1,31 +1,28 @@
-"""`audiate train RECIPE`: every setting of the recipe is a flag."""
+"""`audiate train`: train a model by a recipe, whose settings are flags."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import or_
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Suppress, subcommand
+from tyro.conf import OmitArgPrefixes, Suppress
 
+from audiate.cli.common import DataDir, Group
 from audiate.errors import Interrupted
 from audiate.training.options import RunOptions
-from audiate.training.recipes import ENTRIES, Entry, Recipe
+from audiate.training.recipes import ENTRIES, Recipe
 
 
 @dataclass(frozen=True)
 class Training:
-    """One recipe with its settings."""
+    """A recipe with its settings."""
 
     recipe: OmitArgPrefixes[Recipe]
     run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
-    data_dir: Path | None = None
-    """Folder of the data sets. Default: AUDIATE_DATA, else the cache that `audiate data` fills."""
+    data_dir: DataDir = None
     name: Suppress[str] = ""
+    description: Suppress[str] = ""
 
     def run(self) -> int:
         """Train, and return the exit status, which is 130 after Ctrl-C."""
@@ -45,14 +42,11 @@ class Training:
         return 0
 
 
-def _command(name: str, entry: Entry) -> Any:
-    """The subcommand that trains by a recipe."""
-    training = Training(entry.recipe, name=name)
-    return Annotated[Training, subcommand(name, default=training, description=entry.description)]
-
-
-if TYPE_CHECKING:
-    Trainings = Training
-else:
-    Trainings = reduce(or_, (_command(name, entry) for name, entry in ENTRIES.items()))
-    """One subcommand for each line in the table of recipes."""
+TRAIN = Group(
+    "Train a model by a recipe. Every setting of the recipe is a flag.",
+    {
+        name: Training(entry.recipe, name=name, description=entry.description)
+        for name, entry in ENTRIES.items()
+    },
+    noun="RECIPE",
+)

@@ -1,4 +1,4 @@
-"""Pictures for people: strips of drawings, spectrograms, and sheets of both. Pillow alone."""
+"""Picture files: strips of images, spectrograms, waveforms, and sheets of them, by Pillow."""
 
 from __future__ import annotations
 
@@ -119,38 +119,6 @@ def _trace(
     lowest = top + (1 - np.minimum.reduceat(samples, begins)) / 2 * (high - 1)
     for column, ends in enumerate(zip(highest.tolist(), lowest.tolist(), strict=True)):
         canvas.line((left + column, ends[0], left + column, ends[1]), fill=_HEAT_MIDDLE)
-
-
-@dataclass(frozen=True)
-class SheetRow:
-    """A clip on a sheet.
-
-    Attributes:
-        title: The name that is written above it.
-        spectrogram: (mels, frames) in [0, 1].
-        drawings: (count, 28, 28) in [0, 1].
-
-    """
-
-    title: str
-    spectrogram: Tensor
-    drawings: Tensor
-
-
-def save_sheet(rows: Sequence[SheetRow], path: Path) -> None:
-    """Write a picture of every clip's spectrogram beside its drawings, a row each.
-
-    Raises:
-        InputError: The file cannot be written.
-
-    """
-    save_panels(
-        [
-            PanelRow(row.title, [sound_panel(row.spectrogram, wide=2), image_panel(row.drawings)])
-            for row in rows
-        ],
-        path,
-    )
 
 
 Panel = NDArray[np.uint8]

@@ -1,35 +1,32 @@
-"""`audiate inside`: the averaged activations of each layer of a network, as time series."""
+"""`audiate activations`: plot the averaged activations of each layer of a network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from tyro.conf import Positional, arg
-
-from audiate.cli.common import Device
+from audiate.cli.common import Device, Model
 from audiate.errors import InputError, check_range
 
 
 @dataclass(frozen=True)
-class Inside:
-    """Show what happens inside a network while it makes or hears a sound.
+class Activations:
+    """Plot the activations of each layer of a network for a sound.
 
     The activations of each layer, averaged over its channels (and over frequency), become a time
     series that is aligned with the waveform (Beguš and Zhou 2022). Writes for each sound
     OUT/000.csv, a column for each layer and the waveform, one row a sample; OUT/000.png, all of
-    them below each other; and OUT/000.wav. A generator is followed from latents to sound; a
-    classifier or an encoder from a recording (--clip) on.
+    them below each other; and OUT/000.wav. A generator takes latents; a classifier or an
+    encoder takes a recording (--clip).
     """
 
-    model: Positional[Annotated[str, arg(metavar="MODEL")]]
+    model: Model
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id: a
     generator, an encoder, or the classifier of spoken digits."""
     latents: Path | None = None
     """Latents of a generator's sounds: an .npy or .npz file. Default: COUNT random ones."""
     clip: Path | None = None
-    """Recording that a classifier or an encoder hears."""
+    """Recording for a classifier or an encoder."""
     count: int = 1
     """Number of random latents."""
     seed: int = 0
