@@ -19,13 +19,13 @@ from audiate.folders.draw import BATCH_SIZE, DrawingWork, prepare_drawing
 from audiate.folders.invert import (
     ClipResult,
     InversionRun,
-    SearchSettings,
     Target,
     batch_size_for,
     prepare_inversion,
     read_target,
 )
 from audiate.folders.runner import ClipWork, Product
+from audiate.inversion.settings import InversionSettings
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -198,8 +198,8 @@ class InvertJob(Job):
         latent_dim: Number of entries of a latent.
         generator_rate: Sample rate of the generator's sound, in Hz.
         prior: Distribution of latents.
-        search: The settings of the search. A budget is not among them, since results are to depend
-            on the clip alone.
+        search: The settings of the inversion. A budget is refused, since results are to depend on
+            the clip alone.
         encoder: The generator's encoder: its folder or hub id; None for the shipped one.
         classifier: Classifier of spoken digits; None leaves it out.
         sounds: Whether the sounds are kept, in tar files.
@@ -211,7 +211,7 @@ class InvertJob(Job):
     latent_dim: int | None = None
     generator_rate: int | None = None
     prior: Any = "uniform"
-    search: SearchSettings = field(default_factory=SearchSettings)
+    search: InversionSettings = field(default_factory=InversionSettings)
     encoder: str | None = None
     classifier: str | None = SPOKEN_CLASSIFIER
     sounds: bool = False
