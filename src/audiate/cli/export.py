@@ -18,7 +18,7 @@ SCORES = "scores"
 class Export:
     """Write a model as an ONNX file, so that onnxruntime in any language runs it.
 
-    Hearing is part of the file: drawers, encoders and classifiers of sound take a mono waveform
+    Preprocessing is part of the file: models of sound take a mono waveform
     (samples,) in [-1, 1], of any length, and find and cut the word themselves. Noise is an input.
     Weights that are stored in 8 bits stay so. The file's metadata tells the sample rate.
     """

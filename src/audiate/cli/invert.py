@@ -46,8 +46,8 @@ class TimedSettings(InversionSettings):
     """The method, and its settings."""
 
     budget: Annotated[float | None, _DURATION] = None
-    """Time for each clip, as in 50ms, 1s or 10s. The best that fits is found, in place of --method.
-    """
+    """Time for each clip, as in 50ms, 1s or 10s. The best that fits is found, in place of --method,
+    --restarts and --max-iterations."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Resampling inside a graph, by the filter that `audiate.resample` has."""
+"""Resampling inside an exported graph, by the filter of `audiate.resample`."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ class InversionSettings:
     terms that depend on phases, the default after a search alone. paper: that of the paper's
     programs. plain: the paper's equation 1, spectrograms alone."""
     budget: float | None = None
-    """Time for each clip, in seconds. The best that fits is found, in place of --method."""
+    """Time for each clip, in seconds. The best that fits is found, in place of --method, --restarts
+    and --max-iterations."""
     restarts: int = 1
     """Number of starts of gradients, of which the best is kept. After a search alone, they are its
     nearest latents, of which fewer and fewer go on; otherwise, all but the first are random."""
