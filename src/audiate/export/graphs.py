@@ -34,7 +34,7 @@ _SIZES = {"waveform": "samples", "noise": "count", "images": "count", "latents":
 
 @dataclass(frozen=True)
 class Graph:
-    """A function of tensors, and all that its file tells of them.
+    """A function of tensors, with the names and metadata for its file.
 
     Attributes:
         module: Computes the outputs of the inputs, without randomness of its own.

@@ -37,7 +37,7 @@ _EXACT = 1e-3  # of a step: weights this near to whole numbers of steps were 8-b
 def export(model: PretrainedModel, path: str | Path, *, sample_rate: int | None = None) -> Graph:
     """Write a model as an ONNX file, preprocessing included.
 
-    Waveforms are mono, (samples,), at a sample rate that the file's metadata tells, in [-1, 1].
+    Waveforms are mono, (samples,), in [-1, 1], at the sample rate in the file's metadata.
     Noise is an input. Weights that were 8-bit integers when the model was stored stay so.
 
     Args:
@@ -108,7 +108,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
         assert all(dims[at].dim_param for at in names), f"{given.name}: {dims}"
     proto.producer_name = PRODUCER
     del proto.graph.value_info[:]
-    for node in proto.graph.node:  # each of them tells where in PyTorch it comes from, at length
+    for node in proto.graph.node:  # these name the place in PyTorch, at length
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     _store_small(proto)

@@ -18,8 +18,8 @@ _SMALL = 1e-9  # taps that are smaller at both ends of the filter are left out
 class Decimation(nn.Module):
     """Keeps every ``ratio``-th sample of a waveform (samples,), after soxr's low-pass filter.
 
-    For whole ratios a resampler is one fixed filter, so its response to a single sample tells all
-    of it.
+    For whole ratios a resampler is one fixed filter, which its response to single samples
+    determines.
     """
 
     taps: Tensor

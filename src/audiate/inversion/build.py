@@ -111,7 +111,7 @@ class Initialization(NamedTuple):
 
     @property
     def described(self) -> str:
-        """What runs at the start, with its verb, as in "the search runs"."""
+        """The part that runs first, with its verb, as in "the search runs"."""
         if self.encoder is None:
             return "the search runs"
         return "the encoder and the search run" if self.search else "the encoder runs"

@@ -72,7 +72,7 @@ def open_candidates(
         generator: The generator whose latents are sampled.
         describe: Gives the descriptors of waveforms (batch, channels, samples).
         size: Number of latents.
-        key: It tells this generator and these descriptors from others; its ``repr`` counts.
+        key: Identifies the generator and the descriptors, by its ``repr``.
 
     Raises:
         Interrupted: Ctrl-C was pressed; the part that was sampled is kept.

@@ -259,7 +259,7 @@ class _Search:
 
 
 def _outside(points: Tensor, bounds: Bounds) -> Tensor:
-    """Which entries of points (n, dim) lie outside the box."""
+    """Find the entries of points (n, dim) outside the box."""
     return (points < bounds[0]) | (points > bounds[1])
 
 
@@ -301,7 +301,7 @@ def _accept(state: _State, accepted: Tensor, trial: Tensor, loss: Tensor, slope:
 
 
 def _is_curved(product: Tensor, squares: Tensor) -> Tensor:
-    """Whether the products move · turn are positive, beside rounding."""
+    """Test that the products move · turn are positive, beside rounding."""
     return product > 1e-10 * squares.clamp_min(1e-30)
 
 

@@ -68,7 +68,7 @@ class _Search:
         return loss.item(), slope[0].double().cpu().numpy()
 
     def outside(self, point: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which entries of a point lie outside the box."""
+        """Find the entries of a point outside the box."""
         return (point < self.low) | (point > self.high)
 
     def stop_outside(self, intermediate_result: OptimizeResult) -> None:
