@@ -99,11 +99,10 @@ def _graph_of_waveforms(
     model: AudioToImageModel | DualEncoder | DigitClassifier | LatentEncoder, rate: int, own: int
 ) -> Graph:
     """The graph of a model of sounds at the rate ``own``, for waveforms at ``rate``, in Hz."""
-    random = torch.Generator().manual_seed(0)
+    resample, random = decimation(rate, own), torch.Generator().manual_seed(0)
     # A quiet noise of 0.7 s, and of a length that divides by nothing in particular.
     inputs = {"waveform": 0.1 * torch.randn(int(0.7 * rate) | 1, generator=random)}
     facts: dict[str, Any] = {"sample_rate": rate}
-    resample = decimation(rate, own)
     if isinstance(model, DigitClassifier):
         return Graph(_ClassifierGraph(model, resample), inputs, ("logits", "features"), facts)
     if isinstance(model, LatentEncoder):
