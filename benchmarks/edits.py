@@ -24,8 +24,7 @@ from audiate.audio.files import to_peak
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly, validation_clips
-from audiate.inversion.build import inverter
-from audiate.inversion.starts import as_classifier
+from audiate.inversion.build import as_classifier, inverter
 from audiate.models.generator import Generator, as_generator
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute

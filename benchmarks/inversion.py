@@ -15,10 +15,9 @@ from torch import Tensor
 
 from audiate import load
 from audiate.errors import InputError
-from audiate.inversion.encoder import EncoderInverter
+from audiate.inversion.encoder import EncoderInverter, find_encoder
 from audiate.inversion.gradient import GradientInverter
 from audiate.inversion.objectives import Objective, plain_objective, speech_objective
-from audiate.inversion.starts import find_encoder
 from audiate.models.generator import AudioGAN
 
 CLIPS = 64

@@ -10,8 +10,8 @@ import sys
 
 import torch
 
+from audiate.inversion.build import as_classifier
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import as_classifier
 from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load
 from benchmarks.inversion import now

@@ -40,10 +40,8 @@ from audiate.bulk.rows import Written  # noqa: E402
 from audiate.cli import main  # noqa: E402
 from audiate.data.sounds import SUFFIXES  # noqa: E402
 from audiate.folders.draw import draw_folder  # noqa: E402
-from audiate.folders.invert import (  # noqa: E402
-    SearchSettings,
-    invert_folder,
-)
+from audiate.folders.invert import invert_folder  # noqa: E402
+from audiate.inversion.settings import InversionSettings  # noqa: E402
 from audiate.models.pretrained import load  # noqa: E402
 from audiate.models.vae import VAE  # noqa: E402
 
@@ -175,7 +173,7 @@ def test_invert_equals_the_single_command(
     method: Any, small_models: Path, clips: Path, tmp_path: Path
 ) -> None:
     iterations = 3 if method == "hybrid" else None
-    search = SearchSettings(method, max_iterations=iterations)
+    search = InversionSettings(method, max_iterations=iterations)
     job = InvertJob(
         str(small_models / "gan"),
         search=search,
@@ -273,7 +271,7 @@ def test_results_are_no_sources_and_sources_no_leftovers(
     small_models: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The output may be the folder of the source, where folders may be called as ours are."""
-    search = SearchSettings("encoder")
+    search = InversionSettings("encoder")
     models = str(small_models / "gan"), str(small_models / "encoder")
     job = InvertJob(models[0], search=search, encoder=models[1], classifier=None, sounds=True)
     source = tmp_path / "clips"

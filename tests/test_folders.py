@@ -24,7 +24,7 @@ from audiate.errors import InputError, Interrupted
 from audiate.folders.draw import DrawingWork
 from audiate.folders.invert import ClipResult, InversionReport, InversionRun
 from audiate.folders.runner import ClipRecord
-from audiate.inversion.starts import Starts
+from audiate.inversion.build import Initialization
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.vae import VAE
 
@@ -227,7 +227,9 @@ class TestInvertFolder:
             "encoder": ClipRecord(result=replace(result, silent_loss=None)),
             "earlier": ClipRecord(result=result),
         }
-        report = InversionReport(tmp_path, clips, ["bad", "good", "encoder"], Starts(None, False))
+        report = InversionReport(
+            tmp_path, clips, ["bad", "good", "encoder"], Initialization(None, False)
+        )
         (note,) = report.notes(seconds=1.02)
         assert note.startswith("1 of 3 clips ended in a bad minimum")
         assert "`restarts=10`" in note

@@ -130,7 +130,9 @@ def loaded_by(statement: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
-@pytest.mark.parametrize("statement", ["import audiate", "import audiate.cli"])
+@pytest.mark.parametrize(
+    "statement", ["import audiate", "import audiate.cli", "import audiate.inversion.settings"]
+)
 def test_no_torch_before_it_is_needed(statement: str) -> None:
     assert not loaded_by(statement) & {"torch", "numpy", "lightning_fabric", "huggingface_hub"}
 

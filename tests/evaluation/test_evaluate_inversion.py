@@ -13,7 +13,7 @@ import torch
 from audiate.cli import main
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly
-from audiate.evaluation.inversion import InversionSettings, evaluate_inversion
+from audiate.evaluation.inversion import InversionProtocolSettings, evaluate_inversion
 from audiate.evaluation.inversion_report import InversionReport
 from audiate.models.resnet import DigitClassifier
 from audiate.models.specgan import SpecGAN
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("few_latents")
 def test_both_settings_bound_the_descent_after_a_start(
     settings: dict[str, Any], iterations: int
 ) -> None:
-    assert InversionSettings(**settings).after_start == iterations
+    assert InversionProtocolSettings(**settings).after_start == iterations
 
 
 def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
@@ -45,7 +45,7 @@ def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
         "classifier",
         classifier,
         root,
-        InversionSettings(
+        InversionProtocolSettings(
             encoder=str(small_models / "encoder"), count=4, max_iterations=2, **settings
         ),
     )

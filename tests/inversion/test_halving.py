@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from audiate.inversion.build import inverter
-from audiate.inversion.encoder import HybridInverter
 from audiate.inversion.gradient import GradientInverter, HalvingInverter
+from audiate.inversion.hybrid import HybridInverter
 from audiate.inversion.objectives import Objective, WaveformTerm
 from audiate.inversion.search import SearchInverter
 from audiate.models.wrap import WrappedGenerator, wrap

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from audiate.errors import InputError
 from audiate.inversion.build import inverter
-from audiate.inversion.encoder import BudgetInverter, EncoderInverter, HybridInverter
+from audiate.inversion.encoder import EncoderInverter
 from audiate.inversion.evolution import EvolutionInverter
 from audiate.inversion.gradient import GradientInverter
+from audiate.inversion.hybrid import BudgetInverter, HybridInverter
 from audiate.inversion.inverter import Inversion, Inverter, latent_bounds
 from audiate.inversion.objectives import (
     Objective,

@@ -16,12 +16,11 @@ from audiate.data.sounds import find_clips
 from audiate.errors import InputError
 from audiate.folders.invert import ClipResult, InversionReport
 from audiate.folders.runner import ClipRecord
-from audiate.inversion.build import inverter
-from audiate.inversion.candidates import pool_folder
+from audiate.inversion.build import Initialization, inverter
+from audiate.inversion.candidates import candidates_folder
 from audiate.inversion.gradient import GradientInverter
 from audiate.inversion.objectives import plain_objective
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import Starts
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.wrap import WrappedGenerator, wrap
 from audiate.training.recipes import RECIPES
@@ -49,7 +48,7 @@ def test_a_mistyped_path_is_found_at_once(
     assert main([*command, "--method", "search", "--out", str(out)]) == 2
     assert "nowhere.wav: no such file or folder; check" in capsys.readouterr().err
     assert not out.exists()
-    assert not pool_folder().exists()
+    assert not candidates_folder().exists()
     with pytest.raises(InputError, match=r"a\.wav: no such .*, and so are the 2 others"):
         find_clips(["a.wav", "b" * 5000, "c"], out)
     there = write_tone(tmp_path / "tone.wav")
@@ -67,7 +66,7 @@ class TestForwardOnly:
             inverter(generator, method, max_iterations=iterations)
         with pytest.raises(InputError, match="only runs forward"):
             GradientInverter(generator)
-        assert not pool_folder().exists()
+        assert not candidates_folder().exists()
 
     @pytest.mark.usefixtures("few_latents")
     def test_the_remedy_helps(self) -> None:
@@ -97,7 +96,7 @@ class TestSettingsThatDoNothing:
     def test_they_are_refused(self, method: Any, settings: dict[str, Any], complaint: str) -> None:
         with pytest.raises(InputError, match=complaint):
             inverter(hum(), method, **settings)
-        assert not pool_folder().exists()
+        assert not candidates_folder().exists()
 
 
 class TestShortClips:
@@ -107,7 +106,7 @@ class TestShortClips:
             inverter(hum(64), "search")
         with pytest.raises(InputError, match="clips of 64 samples: give at least 1408"):
             audiate.invert_folder(clip, tmp_path / "out", generator=hum(64), method="search")
-        assert not pool_folder().exists()
+        assert not candidates_folder().exists()
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.usefixtures("few_latents")
@@ -128,18 +127,23 @@ class TestNotes:
         digit_after=None, evaluations=9, seconds=2.0, duration=0.256,
     )  # fmt: skip
 
-    def notes(self, starts: Starts, result: ClipResult, budget: float | None = None) -> list[str]:
+    def notes(
+        self, begin: Initialization, result: ClipResult, budget: float | None = None
+    ) -> list[str]:
         clips = {"a": ClipRecord("a", None, {}, None, result)}
-        return InversionReport(Path(), clips, ["a"], starts).notes(seconds=0.256, budget=budget)
+        return InversionReport(Path(), clips, ["a"], begin).notes(seconds=0.256, budget=budget)
 
     def test_an_overrun_budget_names_what_ran(self) -> None:
         encoder = LatentEncoder()
-        for starts, blamed in (
-            (Starts(None, True), "as the search runs whatever the budget"),
-            (Starts(encoder, False), "as the encoder runs whatever the budget"),
-            (Starts(encoder, True), "as the encoder and the search run whatever the budget"),
+        for begin, blamed in (
+            (Initialization(None, True), "as the search runs whatever the budget"),
+            (Initialization(encoder, False), "as the encoder runs whatever the budget"),
+            (
+                Initialization(encoder, True),
+                "as the encoder and the search run whatever the budget",
+            ),
         ):
-            (line,) = self.notes(starts, replace(self.result, silent_loss=None), budget=1.0)
+            (line,) = self.notes(begin, replace(self.result, silent_loss=None), budget=1.0)
             assert line.endswith(blamed)
 
     @pytest.mark.usefixtures("few_latents")
@@ -161,7 +165,7 @@ class TestNotes:
             )  # fmt: skip
             result = report.results["tone"]
             assert (result.silent_loss is not None) == compares
-        (line,) = self.notes(Starts(None, False), self.result)
+        (line,) = self.notes(Initialization(None, False), self.result)
         assert "several starts, as in `restarts=10`" in line
 
 

@@ -19,12 +19,14 @@ import audiate
 from audiate.audio.spectrograms import MelSpectrogram
 from audiate.cli import main
 from audiate.errors import InputError, Interrupted
-from audiate.inversion.build import inverter
-from audiate.inversion.candidates import pool_folder
-from audiate.inversion.encoder import BestInverter, EncoderInverter, HybridInverter
+from audiate.inversion.build import Initialization, choose_initialization, inverter
+from audiate.inversion.candidates import candidates_folder
+from audiate.inversion.encoder import EncoderInverter
+from audiate.inversion.hybrid import BestInverter, HybridInverter
 from audiate.inversion.objectives import level_objective
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import Method, Start, choose_starts
+from audiate.inversion.settings import InversionSettings, Method, Start
+from audiate.models.generator import Generator
 from audiate.models.resnet import DigitClassifier
 from audiate.models.wrap import WrappedGenerator, wrap
 
@@ -88,16 +90,16 @@ class TestNearest:
         for guide in (None, classifier):
             search = SearchInverter(generator, classifier=guide, size=100)
             with torch.no_grad():
-                target = generator(search.pool.latents[:20])
+                target = generator(search.candidates.latents[:20])
             found = search(target)
-            assert torch.equal(found.latent, search.pool.latents[:20])
+            assert torch.equal(found.latent, search.candidates.latents[:20])
             torch.testing.assert_close(found.output, target)
             assert found.num_evals.tolist() == [1] * 20
 
     def test_by_levels_it_is_the_nearest_of_all(self, generator: WrappedGenerator) -> None:
         """Compared with distances that NumPy computes, one after the other."""
         search = SearchInverter(generator, size=60, batch_size=3)
-        pool = search.pool.latents
+        pool = search.candidates.latents
         with torch.no_grad():
             sounds = generator(pool)
         _, target = drawn(generator, 10, seed=7)
@@ -134,13 +136,13 @@ class TestPool:
     def test_it_is_sampled_once(
         self, module: Tones, generator: WrappedGenerator, classifier: DigitClassifier
     ) -> None:
-        first = SearchInverter(generator, size=50, classifier=classifier).pool
+        first = SearchInverter(generator, size=50, classifier=classifier).candidates
         made = module.made
-        again = SearchInverter(generator, size=50, classifier=classifier).pool
+        again = SearchInverter(generator, size=50, classifier=classifier).candidates
         assert module.made <= made + 4  # the fingerprint's
         assert len(again) == 50
         assert torch.equal(again.latents, first.latents)
-        for own, other in zip(again.heard, first.heard, strict=True):
+        for own, other in zip(again.descriptors, first.descriptors, strict=True):
             assert own is not None
             assert other is not None
             assert torch.equal(own, other)
@@ -148,13 +150,13 @@ class TestPool:
         SearchInverter(generator, size=51, classifier=classifier)
         SearchInverter(generator, size=50)
         SearchInverter(small_specgan(), size=50)
-        assert len(list(pool_folder().iterdir())) == 4
+        assert len(list(candidates_folder().iterdir())) == 4
 
     def test_a_damaged_one_is_sampled_anew(
         self, module: Tones, generator: WrappedGenerator, capsys: pytest.CaptureFixture[str]
     ) -> None:
         SearchInverter(generator, size=50)
-        (file,) = pool_folder().iterdir()
+        (file,) = candidates_folder().iterdir()
         whole = file.read_bytes()
         flipped = whole[:-7] + bytes([whole[-7] ^ 1]) + whole[-6:]
         stored = load_file(file)
@@ -174,16 +176,16 @@ class TestPool:
         self, generator: WrappedGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "cache").write_text("a file in the way")
-        assert len(SearchInverter(generator, size=50).pool) == 50
+        assert len(SearchInverter(generator, size=50).candidates) == 50
         told = read_error(capsys)
-        assert f"{pool_folder()}: cannot be written (" in told
+        assert f"{candidates_folder()}: cannot be written (" in told
         assert told.count("sampled again in every run") == 1
 
     def test_where_it_is_kept_is_told(
         self, generator: WrappedGenerator, capsys: pytest.CaptureFixture[str]
     ) -> None:
         SearchInverter(generator, size=50)
-        (file,) = pool_folder().iterdir()
+        (file,) = candidates_folder().iterdir()
         assert f"{file}: keeps the sampled latents (0.2 MB)" in read_error(capsys)
         SearchInverter(generator, size=50)
         assert read_error(capsys) == ""
@@ -192,8 +194,8 @@ class TestPool:
     def test_an_interruption_keeps_the_part_that_was_sampled(
         self, module: Tones, generator: WrappedGenerator, stopped_at: int
     ) -> None:
-        whole = SearchInverter(generator, size=170).pool
-        (file,) = pool_folder().iterdir()
+        whole = SearchInverter(generator, size=170).candidates
+        (file,) = candidates_folder().iterdir()
         kept = file.read_bytes()
         file.unlink()
         module.stops_at = module.made + 4 + stopped_at
@@ -202,10 +204,10 @@ class TestPool:
         if stopped_at:
             assert str(stop.value) == "stopped after 50 of 170 sampled latents"
         module.stops_at, before = None, module.made
-        again = SearchInverter(generator, size=170).pool
+        again = SearchInverter(generator, size=170).candidates
         assert module.made == before + 4 + (120 if stopped_at else 170)
-        assert torch.equal(again.heard.levels, whole.heard.levels)
-        assert [each.name for each in pool_folder().iterdir()] == [file.name]
+        assert torch.equal(again.descriptors.levels, whole.descriptors.levels)
+        assert [each.name for each in candidates_folder().iterdir()] == [file.name]
         assert file.read_bytes() == kept
 
     def test_a_silent_generator(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,13 +217,17 @@ class TestPool:
         )
         for generator in (quiet, half):
             for _ in range(2):  # sampled, and read
-                pool = SearchInverter(generator, size=50).pool
+                pool = SearchInverter(generator, size=50).candidates
                 silent = int((generator(pool.latents).abs().amax((1, 2)) == 0).sum())
                 assert f"{silent} of 50 random latents give a silent sound" in read_error(capsys)
 
     def test_bad_sizes(self, generator: WrappedGenerator) -> None:
         with pytest.raises(InputError, match="size 0"):
             SearchInverter(generator, size=0)
+
+
+def chosen_by(generator: Generator, method: Method, start: Start) -> Initialization:
+    return choose_initialization(generator, InversionSettings(method, start))
 
 
 class TestStarts:
@@ -272,7 +278,7 @@ class TestStarts:
             ("hybrid", "search"),
             ("evolution", "auto"),
         ]
-        chosen = {pair: choose_starts(generator, *pair) for pair in asked}
+        chosen = {pair: chosen_by(generator, *pair) for pair in asked}
         assert {key: searches for key, (_, searches) in chosen.items()} == {
             ("search", "auto"): True,
             ("gradient", "auto"): False,
@@ -282,21 +288,21 @@ class TestStarts:
         }
         assert all(encoder is None for encoder, _ in chosen.values())
         shipped = audiate.load("specgan-digits")
-        encoder, searches = choose_starts(shipped, "hybrid")  # type: ignore[arg-type]
+        encoder, searches = chosen_by(shipped, "hybrid", "auto")  # type: ignore[arg-type]
         assert encoder is not None
         assert not searches
-        encoder, searches = choose_starts(shipped, "hybrid", start="both")  # type: ignore[arg-type]
+        encoder, searches = chosen_by(shipped, "hybrid", "both")  # type: ignore[arg-type]
         assert encoder is not None
         assert searches
 
     def test_what_does_not_go_together(self, generator: WrappedGenerator) -> None:
         wrong: Any = "middle"
         with pytest.raises(InputError, match="`start` 'middle': give one of auto, encoder"):
-            choose_starts(generator, "hybrid", start=wrong)
+            chosen_by(generator, "hybrid", wrong)
         with pytest.raises(InputError, match="`start`: `method=search` has its own"):
-            choose_starts(generator, "search", start="both")
+            chosen_by(generator, "search", "both")
         with pytest.raises(InputError, match=r"no encoder is shipped .*without: `method=search`"):
-            choose_starts(generator, "hybrid", start="both")
+            chosen_by(generator, "hybrid", "both")
 
 
 @pytest.mark.usefixtures("few_latents")

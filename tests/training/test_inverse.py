@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.inversion.build import inverter
-from audiate.inversion.encoder import EncoderInverter
-from audiate.inversion.starts import find_encoder
+from audiate.inversion.encoder import EncoderInverter, find_encoder
 from audiate.models.configs import LatentEncoderConfig
 from audiate.models.generator import Generator
 from audiate.models.latent_encoder import LatentEncoder

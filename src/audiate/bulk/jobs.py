@@ -18,13 +18,13 @@ from audiate.errors import InputError
 from audiate.folders.draw import BATCH_SIZE, prepare_drawing
 from audiate.folders.invert import (
     ClipResult,
-    SearchSettings,
     Target,
     batch_size_for,
     prepare_inversion,
     read_target,
 )
 from audiate.folders.runner import Product
+from audiate.inversion.settings import InversionSettings
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -247,7 +247,7 @@ class InvertJob(Job):
     latent_dim: int | None = None
     generator_rate: int | None = None
     prior: Any = "uniform"
-    search: SearchSettings = field(default_factory=SearchSettings)
+    search: InversionSettings = field(default_factory=InversionSettings)
     encoder: str | None = None
     classifier: str | None = SPOKEN_CLASSIFIER
     sounds: bool = False

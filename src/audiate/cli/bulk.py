@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Fixed, Positional, Suppress
 
 from audiate.cli.common import Device, Group, print_error, several
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
+from audiate.inversion.settings import InversionSettings
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
@@ -148,6 +149,13 @@ class BulkDraw(_Bulk):
 
 
 @dataclass(frozen=True)
+class UntimedSettings(InversionSettings):
+    """The method, and its settings."""
+
+    budget: Fixed[Suppress[None]] = None
+
+
+@dataclass(frozen=True)
 class BulkInvert(_Bulk):
     """Find the latent from which a generator reconstructs each clip, as `audiate invert` does.
 
@@ -159,44 +167,24 @@ class BulkInvert(_Bulk):
     generator: str = DEFAULT_GENERATOR
     """A shipped model's name, a folder or a hub id; or a generator of your own:
     package.module:make, an .onnx file or a TorchScript file."""
-    method: Literal["encoder", "search", "gradient", "hybrid", "evolution"] = "hybrid"
-    """The method of inversion; see `audiate invert --help`."""
-    start: Literal["auto", "encoder", "search", "both"] = "auto"
-    """Latent that hybrid and evolution begin with."""
     encoder: str | None = None
     """The generator's encoder. The default is the shipped one."""
     classifier: str = SPOKEN_CLASSIFIER
-    """The classifier of spoken digits, which also guides gradients. none: no classifier."""
-    restarts: int = 1
-    """Number of starts of gradients, of which the best is kept."""
-    objective: Literal["speech", "levels", "paper", "plain"] | None = None
-    """The objective that gradients and evolution minimise."""
-    max_iterations: int | None = None
-    """Largest number of iterations of L-BFGS, or of rounds of evolution."""
-    seed: int = 0
-    """Seed of random starts."""
+    """The classifier of spoken digits, which also guides gradients. none does without."""
     sounds: bool = False
     """Keep the sounds, in tar files."""
+    settings: UntimedSettings = field(default_factory=UntimedSettings)
     own: OwnGenerator = field(default_factory=OwnGenerator)
 
     def _job(self) -> Job:
         from audiate.bulk import InvertJob
-        from audiate.folders.invert import SearchSettings
 
         return InvertJob(
             self.generator,
             self.own.latent_dim,
             self.own.generator_rate,
             self.own.prior,
-            SearchSettings(
-                self.method,
-                self.start,
-                self.objective,
-                None,
-                self.restarts,
-                self.max_iterations,
-                self.seed,
-            ),
+            self.settings,
             self.encoder,
             None if self.classifier == "none" else self.classifier,
             self.sounds,

@@ -134,7 +134,7 @@ class EvaluateInversion(_Common):
     def run(self) -> int:
         """Evaluate, print, and draw the figure; return the exit status."""
         from audiate.data.sources import data_root
-        from audiate.evaluation.inversion import InversionSettings, evaluate_inversion
+        from audiate.evaluation.inversion import InversionProtocolSettings, evaluate_inversion
         from audiate.models.generator import AudioGAN
         from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.pretrained import load_as
@@ -144,7 +144,7 @@ class EvaluateInversion(_Common):
 
         figure = self.figure or Path(f"out/inversion-{self.source}.png")
         check_figure(figure)
-        settings = InversionSettings(
+        settings = InversionProtocolSettings(
             encoder=self.encoder,
             source=self.source,
             protocol=self.protocol,

@@ -24,16 +24,16 @@ from audiate.evaluation.inversion_report import (
 )
 from audiate.evaluation.inversion_scores import Scorer, classify_clips
 from audiate.inversion.build import inverter
-from audiate.inversion.encoder import HYBRID_ITERATIONS, EncoderInverter, HybridInverter
+from audiate.inversion.encoder import EncoderInverter, find_encoder, shipped_encoder
 from audiate.inversion.gradient import GradientInverter, HalvingInverter
+from audiate.inversion.hybrid import HYBRID_ITERATIONS, HybridInverter
 from audiate.inversion.inverter import Inverter
 from audiate.inversion.objectives import paper_objective, speech_objective
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import find_encoder, is_shipped
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.generator import AudioGAN, generate
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
-from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.latent_encoder import LatentEncoder, fingerprint
 from audiate.models.lenet import load_written_classifier
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.progress import tracked
@@ -51,7 +51,7 @@ _PRIOR = 200  # latents that stand for the prior
 
 
 @dataclass(frozen=True)
-class InversionSettings:
+class InversionProtocolSettings:
     """Settings of an evaluation of inversion.
 
     Attributes:
@@ -114,7 +114,7 @@ def evaluate_inversion(
     classifier_name: str,
     classifier: DigitClassifier,
     root: Path,
-    settings: InversionSettings | None = None,
+    settings: InversionProtocolSettings | None = None,
 ) -> InversionReport:
     """Invert clips by each method, and score the outputs.
 
@@ -133,7 +133,7 @@ def evaluate_inversion(
             than the classifier.
 
     """
-    settings = settings or InversionSettings()
+    settings = settings or InversionProtocolSettings()
     _check_rates(generator_name, generator, classifier)
     device = generator.device
     classifier = classifier.to(device)
@@ -185,11 +185,11 @@ def _prior(generator: AudioGAN, seed: int) -> Tensor:
     return generator.sample_latent(_PRIOR, generator=torch.Generator().manual_seed(seed)).cpu()
 
 
-def _encoder(generator: AudioGAN, settings: InversionSettings) -> LatentEncoder | None:
+def _encoder(generator: AudioGAN, settings: InversionProtocolSettings) -> LatentEncoder | None:
     """The encoder, where a method needs one; None where none is asked for and none is shipped."""
     methods = set(settings.methods or METHODS)
     asked = settings.encoder is not None or (settings.methods is not None and "encoder" in methods)
-    there = settings.encoder is not None or is_shipped(generator)
+    there = settings.encoder is not None or shipped_encoder(fingerprint(generator)) is not None
     if not _ENCODED & methods or not (asked or there):
         return None
     if not there:
@@ -206,7 +206,7 @@ def _make_inverters(
     generator: AudioGAN,
     classifier: DigitClassifier,
     encoder: LatentEncoder | None,
-    settings: InversionSettings,
+    settings: InversionProtocolSettings,
     methods: Collection[str],
 ) -> dict[str, Inverter]:
     """Return the inverter of each of the methods, in the order of `METHODS`.
@@ -261,7 +261,10 @@ def _invert(method: str, inverter: Inverter, scorer: Scorer, device: torch.devic
 
 
 def _clips(
-    generator: AudioGAN, classifier: DigitClassifier, root: Path, settings: InversionSettings
+    generator: AudioGAN,
+    classifier: DigitClassifier,
+    root: Path,
+    settings: InversionProtocolSettings,
 ) -> tuple[Tensor, Tensor]:
     """Return the clips (count, channels, samples), on the CPU, and their digits (count,)."""
     if settings.source == "real":
@@ -275,7 +278,7 @@ def _clips(
 
 
 def _real_clips(
-    generator: AudioGAN, root: Path, settings: InversionSettings
+    generator: AudioGAN, root: Path, settings: InversionProtocolSettings
 ) -> tuple[Tensor, Tensor]:
     """Return recordings (count, channels, samples) of one peak level, and their digits (count,)."""
     size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}

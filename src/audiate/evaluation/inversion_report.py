@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiate.inversion.search import POOL_SIZE
+from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.distribution import InceptionScore
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.utils.reports import dump, make_table, render, save_figure
@@ -175,11 +175,11 @@ class InversionReport:
             f"is taken over {SPLITS} splits. The method gradient makes at most "
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours make at "
             f"most {self.hybrid_iterations:,} from the encoder's latent, or without one from that "
-            f"of search. Search takes the nearest of {POOL_SIZE:,} random latents, and refined "
-            f"goes on from there without phases and with the word held. {several}LSD is the "
-            f"log-spectral distance in "
-            f"dB. Prior is the distance of the latents' values from those of the prior, whose own "
-            f"latents are at {self.prior_distance:.3f}: far from it, a latent is hard to edit. The "
+            f"of search. Search takes the nearest of {NUM_CANDIDATES:,} random latents, and "
+            f"refined goes on from there without phases and with the word held. {several}LSD is "
+            f"the log-spectral distance in dB. Prior is the distance of the latents' values from "
+            f"those of the prior, whose own latents are at {self.prior_distance:.3f}: far from it, "
+            f"a latent is hard to edit. The "
             f"classifier guides ours, search and refined, so compare the column drawn: the share "
             f"of which {DEFAULT_AUDIO_TO_IMAGE}, which guides no method, draws that digit. Runs is "
             f"the mean number of times that the generator ran for a clip."

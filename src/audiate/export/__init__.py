@@ -1,4 +1,4 @@
-"""Models as ONNX files, for whoever has onnxruntime in any language."""
+"""Export models as ONNX files, which onnxruntime runs in any language."""
 
 from audiate.export.graphs import Graph, graph_of
 from audiate.export.onnx_file import export, export_scores

@@ -1,4 +1,4 @@
-"""What a model's ONNX file computes: the network, and all of its hearing."""
+"""Functions of tensors that are exported: a model with its preprocessing."""
 
 from __future__ import annotations
 
@@ -28,29 +28,35 @@ from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 
+_SIZES = {"waveform": "samples", "noise": "count", "images": "count", "latents": "count"}
+"""Inputs whose first size may vary, with the name of that size."""
+
 
 @dataclass(frozen=True)
 class Graph:
-    """A function of tensors, and all that its file tells of them.
+    """A function of tensors, with the names and metadata for its file.
 
     Attributes:
         module: Computes the outputs of the inputs, without randomness of its own.
-        inputs: A value for each input, by its name, with which the function is traced.
+        inputs: A value for each input, by its name and in the module's order, for tracing.
         outputs: Names of the outputs, in the module's order.
-        dynamic: For an input, the names of its sizes that may vary, by dimension.
-        facts: What a caller has to know, such as the sample rate in Hz, by its name.
+        facts: Metadata for a caller, such as the sample rate in Hz, by name.
 
     """
 
     module: nn.Module
     inputs: dict[str, Tensor]
     outputs: tuple[str, ...]
-    dynamic: dict[str, dict[int, str]]
     facts: dict[str, Any]
+
+    @property
+    def dynamic(self) -> dict[str, dict[int, str]]:
+        """For an input, the names of its sizes that may vary, by dimension."""
+        return {name: {0: _SIZES[name]} for name in self.inputs if name in _SIZES}
 
 
 def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
-    """The graph of a model.
+    """Return the graph of a model.
 
     Args:
         model: Any model of ours, on the CPU and in evaluation mode.
@@ -61,37 +67,63 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         InputError: The model has no graph, or the sample rate is no multiple of the model's.
 
     """
-    if isinstance(model, (AudioGAN, LeNet, ImageToAudioModel)) and sample_rate is not None:
-        raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
-    if isinstance(model, LeNet):
-        images = torch.rand(3, 28, 28)
-        return Graph(_Logits(model), {"images": images}, ("logits",), {"images": {0: "count"}}, {})
-    if isinstance(model, AudioGAN):
-        facts: dict[str, Any] = {"sample_rate": model.sample_rate, "latent_dim": model.latent_dim}
-        facts |= {"num_samples": model.num_samples, "channels": model.channels}
-        facts |= {"labels": list(model.names)}
-        z = model.sample_latent(3, generator=torch.Generator().manual_seed(0))
-        dynamic = {"latents": {0: "count"}}
-        return Graph(_Generator(model), {"latents": z}, ("waveforms",), dynamic, facts)
-    if isinstance(model, AudioToImageModel):
-        return _drawer_graph(model, sample_rate)
-    if isinstance(model, DualEncoder):
-        return _matcher_graph(model, sample_rate)
-    if isinstance(model, ImageToAudioModel):
-        return _sayer_graph(model)
-    if isinstance(model, DigitClassifier):
-        outputs, rate = ("logits", "features"), _rate(sample_rate, model.sample_rate)
-        module: nn.Module = _ClassifierGraph(model, rate)
+    random = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 28, 28, generator=random)
+    if isinstance(model, (AudioToImageModel, DualEncoder)):
+        own = model.features.config.sample_rate
+    elif isinstance(model, DigitClassifier):
+        own = model.sample_rate
     elif isinstance(model, LatentEncoder):
-        outputs, rate = ("latent", "clip"), _rate(sample_rate, model.config.sample_rate)
-        module = _EncoderGraph(model, rate)
-    else:
+        own = model.config.sample_rate
+    elif not isinstance(model, (AudioGAN, LeNet, ImageToAudioModel)):
         raise InputError(f"{type(model).__name__}: no graph is known of this kind of model")
-    return Graph(module, _some_waveform(rate), outputs, _ANY_LENGTH, {"sample_rate": rate})
+    elif sample_rate is not None:
+        raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
+    elif isinstance(model, LeNet):
+        return Graph(model, {"images": images}, ("logits",), {})
+    elif isinstance(model, AudioGAN):
+        names = ("sample_rate", "latent_dim", "num_samples", "channels")
+        facts = {name: getattr(model, name) for name in names} | {"labels": list(model.names)}
+        latents = model.sample_latent(3, generator=random)
+        return Graph(model, {"latents": latents}, ("waveforms",), facts)
+    else:
+        guidance, noise = float(model.config.guidance), torch.randn(3, model.latent_dim)
+        facts = {"latent_dim": model.latent_dim, "guidance": guidance}
+        facts["generator"] = model.config.generator
+        inputs = {"image": images[0], "noise": noise, "guidance": torch.tensor(guidance)}
+        return Graph(_ImageToAudioGraph(model), inputs, ("latents",), facts)
+    return _graph_of_waveforms(model, own if sample_rate is None else sample_rate, own)
+
+
+def _graph_of_waveforms(
+    model: AudioToImageModel | DualEncoder | DigitClassifier | LatentEncoder, rate: int, own: int
+) -> Graph:
+    """The graph of a model of sounds at the rate ``own``, for waveforms at ``rate``, in Hz."""
+    resample, random = decimation(rate, own), torch.Generator().manual_seed(0)
+    # A quiet noise of 0.7 s, and of a length that divides by nothing in particular.
+    inputs = {"waveform": 0.1 * torch.randn(int(0.7 * rate) | 1, generator=random)}
+    facts: dict[str, Any] = {"sample_rate": rate}
+    if isinstance(model, DigitClassifier):
+        return Graph(_ClassifierGraph(model, resample), inputs, ("logits", "features"), facts)
+    if isinstance(model, LatentEncoder):
+        return Graph(_EncoderGraph(model, resample), inputs, ("latent", "clip"), facts)
+    if isinstance(model, DualEncoder):
+        inputs["images"] = torch.rand(3, 28, 28, generator=random)
+        outputs = ("scores", "sound_vector", "image_vectors")
+        return Graph(_DualEncoderGraph(model, resample), inputs, outputs, facts)
+    inputs["noise"] = torch.randn(3, model.latent_dim, generator=random)
+    facts["latent_dim"] = model.latent_dim
+    if isinstance(model, LatentFlow):
+        facts["guidance"] = float(model.config.guidance)
+        inputs["guidance"] = torch.tensor(facts["guidance"])
+    outputs = ("images", "latent", "spectrogram")
+    return Graph(_AudioToImageGraph(model, resample), inputs, outputs, facts)
 
 
 def scores_graph(sample_rate: int, num_samples: int) -> Graph:
-    """The graph of the scores of a clip (samples,) against its original, as `score_clips` has.
+    """Return the graph of the scores of a clip (samples,) against its original.
+
+    The scores are those of `audiate.metrics.reconstruction.score_clips`, apart from digits.
 
     Raises:
         InputError: The sample rate is out of range.
@@ -99,152 +131,80 @@ def scores_graph(sample_rate: int, num_samples: int) -> Graph:
     """
     check_range("`sample_rate`", sample_rate, 1000, 384_000)
     clips = 0.1 * torch.randn(2, num_samples, generator=torch.Generator().manual_seed(0))
-    names = ("mse", "ssim", "log_spectral_distance")
     facts = {"sample_rate": sample_rate, "num_samples": num_samples}
-    return Graph(_Scores(), {"output": clips[0], "target": clips[1]}, names, {}, facts)
+    inputs = {"output": clips[0], "target": clips[1]}
+    return Graph(_Scores(), inputs, ("mse", "ssim", "log_spectral_distance"), facts)
 
 
-_ANY_LENGTH = {"waveform": {0: "samples"}}
+class _SoundGraph(nn.Module):
+    """A model of sounds, and the resampling before it."""
 
+    model: Any
 
-def _rate(asked: int | None, own: int) -> int:
-    """The sample rate of a graph's waveforms: the one that was asked for, or the model's own."""
-    return own if asked is None else asked
-
-
-def _some_waveform(sample_rate: int) -> dict[str, Tensor]:
-    """A quiet noise of 0.7 s, and of a length that divides by nothing in particular."""
-    random = torch.Generator().manual_seed(0)
-    return {"waveform": 0.1 * torch.randn(int(0.7 * sample_rate) | 1, generator=random)}
-
-
-def _drawer_graph(model: AudioToImageModel, sample_rate: int | None) -> Graph:
-    rate = _rate(sample_rate, model.features.config.sample_rate)
-    module = _AudioToImageGraph(model, rate)
-    inputs = _some_waveform(rate)
-    inputs["noise"] = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(0))
-    facts: dict[str, Any] = {"sample_rate": rate, "latent_dim": model.latent_dim}
-    if isinstance(model, LatentFlow):
-        inputs["guidance"] = torch.tensor(float(model.config.guidance))
-        facts["guidance"] = float(model.config.guidance)
-    dynamic = {**_ANY_LENGTH, "noise": {0: "count"}}
-    return Graph(module, inputs, ("images", "latent", "spectrogram"), dynamic, facts)
-
-
-def _matcher_graph(model: DualEncoder, sample_rate: int | None) -> Graph:
-    rate = _rate(sample_rate, model.features.config.sample_rate)
-    module = _DualEncoderGraph(model, rate)
-    inputs = {**_some_waveform(rate), "images": torch.rand(3, 28, 28)}
-    outputs = ("scores", "sound_vector", "image_vectors")
-    dynamic = {**_ANY_LENGTH, "images": {0: "count"}}
-    return Graph(module, inputs, outputs, dynamic, {"sample_rate": rate})
-
-
-def _sayer_graph(model: ImageToAudioModel) -> Graph:
-    noise = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(0))
-    guidance = float(model.config.guidance)
-    inputs = {"image": torch.rand(28, 28), "noise": noise, "guidance": torch.tensor(guidance)}
-    facts: dict[str, Any] = {"latent_dim": model.latent_dim, "guidance": guidance}
-    facts["generator"] = model.config.generator
-    return Graph(_ImageToAudioGraph(model), inputs, ("latents",), {"noise": {0: "count"}}, facts)
-
-
-class _Logits(nn.Module):
-    """Logits (count, 10) of images (count, 28, 28) in [0, 1]."""
-
-    def __init__(self, model: LeNet) -> None:
+    def __init__(self, model: PretrainedModel, resample: nn.Module) -> None:
         super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.model(images)
-        return logits
+        self.model, self.resample = model, resample
 
 
-class _Generator(nn.Module):
-    """Waveforms (count, channels, num_samples) of latents (count, latent_dim)."""
-
-    def __init__(self, model: AudioGAN) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, latents: Tensor) -> Tensor:
-        waveforms: Tensor = self.model(latents)
-        return waveforms
-
-
-class _AudioToImageGraph(nn.Module):
+class _AudioToImageGraph(_SoundGraph):
     """Images (count, 28, 28), latent and spectrogram of a waveform (samples,) and noise."""
 
-    def __init__(self, model: AudioToImageModel, sample_rate: int) -> None:
-        super().__init__()
-        self.model = model
-        self.slower = decimation(sample_rate, model.features.config.sample_rate)
+    model: AudioToImageModel
 
     def forward(
         self, waveform: Tensor, noise: Tensor, guidance: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        spectrogram = self.model.features(self.slower(waveform).unsqueeze(0))
-        if guidance is not None:
-            assert isinstance(self.model, LatentFlow)
-            latent = self.model.condition(spectrogram)
+        spectrogram = self.model.features(self.resample(waveform).unsqueeze(0))
+        latent = self.model.latents(spectrogram)
+        if isinstance(self.model, LatentFlow) and guidance is not None:
             images = self.model.flow_from(latent, noise.unsqueeze(0), guidance)
         else:
-            latent = self.model.latents(spectrogram)
             images = self.model.images_from(spectrogram, noise.unsqueeze(0))
         return images[0], latent[0], spectrogram[0]
 
 
-class _ClassifierGraph(nn.Module):
+class _ClassifierGraph(_SoundGraph):
     """Logits (10,) and features (512,) of a waveform (samples,) of any length."""
 
-    def __init__(self, model: DigitClassifier, sample_rate: int) -> None:
-        super().__init__()
-        self.model, self.slower = model, decimation(sample_rate, model.sample_rate)
+    model: DigitClassifier
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        clip = fitted(self.slower(waveform), self.model.num_samples)
+        clip = fitted(self.resample(waveform), self.model.num_samples)
         features = self.model.embed(clip.unsqueeze(0))
         return self.model.classify(features)[0], features[0]
 
 
-class _EncoderGraph(nn.Module):
+class _EncoderGraph(_SoundGraph):
     """Latent (latent_dim,) of a waveform (samples,), and the clip (num_samples,) it stands for."""
 
-    def __init__(self, model: LatentEncoder, sample_rate: int) -> None:
-        super().__init__()
-        self.model, self.slower = model, decimation(sample_rate, model.config.sample_rate)
+    model: LatentEncoder
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        clip = to_peak(fitted(self.slower(waveform), self.model.config.num_samples).view(1, 1, -1))
-        latent = self.model(clip)
-        return latent[0], clip[0, 0]
+        clip = fitted(self.resample(waveform), self.model.config.num_samples)
+        clip = to_peak(clip.view(1, 1, -1))
+        return self.model(clip)[0], clip[0, 0]
 
 
-class _DualEncoderGraph(nn.Module):
+class _DualEncoderGraph(_SoundGraph):
     """Scores (count,) of a waveform (samples,) and images, and the vectors of both."""
 
-    def __init__(self, model: DualEncoder, sample_rate: int) -> None:
-        super().__init__()
-        self.model = model
-        self.slower = decimation(sample_rate, model.features.config.sample_rate)
+    model: DualEncoder
 
     def forward(self, waveform: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        spectrogram = self.model.features(self.slower(waveform).unsqueeze(0))
+        spectrogram = self.model.features(self.resample(waveform).unsqueeze(0))
         sound, seen = self.model.embed_sounds(spectrogram), self.model.embed_images(images)
         return self.model.scores(sound, seen)[0], sound[0], seen
 
 
 class _ImageToAudioGraph(nn.Module):
-    """Latents (count, latent_dim) of the sayer's generator, of an image (28, 28) and noise."""
+    """Latents (count, latent_dim) of a model's generator, of an image (28, 28) and noise."""
 
     def __init__(self, model: ImageToAudioModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> Tensor:
-        images = image.unsqueeze(0)
-        return self.model.latents_from(images, noise.unsqueeze(0), guidance)[0]
+        return self.model.latents_from(image.unsqueeze(0), noise.unsqueeze(0), guidance)[0]
 
 
 class _Scores(nn.Module):
@@ -263,7 +223,7 @@ class _Scores(nn.Module):
 
 
 def fitted(waveform: Tensor, num_samples: int) -> Tensor:
-    """What `audiate.fit_length` makes of a waveform (samples,).
+    """Cut or pad a waveform (samples,) as `audiate.fit_length` does.
 
     The operations are the same for every length, as a graph has no branches.
     """

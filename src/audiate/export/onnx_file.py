@@ -1,4 +1,4 @@
-"""Writes graphs as ONNX files, with weights in 8 bits where the model has them so."""
+"""Write models as ONNX files, with weights in 8 bits where the model has them so."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _EXACT = 1e-3  # of a step: weights this near to whole numbers of steps were 8-b
 
 
 def export(model: PretrainedModel, path: str | Path, *, sample_rate: int | None = None) -> Graph:
-    """Write a model as an ONNX file, hearing included.
+    """Write a model as an ONNX file, preprocessing included.
 
-    Waveforms are mono, (samples,), at a sample rate that the file's metadata tells, in [-1, 1].
+    Waveforms are mono, (samples,), in [-1, 1], at the sample rate in the file's metadata.
     Noise is an input. Weights that were 8-bit integers when the model was stored stay so.
 
     Args:
@@ -84,17 +84,16 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
             f"{error.name} is not installed; get it with: pip install 'audiate[onnx]'"
         ) from error
     _check_ours(path)
-    dims = {
-        name: {at: Dim(size, min=1, max=2**26) for at, size in sizes.items()}
-        for name, sizes in graph.dynamic.items()
-    }
+    sizes = [graph.dynamic.get(name, {}) for name in graph.inputs]
     with torch.no_grad(), matrix_products(), _quietly():
         program = torch.onnx.export(
             graph.module.eval(),
-            kwargs=graph.inputs,
+            tuple(graph.inputs.values()),
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            dynamic_shapes={name: dims.get(name, {}) for name in graph.inputs},
+            dynamic_shapes=tuple(
+                {at: Dim(name, min=1, max=2**26) for at, name in each.items()} for each in sizes
+            ),
             opset_version=_OPSET,
             dynamo=True,
             optimize=False,
@@ -103,12 +102,13 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
         assert program is not None
         _simplify(program.model)
     proto = program.model_proto
-    for each in proto.graph.input:  # the exporter says nothing where it takes a size for fixed
-        sizes = [size.dim_param for size in each.type.tensor_type.shape.dim]
-        assert all(sizes[at] for at in graph.dynamic.get(each.name, {})), f"{each.name}: {sizes}"
+    for given, names in zip(proto.graph.input, sizes, strict=True):
+        # The exporter says nothing where it takes a size for fixed.
+        dims = given.type.tensor_type.shape.dim
+        assert all(dims[at].dim_param for at in names), f"{given.name}: {dims}"
     proto.producer_name = PRODUCER
     del proto.graph.value_info[:]
-    for node in proto.graph.node:  # each of them tells where in PyTorch it comes from, at length
+    for node in proto.graph.node:  # these name the place in PyTorch, at length
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     _store_small(proto)
@@ -139,7 +139,7 @@ def _simplify(model: ir.Model) -> None:
 
 
 def _check_ours(path: Path) -> None:
-    """Make sure that nothing is there, or a file that was written here."""
+    """Check that nothing is there, or a file that was written here."""
     import onnx
 
     if not path.exists():
@@ -156,48 +156,40 @@ def _check_ours(path: Path) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the exporter's remarks, which concern nobody but its authors."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Hide the exporter's remarks, which concern nobody but its authors."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)
 
 
 def _store_small(proto: onnx.ModelProto) -> None:
     """Replace weights that are whole numbers of steps by 8-bit integers and their steps."""
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes = []
-    for index, tensor in enumerate(list(proto.graph.initializer)):
+    weights = proto.graph.initializer
+    for index, tensor in enumerate(list(weights)):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _LEAST:
             continue
         found = _in_steps(numpy_helper.to_array(tensor))
         if found is None:
             continue
-        whole, steps, axis = found
-        name = tensor.name
-        proto.graph.initializer[index].CopyFrom(numpy_helper.from_array(whole, f"{name}_int8"))
-        proto.graph.initializer.append(numpy_helper.from_array(steps, f"{name}_step"))
-        nodes.append(
-            helper.make_node(
-                "DequantizeLinear", [f"{name}_int8", f"{name}_step"], [name], axis=axis
-            )
-        )
-    for number, node in enumerate(nodes):
-        proto.graph.node.insert(number, node)
+        (whole, steps, axis), name = found, tensor.name
+        names = [f"{name}_int8", f"{name}_step"]
+        weights[index].CopyFrom(numpy_helper.from_array(whole, names[0]))
+        weights.append(numpy_helper.from_array(steps, names[1]))
+        node = helper.make_node("DequantizeLinear", names, [name], axis=axis)
+        proto.graph.node.insert(0, node)
 
 
 def _in_steps(
     weight: NDArray[np.float32],
 ) -> tuple[NDArray[np.int8], NDArray[np.float32], int] | None:
-    """Whole numbers, steps and axis of weights that were stored in 8 bits; None for others."""
+    """Return whole numbers, steps and axis of weights that were stored in 8 bits, or None."""
     if weight.ndim < 2:
         return None
     for axis in range(weight.ndim):

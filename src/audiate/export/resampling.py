@@ -1,4 +1,4 @@
-"""Resampling inside a graph, by the filter that `audiate.resample` has."""
+"""Resampling inside an exported graph, by the filter of `audiate.resample`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SMALL = 1e-9  # taps that are smaller at both ends of the filter are left out
 class Decimation(nn.Module):
     """Keeps every ``ratio``-th sample of a waveform (samples,), after soxr's low-pass filter.
 
-    For whole ratios a resampler is one fixed filter, so its response to a single sample tells all
-    of it.
+    For whole ratios a resampler is one fixed filter, which its response to single samples
+    determines.
     """
 
     taps: Tensor
@@ -58,16 +58,12 @@ def decimation(from_rate: int, to_rate: int) -> nn.Module:
 
 def _filter(ratio: int) -> Tensor:
     """Taps (2 n + 1,) of soxr's filter for a ratio, in samples of the higher rate."""
-    middle = _REACH * ratio
-    taps = np.zeros(2 * middle + 1, np.float64)
-    for phase in range(ratio):  # a click at each phase of the lower rate's clock
-        click = np.zeros(4 * middle, np.float64)
-        click[2 * middle - phase] = 1
-        answer = soxr.resample(click, ratio, 1, quality="VHQ")
-        # answer[k] = taps[middle + phase + ratio * (k - 2 * _REACH)], by convolution.
-        places = middle + phase + ratio * (np.arange(len(answer)) - 2 * _REACH)
-        inside = (places >= 0) & (places < len(taps))
-        taps[places[inside]] = answer[inside]
+    middle, phases = _REACH * ratio, np.arange(ratio)
+    clicks = np.zeros((4 * middle, ratio))  # a click at each phase of the lower rate's clock
+    clicks[2 * middle - phases, phases] = 1
+    # By convolution, answers[k, phase] = taps[ratio * k + phase - middle].
+    answers = soxr.resample(clicks, ratio, 1, quality="VHQ")
+    taps = answers.ravel()[middle : 3 * middle + 1]
     least = np.flatnonzero(np.abs(taps) > _SMALL)[0]
     # A correlation runs over taps the other way than a convolution does.
     return torch.from_numpy(taps[least : len(taps) - least][::-1].copy()).float()

@@ -27,23 +27,25 @@ from audiate.folders.runner import (
     open_outputs,
     work_through,
 )
-from audiate.inversion.build import inverter
+from audiate.inversion.build import (
+    Initialization,
+    as_classifier,
+    build,
+    choose_initialization,
+)
 from audiate.inversion.inverter import Inversion, Inverter
 from audiate.inversion.objectives import (
     Objective,
-    ObjectiveName,
     PerceptualTerm,
     objective_named,
     plain_objective,
 )
-from audiate.inversion.search import POOL_SIZE
-from audiate.inversion.starts import (
+from audiate.inversion.settings import (
+    NUM_CANDIDATES,
+    InversionSettings,
     Method,
+    ObjectiveName,
     Start,
-    Starts,
-    as_classifier,
-    check_restarts,
-    choose_starts,
 )
 from audiate.metrics.reconstruction import check_comparable, score_clips
 from audiate.models.generator import Generator, as_generator, device_of
@@ -95,11 +97,11 @@ class InversionReport(FolderReport[ClipResult]):
     """The result of `invert_folder` for all clips.
 
     Attributes:
-        starts: What the inversion began with.
+        begin: The source of the first latents.
 
     """
 
-    starts: Starts
+    begin: Initialization
 
     @property
     def results(self) -> dict[str, ClipResult]:
@@ -147,7 +149,7 @@ class InversionReport(FolderReport[ClipResult]):
         slowest = max((each.seconds for each in new), default=0.0)
         if budget is not None and slowest > 1.1 * budget:
             found.append(
-                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as {self.starts.described} "
+                f"`budget` {budget:g} s: a clip took {slowest:.2f} s, as {self.begin.described} "
                 f"whatever the budget"
             )
         return found
@@ -194,15 +196,15 @@ def invert_folder(
     out: str | Path,
     *,
     generator: str | Path | Generator = DEFAULT_GENERATOR,
-    method: Method = "hybrid",
-    start: Start = "auto",
+    method: Method = InversionSettings.method,
+    start: Start = InversionSettings.start,
     encoder: str | Path | LatentEncoder | None = None,
     classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
-    objective: ObjectiveName | None = None,
-    budget: float | None = None,
-    restarts: int = 1,
-    max_iterations: int | None = None,
-    seed: int = 0,
+    objective: ObjectiveName | None = InversionSettings.objective,
+    budget: float | None = InversionSettings.budget,
+    restarts: int = InversionSettings.restarts,
+    max_iterations: int | None = InversionSettings.max_iterations,
+    seed: int = InversionSettings.seed,
     device: str | torch.device = "cpu",
     name: str | None = None,
     notify: Notify | None = None,
@@ -242,48 +244,23 @@ def invert_folder(
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
     name, generator = name or name_of(generator), as_generator(generator, device=device)
-    settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
+    settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
-    run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
+    run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
     with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
         size = batch_size_for(generator, settings)
         report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
-    return InversionReport(report.folder, report.clips, report.new, begins)
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """Settings of a search, as `invert_folder` documents them.
-
-    Raises `InputError` where they do not go together.
-    """
-
-    method: Method = "hybrid"
-    start: Start = "auto"
-    objective: ObjectiveName | None = None
-    budget: float | None = None
-    restarts: int = 1
-    max_iterations: int | None = None
-    seed: int = 0
-
-    @property
-    def looks_up(self) -> bool:
-        """Whether latents are given by an encoder or a search, and none is improved."""
-        alone = self.method == "encoder" or (self.method == "search" and not self.max_iterations)
-        return alone and self.budget is None
-
-    def __post_init__(self) -> None:
-        check_restarts(self.method, self.restarts, self.max_iterations, self.budget)
+    return InversionReport(report.folder, report.clips, report.new, begin)
 
 
 def prepare_inversion(
     generator: Generator,
     name: str,
-    settings: SearchSettings,
+    settings: InversionSettings,
     encoder: str | Path | LatentEncoder | None,
     classifier: str | Path | DigitClassifier | None,
-) -> tuple[InversionRun, dict[str, str], Starts]:
-    """Load what an inversion needs: its work, the settings that it depends on, its starts."""
+) -> tuple[InversionRun, dict[str, str], Initialization]:
+    """Load what an inversion needs: its work, its settings for the record, its first latents."""
     known = fingerprint(generator)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
@@ -291,30 +268,22 @@ def prepare_inversion(
         **vars(settings),
     }
     scorer = None if classifier is None else as_classifier(classifier)
-    chosen_start = settings.method, settings.start, encoder
-    starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
-    if (found := starts.encoder) is not None:
+    begin = choose_initialization(generator, settings, encoder, fingerprint=known)
+    if (found := begin.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
         record["encoder"] = f"{name_of(encoder or found.config.generator)} ({weights})"
-    if starts.searches:
-        record["search"] = f"{POOL_SIZE} latents"
-    chosen = settings.objective or ("levels" if starts.only_search else "speech")
-    record["objective"] = chosen
+    if begin.search:
+        record["search"] = f"{NUM_CANDIDATES} latents"
+    chosen = record["objective"] = settings.objective or begin.objective
     # A classifier of another sample rate scores the output, but guides nothing.
-    guides = scorer is not None and scorer.sample_rate == generator.sample_rate
-    objective = objective_named(chosen, scorer if guides else None, generator.sample_rate)
-    objective = objective.to(device_of(generator))
-    invert = inverter(
+    guide = scorer if scorer and scorer.sample_rate == generator.sample_rate else None
+    objective = objective_named(chosen, guide, generator.sample_rate).to(device_of(generator))
+    invert = build(
         generator,
-        settings.method,
-        start=settings.start,
-        encoder=found,
-        classifier=scorer if guides else None,
-        objective=plain_objective() if settings.looks_up else objective,
-        budget=settings.budget,
-        restarts=settings.restarts,
-        max_iterations=settings.max_iterations,
-        seed=settings.seed,
+        settings,
+        begin,
+        objective if settings.refines else plain_objective(),
+        guide,
         fingerprint=known,
     )
     # Losses by levels alone have another scale, on which silence is no measure of a minimum.
@@ -324,10 +293,10 @@ def prepare_inversion(
         generator,
         invert,
         scorer,
-        measured_by=objective if settings.looks_up else None,
+        measured_by=None if settings.refines else objective,
         compared_by=objective if silence_tells else None,
     )
-    return run, {key: str(value) for key, value in record.items() if value is not None}, starts
+    return run, {key: str(value) for key, value in record.items() if value is not None}, begin
 
 
 class InversionRun(ClipWork[Target, ClipResult]):
@@ -466,13 +435,13 @@ def read_target(path: Path | Recording, sizes: Sizes) -> Target:
     return Target(fitted, waveform.shape[1] / sizes.sample_rate)
 
 
-def batch_size_for(generator: Generator, settings: SearchSettings) -> int:
+def batch_size_for(generator: Generator, settings: InversionSettings) -> int:
     """Number of clips that are worked at together."""
     if settings.budget is not None:
         return 1
     if device_of(generator).type == "cuda":
         return _GPU_BATCH
-    return _LOOKED_UP if settings.looks_up else _SEARCHED
+    return _SEARCHED if settings.refines else _LOOKED_UP
 
 
 def name_of(model: object) -> str:

@@ -1,37 +1,30 @@
-"""From a generator and the name of a method to an inverter."""
+"""Make an inverter from a generator and settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from audiate.errors import InputError, check_range
-from audiate.inversion.encoder import (
+from audiate.errors import InputError
+from audiate.inversion.encoder import EncoderInverter, find_encoder, shipped_encoder
+from audiate.inversion.evolution import EvolutionInverter
+from audiate.inversion.gradient import GradientInverter, HalvingInverter, check_differentiable
+from audiate.inversion.hybrid import (
     HYBRID_ITERATIONS,
     BestInverter,
     BudgetInverter,
-    EncoderInverter,
     HybridInverter,
 )
-from audiate.inversion.evolution import EvolutionInverter
-from audiate.inversion.gradient import GradientInverter, HalvingInverter, check_differentiable
-from audiate.inversion.inverter import Inverter
-from audiate.inversion.lbfgs import Box
-from audiate.inversion.objectives import Objective, StructureTerm, level_objective, speech_objective
+from audiate.inversion.inverter import BATCH, Inverter
+from audiate.inversion.objectives import Objective, StructureTerm, objective_named
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import (
-    Method,
-    Start,
-    Starts,
-    as_classifier,
-    check_restarts,
-    choose_starts,
-)
+from audiate.inversion.settings import InversionSettings, Method, ObjectiveName, Start
 from audiate.metrics.reconstruction import check_comparable
 from audiate.models.generator import Generator, as_generator, device_of
 from audiate.models.latent_encoder import Fingerprint, LatentEncoder
 from audiate.models.latent_encoder import fingerprint as fingerprint_of
+from audiate.models.pretrained import load_as
 from audiate.models.resnet import DigitClassifier
 
 GRADIENT_ITERATIONS = 1_000
@@ -43,17 +36,17 @@ EVOLUTION_ROUNDS = 300
 
 def inverter(
     generator: str | Path | Generator,
-    method: Method = "hybrid",
+    method: Method = InversionSettings.method,
     *,
-    start: Start = "auto",
+    start: Start = InversionSettings.start,
     encoder: str | Path | LatentEncoder | None = None,
     classifier: str | Path | DigitClassifier | None = None,
     objective: Objective | None = None,
-    budget: float | None = None,
-    restarts: int = 1,
-    max_iterations: int | None = None,
-    seed: int = 0,
-    batch_size: int = 64,
+    budget: float | None = InversionSettings.budget,
+    restarts: int = InversionSettings.restarts,
+    max_iterations: int | None = InversionSettings.max_iterations,
+    seed: int = InversionSettings.seed,
+    batch_size: int = BATCH,
     fingerprint: Fingerprint | None = None,
 ) -> Inverter:
     """Make an inverter: a callable from waveforms to an `Inversion`.
@@ -74,7 +67,7 @@ def inverter(
         max_iterations: Largest number of iterations of L-BFGS (by default 200 from a start, 1,000
             from random latents, none after a search), or of rounds of evolution (300).
         seed: Seed of random starts.
-        batch_size: Number of clips, or of starts, that are worked at together.
+        batch_size: Number of clips, or of starts, in a batch.
         fingerprint: The generator's, where it is known already.
 
     Raises:
@@ -82,122 +75,151 @@ def inverter(
         Interrupted: Ctrl-C was pressed while latents were sampled; that part is kept.
 
     """
-    check_range("seed", seed, 0, 2**63 - 1)
-    check_restarts(method, restarts, max_iterations, budget)
+    settings = InversionSettings(method, start, None, budget, restarts, max_iterations, seed)
     generator = as_generator(generator)
-    follows = method in ("gradient", "hybrid") or (method == "search" and max_iterations)
-    if follows and budget is None:
-        check_differentiable(generator)
     guide = None if classifier is None else as_classifier(classifier)
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
-    starts = choose_starts(generator, method, start, encoder, budget=budget, known=own)
+    first = choose_initialization(generator, settings, encoder, fingerprint=own)
     if objective is None:
-        ours = level_objective if starts.only_search else speech_objective
-        objective = ours(guide, generator.sample_rate)
-    _check(objective, generator)
-    hold = label_entries(generator) if starts.only_search else 0
-    objective = objective.to(device_of(generator))
-    settings = _Settings(
-        generator, objective, restarts, max_iterations, seed, batch_size, own, hold
-    )
-    return settings.inverter(method, settings.first(starts, guide), budget)
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """The settings of an inversion, and the inverters that are made of them."""
-
-    generator: Generator
-    objective: Objective
-    restarts: int
-    max_iterations: int | None
-    seed: int
-    batch_size: int
-    fingerprint: Fingerprint
-    hold: int
-
-    def first(self, starts: Starts, classifier: DigitClassifier | None) -> Inverter | None:
-        """Return the inverter that begins: an encoder, a search, or the better of both."""
-        device = device_of(self.generator)
-        found: list[Inverter] = []
-        if starts.encoder is not None:
-            encoder = starts.encoder.to(device)
-            encode = EncoderInverter(
-                self.generator, encoder, self.objective, batch_size=self.batch_size
-            )
-            found.append(encode)
-        if starts.searches:
-            search = SearchInverter(
-                self.generator,
-                self.objective,
-                classifier=None if classifier is None else classifier.to(device),
-                batch_size=self.batch_size,
-                known=self.fingerprint,
-            )
-            found.append(search)
-        return BestInverter(found) if len(found) > 1 else next(iter(found), None)
-
-    def inverter(self, method: Method, first: Inverter | None, budget: float | None) -> Inverter:
-        """The inverter of a method, which begins with ``first`` where it needs that."""
-        parts = first.inverters if isinstance(first, BestInverter) else (first,)
-        search = next((part for part in parts if isinstance(part, SearchInverter)), None)
-        if budget is not None and first is not None:
-            return BudgetInverter(
-                first,
-                self.generator,
-                self.objective,
-                budget,
-                search=search,
-                seed=self.seed,
-                batch_size=self.batch_size,
-            )
-        if first is None:
-            return self._gradient("clipped", GRADIENT_ITERATIONS)
-        if method == "encoder" or (method == "search" and not self.max_iterations):
-            return first
-        if method == "evolution":
-            return HybridInverter(first, self._evolution())
-        refine = self._gradient("projected", HYBRID_ITERATIONS)
-        if search is first and search is not None and self.restarts > 1:
-            return HalvingInverter(partial(search.nearest, count=self.restarts), refine)
-        return HybridInverter(first, refine)
-
-    def _gradient(self, box: Box, max_iterations: int) -> GradientInverter:
-        """L-BFGS, for as many iterations as were asked for, or else ``max_iterations``."""
-        return GradientInverter(
-            self.generator,
-            self.objective,
-            box=box,
-            hold=self.hold,
-            restarts=self.restarts,
-            max_iterations=max_iterations if self.max_iterations is None else self.max_iterations,
-            seed=self.seed,
-            batch_size=self.batch_size,
-        )
-
-    def _evolution(self) -> EvolutionInverter:
-        """CMA-ES."""
-        rounds = EVOLUTION_ROUNDS if self.max_iterations is None else self.max_iterations
-        return EvolutionInverter(
-            self.generator,
-            self.objective,
-            generations=rounds,
-            seed=self.seed,
-            batch_size=self.batch_size,
-        )
-
-
-def _check(objective: Objective, generator: Generator) -> None:
-    """Make sure that it is an objective that takes the generator's clips."""
+        objective = objective_named(first.objective, guide, generator.sample_rate)
     if not isinstance(objective, Objective):
         raise InputError(f"objective {objective!r}: give one, as plain_objective() is")
+    return build(generator, settings, first, objective, guide, batch_size, own)
+
+
+class Initialization(NamedTuple):
+    """The source of the latents that a method begins with; neither stands for random latents.
+
+    Attributes:
+        encoder: The encoder, if one is used.
+        search: Whether a search is made. With an encoder, the better of both is taken.
+
+    """
+
+    encoder: LatentEncoder | None
+    search: bool
+
+    @property
+    def only_search(self) -> bool:
+        """Whether a search is made, and no encoder is used."""
+        return self.search and self.encoder is None
+
+    @property
+    def objective(self) -> ObjectiveName:
+        """The objective that is minimised by default."""
+        return "levels" if self.only_search else "speech"
+
+    @property
+    def described(self) -> str:
+        """The part that runs first, with its verb, as in "the search runs"."""
+        if self.encoder is None:
+            return "the search runs"
+        return "the encoder and the search run" if self.search else "the encoder runs"
+
+
+def choose_initialization(
+    generator: Generator,
+    settings: InversionSettings,
+    encoder: str | Path | LatentEncoder | None = None,
+    *,
+    fingerprint: Fingerprint | None = None,
+) -> Initialization:
+    """Choose what a method begins with, and make sure that the generator suits the method.
+
+    Args:
+        generator: The generator.
+        settings: Method and start.
+        encoder: The encoder, its folder or hub id; None for the shipped one.
+        fingerprint: The generator's, where it is known already.
+
+    Raises:
+        InputError: There is no such encoder, the method uses none, or the method needs gradients
+            and the generator has none.
+
+    """
+    method, start = settings.method, settings.start
+    if settings.needs_gradients:
+        check_differentiable(generator)
+    if encoder is not None and (start == "search" or method in ("search", "gradient")):
+        other = "`start=search`" if start == "search" else f"`method={method}`"
+        raise InputError(f"`encoder`: {other} uses none; leave one of them out")
+    if method in ("search", "gradient"):
+        return Initialization(None, method == "search")
+    own = fingerprint_of(generator) if fingerprint is None else fingerprint
+    # Evolution is for generators of others, so it looks for no shipped encoder.
+    there = encoder is not None or (method != "evolution" and shipped_encoder(own) is not None)
+    encodes = method == "encoder" or start in ("encoder", "both") or (start == "auto" and there)
+    found = find_encoder(generator, encoder, fingerprint=own) if encodes else None
+    return Initialization(found, start in ("search", "both") or found is None)
+
+
+def build(
+    generator: Generator,
+    settings: InversionSettings,
+    begin: Initialization,
+    objective: Objective,
+    classifier: DigitClassifier | None = None,
+    batch_size: int = BATCH,
+    fingerprint: Fingerprint | None = None,
+) -> Inverter:
+    """Make the inverter of some settings from models that are loaded.
+
+    Arguments and errors are those of `inverter`. ``begin`` is what `choose_initialization` gives.
+    """
     if any(isinstance(term, StructureTerm) for term in objective.terms.values()):
         check_comparable(generator.num_samples)
+    device, limit, seed = device_of(generator), settings.max_iterations, settings.seed
+    common = generator, objective.to(device)
+    encode: Inverter | None = None
+    search: SearchInverter | None = None
+    if begin.encoder is not None:
+        encode = EncoderInverter(
+            generator, begin.encoder.to(device), objective, batch_size=batch_size
+        )
+    if begin.search:
+        search = SearchInverter(
+            generator,
+            objective,
+            classifier=None if classifier is None else classifier.to(device),
+            batch_size=batch_size,
+            fingerprint=fingerprint,
+        )
+    first = BestInverter([encode, search]) if encode and search else encode or search
+    if first is not None and settings.budget is not None:
+        return BudgetInverter(
+            first, *common, settings.budget, search=search, seed=seed, batch_size=batch_size
+        )
+    if first is not None and not settings.refines:
+        return first
+    if first is not None and settings.method == "evolution":
+        rounds = EVOLUTION_ROUNDS if limit is None else limit
+        evolve = EvolutionInverter(*common, generations=rounds, batch_size=batch_size, seed=seed)
+        return HybridInverter(first, evolve)
+    most = GRADIENT_ITERATIONS if first is None else HYBRID_ITERATIONS
+    refine = GradientInverter(
+        *common,
+        box="clipped" if first is None else "projected",
+        # Entries of z that choose a label: a descent would leave the word that the search found.
+        freeze=getattr(generator, "classes", 0) if begin.only_search else 0,
+        restarts=settings.restarts,
+        max_iterations=most if limit is None else limit,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    if first is None:
+        return refine
+    if first is search and settings.restarts > 1:
+        return HalvingInverter(partial(search.nearest, count=settings.restarts), refine)
+    return HybridInverter(first, refine)
 
 
-def label_entries(generator: Generator) -> int:
-    """Number of entries of z, from the first, that tell which label is meant; 0 without labels.
+def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
+    """A classifier of spoken digits as it is, or the one of that name.
 
-    A descent that may change them leaves the word that the search has found.
+    Raises:
+        InputError: There is none of that name, or it is something else.
+
     """
-    return getattr(generator, "classes", 0)
+    if isinstance(classifier, DigitClassifier):
+        return classifier
+    return load_as(classifier, DigitClassifier, "hears no digits; give another `classifier`")

@@ -1,4 +1,4 @@
-"""The random latents that a search looks through, and the file in which they are kept."""
+"""Candidates of a search: random latents with descriptors of their sounds, cached in a file."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from audiate.models.latent_encoder import digest
 from audiate.utils.filesystem import cache_folder, replacing, uninterrupted
 from audiate.utils.progress import note, tracked
 
-_VERSION = 2  # of the way in which a pool is made and kept; files of other versions are not read
-_SEED = 0x9E37  # no usual one: clips generated with the same seed would be in the pool
+_VERSION = 2  # of sampling and format; files of other versions are not read
+_SEED = 0x9E37  # no usual one: clips generated with the same seed would be candidates
 _SAMPLED = 50  # latents that are made sound at once
 _SECONDS_BETWEEN_COPIES = 30.0
 _SILENT_SHARE = 0.1  # share of silent sounds from which on it is worth a note
 
 
-class Heard(NamedTuple):
-    """What is heard of sounds, by which they are compared.
+class Descriptors(NamedTuple):
+    """Descriptors of sounds, by which a search compares them.
 
     Attributes:
         levels: (batch, 4096), mel levels in [0, 1] by `audiate.audio.spectrograms.MelSpectrogram`.
@@ -43,71 +43,67 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Random latents of a generator, with what is heard of them.
+class Candidates:
+    """Random latents of a generator, with descriptors of their sounds.
 
     Attributes:
         latents: (size, latent_dim), drawn from the prior.
-        heard: What is heard of their sounds, (size, ...) each.
+        descriptors: (size, ...) each.
 
     """
 
     latents: Tensor
-    heard: Heard
+    descriptors: Descriptors
 
     def __len__(self) -> int:
         return len(self.latents)
 
-    @property
-    def silent(self) -> int:
-        """Number of latents whose sound is silent: the peak of every other one has level 1."""
-        return int((self.heard.levels.amax(1) == 0).sum())
 
+def open_candidates(
+    generator: Generator, describe: Callable[[Tensor], Descriptors], size: int, key: object
+) -> Candidates:
+    """Read the candidates from the cache folder, or sample them and keep them there.
 
-def open_pool(
-    generator: Generator, hear: Callable[[Tensor], Heard], size: int, key: object
-) -> Pool:
-    """Read a pool from the cache folder, or sample it and keep it there.
-
-    A part of it is kept twice a minute, and when it is interrupted; the next call goes on from
+    A part is kept twice a minute, and when the sampling is interrupted; the next call goes on from
     there.
 
     Args:
         generator: The generator whose latents are sampled.
-        hear: It tells what is heard of waveforms (batch, channels, samples).
+        describe: Gives the descriptors of waveforms (batch, channels, samples).
         size: Number of latents.
-        key: It tells this generator and this hearing from others; its ``repr`` counts.
+        key: Identifies the generator and the descriptors, by its ``repr``.
 
     Raises:
         Interrupted: Ctrl-C was pressed; the part that was sampled is kept.
 
     """
-    path = pool_folder() / f"{digest((_VERSION, key, size))}.safetensors"
+    path = candidates_folder() / f"{digest((_VERSION, key, size))}.safetensors"
     whole = _read(path)
     if whole is None or len(whole["latents"]) != size:
-        whole = _sample(generator, hear, size, path)
+        whole = _sample(generator, describe, size, path)
     device = device_of(generator)
     stored = {name: values.to(device).float() for name, values in whole.items()}
-    heard = Heard(stored["levels"] / 255, stored.get("features"), stored.get("words"))
-    pool = Pool(stored["latents"], heard)
-    if pool.silent >= _SILENT_SHARE * size:
+    levels = stored["levels"] / 255
+    silent = int((levels.amax(1) == 0).sum())  # the peak of every other sound has level 1
+    if silent >= _SILENT_SHARE * size:
         note(
-            f"{pool.silent:,} of {size:,} random latents give a silent sound, so a search finds "
+            f"{silent:,} of {size:,} random latents give a silent sound, so a search finds "
             f"little; check the generator's weights and the range of its prior"
         )
-    return pool
+    descriptors = Descriptors(levels, stored.get("features"), stored.get("words"))
+    return Candidates(stored["latents"], descriptors)
 
 
-def pool_folder() -> Path:
-    """The folder in the user's cache in which pools are kept; any of its files may be deleted."""
+def candidates_folder() -> Path:
+    """The folder in the user's cache for candidates; any of its files may be deleted."""
     return cache_folder() / "pools"
 
 
 @torch.no_grad()
 def _sample(
-    generator: Generator, hear: Callable[[Tensor], Heard], size: int, path: Path
+    generator: Generator, describe: Callable[[Tensor], Descriptors], size: int, path: Path
 ) -> dict[str, Tensor]:
-    """Sample a pool, from where an earlier call was interrupted, and keep it."""
+    """Sample candidates, from where an earlier call was interrupted, and keep them."""
     partial = path.with_suffix(".part.safetensors")
     begun = _read(partial)
     found = [] if begun is None else [begun]
@@ -118,7 +114,7 @@ def _sample(
     what = "sampling latents, once for this generator and classifier"
     try:
         for part in tracked(parts, what, weights=sizes, done=done):
-            found.append(_compact(part, hear(generate(generator, part))))
+            found.append(_compact(part, describe(generate(generator, part))))
             if time.monotonic() - saved > _SECONDS_BETWEEN_COPIES:
                 _keep(_joined(found), partial)
                 saved = time.monotonic()
@@ -142,11 +138,11 @@ def _sample(
     return whole
 
 
-def _compact(latents: Tensor, heard: Heard) -> dict[str, Tensor]:
-    """A part of a pool as it is kept: levels are bytes, so that the file is small."""
-    rows = {"latents": latents.float(), "levels": (heard.levels * 255).round().to(torch.uint8)}
-    if heard.features is not None and heard.words is not None:
-        rows |= {"features": heard.features.half(), "words": heard.words.half()}
+def _compact(latents: Tensor, found: Descriptors) -> dict[str, Tensor]:
+    """A part of the candidates as it is kept: levels are bytes, so that the file is small."""
+    rows = {"latents": latents.float(), "levels": (found.levels * 255).round().to(torch.uint8)}
+    if found.features is not None and found.words is not None:
+        rows |= {"features": found.features.half(), "words": found.words.half()}
     return {name: values.cpu().contiguous() for name, values in rows.items()}
 
 
@@ -155,7 +151,7 @@ def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:
-    """A pool, or a part of one, as it was kept; None where there is none, or it is damaged."""
+    """Read candidates, or a part of them; None where there are none, or the file is damaged."""
     try:
         with safe_open(path, "pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -171,11 +167,11 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     return stored
 
 
-def _keep(pool: dict[str, Tensor], path: Path) -> str | None:
-    """Write a pool, or a part of one; returns the reason where that fails."""
+def _keep(tensors: dict[str, Tensor], path: Path) -> str | None:
+    """Write candidates, or a part of them; return the reason where that fails."""
     try:
         with replacing(path) as partial:
-            save_file(pool, partial, {"sha256": _sha256(pool)})
+            save_file(tensors, partial, {"sha256": _sha256(tensors)})
     except (OSError, SafetensorError) as error:
         return getattr(error, "strerror", None) or str(error)
     return None

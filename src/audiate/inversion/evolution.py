@@ -1,4 +1,4 @@
-"""Evolution (CMA-ES), which inverts generators that only run forward."""
+"""Inversion by CMA-ES, an evolution strategy that needs no gradients."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from audiate.models.generator import Generator, generate
 
 
 class EvolutionInverter:
-    """CMA-ES (Hansen and Ostermeier 2001), for generators that only run forward.
+    """Minimise the objective by CMA-ES (Hansen and Ostermeier 2001).
 
-    Each clip has its own search; the generator runs for many searches at once.
+    It suits generators that only run forward. Each clip has its own search, and the generator runs
+    for many searches at once.
     """
 
     def __init__(
@@ -47,8 +48,8 @@ class EvolutionInverter:
                 larger the latent is.
             deviation: Standard deviation of the first round's latents about the start, as a share
                 of the prior's.
-            batch_size: Number of clips that are searched for together, and of latents that the
-                generator is given at once.
+            batch_size: Number of clips in a batch, and of latents that the generator is given at
+                once.
             seed: Seed of the search.
 
         Raises:
@@ -92,21 +93,17 @@ class EvolutionInverter:
         targets = Targets(self.objective, target)
         begun = evaluate_latents(self.generator, self.objective, target, init)
         best, least = begun.latent.clone(), begun.loss.clone()
+        box = None if self.bounds is None else torch.stack(self.bounds, 1).double().cpu().numpy()
         searches = [
-            CMA(
-                mean=start.double().cpu().numpy(),
-                sigma=self.deviation,
-                bounds=self._box(),
-                seed=self.seed,
-            )
-            for start in init
+            CMA(mean=start, sigma=self.deviation, bounds=box, seed=self.seed)
+            for start in init.double().cpu().numpy()
         ]
+        rows = torch.arange(len(target), device=target.device)
         for _ in range(self.generations):
             asked = [[search.ask() for _ in range(search.population_size)] for search in searches]
             points = torch.from_numpy(np.array(asked)).to(init)  # (clips, population, latent_dim)
             losses = self._losses(points, targets)
             lowest = losses.argmin(1)
-            rows = torch.arange(len(target), device=target.device)
             better = losses[rows, lowest] < least
             best[better] = points[rows, lowest][better]
             least = torch.minimum(least, losses[rows, lowest])
@@ -119,17 +116,8 @@ class EvolutionInverter:
     def _losses(self, points: Tensor, targets: Targets) -> Tensor:
         """Losses (clips, population) of points (clips, population, latent_dim)."""
         owner = torch.arange(len(points), device=points.device).repeat_interleave(points.shape[1])
-        found = [
-            targets.losses(generate(self.generator, z), own)
-            for z, own in zip(
-                torch.split(points.flatten(0, 1), self.batch_size),
-                torch.split(owner, self.batch_size),
-                strict=True,
-            )
-        ]
+        pieces = torch.split(points.flatten(0, 1), self.batch_size)
+        rows = torch.split(owner, self.batch_size)
+        pairs = zip(pieces, rows, strict=True)
+        found = [targets.losses(generate(self.generator, z), own) for z, own in pairs]
         return torch.cat(found).view(points.shape[:2])
-
-    def _box(self) -> np.ndarray | None:
-        if self.bounds is None:
-            return None
-        return torch.stack(self.bounds, 1).double().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Gradient-based inversion by L-BFGS, with successive halving of several starts."""
+"""Gradient-based inversion by L-BFGS, and multi-start L-BFGS with successive halving."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ _STARTS = 0x1A7E57
 
 
 class GradientInverter:
-    """L-BFGS from random latents, or from given ones (Keyes et al. 2020, section 4.2).
+    """Minimise the objective by L-BFGS (Keyes et al. 2020, section 4.2).
 
-    The engine ``batched`` is ours: many clips at once, each with its own history, line search and
+    It begins at random latents, or at given ones.
+
+    The engine ``batched`` works on many clips at once, each with its own history, line search and
     end. The engine ``scipy`` gives one clip at a time to SciPy's L-BFGS-B, as the paper does.
 
     Latents are kept in the prior's box, where it has one: ``clipped`` replaces entries that leave
@@ -46,7 +48,7 @@ class GradientInverter:
         *,
         engine: Engine = "batched",
         box: Box = "clipped",
-        hold: int = 0,
+        freeze: int = 0,
         restarts: int = 1,
         max_iterations: int = 50_000,
         tolerance: float = 1e-8,
@@ -61,13 +63,13 @@ class GradientInverter:
             engine: ``batched`` or ``scipy``; see above.
             box: How latents are kept in the prior's box; see above. It has no effect where the
                 prior has no sharp edges.
-            hold: Number of entries of z, from the first, that stay as they are at the start.
+            freeze: Number of entries of z, from the first, that keep their values at the start.
             restarts: Number of starts for each clip, of which the best is kept. All clips have the
                 same starts.
             max_iterations: Limit of iterations from each start.
             tolerance: A search ends when a step lowers its loss by less than this share, or when
                 its gradient is smaller than this.
-            batch_size: Number of starts that are worked at together.
+            batch_size: Number of starts in a batch.
             seed: Seed of the starts and of stochastic clipping.
 
         Raises:
@@ -79,14 +81,14 @@ class GradientInverter:
             raise InputError(f"engine {engine!r}: give batched or scipy")
         if box not in ("none", "projected", "clipped"):
             raise InputError(f"box {box!r}: give none, projected or clipped")
-        check_range("hold", hold, 0, generator.latent_dim)
+        check_range("freeze", freeze, 0, generator.latent_dim)
         check_range("restarts", restarts, 1, 10_000)
         check_range("max_iterations", max_iterations, 0, 10**9)
         check_range("tolerance", tolerance, 0, 1)
         check_range("batch_size", batch_size, 1, 10**6)
         self.generator = generator
         self.objective = objective or plain_objective()
-        self.engine, self.hold, self.restarts = engine, hold, restarts
+        self.engine, self.freeze, self.restarts = engine, freeze, restarts
         self.max_iterations, self.tolerance = max_iterations, tolerance
         self.batch_size, self.seed = batch_size, seed
         self.bounds, sharp = probe_prior(generator)
@@ -111,7 +113,7 @@ class GradientInverter:
         starts = random.repeat(len(target), 1, 1)  # (clips, restarts, latent_dim)
         if init is not None:
             starts[:, 0] = init
-        found = self.minima(target, starts, self.max_iterations, deadline=deadline)
+        found = self.minima(target, starts, self.max_iterations, deadline)
         best = found.loss.view(-1, self.restarts).argmin(1)
         rows = torch.arange(len(target), device=target.device) * self.restarts + best
         output = generate_all(self.generator, found.point[rows], self.batch_size)
@@ -119,12 +121,7 @@ class GradientInverter:
         return Inversion(found.point[rows], output, found.loss[rows], evals)
 
     def minima(
-        self,
-        target: Tensor,
-        starts: Tensor,
-        max_iterations: int,
-        *,
-        deadline: float = float("inf"),
+        self, target: Tensor, starts: Tensor, max_iterations: int, deadline: float = float("inf")
     ) -> Minimum:
         """Descend from several starts of each clip.
 
@@ -138,45 +135,36 @@ class GradientInverter:
             The minima, (batch * count, ...) each: first those of the first clip.
 
         """
-        owner = torch.arange(len(target), device=target.device).repeat_interleave(starts.shape[1])
-        parts = zip(
-            torch.split(owner, self.batch_size),
-            torch.split(starts.flatten(0, 1), self.batch_size),
-            strict=True,
-        )
-        return joined([self._descend(target, *part, max_iterations, deadline) for part in parts])
-
-    def _descend(
-        self,
-        target: Tensor,
-        owner: Tensor,
-        starts: Tensor,
-        max_iterations: int,
-        deadline: float,
-    ) -> Minimum:
-        """Descend from starts (n, latent_dim), each for the clip in the row that ``owner`` says."""
-        first = int(owner[0])
-        targets = Targets(self.objective, target[first : int(owner[-1]) + 1])
-
-        def losses(z: Tensor, problems: Tensor) -> Tensor:
-            if self.hold:
-                z = torch.cat([starts[problems, : self.hold], z[:, self.hold :]], 1)
-            return targets.losses(self.generator(z), owner[problems] - first)
-
         search: Callable[..., Minimum] = partial(minimise, deadline=deadline)
         if self.engine == "scipy":
             from audiate.inversion.lbfgs_scipy import minimise_by_scipy  # SciPy is slow to import
 
             search = minimise_by_scipy
-        return search(
-            losses,
-            starts,
-            max_iterations=max_iterations,
-            tolerance=self.tolerance,
-            box=self.box,
-            bounds=self.bounds,
-            seed=self.seed,
-        )
+        owner = torch.arange(len(target), device=target.device).repeat_interleave(starts.shape[1])
+        parts = []
+        begins = torch.split(starts.flatten(0, 1), self.batch_size)
+        for rows, begin in zip(torch.split(owner, self.batch_size), begins, strict=True):
+            first, last = int(rows[0]), int(rows[-1])
+            targets = Targets(self.objective, target[first : last + 1])
+            found = search(
+                partial(self._losses, targets, rows - first, begin),
+                begin,
+                max_iterations=max_iterations,
+                tolerance=self.tolerance,
+                box=self.box,
+                bounds=self.bounds,
+                seed=self.seed,
+            )
+            parts.append(found)
+        return joined(parts)
+
+    def _losses(
+        self, targets: Targets, owner: Tensor, begin: Tensor, z: Tensor, problems: Tensor
+    ) -> Tensor:
+        """Losses (n,) of latents (n, latent_dim) of some problems, as `minimise` needs them."""
+        if self.freeze:
+            z = torch.cat([begin[problems, : self.freeze], z[:, self.freeze :]], 1)
+        return targets.losses(self.generator(z), owner[problems])
 
 
 def check_differentiable(generator: Generator) -> None:
@@ -198,12 +186,12 @@ _ROUNDS = ((1.0, 15), (0.375, 40))
 
 
 class HalvingInverter:
-    """L-BFGS from several starts, of which those with the lowest losses go on.
+    """Minimise the objective by L-BFGS from several starts, with successive halving.
 
-    This is successive halving (Jamieson and Talwalkar 2016), in three rounds: of 8 starts, all have
-    15 iterations, the best 3 have 40 more, and the best one has the rest. A loss has many minima,
-    and after a few iterations the second nearest latent of a pool often is far ahead of the
-    nearest.
+    The algorithm is that of Jamieson and Talwalkar 2016, in three rounds. Of 8 starts, all have 15
+    iterations, the 3 with the lowest losses have 40 more, and the best one has the rest. A loss has
+    many minima, and after a few iterations the second nearest latent of a search often is far
+    ahead of the nearest.
     """
 
     def __init__(self, starts: Callable[[Tensor], Tensor], refine: GradientInverter) -> None:
@@ -211,7 +199,7 @@ class HalvingInverter:
 
         Args:
             starts: Gives latents (batch, count, latent_dim) for waveforms.
-            refine: Improves them. Each start has as many iterations as its limit allows at most.
+            refine: Improves them. Each start has at most as many iterations as its limit allows.
 
         """
         self.starts, self.refine = starts, refine

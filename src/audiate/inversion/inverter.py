@@ -1,4 +1,4 @@
-"""Parts that all inverters share: their result, the checks of their input, and the prior's box."""
+"""Types, checks and evaluation that all inverters share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiate.inversion.objectives import Objective
 from audiate.models.generator import Generator, device_of, generate
 
 BATCH = 64
-"""Default number of clips, or of starts, that are worked at together."""
+"""Default number of clips, or of starts, in a batch."""
 
 PROBES = 1000
 """Number of latents from which the shape of a prior is learnt."""
@@ -26,7 +26,7 @@ _NEAR = 0.05  # width of the zone that counts as near an edge, as a share of the
 
 @dataclass(frozen=True)
 class Inversion:
-    """The latents that were found for a batch of clips.
+    """The latents of a batch of clips.
 
     Attributes:
         latent: Latents (batch, latent_dim).
@@ -60,31 +60,29 @@ class Inverter(Protocol):
 
 
 def latent_bounds(generator: Generator) -> Bounds | None:
-    """The prior's box: the lowest and highest value of each entry; None without sharp edges.
-
-    It is learnt from samples, which are as frequent near the edge of a uniform prior as elsewhere.
-    """
+    """The prior's box: the lowest and highest value of each entry; None without sharp edges."""
     bounds, sharp = probe_prior(generator)
     return bounds if sharp else None
 
 
 def probe_prior(generator: Generator) -> tuple[Bounds, bool]:
-    """Return the extremes of the prior's samples, and whether they are sharp edges."""
+    """Return the extremes of the prior's samples, and whether they are sharp edges.
+
+    Samples of a prior with sharp edges are as frequent near an edge as elsewhere.
+    """
     z = generator.sample_latent(PROBES, generator=torch.Generator().manual_seed(0))
     low, high = z.amin(0), z.amax(0)
     width = high - low
     near = torch.stack([z < low + _NEAR * width, z > high - _NEAR * width])
     sharp = near.double().mean((1, 2)).min().item() > _NEAR / 5
     # Entries of one distribution have one box.
-    if (low.max() - low.min() < _NEAR * width.mean()) and (
-        high.max() - high.min() < _NEAR * width.mean()
-    ):
+    if all(edge.max() - edge.min() < _NEAR * width.mean() for edge in (low, high)):
         low, high = low.min().expand_as(low), high.max().expand_as(high)
     return (low, high), sharp
 
 
 def check_target(generator: Generator, target: Tensor, init: Tensor | None = None) -> None:
-    """Make sure that clips and latents are of the generator's kind and on its device.
+    """Check that clips and latents suit a generator and are on its device.
 
     Raises:
         InputError: They are not, or a clip is silent.
@@ -121,7 +119,7 @@ def check_target(generator: Generator, target: Tensor, init: Tensor | None = Non
 
 
 class Targets:
-    """The features of target clips that an objective compares, computed once."""
+    """Targets of an objective, whose features are computed once."""
 
     @torch.no_grad()
     def __init__(self, objective: Objective, target: Tensor) -> None:
@@ -136,18 +134,18 @@ class Targets:
 def evaluate_latents(
     generator: Generator, objective: Objective, target: Tensor, latent: Tensor
 ) -> Inversion:
-    """Generate the sound of given latents once, and measure their loss against the targets."""
+    """Generate the sound of latents once, and measure their loss against the targets."""
     output = generate(generator, latent)
     evals = torch.ones(len(latent), dtype=torch.int64, device=latent.device)
     return Inversion(latent, output, objective(output, target), evals)
 
 
 def generate_all(generator: Generator, latent: Tensor, batch_size: int) -> Tensor:
-    """Waveforms of many latents, generated ``batch_size`` at a time."""
+    """Generate the waveforms of many latents, ``batch_size`` at a time."""
     return torch.cat([generate(generator, part) for part in torch.split(latent, batch_size)])
 
 
 def joined(parts: Sequence[Batch]) -> Batch:
-    """The results for several batches as one, in their order."""
+    """Concatenate the results of several batches."""
     fields = zip(*(vars(part).values() for part in parts), strict=True)
     return type(parts[0])(*map(torch.cat, fields))

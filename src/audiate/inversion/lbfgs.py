@@ -1,4 +1,4 @@
-"""L-BFGS for a batch of independent problems: each has its own history, line search and end."""
+"""Batched L-BFGS: many independent problems, each with its own line search and end."""
 
 from __future__ import annotations
 
@@ -50,53 +50,6 @@ class Minimum:
     converged: Tensor
 
 
-class _State:
-    """The state of the problems that have not ended, one row each."""
-
-    def __init__(self, start: Tensor) -> None:
-        batch, dim = start.shape
-        self.number = torch.arange(batch, device=start.device)
-        self.point = start.clone()
-        self.loss = start.new_full((batch,), torch.inf)
-        self.slope = torch.zeros_like(start)  # the gradient at `point`
-        self.direction = torch.zeros_like(start)
-        self.step = start.new_ones(batch)
-        self.low = start.new_zeros(batch)  # bounds of the step sizes still possible
-        self.high = start.new_full((batch,), torch.inf)
-        self.most = start.new_full((batch,), torch.inf)  # the largest step size that is tried
-        self.trials = torch.zeros(batch, dtype=torch.int64, device=start.device)
-        self.iterations = torch.zeros_like(self.trials)
-        self.evals = torch.zeros_like(self.trials)
-        self.clips = torch.zeros_like(self.trials)  # number of times that a point left the box
-        self.moves = start.new_zeros(batch, _HISTORY, dim)  # newest last
-        self.turns = start.new_zeros(batch, _HISTORY, dim)  # changes of the gradient
-        self.weights = start.new_zeros(batch, _HISTORY)  # 1 / (move · turn), 0 where there is none
-
-    def keep(self, rows: Tensor) -> None:
-        """Drop all other rows."""
-        for name, value in vars(self).items():
-            setattr(self, name, value[rows])
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """The arguments of `minimise` that every step needs.
-
-    Attributes:
-        inside: The bounds that points have to keep; None without a box to keep.
-        noise: Random numbers (`_NOISE`, dim) in [0, 1] for stochastic clipping.
-
-    """
-
-    objective: LossFunction
-    max_iterations: int
-    tolerance: float
-    box: Box
-    bounds: Bounds | None
-    inside: Bounds | None
-    noise: Tensor
-
-
 def minimise(
     objective: LossFunction,
     start: Tensor,
@@ -136,93 +89,177 @@ def minimise(
         raise InputError(f"box {box}: give its bounds")
     check_range("max_iterations", max_iterations, 0, 10**9)
     check_range("tolerance", tolerance, 0, 1)
-    inside = bounds if box != "none" else None
-    noise = torch.rand(
-        _NOISE, start.shape[1], generator=torch.Generator().manual_seed(seed), dtype=start.dtype
-    ).to(start.device)
-    settings = _Settings(objective, max_iterations, tolerance, box, bounds, inside, noise)
     now = time.monotonic()
-    state, best = _begin(settings, start)
+    search = _Search(objective, start, max_iterations, tolerance, box, bounds, seed)
     began, lasted = time.monotonic(), time.monotonic() - now
-    while len(state.number) and began + lasted < deadline:
-        _advance(settings, state, best)
+    while len(search.state.number) and began + lasted < deadline:
+        search.advance()
         now = time.monotonic()
         began, lasted = now, now - began
-    return best
+    return search.best
 
 
-def _begin(settings: _Settings, start: Tensor) -> tuple[_State, Minimum]:
-    """Evaluate the starts; return the problems that have not ended there, and the best points."""
-    inside = settings.inside
-    state = _State(start if inside is None else start.clamp(*inside))
-    best = Minimum(
-        state.point.clone(),
-        torch.full_like(state.loss, torch.inf),
-        torch.zeros_like(state.evals),
-        torch.zeros_like(state.evals, dtype=torch.bool),
-    )
-    state.loss, state.slope = _evaluate(settings.objective, state.point, state.number)
-    state.evals += 1
-    if not state.loss.isfinite().all():
-        raise InputError("the loss at the start is not finite; check the target and the generator")
-    _remember(best, state, state.point, state.loss, inside)
-    ended = state.slope.abs().amax(1) <= settings.tolerance
-    best.converged[state.number[ended]] = True
-    state.keep((~ended & (state.iterations < settings.max_iterations)).nonzero().squeeze(1))
-    _set_out(state, torch.ones_like(state.trials, dtype=torch.bool), settings.box, settings.bounds)
-    return state, best
+class _State:
+    """The state of the problems that have not ended, one row each."""
+
+    def __init__(self, start: Tensor) -> None:
+        batch, dim = start.shape
+        self.number = torch.arange(batch, device=start.device)
+        self.point = start.clone()
+        self.loss = start.new_full((batch,), torch.inf)
+        self.slope = torch.zeros_like(start)  # the gradient at `point`
+        self.direction = torch.zeros_like(start)
+        self.step = start.new_ones(batch)
+        self.low = start.new_zeros(batch)  # bounds of the step sizes still possible
+        self.high = start.new_full((batch,), torch.inf)
+        self.most = start.new_full((batch,), torch.inf)  # the largest step size that is tried
+        self.trials = torch.zeros(batch, dtype=torch.int64, device=start.device)
+        self.iterations = torch.zeros_like(self.trials)
+        self.evals = torch.zeros_like(self.trials)
+        self.clips = torch.zeros_like(self.trials)  # number of times that a point left the box
+        self.moves = start.new_zeros(batch, _HISTORY, dim)  # newest last
+        self.turns = start.new_zeros(batch, _HISTORY, dim)  # changes of the gradient
+        self.known = torch.zeros(batch, _HISTORY, dtype=torch.bool, device=start.device)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all other rows."""
+        for name, value in vars(self).items():
+            setattr(self, name, value[rows])
 
 
-def _advance(settings: _Settings, state: _State, best: Minimum) -> None:
-    """Try one step size of each problem, and drop the problems that end with it."""
-    inside, tolerance = settings.inside, settings.tolerance
-    trial = state.point + state.step.unsqueeze(1) * state.direction
-    if settings.box == "projected" and inside is not None:
-        trial = trial.clamp(*inside)
-    loss, slope = _evaluate(settings.objective, trial, state.number)
-    state.evals += 1
-    _remember(best, state, trial, loss, inside)
-    accepted, low_enough = _assess(state, trial, loss, slope)
-    given_up = state.trials >= _TRIALS
-    accepted |= given_up & low_enough
-    drop = state.loss - loss
-    small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
-    flat = slope.abs().amax(1) <= tolerance
-    _accept(state, accepted, trial, loss, slope)
-    converged = accepted & (small | flat)
-    if settings.box == "clipped":
-        converged &= ~_clip(settings, best, state, accepted)
-    best.converged[state.number[converged]] = True
-    stopped = converged | (given_up & ~accepted) | (state.iterations >= settings.max_iterations)
-    going, renewed = ~stopped, accepted[~stopped]
-    state.keep(going.nonzero().squeeze(1))
-    _set_out(state, renewed, settings.box, settings.bounds)
+class _Search:
+    """The search for the minima of a batch of problems; arguments are those of `minimise`.
 
+    Attributes:
+        state: The problems that have not ended.
+        best: The best points of all problems so far.
 
-def _evaluate(objective: LossFunction, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
-    """Losses (n,) and gradients (n, dim) at points (n, dim)."""
-    with torch.enable_grad():
-        points = points.detach().requires_grad_(True)
-        losses = objective(points, number)
-        (slopes,) = torch.autograd.grad(losses.sum(), points)
-    return losses.detach(), slopes
+    """
 
+    def __init__(
+        self,
+        objective: LossFunction,
+        start: Tensor,
+        max_iterations: int,
+        tolerance: float,
+        box: Box,
+        bounds: Bounds | None,
+        seed: int,
+    ) -> None:
+        self.objective, self.max_iterations, self.tolerance = objective, max_iterations, tolerance
+        self.box, self.bounds = box, bounds
+        self.inside = bounds if box != "none" else None  # the bounds that points have to keep
+        random = torch.Generator().manual_seed(seed)
+        noise = torch.rand(_NOISE, start.shape[1], generator=random, dtype=start.dtype)
+        self.noise = noise.to(start.device)
+        self.state = state = _State(start if self.inside is None else start.clamp(*self.inside))
+        self.best = Minimum(
+            state.point.clone(), state.loss.clone(), state.evals.clone(), state.evals > 0
+        )
+        state.loss, state.slope = self._evaluate(state.point, state.number)
+        state.evals += 1
+        if not state.loss.isfinite().all():
+            raise InputError(
+                "the loss at the start is not finite; check the target and the generator"
+            )
+        self._remember(state.point, state.loss)
+        ended = state.slope.abs().amax(1) <= tolerance
+        self.best.converged[state.number[ended]] = True
+        state.keep((~ended & (state.iterations < max_iterations)).nonzero().squeeze(1))
+        self._set_out(torch.ones_like(state.trials, dtype=torch.bool))
 
-def _remember(
-    best: Minimum, state: _State, points: Tensor, losses: Tensor, inside: Bounds | None
-) -> None:
-    """Keep the best points that were met within the box, and count the evaluations."""
-    rows = state.number
-    better = losses < best.loss[rows]
-    if inside is not None:
-        better &= ~_outside(points, inside).any(1)
-    best.point[rows[better]] = points[better].detach()
-    best.loss[rows[better]] = losses[better]
-    best.num_evals[rows] = state.evals
+    def advance(self) -> None:
+        """Try one step size of each problem, and drop the problems that end with it."""
+        state, tolerance = self.state, self.tolerance
+        trial = state.point + state.step.unsqueeze(1) * state.direction
+        if self.box == "projected" and self.inside is not None:
+            trial = trial.clamp(*self.inside)
+        loss, slope = self._evaluate(trial, state.number)
+        state.evals += 1
+        self._remember(trial, loss)
+        accepted, low_enough = _assess(state, trial, loss, slope)
+        given_up = state.trials >= _TRIALS
+        accepted |= given_up & low_enough
+        drop = state.loss - loss
+        small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
+        flat = slope.abs().amax(1) <= tolerance
+        _accept(state, accepted, trial, loss, slope)
+        converged = accepted & (small | flat)
+        if self.box == "clipped" and self.inside is not None:
+            converged &= ~self._clip(accepted, self.inside)
+        self.best.converged[state.number[converged]] = True
+        stopped = converged | (given_up & ~accepted) | (state.iterations >= self.max_iterations)
+        going, renewed = ~stopped, accepted[~stopped]
+        state.keep(going.nonzero().squeeze(1))
+        self._set_out(renewed)
+
+    def _evaluate(self, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses (n,) and gradients (n, dim) at points (n, dim)."""
+        with torch.enable_grad():
+            points = points.detach().requires_grad_(True)
+            losses = self.objective(points, number)
+            (slopes,) = torch.autograd.grad(losses.sum(), points)
+        return losses.detach(), slopes
+
+    def _remember(self, points: Tensor, losses: Tensor) -> None:
+        """Keep the best points that were met within the box, and count the evaluations."""
+        rows, best = self.state.number, self.best
+        better = losses < best.loss[rows]
+        if self.inside is not None:
+            better &= ~_outside(points, self.inside).any(1)
+        best.point[rows[better]] = points[better].detach()
+        best.loss[rows[better]] = losses[better]
+        best.num_evals[rows] = self.state.evals
+
+    def _clip(self, accepted: Tensor, bounds: Bounds) -> Tensor:
+        """Replace entries that have left the box by random numbers; return where, (n,)."""
+        state, (low, high) = self.state, bounds
+        outside = _outside(state.point, bounds) & accepted.unsqueeze(1)
+        clipped = outside.any(1)
+        rows = clipped.nonzero().squeeze(1)
+        if not len(rows):
+            return clipped
+        random = low + (high - low) * self.noise[state.clips[rows] % _NOISE]
+        points = torch.where(outside[rows], random, state.point[rows])
+        state.point[rows] = points
+        state.loss[rows], state.slope[rows] = self._evaluate(points, state.number[rows])
+        state.clips[rows] += 1
+        state.evals[rows] += 1
+        state.known[rows] = False  # the curvature was learnt elsewhere
+        self._remember(state.point, state.loss)
+        return clipped
+
+    def _set_out(self, renewed: Tensor) -> None:
+        """Choose the direction and the first step size of problems that begin a line search."""
+        if not renewed.any():
+            return
+        state, bounds = self.state, self.bounds
+        free = torch.ones_like(state.point, dtype=torch.bool)
+        if self.box == "projected" and bounds is not None:
+            # Entries at the edge that would leave the box stay there.
+            held = (state.point <= bounds[0]) & (state.slope > 0)
+            held |= (state.point >= bounds[1]) & (state.slope < 0)
+            free = ~held
+        steepest = -state.slope * free
+        direction = _direction(state, steepest, free)
+        uphill = (direction * state.slope).sum(1) >= 0
+        direction = torch.where(uphill.unsqueeze(1), steepest, direction)
+        state.known[uphill & renewed] = False
+        first = 1 / direction.norm(dim=1).clamp_min(1e-12)
+        step = torch.where(state.known.any(1), torch.ones_like(first), first.clamp_max(1))
+        if self.box != "projected" and bounds is not None:
+            most = _farthest(state.point, direction, bounds)
+            state.most = torch.where(renewed, most, state.most)
+            step = torch.minimum(step, most)
+        state.direction = torch.where(renewed.unsqueeze(1), direction, state.direction)
+        state.step = torch.where(renewed, step, state.step)
+        state.low = state.low.masked_fill(renewed, 0)
+        state.high = state.high.masked_fill(renewed, torch.inf)
+        state.trials = state.trials.masked_fill(renewed, 0)
 
 
 def _outside(points: Tensor, bounds: Bounds) -> Tensor:
-    """Which entries of points (n, dim) lie outside the box."""
+    """Find the entries of points (n, dim) outside the box."""
     return (points < bounds[0]) | (points > bounds[1])
 
 
@@ -237,26 +274,24 @@ def _assess(state: _State, trial: Tensor, loss: Tensor, slope: Tensor) -> tuple[
     held = (move - state.step.unsqueeze(1) * state.direction).abs().amax(1) > 0
     farthest = state.step >= state.most
     flat_enough = ((slope * move).sum(1) >= _CURVATURE * expected) | held | farthest
-    accepted = low_enough & flat_enough
     state.trials += 1
     state.high = torch.where(low_enough, state.high, state.step)
     state.low = torch.where(low_enough & ~flat_enough, state.step, state.low)
     halved = (state.low + state.high) / 2
     doubled = torch.minimum(2 * state.step, state.most)
     state.step = torch.where(state.high.isfinite(), halved, doubled)
-    return accepted, low_enough
+    return low_enough & flat_enough, low_enough
 
 
 def _accept(state: _State, accepted: Tensor, trial: Tensor, loss: Tensor, slope: Tensor) -> None:
     """Move to the accepted trials, and add the curvature along the step to the history."""
     move, turn = trial - state.point, slope - state.slope
-    product = (move * turn).sum(1)
     # Without curvature along the step there is nothing to add.
-    curved = accepted & (product > 1e-10 * turn.square().sum(1).clamp_min(1e-30))
+    curved = accepted & _is_curved((move * turn).sum(1), turn.square().sum(1))
     for history, newest in (
         (state.moves, move),
         (state.turns, turn),
-        (state.weights, 1 / product),
+        (state.known, torch.ones_like(curved)),
     ):
         history[curved] = torch.cat([history[curved][:, 1:], newest[curved].unsqueeze(1)], 1)
     state.point = torch.where(accepted.unsqueeze(1), trial, state.point)
@@ -265,54 +300,9 @@ def _accept(state: _State, accepted: Tensor, trial: Tensor, loss: Tensor, slope:
     state.iterations += accepted.long()
 
 
-def _clip(settings: _Settings, best: Minimum, state: _State, accepted: Tensor) -> Tensor:
-    """Replace entries that have left the box by random numbers; return in which problems, (n,)."""
-    assert settings.inside is not None
-    low, high = settings.inside
-    outside = _outside(state.point, settings.inside) & accepted.unsqueeze(1)
-    clipped = outside.any(1)
-    rows = clipped.nonzero().squeeze(1)
-    if not len(rows):
-        return clipped
-    random = low + (high - low) * settings.noise[state.clips[rows] % _NOISE]
-    points = torch.where(outside[rows], random, state.point[rows])
-    state.point[rows] = points
-    found = _evaluate(settings.objective, points, state.number[rows])
-    state.loss[rows], state.slope[rows] = found
-    state.clips[rows] += 1
-    state.evals[rows] += 1
-    state.weights[rows] = 0  # the curvature was learnt elsewhere
-    _remember(best, state, state.point, state.loss, settings.inside)
-    return clipped
-
-
-def _set_out(state: _State, renewed: Tensor, box: Box, bounds: Bounds | None) -> None:
-    """Choose the direction and the first step size of problems that begin a line search."""
-    if not renewed.any():
-        return
-    free = torch.ones_like(state.point, dtype=torch.bool)
-    if box == "projected" and bounds is not None:
-        # Entries at the edge that would leave the box stay there.
-        held = (state.point <= bounds[0]) & (state.slope > 0)
-        held |= (state.point >= bounds[1]) & (state.slope < 0)
-        free = ~held
-    steepest = -state.slope * free
-    direction = _direction(state, steepest, free)
-    uphill = (direction * state.slope).sum(1) >= 0
-    direction = torch.where(uphill.unsqueeze(1), steepest, direction)
-    state.weights[uphill & renewed] = 0
-    fresh = (state.weights == 0).all(1)
-    first = 1 / direction.norm(dim=1).clamp_min(1e-12)
-    step = torch.where(fresh, first.clamp_max(1), torch.ones_like(first))
-    if box != "projected" and bounds is not None:
-        most = _farthest(state.point, direction, bounds)
-        state.most = torch.where(renewed, most, state.most)
-        step = torch.minimum(step, most)
-    state.direction = torch.where(renewed.unsqueeze(1), direction, state.direction)
-    state.step = torch.where(renewed, step, state.step)
-    state.low = state.low.masked_fill(renewed, 0)
-    state.high = state.high.masked_fill(renewed, torch.inf)
-    state.trials = state.trials.masked_fill(renewed, 0)
+def _is_curved(product: Tensor, squares: Tensor) -> Tensor:
+    """Test that the products move · turn are positive, beside rounding."""
+    return product > 1e-10 * squares.clamp_min(1e-30)
 
 
 def _farthest(point: Tensor, direction: Tensor, bounds: Bounds) -> Tensor:
@@ -330,7 +320,7 @@ def _direction(state: _State, steepest: Tensor, free: Tensor) -> Tensor:
     """
     moves, turns = state.moves * free.unsqueeze(1), state.turns * free.unsqueeze(1)
     product = (moves * turns).sum(2)
-    usable = (state.weights > 0) & (product > 1e-10 * turns.square().sum(2).clamp_min(1e-30))
+    usable = state.known & _is_curved(product, turns.square().sum(2))
     weights = torch.where(usable, 1 / product, 0.0)
     direction = steepest
     shares = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,30 +28,25 @@ def minimise_by_scipy(
 
     Arguments and result are those of `audiate.inversion.lbfgs.minimise`.
     """
-    found = [
-        _Search(objective, each, row, box, bounds).run(max_iterations, tolerance, seed)
-        for row, each in enumerate(start)
-    ]
-    points, least, evals, converged = zip(*found, strict=True)
+    found = [_Search(objective, each, row, box, bounds) for row, each in enumerate(start)]
+    converged = [each.run(max_iterations, tolerance, seed) for each in found]
     return Minimum(
-        torch.stack(points),
-        torch.tensor(least, device=start.device),
-        torch.tensor(evals, device=start.device),
+        torch.stack([each.best for each in found]),
+        torch.tensor([each.least for each in found], device=start.device),
+        torch.tensor([each.evals for each in found], device=start.device),
         torch.tensor(converged, device=start.device),
     )
 
 
-class _Found(NamedTuple):
-    """The best point (dim,) of a search, its loss, the evaluations, and whether it converged."""
-
-    point: Tensor
-    loss: float
-    num_evals: int
-    converged: bool
-
-
 class _Search:
-    """The search from one start, which remembers the best point within the box."""
+    """The search from one start.
+
+    Attributes:
+        best: The best point (dim,) within the box that was met.
+        least: Its loss.
+        evals: Number of evaluations.
+
+    """
 
     def __init__(
         self, objective: LossFunction, start: Tensor, row: int, box: Box, bounds: Bounds
@@ -75,7 +68,7 @@ class _Search:
         return loss.item(), slope[0].double().cpu().numpy()
 
     def outside(self, point: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which entries of a point lie outside the box."""
+        """Find the entries of a point outside the box."""
         return (point < self.low) | (point > self.high)
 
     def stop_outside(self, intermediate_result: OptimizeResult) -> None:
@@ -83,12 +76,13 @@ class _Search:
         if self.outside(intermediate_result.x).any():
             raise StopIteration
 
-    def run(self, max_iterations: int, tolerance: float, seed: int) -> _Found:
-        """Run SciPy's search, anew after each clipping, until it ends within the box."""
+    def run(self, max_iterations: int, tolerance: float, seed: int) -> bool:
+        """Run SciPy's search, anew after each clipping; return whether it converged in the box."""
         random = np.random.default_rng(seed)
         point = self.start.double().cpu().numpy()
         left, ended, converged = max_iterations, False, False
         while left > 0 and not ended:
+            limits = {"maxiter": left, "maxfun": 25 * left, "ftol": tolerance, "gtol": tolerance}
             result = minimize(
                 self.evaluate,
                 point,
@@ -96,12 +90,7 @@ class _Search:
                 method="L-BFGS-B",
                 bounds=BoxBounds(self.low, self.high) if self.box == "projected" else None,
                 callback=self.stop_outside if self.box == "clipped" else None,
-                options={
-                    "maxiter": left,
-                    "maxfun": 25 * left,
-                    "ftol": tolerance,
-                    "gtol": tolerance,
-                },
+                options=limits,
             )
             left -= max(result.nit, 1)
             outside = self.outside(result.x)
@@ -111,4 +100,4 @@ class _Search:
             point = np.where(outside, random.uniform(self.low, self.high), result.x)
         if not self.evals:
             self.evaluate(point)
-        return _Found(self.best, self.least, self.evals, converged)
+        return converged

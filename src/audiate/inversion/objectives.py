@@ -1,10 +1,9 @@
-"""Objectives of an inversion: the distance of the generator's output from the target."""
+"""Objectives of GAN inversion: distances of the generator's output from the target."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +13,9 @@ from audiate.audio.config import SpectrogramKind
 from audiate.audio.spectrograms import Spectrogram, decibels
 from audiate.audio.stft import hann_window, power_spectrum
 from audiate.errors import InputError, check_range
+from audiate.inversion.settings import ObjectiveName
 from audiate.metrics.reconstruction import structural_similarity
 from audiate.models.resnet import BLOCKS, DigitClassifier
-
-ObjectiveName = Literal["speech", "levels", "paper", "plain"]
-"""Names of the objectives, as on the command line."""
 
 RESIDUAL_BLOCKS = BLOCKS[1:]
 
@@ -225,23 +222,14 @@ class Objective(nn.Module):
         """Compute the features of waveforms (batch, channels, samples), by the term's name."""
         return {name: term.features(waveforms) for name, term in self.terms.items()}
 
-    def distances(
-        self, output: Mapping[str, Sequence[Tensor]], target: Mapping[str, Sequence[Tensor]]
-    ) -> dict[str, Tensor]:
-        """Distances (batch,) of each term, unweighted, by its name."""
-        return {
-            name: term.distance(output[name], target[name]) for name, term in self.terms.items()
-        }
-
     def compare(
         self, output: Mapping[str, Sequence[Tensor]], target: Mapping[str, Sequence[Tensor]]
     ) -> Tensor:
         """Losses (batch,) between features of two batches of clips."""
-        distances = self.distances(output, target)
-        return sum(
-            (weight * distances[name] for name, weight in self.weights.items()),
-            start=torch.zeros(()),
-        )
+        losses = torch.zeros(())
+        for name, term in self.terms.items():
+            losses = losses + self.weights[name] * term.distance(output[name], target[name])
+        return losses
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Losses (batch,) of waveforms against targets, (batch, channels, samples) each."""
@@ -287,9 +275,7 @@ def speech_objective(classifier: DigitClassifier | None, sample_rate: int) -> Ob
         "structure": (5.0, StructureTerm("real")),
         "level_structure": (1.0, StructureTerm("log")),
     }
-    if classifier is not None:
-        terms["perceptual"] = (0.3, PerceptualTerm(classifier, sample_rate))
-    return Objective(terms)
+    return Objective(terms | _perceptual(classifier, sample_rate))
 
 
 def level_objective(classifier: DigitClassifier | None, sample_rate: int) -> Objective:
@@ -309,9 +295,16 @@ def level_objective(classifier: DigitClassifier | None, sample_rate: int) -> Obj
         "levels": (3.0, LevelTerm()),
         "level_structure": (1.0, StructureTerm("log")),
     }
-    if classifier is not None:
-        terms["perceptual"] = (0.3, PerceptualTerm(classifier, sample_rate))
-    return Objective(terms)
+    return Objective(terms | _perceptual(classifier, sample_rate))
+
+
+def _perceptual(
+    classifier: DigitClassifier | None, sample_rate: int
+) -> dict[str, tuple[float, Term]]:
+    """The perceptual term of our objectives; nothing without a classifier."""
+    if classifier is None:
+        return {}
+    return {"perceptual": (0.3, PerceptualTerm(classifier, sample_rate))}
 
 
 def objective_named(
@@ -325,9 +318,10 @@ def objective_named(
     """
     if name == "plain":
         return plain_objective()
-    if name in ("speech", "levels"):
-        ours = speech_objective if name == "speech" else level_objective
-        return ours(classifier, sample_rate)
+    if name == "speech":
+        return speech_objective(classifier, sample_rate)
+    if name == "levels":
+        return level_objective(classifier, sample_rate)
     if name != "paper":
         raise InputError(f"`objective` {name}: give speech, levels, paper or plain")
     if classifier is None:

@@ -1,4 +1,4 @@
-"""Recovery without training: the nearest of some thousand random latents, by what is heard."""
+"""Inversion by search among random latents."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from torch import Tensor
 
 from audiate.audio.spectrograms import MelSpectrogram
 from audiate.errors import check_range
-from audiate.inversion.candidates import Heard, open_pool
+from audiate.inversion.candidates import Descriptors, open_candidates
 from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluate_latents, joined
 from audiate.inversion.objectives import Objective, plain_objective
+from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.generator import Generator, device_of
-from audiate.models.latent_encoder import Fingerprint, digest, fingerprint
+from audiate.models.latent_encoder import Fingerprint, digest
+from audiate.models.latent_encoder import fingerprint as fingerprint_of
 from audiate.models.resnet import DigitClassifier
-
-POOL_SIZE = 3_000
-"""Default number of latents that are sampled."""
 
 # Weights of the distances, beside 1 for the cosine distance of the classifier's features. With more
 # weight on levels, words are lost; with less, their time and their voice are.
@@ -25,10 +24,11 @@ _LEVEL_WEIGHT, _WORD_WEIGHT = 2.0, 0.1
 
 
 class SearchInverter:
-    """Takes that latent of a pool whose sound is nearest to the clip.
+    """Take the random latent whose sound is nearest to the clip.
 
-    It needs no encoder, no gradients and no training, so it is what any generator has at once. The
-    pool is sampled once for each generator and classifier, and kept in the user's cache folder.
+    Sounds are compared by mel levels and, with a classifier, by its features and probabilities. A
+    search needs no encoder, no gradients and no training. The latents are sampled once for each
+    generator and classifier, and kept in the user's cache folder.
     """
 
     def __init__(
@@ -37,20 +37,20 @@ class SearchInverter:
         objective: Objective | None = None,
         *,
         classifier: DigitClassifier | None = None,
-        size: int = POOL_SIZE,
+        size: int = NUM_CANDIDATES,
         batch_size: int = BATCH,
-        known: Fingerprint | None = None,
+        fingerprint: Fingerprint | None = None,
     ) -> None:
-        """Read the pool, or sample it, which takes as long as ``size`` clips take to generate.
+        """Read the candidates, or sample them; that takes as long as to generate ``size`` clips.
 
         Args:
             generator: Any generator.
             objective: Measures the loss, and nothing else; by default `plain_objective`.
             classifier: A classifier of spoken digits, on the generator's device, in whose features
                 sounds are compared beside their mel levels. Sounds other than speech do without.
-            size: Number of latents in the pool.
-            batch_size: Number of clips that are worked at together.
-            known: The generator's fingerprint, where it is known already.
+            size: Number of candidates.
+            batch_size: Number of clips in a batch.
+            fingerprint: The generator's, where it is known already.
 
         Raises:
             InputError: A value is out of range.
@@ -60,16 +60,13 @@ class SearchInverter:
         check_range("size", size, 1, 10**6)
         check_range("batch_size", batch_size, 1, 10**6)
         self.generator, self.classifier = generator, classifier
-        self.objective = objective or plain_objective()
-        self.batch_size = batch_size
+        self.objective, self.batch_size = objective or plain_objective(), batch_size
         mel = MelSpectrogram(generator.sample_rate, generator.num_samples)
         self._mel = mel.to(device_of(generator))
-        own = fingerprint(generator) if known is None else known
-        rounded = [f"{power:.3g}" for power in own]
-        heard_by = None
-        if classifier is not None:
-            heard_by = digest(classifier.network.head.weight.tolist())
-        self.pool = open_pool(generator, self._hear, size, (rounded, heard_by))
+        own = fingerprint_of(generator) if fingerprint is None else fingerprint
+        weights = None if classifier is None else digest(classifier.network.head.weight.tolist())
+        key = ([f"{power:.3g}" for power in own], weights)
+        self.candidates = open_candidates(generator, self._describe, size, key)
 
     @torch.no_grad()
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
@@ -84,29 +81,29 @@ class SearchInverter:
 
     @torch.no_grad()
     def nearest(self, target: Tensor, count: int = 1) -> Tensor:
-        """The nearest latents of the pool, (batch, count, latent_dim), in the order of distance.
+        """The nearest candidates, (batch, count, latent_dim), in the order of distance.
 
         Args:
             target: Waveforms (batch, channels, num_samples).
-            count: Number of latents for each of them; a smaller pool gives fewer.
+            count: Number of latents for each of them, at most that of the candidates.
 
         """
-        own, other = self.pool.heard, self._hear(target)
+        own, other = self.candidates.descriptors, self._describe(target)
         distance = torch.cdist(other.levels, own.levels, p=1) / own.levels.shape[1]
         if other.features is not None and other.words is not None:
             assert own.features is not None
             assert own.words is not None
             distance = _LEVEL_WEIGHT * distance + 1 - other.features @ own.features.T
             distance -= _WORD_WEIGHT * other.words.exp() @ own.words.T
-        nearest = distance.topk(min(count, len(self.pool)), largest=False).indices
-        return self.pool.latents[nearest]
+        nearest = distance.topk(min(count, len(self.candidates)), largest=False).indices
+        return self.candidates.latents[nearest]
 
-    def _hear(self, waveforms: Tensor) -> Heard:
-        """What is heard of waveforms (batch, channels, samples)."""
+    def _describe(self, waveforms: Tensor) -> Descriptors:
+        """Descriptors of waveforms (batch, channels, samples)."""
         levels = self._mel(waveforms.mean(1)).flatten(1)
         if self.classifier is None:
-            return Heard(levels, None, None)
+            return Descriptors(levels, None, None)
         clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
         features = self.classifier.embed(clips.to(self.classifier.device))
         words = self.classifier.classify(features).log_softmax(1)
-        return Heard(levels, F.normalize(features, dim=1), words)
+        return Descriptors(levels, F.normalize(features, dim=1), words)

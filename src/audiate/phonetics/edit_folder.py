@@ -27,9 +27,9 @@ from audiate.folders.runner import (
     open_outputs,
     work_through,
 )
-from audiate.inversion.build import inverter
+from audiate.inversion.build import as_classifier, inverter
 from audiate.inversion.inverter import Inverter
-from audiate.inversion.starts import Method, as_classifier
+from audiate.inversion.settings import Method
 from audiate.models.generator import Generator, as_generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import digest, fingerprint

@@ -13,7 +13,7 @@ from torch import Tensor
 from audiate.audio.files import prepare_speech
 from audiate.audio.log_mel import LogMel
 from audiate.errors import InputError
-from audiate.inversion.candidates import pool_folder
+from audiate.inversion.candidates import candidates_folder
 from audiate.models.generator import AudioGAN
 from audiate.models.image_to_audio import weights_fingerprint
 from audiate.models.latent_encoder import digest
@@ -50,7 +50,7 @@ def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> Gener
     """
     weights = [f"{size:.4g}" for size in weights_fingerprint(generator)]
     name = digest((_VERSION, weights, asdict(features.config), count))
-    path = pool_folder() / f"{name}-heard.safetensors"
+    path = candidates_folder() / f"{name}-heard.safetensors"
     stored = _read(path, generator.latent_dim)
     if stored is None:
         stored = _make(generator, features, count)
