@@ -1,4 +1,4 @@
-"""Exceptions that end a command early without being a defect: bad input, and the user's wish."""
+"""Exceptions for bad input and for interrupted work, and how messages show arguments."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ class InputError(Exception):
 
     def with_flags(self) -> str:
         """The message as the command line shows it."""
-        return _ARGUMENT.sub(_flag, str(self))
+        return with_flags(str(self))
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Work was stopped by a signal, after its state was saved."""
+
+
+def with_flags(text: str) -> str:
+    """One line of text with a flag for each argument in backticks, as the command line shows it.
+
+    Characters that would break the line or control the terminal are escaped.
+    """
+    return _ARGUMENT.sub(_flag, "".join(map(_shown, text)))
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pytest
 import torch
@@ -27,17 +27,16 @@ from audiate.models.lenet import LeNet
 from audiate.training.batches import EpochOrder, linear_warmup, one_cycle
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
-from audiate.training.progress import Pace
-from audiate.training.recipes import Prepared, Recipe, WaveGANRecipe
+from audiate.training.recipes.base import Recipe
+from audiate.training.recipes.gans import WaveGANRecipe
 from audiate.training.run import Run
-from audiate.training.task import Shard, Stage, Task, weighted_sum
+from audiate.training.task import Prepared, Shard, Stage, Task, weighted_sum
 from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.utils.progress import Pace
 
 
 @dataclass(frozen=True)
 class ToyRecipe(Recipe):
-    bf16_pays: ClassVar[bool] = False
-
     steps: int = 60
     learning_rate: float = 0.01
     seed: int = 0
@@ -45,7 +44,7 @@ class ToyRecipe(Recipe):
     adam: bool = True
     steps_per_epoch: int = 20
 
-    def prepare(self, root: Path) -> Prepared:
+    def prepared(self) -> Prepared:
         return Prepared("", lambda device, shard: ToyTask(self, device, shard))
 
 
@@ -223,7 +222,7 @@ class TestResuming:
         options = RunOptions(tmp_path, True, "cpu", "bf16")
         recipe = ToyRecipe(steps=20)
         with pytest.raises(InputError, match="`precision` bf16: the run began with float32"):
-            fit("toy", recipe, recipe.prepare(tmp_path), options)
+            fit("toy", recipe, recipe.prepared(), options)
 
     def test_another_number_of_threads_is_said(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,26 +1,31 @@
-"""Progress of long work, on standard error: a bar on a terminal, elsewhere a line now and then."""
+"""Progress on standard error: a bar on a terminal or in a notebook, elsewhere a line now and then.
+
+A notebook shows bars where ipywidgets is installed, as on Colab, and lines elsewhere.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from audiate.errors import InputError
+from audiate.errors import with_flags
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.progress import ProgressColumn, TaskID
 
 T = TypeVar("T")
 
 _SECONDS_BETWEEN_LINES = 15.0
+_SETTING_UP = 3  # steps that are slower than the others: memory and kernels are set up in them
 
 
 def note(text: str) -> None:
     """Print a line on standard error that is no error, with flags for arguments in backticks."""
-    print(f"audiate: {InputError(text).with_flags()}", file=sys.stderr)
+    print(f"audiate: {with_flags(text)}", file=sys.stderr)
 
 
 def tracked(
@@ -28,9 +33,8 @@ def tracked(
 ) -> Iterator[T]:
     """Yield the items one after the other, and show how many of them are done.
 
-    On a terminal, this is a bar with the time that has passed and the time that is left; it
-    vanishes at the end. Elsewhere, as in a log file, it is a line every 15 seconds until the
-    work is done, so work that takes less time prints nothing.
+    The bar shows the time that has passed and the time that is left, and vanishes at the end.
+    Where there is no bar, work that takes less than 15 seconds prints nothing.
 
     Args:
         items: The items that the caller works on.
@@ -40,24 +44,34 @@ def tracked(
         done: Share of the work that was done before these items.
 
     """
-    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     weights = weights or [1] * len(items)
-    console = Console(stderr=True)
-    total = done + sum(weights)
-    show = _bar(console, what, done, total) if console.is_terminal else _lines(what, done, total)
-    with show as update:
+    total, before, begun = done + sum(weights), done, time.monotonic()
+    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
+    with _Display(*columns, transient=True) as display:
+        bar = display.bars.add_task(what, total=total, completed=done)
         for item, weight in zip(items, weights, strict=True):
             yield item
             done += weight
-            update(done)
+            display.bars.update(bar, completed=done)
+            if done < total:
+                left = (time.monotonic() - begun) / max(done - before, 1) * (total - done)
+                display.line(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left")
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show that work is being done, and for how long, while its share cannot be known.
+
+    Where there is no bar, nothing is printed.
+    """
+    yield from tracked([None], what)
 
 
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int | None, float | None], None]]:
     """Show how many clips are done, how many a second, and how long the others will take.
-
-    On a terminal, this is a line that is written anew; elsewhere, a line every 15 seconds.
 
     Args:
         what: The work, as for `tracked`.
@@ -67,62 +81,170 @@ def counting(what: str) -> Iterator[Callable[[int, int | None, float | None], No
         done a second; None where a number is not known yet.
 
     """
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    printed = time.monotonic()
+    from rich.progress import SpinnerColumn, TextColumn
 
     def update(done: int, total: int | None, rate: float | None) -> None:
-        nonlocal printed
-        now = time.monotonic()
-        text = (
-            f"{what}: {done:,} clips" if total is None else f"{what}: {done:,} of {total:,} clips"
-        )
+        text = f"{what}: {done:,}{'' if total is None else f' of {total:,}'} clips"
         if rate:
             text += f", {rate:,.1f} a second"
             if total is not None:
                 text += f", {(total - done) / rate / 60:.1f} min left"
-        if status is not None:
-            status.update(text)
-        elif now - printed > _SECONDS_BETWEEN_LINES:
-            printed = now
-            print(text, file=sys.stderr)
+        display.bars.update(bar, description=text)
+        display.line(text)
 
-    with console.status(what) if console.is_terminal else nullcontext() as status:
+    with _Display(SpinnerColumn(), TextColumn("{task.description}"), transient=True) as display:
+        bar = display.bars.add_task(what, total=None)
         yield update
 
 
 @contextmanager
-def _bar(console: Console, what: str, before: int, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar, and give what tells it how much is done."""
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+def downloading() -> Iterator[Callable[[str, int, int], None]]:
+    """Show downloads: a bar for each file, or a line for each quarter of a file.
 
-    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task(what, total=total, completed=before)
-        yield lambda done: bars.update(bar, completed=done)
+    Yields:
+        A function of a file's name, of the bytes of it that are there, and of all its bytes.
 
-
-@contextmanager
-def _lines(what: str, before: int, total: int) -> Iterator[Callable[[int], None]]:
-    """Give what prints a line now and then when it is told how much is done."""
-    printed = begun = time.monotonic()
-
-    def update(done: int) -> None:
-        nonlocal printed
-        now = time.monotonic()
-        if done < total and now - printed > _SECONDS_BETWEEN_LINES:
-            printed = now
-            left = (now - begun) / max(done - before, 1) * (total - done)
-            print(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left", file=sys.stderr)
-
-    yield update
-
-
-@contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show that work is being done, and for how long, while its share cannot be told.
-
-    On a terminal, this is a bar with the time that has passed. Elsewhere, nothing is printed.
     """
-    yield from tracked([None], what)
+    from rich.filesize import decimal
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    tasks: dict[str, TaskID] = {}
+    quarters: dict[str, int] = {}
+
+    def update(filename: str, done: int, total: int) -> None:
+        if filename not in tasks:
+            # Bytes of an earlier run do not count for the speed, so the bar starts behind them.
+            tasks[filename] = display.bars.add_task(filename, completed=done)
+        display.bars.update(tasks[filename], completed=done, total=total)
+        quarter = 4 * done // max(total, 1)
+        if not display.live and quarters.get(filename) != quarter:
+            quarters[filename] = quarter
+            print(f"{filename}: {decimal(done)} of {decimal(total)}", file=sys.stderr, flush=True)
+
+    name = TextColumn("{task.description}", markup=False)
+    speed = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with _Display(name, BarColumn(), *speed) as display:
+        yield update
+
+
+class _Display:
+    """Bars of rich on a terminal or in a notebook; elsewhere, at most a line every 15 seconds.
+
+    Args:
+        columns: The columns of a bar.
+        quiet: Show nothing at all.
+        transient: Let the bars vanish at the end.
+
+    """
+
+    def __init__(
+        self, *columns: ProgressColumn, quiet: bool = False, transient: bool = False
+    ) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.console = Console(stderr=True, quiet=quiet, soft_wrap=True)
+        in_notebook = self.console.is_jupyter and find_spec("ipywidgets") is not None
+        self.live = not quiet and (self.console.is_terminal or in_notebook)
+        self.bars = Progress(
+            *columns, console=self.console, transient=transient, disable=not self.live
+        )
+        self._quiet = quiet
+        self._printed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.bars.stop()
+
+    def line(self, text: str) -> None:
+        """Print a line where there is no bar and none was printed within 15 seconds."""
+        now = time.monotonic()
+        if not (self.live or self._quiet) and now - self._printed > _SECONDS_BETWEEN_LINES:
+            self._printed = now
+            print(text, file=sys.stderr)
+
+
+class TrainingProgress(_Display):
+    """The progress of a training: steps, the time of a step, the time left, and the losses.
+
+    Args:
+        title: The name of the training.
+        total: Number of its steps.
+        done: Number of steps that are done already.
+        quiet: Show nothing at all.
+
+    """
+
+    def __init__(self, title: str, total: int, *, done: int = 0, quiet: bool = False) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+        fields = (TextColumn("{task.fields[pace]}"), TextColumn("{task.fields[losses]}"))
+        steps = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        super().__init__(TextColumn("{task.description}"), *steps, *fields, quiet=quiet)
+        self._bar = self.bars.add_task(title, total=total, completed=done, losses="", pace="")
+        self._title, self._total = title, total
+        self._pace = Pace(total, done)
+
+    def advance(self, done: int) -> None:
+        """Show that ``done`` steps are done."""
+        self._pace.advance(done)
+        self.bars.update(self._bar, completed=done, pace=str(self._pace))
+
+    def note(self, done: int, values: Mapping[str, float]) -> None:
+        """Show the losses after ``done`` steps."""
+        losses = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.bars.update(self._bar, losses=losses)
+        pace = f" ({self._pace})" if str(self._pace) else ""
+        self.line(f"{self._title} {done}/{self._total} {losses}{pace}")
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar; rich's markup is understood."""
+        self.console.print(line, highlight=False)
+
+
+class Pace:
+    """The time that a step takes, and the time left.
+
+    The first steps of a process are left out, since they take many times as long as the others.
+
+    Args:
+        total: Number of steps of the training.
+        done: Number of steps that are done already.
+        clock: Gives the time in seconds.
+
+    """
+
+    def __init__(self, total: int, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._done, self._clock = total, done, clock
+        self._counted_from = done + _SETTING_UP
+        self._begun = self._now = clock()
+
+    def advance(self, done: int) -> None:
+        """Count ``done`` steps as done."""
+        self._done, self._now = done, self._clock()
+        if done <= self._counted_from:
+            self._begun = self._now
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that a step takes; None as long as that is not known."""
+        counted = self._done - self._counted_from
+        return (self._now - self._begun) / counted if counted > 0 else None
+
+    def __str__(self) -> str:
+        """The time of a step and the time left, in a few words; empty as long as it is unknown."""
+        if self.seconds is None:
+            return ""
+        left = self.seconds * (self._total - self._done)
+        return f"{self.seconds * 1e3:.0f} ms a step, {left / 60:.1f} min left"

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from audiate.audio.config import LogMelConfig
 from audiate.data.sources import Speaker
-from audiate.errors import InputError, check_range
-from audiate.training.recipes.base import ENDLESS, Prepared, Recipe, check_common
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.data.pairs import Pairs
-    from audiate.training.task import Shard, Task
-from typing import TYPE_CHECKING, Literal
-
+from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_DUAL_ENCODER, DEFAULT_GENERATOR
-from audiate.training.recipes.base import Entry
+from audiate.training.recipes.base import Entry, Recipe
 
 
 @dataclass(frozen=True)
@@ -50,9 +38,7 @@ class PairedRecipe(Recipe):
     """Speaker of FSDD to test on; training uses the others. The default is a random split."""
 
     def __post_init__(self) -> None:
-        check_range("`epochs`", self.epochs, 1, ENDLESS)
-        check_common(self.batch_size, self.learning_rate, self.seed)
-        check_range("`images_per_recording`", self.images_per_recording, 1, 1000)
+        super().__post_init__()
         if self.pairs is not None and self.held_out_speaker is not None:
             raise InputError("`held_out_speaker`: your own `pairs` have none; leave it out")
 
@@ -69,38 +55,6 @@ class PairedRecipe(Recipe):
                 f"{self.batch_size} images is to hold {least} or more recordings; lower it, or "
                 f"raise `batch_size`"
             )
-
-    def prepare(self, root: Path) -> Prepared:
-        """Pair recordings of FSDD, and of Speech Commands if asked for, with MNIST.
-
-        With `pairs`, these take their place.
-        """
-        from audiate.data.pairs import list_own_pairs, list_pairs
-
-        rate = LogMelConfig().sample_rate
-        if self.pairs is not None:
-            own = list_own_pairs(Path(self.pairs))
-            return Prepared(
-                own.digest,
-                lambda device, shard: self.task(
-                    own.read(sample_rate=rate, seed=self.seed), device, shard
-                ),
-            )
-        listed = list_pairs(root, speech_commands=self.speech_commands)
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            pairs = listed.read(
-                sample_rate=rate,
-                seed=self.seed,
-                held_out_speaker=self.held_out_speaker,
-            )
-            return self.task(pairs.train, device, shard)
-
-        return Prepared(listed.digest, make_task)
-
-    @abstractmethod
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
 
 
 @dataclass(frozen=True)
@@ -133,28 +87,6 @@ class SayRecipe(PairedRecipe):
     """Number of sounds that the finished model makes for each one that it says: that which belongs
     best to the image is kept. This may be changed after the training, too."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("`pool`", self.pool, 2, 10**6)
-        check_range("`sharpness`", self.sharpness, 0, ENDLESS)
-        check_range("`guidance`", self.guidance, 0, 100)
-        check_range("`candidates`", self.candidates, 1, 1000)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of the command that says a picture."""
-        return ["say", "PICTURE", "--model", out]
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on the images of these pairs."""
-        from audiate.training.tasks.image_to_audio_task import SayTask
-
-        return SayTask(self, pairs, device, shard)
-
-
-RECIPES = {
-    "say": Entry(SayRecipe(), "Many voices for a written digit, by latents of a generator."),
-}
-
 
 @dataclass(frozen=True)
 class MatchRecipe(PairedRecipe):
@@ -184,20 +116,19 @@ class MatchRecipe(PairedRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_recordings(least=2)  # a single one has nothing to be told from
-        check_range("`weight_decay`", self.weight_decay, 0, 1)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of a command that a user may try: `match` with pairs of their own."""
-        words = ["match", "SOUNDS", "IMAGES", "--model", out]
-        return words if self.pairs else super().next_command(out)
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
-        from audiate.training.tasks.dual_encoder_task import MatchTask
-
-        return MatchTask(self, pairs, device, shard)
 
 
-RECIPES |= {
-    "match": Entry(MatchRecipe(), "Two towers in which sounds and images find each other."),
+RECIPES = {
+    "say": Entry(
+        SayRecipe(),
+        "Many voices for a written digit, by latents of a generator.",
+        "audiate.training.tasks.image_to_audio_task",
+        ("say", "PICTURE", "--model", "{out}"),
+    ),
+    "match": Entry(
+        MatchRecipe(),
+        "Two towers in which sounds and images find each other.",
+        "audiate.training.tasks.dual_encoder_task",
+        own_words=("match", "SOUNDS", "IMAGES", "--model", "{out}"),
+    ),
 }

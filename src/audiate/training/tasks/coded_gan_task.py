@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import log
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,14 +20,17 @@ from audiate.training.batches import EvenOrder
 from audiate.training.batches import generator as seeded
 from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
-from audiate.training.task import Shard, Stage
-from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.training.recipes.coded_gans import CodedRecipe
+from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
 from audiate.utils.progress import working
 
-if TYPE_CHECKING:
-    from audiate.training.recipes.coded_gans import CodedRecipe
-
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
+
+
+def prepare(recipe: CodedRecipe, root: Path) -> Prepared:
+    """Find spoken digits, or a folder of sound files, whose labels are not used."""
+    return prepare_sounds(recipe, root, CodedGANTask)
 
 
 class CodedGANTask(AudioGANTask):

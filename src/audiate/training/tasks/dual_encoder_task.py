@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -14,19 +14,22 @@ from audiate.models.configs import DualEncoderConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load_as
-from audiate.training.augment_images import changed_images
+from audiate.training.augment import changed_images
 from audiate.training.batches import one_cycle
-from audiate.training.task import Shard, Stage, Task
-from audiate.training.tasks.inputs import Batches, to_unit
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import MatchRecipe
+from audiate.training.recipes.paired import MatchRecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.tasks.paired_batches import Batches, on_device, prepare_pairs, to_unit
 
 _REFERENCES = 256  # images
 _BLIND = 0.02  # nats by which correspondence is at least to be better than chance
 
 
-class MatchTask(Task):
+def prepare(recipe: MatchRecipe, root: Path) -> Prepared:
+    """Find pairs of recordings and images; see `prepare_pairs`."""
+    return prepare_pairs(recipe, root, MatchTask)
+
+
+class MatchTask(EpochTask):
     """Train the towers to tell pairs that belong together from all others of a batch.
 
     Sounds of a batch and images of other sounds of it are samples of p(sound) p(image): some of
@@ -51,25 +54,13 @@ class MatchTask(Task):
         if self._borrowed:
             flow = load_as(recipe.ears, LatentFlow, "has no ears to lend; give another `ears`")
             model.ears.load_state_dict(flow.condition_network.state_dict())
-        model.to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        model = on_device(model, device)
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
-        per_epoch = self._batches.steps_per_epoch
         kept = {id(p) for p in model.ears.parameters()} if self._borrowed else set()
         trained = [p for p in model.parameters() if id(p) not in kept]
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * per_epoch,
-            steps_per_epoch=per_epoch,
-            batch_size=self._batches.batch_size,
-            model=model,
-            modules={"towers": model},
-            optimizers={
-                "adam": torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
-            },
-            shard=shard,
-        )
+        adam = torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
+        super().__init__(recipe.epochs, self._batches, model, "towers", {"adam": adam}, shard)
 
     def begin_step(self, step: int) -> None:
         """Have borrowed ears hear as they do in use."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,10 +13,11 @@ from torch.optim.swa_utils import update_bn
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sounds import SoundSet
+from audiate.data.sounds import SoundSet, list_sounds
 from audiate.metrics.distribution import spread_of
 from audiate.models.generator import AudioGAN
 from audiate.models.specgan import SpecGAN
+from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder
 from audiate.training.batches import generator as seeded
 from audiate.training.losses import (
@@ -24,13 +26,12 @@ from audiate.training.losses import (
     non_saturating_loss,
     r1_penalty,
 )
-from audiate.training.perturb import shifted
-from audiate.training.task import Shard, Sound, Stage, Task
+from audiate.training.recipes.gans import AudioGANRecipe
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.training.tasks.gan_networks import build, set_levels
 from audiate.utils.plots import grid
 
-if TYPE_CHECKING:
-    from audiate.training.recipes import AudioGANRecipe
+R = TypeVar("R", bound=AudioGANRecipe)
 
 _HEARD = 64  # clips that alarms are based on
 _SHOWN = 16
@@ -57,6 +58,41 @@ class _Health(NamedTuple):
     rms: float
     clipped: float
     spread: float
+
+
+def prepare(recipe: AudioGANRecipe, root: Path) -> Prepared:
+    """Find spoken digits, or a folder of sound files; see `prepare_sounds`."""
+    return prepare_sounds(recipe, root, AudioGANTask)
+
+
+def prepare_sounds(
+    recipe: R, root: Path, task: Callable[[R, SoundSet, torch.device, Shard], Task]
+) -> Prepared:
+    """Find the sounds that a recipe names, which are read in the size of its networks.
+
+    Args:
+        recipe: The settings.
+        root: Data folder.
+        task: Builds the task from the recipe, the sounds, a device and a process's share.
+
+    Raises:
+        InputError: Data are missing or damaged.
+
+    """
+    listed = list_sounds(
+        recipe.data, root, label_from=recipe.label_from, cut_words=recipe.cut_words
+    )
+
+    def make_task(device: torch.device, shard: Shard) -> Task:
+        sounds = listed.read(
+            sample_rate=recipe.sample_rate,
+            speeds=recipe.perturbation.speed_perturbation,
+            num_samples=recipe.network.num_samples,
+            channels=recipe.network.channels,
+        )
+        return task(recipe, sounds, device, shard)
+
+    return Prepared(listed.digest, make_task)
 
 
 class AudioGANTask(Task):

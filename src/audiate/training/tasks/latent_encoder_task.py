@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeGuard
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -11,23 +13,31 @@ from torch import Tensor, nn
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sounds import SoundSet
+from audiate.data.installed import data_root
+from audiate.data.sounds import SoundSet, list_sounds
 from audiate.errors import InputError
 from audiate.inversion.inverter import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models.configs import LatentEncoderConfig
-from audiate.models.generator import SOFT, AudioGAN, DraftingGenerator, Generator, generate
-from audiate.models.latent_encoder import LatentEncoder, fingerprint
+from audiate.models.generator import (
+    SOFT,
+    AudioGAN,
+    DraftingGenerator,
+    Generator,
+    as_generator,
+    generate,
+)
+from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
 from audiate.models.pretrained import load_as
 from audiate.models.resnet import DigitClassifier
-from audiate.training.batches import EvenOrder, one_cycle
+from audiate.training.augment import shifted
+from audiate.training.batches import EvenOrder, scheduled
 from audiate.training.batches import generator as seeded
-from audiate.training.perturb import shifted
-from audiate.training.task import Shard, Sound, Stage, Task
+from audiate.training.loop import fit
+from audiate.training.options import RunOptions
+from audiate.training.recipes.encoders import LatentEncoderRecipe
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.utils.plots import grid
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import LatentEncoderRecipe
 
 _SHOWN = 8
 # The later part of training begins at the first of these shares of the steps, and is in full effect
@@ -36,6 +46,85 @@ _SHOWN = 8
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
 _AWAKE = 50  # steps after which an encoder may be expected to listen
 _DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
+
+
+def train_encoder(
+    generator: str | Path | Generator,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    data_dir: str | Path | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> LatentEncoder:
+    """Train an encoder for any generator, as ``audiate train latent-encoder`` does for ours.
+
+    For a generator that only runs forward, the latents of generated clips are learnt, and nothing
+    else is compared.
+
+    Args:
+        generator: The generator to be inverted, or its name; `audiate.wrap` makes one of a module.
+            If it is a module itself, it is put on the device, in eval mode, and its parameters are
+            frozen.
+        out: The run's folder, as for ``audiate train``.
+        resume: Go on with the run in that folder.
+        data_dir: Folder of the data sets, if ``data`` names some.
+        quiet: Show no progress.
+        **settings: Settings of `LatentEncoderRecipe`. For instance, ``data=("drums",)`` names a
+            folder of real sounds, and ``perceptual_weight=0`` does without the classifier of
+            spoken digits.
+
+    Returns:
+        The trained encoder.
+
+    Raises:
+        InputError: As for `audiate.training.loop.run_recipe`.
+        TypeError: There is no setting of that name.
+
+    """
+    generator = as_generator(generator)
+    # The fingerprint keeps a run from being resumed with another generator.
+    name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
+    recipe = replace(LatentEncoderRecipe(generator=name), **settings)
+    root = data_root(None if data_dir is None else Path(data_dir))
+    options = RunOptions(Path(out), resume=resume)
+    folder = fit("latent-encoder", recipe, prepare(recipe, root, generator), options, quiet=quiet)
+    return LatentEncoder.from_pretrained(folder)
+
+
+def prepare(
+    recipe: LatentEncoderRecipe, root: Path, generator: Generator | None = None
+) -> Prepared:
+    """Train on the generator's clips and on real ones.
+
+    Args:
+        recipe: The settings.
+        root: Data folder.
+        generator: Generator to be inverted, in place of the one that the recipe names.
+
+    Raises:
+        InputError: Data are missing or damaged, or a model of that name is, or perturbations do
+            not fit the generator's clips.
+
+    """
+    listed = list_sounds(recipe.data, root)
+    inverted = as_generator(recipe.generator) if generator is None else generator
+    recipe.perturbation.check_fits(inverted.num_samples)
+    classifier = None
+    if recipe.perceptual_weight:
+        otherwise = "classifies no spoken digits; give another `classifier`"
+        classifier = load_as(recipe.classifier, DigitClassifier, otherwise)
+
+    def make_task(device: torch.device, shard: Shard) -> Task:
+        sounds = listed.read(
+            sample_rate=inverted.sample_rate,
+            speeds=recipe.perturbation.speed_perturbation,
+            num_samples=inverted.num_samples,
+            channels=inverted.channels,
+        )
+        return LatentEncoderTask(recipe, inverted, classifier, sounds, device, shard)
+
+    return Prepared(listed.digest, make_task)
 
 
 class LatentEncoderTask(Task):
@@ -110,9 +199,8 @@ class LatentEncoderTask(Task):
 
     def stages(self, step: int) -> Sequence[Stage]:
         """An update on real clips, if these can be compared, then one on generated clips."""
-        rate = self._recipe.learning_rate
-        if self._recipe.schedule == "one-cycle":
-            rate = one_cycle(step, self.steps, rate, warmup=0.05)
+        recipe = self._recipe
+        rate = scheduled(recipe.schedule, step, self.steps, recipe.learning_rate, warmup=0.05)
         weights = self._weights(step)
         comparable = weights.keys() - {"waveform"}
         if self._real_labels is None:
