@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -224,6 +224,22 @@ class TestResuming:
         with pytest.raises(InputError, match="`precision` bf16: the run began with float32"):
             fit("toy", recipe, recipe.prepared(), options)
 
+    def test_the_precision_of_the_run_is_kept_and_said(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        recipe = ToyRecipe(steps=20)
+
+        def run(**options: Any) -> str:
+            fit("toy", recipe, recipe.prepared(), RunOptions(device="cpu", **options))
+            return capsys.readouterr().err
+
+        asked = run(out=tmp_path / "asked", precision="bf16")
+        assert "computing in bf16: --precision float32 rounds less" in asked
+        settings = json.loads((tmp_path / "asked" / "settings.json").read_text())
+        assert settings["environment"]["precision"] == "bf16"
+        run(out=tmp_path / "asked", resume=True)
+        assert "computing in float32: --precision bf16 takes less" in run(out=tmp_path / "other")
+
     def test_another_number_of_threads_is_said(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -263,6 +279,27 @@ class TestWhatIsWritten:
         assert model.provenance.recipe == "toy"
         weight = model.state_dict()["classifier.0.weight"]
         assert torch.equal(weight, state(tmp_path)["module/critic/classifier.0.weight"])
+
+    def test_tensorboard_reads_what_is_written(self, tmp_path: Path) -> None:
+        reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        with pytest.raises(Interrupted):
+            train(tmp_path, at_step={45: interrupt})
+        train(tmp_path, resume=True)
+        events = reading.EventAccumulator(str(tmp_path / "tensorboard"))
+        events.Reload()
+        log = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+        found = [(each.step, each.value) for each in events.Scalars("real")]
+        assert found == [(each["step"], pytest.approx(each["real"])) for each in log]
+        assert [each.step for each in events.Images("preview")] == [20, 40, 60]
+        assert events.Images("preview")[0].width == 28
+
+    def test_without_tensorboard_there_is_the_log(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
+        train(tmp_path, ToyRecipe(steps=20))
+        assert (tmp_path / "log.jsonl").exists()
+        assert not (tmp_path / "tensorboard").exists()
 
     def test_checkpoints_come_as_often_as_asked(self, tmp_path: Path) -> None:
         seen: list[int] = []
