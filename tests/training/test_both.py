@@ -96,10 +96,10 @@ class TestMatch:
         after = task.model.state_dict()
         assert not torch.equal(after["sound_head.1.weight"], before["sound_head.1.weight"])
 
-    def test_towers_that_tell_nothing_are_told_of(self, shared_data: Path) -> None:
+    def test_encoders_that_score_all_alike_are_reported(self, shared_data: Path) -> None:
         pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
         task = MatchTask(MATCHING, pairs.train, torch.device("cpu"), Shard())
-        assert "tell no pair" in (task.diagnose({"matching": 1.386}) or "")
+        assert "score all pairs alike" in (task.diagnose({"matching": 1.386}) or "")
         assert task.diagnose({"matching": 0.9}) is None
 
 

@@ -68,8 +68,10 @@ def perturbed(waveforms: Tensor, sample_rate: int) -> Tensor:
 def shifted(waveforms: Tensor, most: int) -> Tensor:
     """Move each of the waveforms (batch, channels, samples) by up to ``most`` samples at random.
 
-    What moves beyond an end is lost, and zeros fill the other one.
+    What moves beyond an end is lost, and zeros fill the other one. With 0, no number is drawn.
     """
+    if not most:
+        return waveforms
     shifts = torch.randint(-most, most + 1, (len(waveforms), 1, 1))
     samples = waveforms.shape[2]
     source = torch.arange(samples) - shifts

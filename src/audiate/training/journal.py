@@ -93,8 +93,8 @@ class Journal:
             task.model.save_pretrained(self._run.last_good)
         else:
             self._run.log(step, {"alarm": alarm})
-            told = InputError(alarm).with_flags()
-            self.progress.say(f"[bold red]alarm[/] (step {step}): {told}")
+            message = InputError(alarm).with_flags()
+            self.progress.say(f"[bold red]alarm[/] (step {step}): {message}")
 
     def _add_to_epoch(self, step: int, means: dict[str, float]) -> None:
         self._epoch.append((step - self._written, means))

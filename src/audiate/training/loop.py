@@ -1,4 +1,4 @@
-"""The one training loop: any number of optimisers and stages, on CPU, GPU or several processes."""
+"""The training loop: any number of optimisers and stages, on a CPU, a GPU or several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a run: settings, checkpoint, log and previews, sound if killed at any moment."""
+"""Write and read the folder of a run, which is complete if the process is killed at any moment."""
 
 from __future__ import annotations
 

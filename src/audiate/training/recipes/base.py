@@ -108,8 +108,8 @@ class Entry:
         own = settings.get("pairs") or set(settings.get("data", ())) - set(DIGIT_SETS)
         words: list[str] = []
         for word in (own and self.own_words) or self.next_words:
-            value = settings[word[1:-1]] if word.startswith("{") else word
-            words += [value] if isinstance(value, str) else value
+            value = settings.get(word[1:-1])
+            words += value if isinstance(value, tuple) else [word.format(**settings)]
         return words
 
 

@@ -66,21 +66,22 @@ class SayRecipe(PairedRecipe):
     batch_size: int = 128
     """Number of images in a batch."""
     images_per_recording: int = 1
-    """Has no effect here: it is the matcher that has learnt from recordings."""
+    """Has no effect here, since the dual encoder alone has learnt from recordings."""
     learning_rate: float = 2e-3
     """Peak of the learning rate."""
     generator: str = DEFAULT_GENERATOR
     """Generator whose latents are learnt: a shipped model's name, the folder of a run or a model,
     or a Hugging Face hub id."""
     matcher: str = DEFAULT_DUAL_ENCODER
-    """Model that tells which of the generator's sounds belong to an image: a shipped name, a folder
-    or a hub id, as `audiate train match` makes it. Its image tower is the condition network."""
+    """Dual encoder that scores how well the generator's sounds match an image: a shipped name, a
+    folder or a hub id, as `audiate train match` makes it. Its image encoder is the condition
+    network."""
     pool: int = 6_000
     """Number of the generator's sounds that images are paired with. They are made once for each
     generator, and kept in the user's cache folder."""
     sharpness: float = 3.0
-    """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds as the
-    matcher finds them likely; more leaves out those that are hard to understand."""
+    """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds by their
+    likelihood under the dual encoder; more leaves out those that are hard to understand."""
     guidance: float = 2.0
     """Guidance of the finished model, which may be changed after the training, too."""
     candidates: int = 3
@@ -90,7 +91,7 @@ class SayRecipe(PairedRecipe):
 
 @dataclass(frozen=True)
 class MatchRecipe(PairedRecipe):
-    """Two towers on FSDD, Speech Commands and MNIST, paired by digit; they use no label."""
+    """A dual encoder on FSDD, Speech Commands and MNIST, paired by digit; it uses no label."""
 
     epochs: int = 4
     """Number of passes over as many images as there are train pairs."""
@@ -104,30 +105,29 @@ class MatchRecipe(PairedRecipe):
     weight_decay: float = 0.05
     """Weight decay of AdamW."""
     loss: Literal["correspondence", "contrast"] = "correspondence"
-    """What is learnt. correspondence: to tell for each pair of a batch whether it is one of those
-    that belong together. contrast: to tell for each image which sound of the batch is its own, and
-    for each sound which images are."""
+    """Loss. correspondence: classify each pair of a batch as one that belongs together or not.
+    contrast: find the sound of each image in the batch, and the images of each sound."""
     ears: str = DEFAULT_AUDIO_TO_IMAGE
-    """Latent flow whose condition network hears for the tower of sounds, and is not changed: a
-    shipped name, a folder or a hub id. With none, ears are trained from the start."""
+    """Latent flow whose condition network serves as the audio encoder, and is not changed: a
+    shipped name, a folder or a hub id. With none, an audio encoder is trained from the start."""
     speech_commands: bool = True
     """Train on the train clips of Speech Commands as well as on FSDD."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_recordings(least=2)  # a single one has nothing to be told from
+        self.check_recordings(least=2)  # a single one has nothing to be compared with
 
 
 RECIPES = {
     "say": Entry(
         SayRecipe(),
-        "Many voices for a written digit, by latents of a generator.",
+        "An image-to-audio model: many voices for a written digit.",
         "audiate.training.tasks.image_to_audio_task",
         ("say", "PICTURE", "--model", "{out}"),
     ),
     "match": Entry(
         MatchRecipe(),
-        "Two towers in which sounds and images find each other.",
+        "A dual encoder, which scores how well sounds and images match.",
         "audiate.training.tasks.dual_encoder_task",
         own_words=("match", "SOUNDS", "IMAGES", "--model", "{out}"),
     ),

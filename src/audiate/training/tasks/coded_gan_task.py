@@ -1,4 +1,4 @@
-"""Training generators with codes: ciwGAN and fiwGAN."""
+"""Train generators with codes: ciwGAN and fiwGAN."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CodedGANTask(AudioGANTask):
 
     The generator is also trained to make sounds whose code the Q-network recovers. With
     `discover`, the clips are sorted into groups in the first step
-    (`audiate.training.discovery`): a group's number is the code that the discriminator is told
+    (`audiate.training.discovery`): a group's number is the code that the discriminator is given
     beside a real clip, and the Q-network goes on learning the groups from real clips, beside the
     codes from generated ones. The groups belong to the run's state, so a resumed run keeps them.
     """
@@ -148,9 +148,7 @@ class CodedGANTask(AudioGANTask):
             raise RuntimeError("the generator's stage comes before the Q-network's")
         losses = {"recovered": self._code_loss(*self._drawn)}
         if self._coded.discover:
-            index = self._order.batch(step * self._coded.critic_updates)
-            waveforms = self.shard.take(self._moved(self._waveforms(index))).to(self.device)
-            labels = self.shard.take(self._sounds.labels[index]).to(self.device)
+            waveforms, labels = self._batch(step * self._coded.critic_updates)
             losses["groups"] = self._code_loss(self.model.analyse(waveforms), labels)
         return losses
 

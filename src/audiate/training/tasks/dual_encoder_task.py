@@ -1,4 +1,4 @@
-"""Training two towers by the correspondence of sounds and images."""
+"""Train the dual encoder of sounds and images."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def prepare(recipe: MatchRecipe, root: Path) -> Prepared:
 
 
 class MatchTask(EpochTask):
-    """Train the towers to tell pairs that belong together from all others of a batch.
+    """Train both encoders to score pairs that belong together above all others of a batch.
 
     Sounds of a batch and images of other sounds of it are samples of p(sound) p(image): some of
-    them are of the same thing by chance, as often as they are in that product. So the score that
-    tells best is the logarithm of p(sound, image) / (p(sound) p(image)), and no pair is labelled
+    them are of the same thing by chance, as often as they are in that product. So the best
+    score is the logarithm of p(sound, image) / (p(sound) p(image)), and no pair is labelled
     wrongly (Gutmann and Hyvärinen 2010, for the loss ``correspondence``; van den Oord et al. 2018,
     for ``contrast``).
     """
@@ -52,7 +52,7 @@ class MatchTask(EpochTask):
         model = DualEncoder(config)
         self._borrowed = recipe.ears != "none"
         if self._borrowed:
-            flow = load_as(recipe.ears, LatentFlow, "has no ears to lend; give another `ears`")
+            flow = load_as(recipe.ears, LatentFlow, "is no latent flow; give another `ears`")
             model.ears.load_state_dict(flow.condition_network.state_dict())
         model = on_device(model, device)
         self._recipe, self._images = recipe, pairs.images
@@ -63,13 +63,13 @@ class MatchTask(EpochTask):
         super().__init__(recipe.epochs, self._batches, model, "towers", {"adam": adam}, shard)
 
     def begin_step(self, step: int) -> None:
-        """Have borrowed ears hear as they do in use."""
+        """Put an audio encoder of another model, which is not trained, into eval mode."""
         del step
         if self._borrowed:
             self.model.ears.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
-        """One update of both towers."""
+        """One update of both encoders."""
         rate = one_cycle(step, self.steps, self._recipe.learning_rate)
         return [Stage("adam", lambda: self._losses(step), {"matching": 1.0}, rate)]
 
@@ -87,7 +87,7 @@ class MatchTask(EpochTask):
 
     @torch.no_grad()
     def end_epoch(self) -> None:
-        """Keep the vectors of some images, by which the model tells how clear a sound is."""
+        """Keep the vectors of some images, by which the model measures how clear a sound is."""
         count = len(self.model.references)
         images = to_unit(self._images[torch.arange(count) * len(self._images) // count])
         training = self.model.training
@@ -106,13 +106,13 @@ class MatchTask(EpochTask):
         return picture.cpu()
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report towers that tell no pair from another."""
+        """Report encoders that score all pairs alike."""
         chance = 2 * torch.tensor(2.0).log().item()
         if self._recipe.loss != "correspondence" or means["matching"] < chance - _BLIND:
             return None
         return (
-            "the towers tell no pair from another; raise `epochs`, or lower `learning_rate`, and "
-            "look whether sounds and images of a pair belong together"
+            "the encoders score all pairs alike; raise `epochs`, or lower `learning_rate`, and "
+            "check that sounds and images of a pair belong together"
         )
 
 

@@ -1,11 +1,11 @@
-"""Training WaveGAN and SpecGAN."""
+"""Train WaveGAN and SpecGAN."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -43,21 +43,6 @@ _CLIPPED = 0.05  # share of samples at full scale, of which real clips have hard
 _COLLAPSED_SPREAD = 0.4  # relative to real clips
 _WON = 0.995  # share of clips that the discriminator tells apart
 _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
-
-
-class _Health(NamedTuple):
-    """Statistics of some generated clips.
-
-    Attributes:
-        rms: Root mean square of the samples.
-        clipped: Share of samples at full scale.
-        spread: How much clips differ, divided by how much real ones do.
-
-    """
-
-    rms: float
-    clipped: float
-    spread: float
 
 
 def prepare(recipe: AudioGANRecipe, root: Path) -> Prepared:
@@ -201,13 +186,18 @@ class AudioGANTask(Task):
         else:
             drawn, meant = self._drawn
         order = step * self._recipe.critic_updates + turn
-        index = self._order.batch(order)
         with torch.no_grad():
-            waveforms = self.shard.take(self._moved(self._waveforms(index))).to(self.device)
+            waveforms, labels = self._batch(order)
             real = self.model.analyse(waveforms)
-        labels = self.shard.take(self._sounds.labels[index]).to(self.device)
         losses_of = self._wasserstein if self._recipe.loss == "wgan-gp" else self._non_saturating
         return losses_of(real, labels, drawn, meant, penalised)
+
+    def _batch(self, order: int) -> tuple[Tensor, Tensor]:
+        """Real clips, shifted at random, and their labels: this process's part of a batch."""
+        index = self._order.batch(order)
+        moved = shifted(self._waveforms(index), self._recipe.perturbation.shift)
+        waveforms, labels = (self.shard.take(each) for each in (moved, self._sounds.labels[index]))
+        return waveforms.to(self.device), labels.to(self.device)
 
     def _non_saturating(
         self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
@@ -245,10 +235,6 @@ class AudioGANTask(Task):
     def _waveforms(self, index: Tensor) -> Tensor:
         waveforms = self._sounds.waveforms(index)
         return to_peak(waveforms) if self._recipe.normalise else waveforms
-
-    def _moved(self, waveforms: Tensor) -> Tensor:
-        most = self._recipe.perturbation.shift
-        return shifted(waveforms, most) if most else waveforms
 
     def end_step(self, step: int) -> None:
         """Renew the moving average, which is short at first, to forget the initial weights."""
@@ -295,24 +281,22 @@ class AudioGANTask(Task):
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report silence, clipping, a discriminator that has won, or clips that are all alike."""
-        health = self._health()
+        heard = self._samples()
+        rms = heard.square().mean().sqrt().item()
+        clipped = (heard.abs() > 0.999).float().mean().item()
+        spread = (spread_of(_levels(heard)) / self._real_spread).item()
         remedy = "Lower `learning_rate`, or see what the clips hold; last-good, if there, is older"
         milder = "Raise `penalty`, or give it more clips"
-        if health.rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
-            return f"silence: the samples' level is {health.rms:.1g} of full scale. {remedy}"
-        if health.clipped > _CLIPPED:
-            return (
-                f"clipping: {100 * health.clipped:.0f} % of the samples are at full scale. {remedy}"
-            )
+        if rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
+            return f"silence: the samples' level is {rms:.1g} of full scale. {remedy}"
+        if clipped > _CLIPPED:
+            return f"clipping: {100 * clipped:.0f} % of the samples are at full scale. {remedy}"
         if won := self._won(means["told_apart"]):
             return (
                 f"the discriminator has won: {won}, so there is little to learn from it. {milder}"
             )
-        if health.spread < _COLLAPSED_SPREAD:
-            return (
-                f"mode collapse: clips differ {health.spread:.2f} times as much as real ones. "
-                f"{remedy}"
-            )
+        if spread < _COLLAPSED_SPREAD:
+            return f"mode collapse: clips differ {spread:.2f} times as much as real ones. {remedy}"
         return None
 
     def _won(self, told_apart: float) -> str | None:
@@ -324,14 +308,6 @@ class AudioGANTask(Task):
         if told_apart < _WON:
             return None
         return f"it tells {100 * told_apart:.1f} % of clips apart"
-
-    def _health(self) -> _Health:
-        heard = self._samples()
-        return _Health(
-            rms=heard.square().mean().sqrt().item(),
-            clipped=(heard.abs() > 0.999).float().mean().item(),
-            spread=(spread_of(_levels(heard)) / self._real_spread).item(),
-        )
 
 
 def _levels(waveforms: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from audiate.utils.filesystem import replacing
 from audiate.utils.plots import side_by_side
 from audiate.utils.progress import tracked
 
-_UNSEEN = 0.1  # share of conditions that are left out, so that guidance is possible
+_UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
 _BATCH = 500
 _PREVIEWED = 8
 _VERSION = 1  # of the way in which sounds are made and heard
@@ -50,7 +50,7 @@ class SayTask(EpochTask):
     """Train the flow of an `ImageToAudioModel` by conditional flow matching.
 
     An image's latent is drawn among those of the generator's sounds, by how much likelier the image
-    is with each sound than by itself, as a `DualEncoder` tells at worst of slight changes of the
+    is with each sound than by itself, as a `DualEncoder` scores at worst of slight changes of the
     sound (`DualEncoder.clear_scores`): p(z | image) is p(z) times that ratio. So pairs never run
     out, and no label is needed. The condition network is the image encoder, which sees each image
     changed at random.
@@ -92,7 +92,7 @@ class SayTask(EpochTask):
         super().__init__(recipe.epochs, self._order, model, "flow", {"flow": adam}, shard)
 
     def begin_step(self, step: int) -> None:
-        """Have the matcher, which is finished, see as it does in use."""
+        """Put the dual encoder, which is not trained, into eval mode."""
         del step
         self.model.matcher.eval()
 
@@ -111,10 +111,10 @@ class SayTask(EpochTask):
             latents = self._normal[likely.multinomial(1).squeeze(1)]
             seen = changed_images(images) if self._recipe.augment else images
             condition = self.model.condition(seen.to(self.device))
-        unseen = (torch.rand(len(images), 1) < _UNSEEN).to(self.device)
+        dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
         # Without an image, latents are those of the prior, of which there is no end.
-        latents = torch.where(unseen, torch.randn(latents.shape).to(self.device), latents)
-        condition = torch.where(unseen, self.model.unseen, condition)
+        latents = torch.where(dropped, torch.randn(latents.shape).to(self.device), latents)
+        condition = torch.where(dropped, self.model.unseen, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
@@ -138,7 +138,7 @@ class SayTask(EpochTask):
 
 @dataclass(frozen=True)
 class GeneratedSounds:
-    """Sounds of a generator, as a front end hears them.
+    """Latents of a generator, with the spectrograms of their sounds.
 
     Attributes:
         latents: (count, latent_dim), drawn from the prior.

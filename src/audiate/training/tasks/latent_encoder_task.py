@@ -1,4 +1,4 @@
-"""Training an encoder from sound to the latent of a generator."""
+"""Train an encoder from sound to the latent of a generator."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _SHOWN = 8
 # from the second on. In it waveforms are compared, as phases lead astray before levels are nearly
 # right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
-_AWAKE = 50  # steps after which an encoder may be expected to listen
-_DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
+_AWAKE = 50  # steps after which latents are to depend on the sound
+_LEAST_SPREAD = 0.05  # share of the deviation of the prior's latents
 
 
 def train_encoder(
@@ -132,7 +132,7 @@ class LatentEncoderTask(Task):
 
     This is Keyes et al. 2020, section 4.1. For real clips only the reconstructed sound can be
     compared; for generated clips the latent can be, too. If no gradients flow through the
-    generator, only latents are compared, and the labels that they tell, if it has labels.
+    generator, only latents are compared, and labels if it has any.
     """
 
     model: LatentEncoder
@@ -247,8 +247,7 @@ class LatentEncoderTask(Task):
 
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
         index = self._order.batch(step)
-        waveforms, most = self._real(index), self._recipe.perturbation.shift
-        moved = shifted(waveforms, most) if most else waveforms
+        moved = shifted(self._real(index), self._recipe.perturbation.shift)
         target = self.shard.take(moved).to(self.device)
         latent = self.model(target).float()
         losses = self._compared(latent, target, names)
@@ -270,7 +269,7 @@ class LatentEncoderTask(Task):
         return losses
 
     def _label_loss(self, latent: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of labels (batch,), which the largest of some entries is to tell.
+        """Mean cross-entropy of labels (batch,), as the largest of some entries.
 
         A label of -1 is none of the generator's, and costs nothing.
         """
@@ -328,7 +327,7 @@ class LatentEncoderTask(Task):
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
         """Report an encoder whose latents do not depend on the sound."""
         spread = self.model(self._shown).std(0).mean().item() / self._scale
-        if spread < _DEAF_SPREAD and self._done >= min(_AWAKE, self.steps):
+        if spread < _LEAST_SPREAD and self._done >= min(_AWAKE, self.steps):
             return (
                 f"deaf: latents of different clips differ {spread:.2f} times as much as the "
                 f"prior's, so the encoder does not listen. Lower `learning_rate`"
@@ -337,7 +336,7 @@ class LatentEncoderTask(Task):
 
 
 def _has_labels(generator: Generator) -> TypeGuard[AudioGAN]:
-    """Whether the first entries of a latent tell which of some labels is meant."""
+    """Whether the first entries of a latent stand for labels."""
     return isinstance(generator, AudioGAN) and generator.classes > 0
 
 

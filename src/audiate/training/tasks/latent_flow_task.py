@@ -1,4 +1,4 @@
-"""Training the latent flow on pairs of recordings and images."""
+"""Train the latent flow on pairs of recordings and images."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from audiate.training.tasks.paired_batches import (
 
 _IMAGE_KL = 0.05  # weight of the autoencoder's prior: latents of about unit size, sharp images
 _IMAGES_TO_CODE = 4  # images of each recording that the autoencoder learns from in a step
-_UNHEARD = 0.1  # share of conditions that are left out, so that guidance is possible
-_DEAF = 0.1  # share of the spread of the mean images of ten digits
+_UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
+_LEAST_SPREAD = 0.1  # share of the spread of the mean images of ten digits
 
 
 def prepare(recipe: LatentFlowRecipe, root: Path) -> Prepared:
@@ -128,9 +128,9 @@ class LatentFlowTask(EpochTask):
             condition = self.model.condition(self._batches.spectrograms(pairs))
             self.model.train()
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
-        unheard = (torch.rand(len(images), 1) < _UNHEARD).to(self.device)
+        dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
         condition = condition.repeat_interleave(count, 0)
-        condition = torch.where(unheard, self.model.unheard, condition)
+        condition = torch.where(dropped, self.model.unheard, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
@@ -138,11 +138,11 @@ class LatentFlowTask(EpochTask):
         return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report a condition network that draws the same for every sound."""
-        if means.get("spread", 1.0) > _DEAF:
+        """Report a condition network whose output is the same for every sound."""
+        if means.get("spread", 1.0) > _LEAST_SPREAD:
             return None
         return (
-            f"the condition network hears no difference: its mean images vary "
+            f"the condition network does not depend on the sound: its mean images vary "
             f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
             f"lower `learning_rate`"
         )

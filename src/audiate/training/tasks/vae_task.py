@@ -1,4 +1,4 @@
-"""Training the audio-to-image VAE on pairs of recordings and images."""
+"""Train the audio-to-image VAE on pairs of recordings and images."""
 
 from __future__ import annotations
 

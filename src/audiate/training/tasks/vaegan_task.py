@@ -1,4 +1,4 @@
-"""Training the audio-to-image VAE-GAN on pairs of recordings and images."""
+"""Train the audio-to-image VAE-GAN on pairs of recordings and images."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class VAEGANTask(EpochTask):
         model = VAEGAN()
         if recipe.initialisation == "scaled":
             initialise(model)
-        heard = bool(recipe.alpha or recipe.beta)
-        if not heard:
+        conditional = bool(recipe.alpha or recipe.beta)
+        if not conditional:
             nn.init.zeros_(model.mu.weight)
             nn.init.zeros_(model.logvar.weight)
         model = on_device(model, device)
@@ -76,7 +76,9 @@ class VAEGANTask(EpochTask):
         self._seen: tuple[Tensor, Tensor] | None = None  # real and drawn images of this step
         parts = [model.encoder, model.mu, model.logvar, model.decoder]
         trained = {
-            "generator": [p for part in parts[0 if heard else 3 :] for p in part.parameters()],
+            "generator": [
+                p for part in parts[0 if conditional else 3 :] for p in part.parameters()
+            ],
             "discriminator": list(model.discriminator.parameters()),
         }
         betas = (recipe.adam_beta1, 0.999)
