@@ -66,6 +66,15 @@ def test_imports_run_one_way(module: str) -> None:
     assert not upward, f"{module} must not import {upward}"
 
 
+def test_recipes_are_plain_data() -> None:
+    """They import no task, model or data set, not even for types."""
+    plain = {"audio.config", "data.sources", "errors", "models.configs", "models.hub"}
+    for module, imports in IMPORTS.items():
+        if module.startswith("audiate.training.recipes."):
+            others = {name.removeprefix("audiate.") for name in imports} - plain
+            assert all(name.startswith("training.recipes") for name in others), module
+
+
 def test_there_is_no_circle_of_imports() -> None:
     """Lazy imports count, and so do those for types alone."""
     # A package's __init__ is its face: whoever imports a module within does not mean it.
@@ -129,7 +138,9 @@ def loaded_by(statement: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
-@pytest.mark.parametrize("statement", ["import audiate", "import audiate.cli"])
+@pytest.mark.parametrize(
+    "statement", ["import audiate", "import audiate.cli", "import audiate.training.recipes"]
+)
 def test_no_torch_before_it_is_needed(statement: str) -> None:
     assert not loaded_by(statement) & {"torch", "numpy", "huggingface_hub"}
 

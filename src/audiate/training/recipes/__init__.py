@@ -1,4 +1,4 @@
-"""The recipes: what each training does, as plain values, from which the command line is made.
+"""Recipes: the settings of trainings as plain values, from which the command line is made.
 
 Every module of this folder that has a table ``RECIPES`` of its own is found by itself.
 """

@@ -130,7 +130,7 @@ FIWGAN_PAPER = published(FiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED)
 
 _ON = "on words of your own or spoken digits, without labels"
 _FASTER = "with SpecGAN's networks, which learn faster on a CPU."
-_DESCRIBED = {
+_MODELS = {
     "ciwgan": (CiwGANRecipe(), f"ciwGAN: a WaveGAN with a code for each word, {_ON}."),
     "ciwgan-paper": (CIWGAN_PAPER, "ciwGAN with the published settings."),
     "fiwgan": (FiwGANRecipe(), f"fiwGAN: a WaveGAN with a binary code of words, {_ON}."),
@@ -140,5 +140,5 @@ _DESCRIBED = {
 }
 RECIPES = {
     name: Entry(*described, "audiate.training.tasks.coded_gan_task", ("codes", "{out}"))
-    for name, described in _DESCRIBED.items()
+    for name, described in _MODELS.items()
 }

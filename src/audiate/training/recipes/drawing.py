@@ -129,30 +129,21 @@ class LatentFlowRecipe(DrawingRecipe):
         self.check_recordings(least=2)  # a single one has no batch statistics
 
 
-_TASKS = "audiate.training.tasks"
-_DRAW = ("draw", "CLIP", "--model", "{out}")
 _BY_THE_PAPER = "with the paper's settings, as far as it states them."
 _PAIRED = "on spoken and written digits, paired."
-RECIPES = {
-    "vae": Entry(
-        VAERecipe(), f"The audio-to-image VAE {_PAIRED}", f"{_TASKS}.vae_task", own_words=_DRAW
-    ),
-    "vae-paper": Entry(
-        VAE_PAPER, f"The VAE {_BY_THE_PAPER}", f"{_TASKS}.vae_task", own_words=_DRAW
-    ),
-    "vaegan": Entry(
-        VAEGANRecipe(),
-        f"The audio-to-image VAE-GAN {_PAIRED}",
-        f"{_TASKS}.vaegan_task",
-        own_words=_DRAW,
-    ),
-    "vaegan-paper": Entry(
-        VAEGAN_PAPER, f"The VAE-GAN {_BY_THE_PAPER}", f"{_TASKS}.vaegan_task", own_words=_DRAW
-    ),
-    "latent-flow": Entry(
+_MODELS = {
+    "vae": (VAERecipe(), f"The audio-to-image VAE {_PAIRED}", "vae_task"),
+    "vae-paper": (VAE_PAPER, f"The VAE {_BY_THE_PAPER}", "vae_task"),
+    "vaegan": (VAEGANRecipe(), f"The audio-to-image VAE-GAN {_PAIRED}", "vaegan_task"),
+    "vaegan-paper": (VAEGAN_PAPER, f"The VAE-GAN {_BY_THE_PAPER}", "vaegan_task"),
+    "latent-flow": (
         LatentFlowRecipe(),
         "The latent flow: many different drawings of a spoken digit.",
-        f"{_TASKS}.latent_flow_task",
-        own_words=_DRAW,
+        "latent_flow_task",
     ),
+}
+_DRAW = ("draw", "CLIP", "--model", "{out}")
+RECIPES = {
+    name: Entry(recipe, description, f"audiate.training.tasks.{task}", own_words=_DRAW)
+    for name, (recipe, description, task) in _MODELS.items()
 }

@@ -99,22 +99,23 @@ LATENT_ENCODER_PAPER = LatentEncoderRecipe(
 )
 """The settings of Keyes et al. 2020, section 4.1."""
 
-_TASK = "audiate.training.tasks.latent_encoder_task"
-_WHICH = ("--generator", "{generator}", "--encoder", "{out}")
-_EVALUATE, _INVERT = ("evaluate", "inversion", *_WHICH), ("invert", "{data}", *_WHICH)
-RECIPES = {
-    "latent-encoder": Entry(
+_MODELS = {
+    "latent-encoder": (
         LatentEncoderRecipe(),
         "An encoder from sound to the latent of a generator.",
-        _TASK,
-        _EVALUATE,
-        _INVERT,
     ),
-    "latent-encoder-paper": Entry(
+    "latent-encoder-paper": (
         LATENT_ENCODER_PAPER,
         "Such an encoder with the paper's settings, as far as it states them.",
-        _TASK,
-        _EVALUATE,
-        _INVERT,
     ),
+}
+_WHICH = ("--generator", "{generator}", "--encoder", "{out}")
+RECIPES = {
+    name: Entry(
+        *described,
+        "audiate.training.tasks.latent_encoder_task",
+        next_words=("evaluate", "inversion", *_WHICH),
+        own_words=("invert", "{data}", *_WHICH),
+    )
+    for name, described in _MODELS.items()
 }

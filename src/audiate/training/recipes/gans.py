@@ -141,18 +141,15 @@ WAVEGAN_PAPER = published(WaveGANRecipe(network=WaveGANSizes()), use_labels=Fals
 SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes()), use_labels=False)
 """The settings of Donahue et al. 2019, table 6 and section 3.2."""
 
-_TASK = "audiate.training.tasks.gan_task"
-_NEXT = ("generate", "{out}")
 _BY_THE_PAPER = "with the paper's settings, as far as it states them."
 _SOUNDS = "on spoken digits or a folder of your own."
+_MODELS = {
+    "wavegan": (WaveGANRecipe(), f"WaveGAN: latents to waveforms, {_SOUNDS}"),
+    "wavegan-paper": (WAVEGAN_PAPER, f"WaveGAN {_BY_THE_PAPER}"),
+    "specgan": (SpecGANRecipe(), f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}"),
+    "specgan-paper": (SPECGAN_PAPER, f"SpecGAN {_BY_THE_PAPER}"),
+}
 RECIPES = {
-    "wavegan": Entry(WaveGANRecipe(), f"WaveGAN: latents to waveforms, {_SOUNDS}", _TASK, _NEXT),
-    "wavegan-paper": Entry(WAVEGAN_PAPER, f"WaveGAN {_BY_THE_PAPER}", _TASK, _NEXT),
-    "specgan": Entry(
-        SpecGANRecipe(),
-        f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}",
-        _TASK,
-        _NEXT,
-    ),
-    "specgan-paper": Entry(SPECGAN_PAPER, f"SpecGAN {_BY_THE_PAPER}", _TASK, _NEXT),
+    name: Entry(*described, "audiate.training.tasks.gan_task", ("generate", "{out}"))
+    for name, described in _MODELS.items()
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from audiate.models.resnet import DigitClassifier
 from audiate.training.augment import distorted, masked, perturbed
 from audiate.training.batches import EpochOrder, EvenOrder, one_cycle
 from audiate.training.recipes.classifiers import DigitClassifierRecipe, LeNetRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Stage, Task
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
 
 
 def prepare(recipe: DigitClassifierRecipe | LeNetRecipe, root: Path) -> Prepared:
@@ -35,13 +36,9 @@ def prepare(recipe: DigitClassifierRecipe | LeNetRecipe, root: Path) -> Prepared
             "mnist", lambda *where: LeNetTask(recipe, load_mnist(root, "train"), *where)
         )
     clips = DigitClips(digit_clips(root, recipe.data, recipe.held_out_speaker))
-
-    def make_task(device: torch.device, shard: Shard) -> Task:
-        network = recipe.network
-        sounds = clips.read(sample_rate=network.sample_rate, num_samples=network.num_samples)
-        return DigitClassifierTask(recipe, sounds, device, shard)
-
-    return Prepared(clips.digest, make_task)
+    network = recipe.network
+    read = partial(clips.read, sample_rate=network.sample_rate, num_samples=network.num_samples)
+    return Prepared(clips.digest, lambda *where: DigitClassifierTask(recipe, read(), *where))
 
 
 class _ClassifierTask(EpochTask):

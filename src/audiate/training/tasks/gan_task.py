@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -67,17 +68,14 @@ def prepare_sounds(
     listed = list_sounds(
         recipe.data, root, label_from=recipe.label_from, cut_words=recipe.cut_words
     )
-
-    def make_task(device: torch.device, shard: Shard) -> Task:
-        sounds = listed.read(
-            sample_rate=recipe.sample_rate,
-            speeds=recipe.perturbation.speed_perturbation,
-            num_samples=recipe.network.num_samples,
-            channels=recipe.network.channels,
-        )
-        return task(recipe, sounds, device, shard)
-
-    return Prepared(listed.digest, make_task)
+    read = partial(
+        listed.read,
+        sample_rate=recipe.sample_rate,
+        speeds=recipe.perturbation.speed_perturbation,
+        num_samples=recipe.network.num_samples,
+        channels=recipe.network.channels,
+    )
+    return Prepared(listed.digest, lambda *where: task(recipe, read(), *where))
 
 
 class AudioGANTask(Task):

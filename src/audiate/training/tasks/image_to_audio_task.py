@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -162,11 +163,16 @@ def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> Gener
     weights = [f"{size:.4g}" for size in weights_fingerprint(generator)]
     name = digest((_VERSION, weights, asdict(features.config), count))
     path = pool_folder() / f"{name}-heard.safetensors"
-    stored = _read(path, generator.latent_dim)
-    if stored is None:
-        stored = _make(generator, features, count)
-        _keep(stored, path)
-    return stored
+    with suppress(OSError, SafetensorError, TypeError):  # none there, or a damaged file
+        stored = GeneratedSounds(**load_file(path))
+        whole = len(stored.latents) == len(stored.spectrograms)
+        if whole and stored.latents.shape[1:] == (generator.latent_dim,):
+            return stored
+    made = _make(generator, features, count)
+    # Where they cannot be written, they are made again the next time.
+    with suppress(OSError, SafetensorError), replacing(path) as partial:
+        save_file({name: each.contiguous() for name, each in vars(made).items()}, partial)
+    return made
 
 
 @torch.no_grad()
@@ -191,25 +197,3 @@ def _make(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
     if not kept:
         raise InputError("`generator`: all of its sounds are silent; train it longer")
     return GeneratedSounds(torch.stack(kept), torch.cat(heard))
-
-
-def _read(path: Path, latent_dim: int) -> GeneratedSounds | None:
-    """Sounds that were kept; None where there are none, or they are damaged."""
-    try:
-        sounds = GeneratedSounds(**load_file(path))
-    except (OSError, SafetensorError, TypeError):
-        return None
-    whole = len(sounds.latents) == len(sounds.spectrograms)
-    return sounds if whole and sounds.latents.shape[1:] == (latent_dim,) else None
-
-
-def _keep(sounds: GeneratedSounds, path: Path) -> None:
-    """Write sounds to the cache; where that fails, they are made again the next time."""
-    try:
-        with replacing(path) as partial:
-            save_file(
-                {"latents": sounds.latents.contiguous(), "spectrograms": sounds.spectrograms},
-                partial,
-            )
-    except (OSError, SafetensorError):
-        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeGuard
 
@@ -115,16 +116,17 @@ def prepare(
         otherwise = "classifies no spoken digits; give another `classifier`"
         classifier = load_as(recipe.classifier, DigitClassifier, otherwise)
 
-    def make_task(device: torch.device, shard: Shard) -> Task:
-        sounds = listed.read(
-            sample_rate=inverted.sample_rate,
-            speeds=recipe.perturbation.speed_perturbation,
-            num_samples=inverted.num_samples,
-            channels=inverted.channels,
-        )
-        return LatentEncoderTask(recipe, inverted, classifier, sounds, device, shard)
-
-    return Prepared(listed.digest, make_task)
+    read = partial(
+        listed.read,
+        sample_rate=inverted.sample_rate,
+        speeds=recipe.perturbation.speed_perturbation,
+        num_samples=inverted.num_samples,
+        channels=inverted.channels,
+    )
+    return Prepared(
+        listed.digest,
+        lambda *where: LatentEncoderTask(recipe, inverted, classifier, read(), *where),
+    )
 
 
 class LatentEncoderTask(Task):
