@@ -104,7 +104,7 @@ def fit(
     if first:
         run.rewind_log(done)
     progress = TrainingProgress(name, task.steps, done=done, quiet=quiet or not first)
-    with _stop_flag() as stop, progress, closing(Journal(run, progress, done, task)) as journal:
+    with _stop_signals() as stop, progress, closing(Journal(run, progress, done, task)) as journal:
         if done < task.steps:
             _explain(progress, precision, before if done else {}, kept)
         _train(task, precision, run, journal, stop, done, options.save_every)
@@ -153,7 +153,7 @@ def _train(
     precision: Precision,
     run: Run,
     journal: Journal,
-    stop: _Stop,
+    stop: list[int],
     done: int,
     save_every: float,
 ) -> None:
@@ -172,7 +172,7 @@ def _train(
                 journal.end_epoch(finished, task)
         journal.progress.advance(finished)
 
-        stopping = any_process(stop.requested, task.device)
+        stopping = any_process(bool(stop), task.device)
         due = time.monotonic() - saved_at > save_every
         if task.shard.rank == 0 and (stopping or due or finished == task.steps):
             # Both raise rather than let a broken state replace a good one.
@@ -232,23 +232,19 @@ def _evaluating(task: Task) -> Iterator[None]:
         yield
 
 
-class _Stop:
-    def __init__(self) -> None:
-        self.requested = False
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list that the loop looks at between steps."""
+    seen: list[int] = []
 
-    def __call__(self, signum: int, _: FrameType | None) -> None:
-        self.requested = True
+    def stop(signum: int, _: FrameType | None) -> None:
+        seen.append(signum)
         # A second Ctrl-C is for those who cannot wait for the step to end.
         signal.signal(signum, signal.default_int_handler)
 
-
-@contextmanager
-def _stop_flag() -> Iterator[_Stop]:
-    """Turn SIGINT and SIGTERM into a flag that the loop reads between steps."""
-    stop = _Stop()
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield seen
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
