@@ -224,21 +224,26 @@ class TestResuming:
         with pytest.raises(InputError, match="`precision` bf16: the run began with float32"):
             fit("toy", recipe, recipe.prepared(), options)
 
-    def test_the_precision_of_the_run_is_kept_and_said(
+    def test_the_precision_is_kept_and_shown(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         recipe = ToyRecipe(steps=20)
 
-        def run(**options: Any) -> str:
-            fit("toy", recipe, recipe.prepared(), RunOptions(device="cpu", **options))
+        def run(folder: str, at_step: dict[int, object] | None = None, **options: Any) -> str:
+            def make_task(device: torch.device, shard: Shard) -> ToyTask:
+                task = ToyTask(recipe, device, shard)
+                task.at_step = at_step or {}
+                return task
+
+            where = RunOptions(tmp_path / folder, device="cpu", **options)
+            fit("toy", recipe, Prepared("", make_task), where)
             return capsys.readouterr().err
 
-        asked = run(out=tmp_path / "asked", precision="bf16")
-        assert "computing in bf16: --precision float32 rounds less" in asked
-        settings = json.loads((tmp_path / "asked" / "settings.json").read_text())
-        assert settings["environment"]["precision"] == "bf16"
-        run(out=tmp_path / "asked", resume=True)
-        assert "computing in float32: --precision bf16 takes less" in run(out=tmp_path / "other")
+        assert "computing in float32: --precision bf16 takes less" in run("default")
+        with pytest.raises(Interrupted):
+            run("asked", {3: interrupt}, precision="bf16")
+        assert "computing in bf16: --precision float32 rounds less" in capsys.readouterr().err
+        assert "computing in bf16: as the run began" in run("asked", resume=True)
 
     def test_another_number_of_threads_is_said(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

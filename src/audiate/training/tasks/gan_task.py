@@ -299,13 +299,13 @@ class AudioGANTask(Task):
 
     def _won(self, told_apart: float) -> str | None:
         """A few words on how far the discriminator is ahead, if it is too far."""
-        if self._recipe.loss == "wgan-gp":
-            if told_apart < _WON_DISTANCE:
-                return None
-            return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"
-        if told_apart < _WON:
+        if self._recipe.loss != "wgan-gp":
+            return (
+                f"it tells {100 * told_apart:.1f} % of clips apart" if told_apart >= _WON else None
+            )
+        if told_apart < _WON_DISTANCE:
             return None
-        return f"it tells {100 * told_apart:.1f} % of clips apart"
+        return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"
 
 
 def _levels(waveforms: Tensor) -> Tensor:
