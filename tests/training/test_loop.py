@@ -518,6 +518,14 @@ def wavegans(folder: Path) -> None:
 class TestTwoProcesses:
     """Under torchrun, against a single one."""
 
+    def test_without_torchrun_it_says_what_to_do(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.delenv("MASTER_ADDR", raising=False)
+        with pytest.raises(InputError, match=r"WORLD_SIZE is 2, .* start them with torchrun"):
+            train(tmp_path)
+
     @pytest.fixture(scope="class")
     @classmethod
     def two(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:

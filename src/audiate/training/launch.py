@@ -28,7 +28,8 @@ def launch(device: str) -> tuple[torch.device, Shard]:
         The device, and the part of every batch that this process takes.
 
     Raises:
-        InputError: There is no such device, or there are more processes than GPUs.
+        InputError: There is no such device, or there are more processes than GPUs, or the
+            environment names several processes, but not where they meet.
 
     """
     chosen = resolve_device(device)
@@ -48,7 +49,13 @@ def launch(device: str) -> tuple[torch.device, Shard]:
     if world_size == 1:
         return chosen, Shard()
     if not distributed.is_initialized():
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+        try:
+            distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+        except ValueError as error:  # a variable is missing
+            raise InputError(
+                f"WORLD_SIZE is {world_size}, but the processes find no other ({error}); start "
+                f"them with torchrun, or unset WORLD_SIZE"
+            ) from error
         # Else threads of the exchange may outlive the interpreter, which then aborts at its end.
         atexit.register(_leave)
     return chosen, Shard(distributed.get_rank(), distributed.get_world_size())
