@@ -51,7 +51,7 @@ dist: $(VENV)/.installed-build  ## Build both source distributions, and from the
 lowest: $(VENV)/bin/python  ## Run fast tests with the lowest versions of dependencies that are allowed
 	$(BIN)/python -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet uv
-	$(LOWEST_UV) --resolution lowest-direct -e '.[bulk,measures,ray]'
+	$(LOWEST_UV) --resolution lowest-direct -e '.[bulk,measures,ray,tensorboard]'
 	$(LOWEST)/bin/uv pip freeze --python $(LOWEST) --exclude-editable > $(LOWEST)/bounds.txt
 	$(LOWEST_UV) --constraints $(LOWEST)/bounds.txt $(LOWEST_TOOLS)
 	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)

@@ -21,9 +21,9 @@ from audiate.data.sources import data_root
 from audiate.models.vae import VAE
 from audiate.training.launch import launch
 from audiate.training.loop import train_step
+from audiate.training.options import Precision
 from audiate.training.recipes.drawing import VAE_PAPER
-from audiate.training.task import Shard
-from audiate.training.tasks.vae_task import alive_units
+from audiate.training.tasks.vae_task import alive_units, prepare
 from audiate.utils.progress import tracked
 from audiate.utils.reports import make_table, render
 
@@ -39,16 +39,15 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def alive_after(
-    steps: int, precision: str, changes: dict[str, Any], recordings: list[Tensor]
+    steps: int, precision: Precision, changes: dict[str, Any], recordings: list[Tensor]
 ) -> tuple[float, float]:
     """The share of units that respond after some steps, and the divergence in nats."""
     recipe = replace(VAE_PAPER, epochs=1, **changes)
-    task = recipe.prepare(data_root(None)).make_task(torch.device("cpu"), Shard())
+    task = prepare(recipe, data_root(None)).make_task(*launch("cpu"))
     assert isinstance(task.model, VAE)
-    fabric = launch("cpu", precision)
     divergence = torch.zeros(())
     for step in range(steps):
-        divergence = train_step(fabric, task, step)[0]["kl"]
+        divergence = train_step(task, step, precision)[0]["kl"]
     spectrograms = task.model.features.many(recordings)
     return alive_units(task.model, spectrograms)[1], float(divergence)
 
@@ -61,6 +60,7 @@ def main() -> None:
     settings = parser.parse_args()
     columns = ("run", "units that respond (%)", "divergence (nats)")
     table = make_table(f"vae-paper after {settings.steps} steps", *columns)
+    runs: list[tuple[str, Precision, dict[str, Any]]]
     runs = [(name, "float32", changes) for name, changes in CHANGES.items()]
     runs.append(("seed 0, --precision bf16", "bf16", {}))
     pairs = load_pairs(data_root(None), sample_rate=8000, seed=0)

@@ -16,8 +16,7 @@ from audiate.data.pairs import Pairs
 from audiate.models.vae import VAE
 from audiate.training.launch import launch
 from audiate.training.loop import update
-from audiate.training.recipes import VAERecipe
-from audiate.training.task import Shard
+from audiate.training.recipes.drawing import VAERecipe
 from audiate.training.tasks.vae_task import VAETask
 
 BATCH = 128
@@ -60,13 +59,12 @@ def plain() -> Callable[[], None]:
 def ours(images_per_recording: int) -> Callable[[], None]:
     """A step of the training loop, data preparation and augmentation included."""
     recipe = VAERecipe(batch_size=BATCH, images_per_recording=images_per_recording)
-    task = VAETask(recipe, made_up_pairs(), torch.device("cpu"), Shard())
-    fabric = launch("cpu", "bf16")
+    task = VAETask(recipe, made_up_pairs(), *launch("cpu"))
     steps = count(1)
 
     def step() -> None:
         (stage,) = task.stages(next(steps))
-        update(fabric, task, stage)
+        update(task, stage, "bf16")
 
     return step
 

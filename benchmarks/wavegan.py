@@ -16,8 +16,8 @@ from audiate.models.polyphase import DownConv1d, UpConv1d
 from audiate.models.wavegan import WaveGAN, phase_shuffle
 from audiate.training.launch import launch
 from audiate.training.loop import update
-from audiate.training.recipes import WAVEGAN_PAPER, WaveGANRecipe
-from audiate.training.task import Shard
+from audiate.training.options import Precision
+from audiate.training.recipes.gans import WAVEGAN_PAPER, WaveGANRecipe
 from audiate.training.tasks.gan_task import AudioGANTask
 from benchmarks.timing import in_turns
 
@@ -92,7 +92,7 @@ def plain_step() -> Callable[[], None]:
     return step
 
 
-def our_step(recipe: WaveGANRecipe, precision: str) -> Callable[[], None]:
+def our_step(recipe: WaveGANRecipe, precision: Precision) -> Callable[[], None]:
     """A step of the training loop by a recipe, as many as the penalty comes round once."""
     noise = torch.Generator().manual_seed(0)
     clips = torch.randint(-9000, 9000, (100, 1, 16_384), generator=noise).to(torch.int16)
@@ -100,15 +100,14 @@ def our_step(recipe: WaveGANRecipe, precision: str) -> Callable[[], None]:
     sounds = SoundSet(clips, labels, torch.zeros_like(labels), tuple("0123456789"), 16_000)
     sizes = replace(recipe.network, dim=DIM)
     recipe = replace(recipe, network=sizes, batch_size=TRAINING_BATCH)
-    task = AudioGANTask(recipe, sounds, torch.device("cpu"), Shard())
-    fabric = launch("cpu", precision)
+    task = AudioGANTask(recipe, sounds, *launch("cpu"))
     steps = count(0)
 
     def step() -> None:
         for _ in range(recipe.penalty_every):
             number = next(steps)
             for stage in task.stages(number):
-                update(fabric, task, stage)
+                update(task, stage, precision)
             task.end_step(number)
 
     return step

@@ -104,13 +104,11 @@ def tones(num_samples: int = 4096, count: int = 20) -> SoundSet:
 
 def trained(task: AudioGANTask) -> list[dict[str, Tensor]]:
     """Do all steps of a training, and return the losses of each update."""
-    from audiate.training.launch import launch
     from audiate.training.loop import train_step
 
-    fabric = launch("cpu", "float32")
     losses: list[dict[str, Tensor]] = []
     for step in range(task.steps):
-        losses += train_step(fabric, task, step)
+        losses += train_step(task, step)
     for module in task.modules.values():
         module.eval()
     return losses

@@ -23,9 +23,9 @@ from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 from audiate.models.vae import VAE
+from audiate.training.loop import run_recipe
 from audiate.training.options import RunOptions
 from audiate.training.recipes import RECIPES
-from audiate.training.train import run_recipe
 
 pytestmark = [
     pytest.mark.cuda,

@@ -41,10 +41,8 @@ def level_of(module: str) -> int:
 
 
 def imports_of(tree: ast.AST) -> Iterator[str]:
-    """Modules of ours that a file imports at run time, lazily or at once."""
+    """Modules of ours that a file imports: at once, lazily, or for its types alone."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("audiate"):
             for name in node.names:
                 within = f"{node.module}.{name.name}"
@@ -68,7 +66,17 @@ def test_imports_run_one_way(module: str) -> None:
     assert not upward, f"{module} must not import {upward}"
 
 
+def test_recipes_are_plain_data() -> None:
+    """They import no task, model or data set, not even for types."""
+    plain = {"audio.config", "data.sources", "errors", "models.configs", "models.hub"}
+    for module, imports in IMPORTS.items():
+        if module.startswith("audiate.training.recipes."):
+            others = {name.removeprefix("audiate.") for name in imports} - plain
+            assert all(name.startswith("training.recipes") for name in others), module
+
+
 def test_there_is_no_circle_of_imports() -> None:
+    """Lazy imports count, and so do those for types alone."""
     # A package's __init__ is its face: whoever imports a module within does not mean it.
     try:
         TopologicalSorter(IMPORTS).prepare()
@@ -131,10 +139,16 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import audiate", "import audiate.cli", "import audiate.inversion.settings"]
+    "statement",
+    [
+        "import audiate",
+        "import audiate.cli",
+        "import audiate.inversion.settings",
+        "import audiate.training.recipes",
+    ],
 )
 def test_no_torch_before_it_is_needed(statement: str) -> None:
-    assert not loaded_by(statement) & {"torch", "numpy", "lightning_fabric", "huggingface_hub"}
+    assert not loaded_by(statement) & {"torch", "numpy", "huggingface_hub"}
 
 
 def test_models_are_loaded_without_the_compiler() -> None:

@@ -61,6 +61,7 @@ def overlay(folder: Path) -> Path:
 def test_the_worked_example(tiny_data: Path, tmp_path: Path) -> None:
     blocks = dict(_BLOCK.findall(CONTRIBUTING.read_text(encoding="utf-8")))
     assert [Path(name).parent.name for name in blocks] == ["models", "recipes", "tasks"]
+    assert sum(len(block.splitlines()) for block in blocks.values()) <= 120
     source = overlay(tmp_path / "src")
     for name, block in blocks.items():
         path = tmp_path / name

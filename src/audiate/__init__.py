@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from audiate.models.wavegan import WaveGAN
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
     from audiate.phonetics.directions import directions
-    from audiate.training.train import train_encoder
+    from audiate.training.tasks.latent_encoder_task import train_encoder
 
 _HOME = {
     "DigitClassifier": "audiate.models.resnet",
@@ -52,7 +52,7 @@ _HOME = {
     "load_image": "audiate.data.images",
     "match_folders": "audiate.folders.match",
     "say_folder": "audiate.folders.say",
-    "train_encoder": "audiate.training.train",
+    "train_encoder": "audiate.training.tasks.latent_encoder_task",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
     "wrap_torchscript": "audiate.models.wrap",

@@ -36,7 +36,12 @@ from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.storage import Provenance
 from audiate.training.options import RunOptions
-from audiate.training.recipes import DrawingRecipe, LatentFlowRecipe, VAEGANRecipe, VAERecipe
+from audiate.training.recipes.drawing import (
+    DrawingRecipe,
+    LatentFlowRecipe,
+    VAEGANRecipe,
+    VAERecipe,
+)
 from audiate.utils.reports import check_figure
 
 
@@ -285,7 +290,7 @@ def record_trainings(
         model.provenance = Provenance(name, json.loads(json.dumps(asdict(recipe))))
         model.save_pretrained(options.out / "model")
 
-    monkeypatch.setattr("audiate.training.train.run_recipe", run_recipe)
+    monkeypatch.setattr("audiate.evaluation.trained.run_recipe", run_recipe)
     return trained
 
 
@@ -366,7 +371,7 @@ class TestByName:
             model = tones()
             model.provenance = provenance
             with pytest.raises(InputError, match="mine: does not say by which recipe"):
-                recipe_of(model, "mine", DrawingRecipe)  # type: ignore[type-abstract]
+                recipe_of(model, "mine", DrawingRecipe)
 
     def test_a_model_that_nothing_is_known_of(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,7 +29,8 @@ from audiate.models.storage import Provenance
 from audiate.models.wavegan import WaveGAN
 from audiate.models.wrap import wrap
 from audiate.training.options import RunOptions
-from audiate.training.recipes import DigitClassifierRecipe, Recipe
+from audiate.training.recipes.base import Recipe
+from audiate.training.recipes.classifiers import DigitClassifierRecipe
 
 read_once = cache(clips.train_clips)
 
@@ -168,7 +169,7 @@ class TestSpokenClassifier:
         def loaded(*_: object, **__: object) -> Ears:
             return classifier
 
-        monkeypatch.setattr("audiate.training.train.run_recipe", run_recipe)
+        monkeypatch.setattr("audiate.evaluation.trained.run_recipe", run_recipe)
         monkeypatch.setattr("audiate.evaluation.trained.load_as", loaded)
         monkeypatch.setattr("audiate.evaluation.model.load", loaded)
         report = evaluate_model("ears", root=shared_data, protocol="speakers", runs=tmp_path)

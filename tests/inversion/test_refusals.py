@@ -25,6 +25,7 @@ from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.wrap import WrappedGenerator, wrap
 from audiate.training.recipes import RECIPES
 from audiate.training.recipes.base import Perturbation
+from audiate.training.tasks.latent_encoder_task import prepare
 
 
 @pytest.fixture(autouse=True)
@@ -186,4 +187,4 @@ def test_a_shift_fits_the_clips_of_the_generator_that_is_inverted(tmp_path: Path
         perceptual_weight=0,
     )
     with pytest.raises(InputError, match="`shift` 3000: give at most 2048"):
-        recipe.prepare(tmp_path, generator=hum())
+        prepare(recipe, tmp_path, generator=hum())

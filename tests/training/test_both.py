@@ -8,23 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import small_specgan
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from audiate.audio.log_mel import LogMel
 from audiate.data.pairs import list_pairs
 from audiate.models.dual_encoder import ChangedSounds, DualEncoder
 from audiate.models.latent_flow import LatentFlow
-from audiate.training import generated
-from audiate.training.augment_images import changed_images
-from audiate.training.generated import generated_sounds
+from audiate.training.augment import changed_images
 from audiate.training.loop import train_step
-from audiate.training.recipes import MatchRecipe, SayRecipe
+from audiate.training.recipes.paired import MatchRecipe, SayRecipe
 from audiate.training.task import Shard
+from audiate.training.tasks import image_to_audio_task
 from audiate.training.tasks.dual_encoder_task import MatchTask, _contrast, _correspondence
-from audiate.training.tasks.image_to_audio_task import SayTask
+from audiate.training.tasks.image_to_audio_task import SayTask, generated_sounds
 
-FABRIC = Fabric(accelerator="cpu", devices=1)
 MATCHING = MatchRecipe(
     epochs=4,
     batch_size=64,
@@ -70,7 +67,7 @@ class TestMatch:
         task = MatchTask(MATCHING, pairs.train, torch.device("cpu"), Shard())
         first = last = 0.0
         for step in range(task.steps):
-            (losses,) = train_step(FABRIC, task, step)
+            (losses,) = train_step(task, step)
             first, last = (first or losses["matching"].item()), losses["matching"].item()
         assert last < 0.6 * first
         task.end_epoch()
@@ -93,16 +90,16 @@ class TestMatch:
         task = MatchTask(recipe, pairs.train, torch.device("cpu"), Shard())
         before = {name: value.clone() for name, value in task.model.state_dict().items()}
         for step in range(2):
-            train_step(FABRIC, task, step)
+            train_step(task, step)
         for name, value in flow.condition_network.state_dict().items():
             assert torch.equal(task.model.state_dict()[f"ears.{name}"], value), name
         after = task.model.state_dict()
         assert not torch.equal(after["sound_head.1.weight"], before["sound_head.1.weight"])
 
-    def test_towers_that_tell_nothing_are_told_of(self, shared_data: Path) -> None:
+    def test_encoders_that_score_all_alike_are_reported(self, shared_data: Path) -> None:
         pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
         task = MatchTask(MATCHING, pairs.train, torch.device("cpu"), Shard())
-        assert "tell no pair" in (task.diagnose({"matching": 1.386}) or "")
+        assert "score all pairs alike" in (task.diagnose({"matching": 1.386}) or "")
         assert task.diagnose({"matching": 0.9}) is None
 
 
@@ -136,7 +133,7 @@ class TestSay:
             task.model, "condition", lambda images: 5 * condition(images.flatten(1)).detach()
         )
         for step in range(task.steps):
-            train_step(FABRIC, task, step)
+            train_step(task, step)
         task.model.eval()
         bars = torch.zeros(2, 28, 28)
         bars[0, 4:6, 4:24] = bars[1, 22:24, 4:24] = 1  # 0, and 9
@@ -147,13 +144,13 @@ class TestSay:
         assert task.preview_sound().waveform.shape == (1, 8 * 4096)
 
     def test_sounds_are_made_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(generated, "pool_folder", lambda: tmp_path)
+        monkeypatch.setattr(image_to_audio_task, "candidates_folder", lambda: tmp_path)
         gan = small_specgan(latent_dim=3)
         first = generated_sounds(gan, LogMel(), 7)
         assert (first.latents.shape, first.spectrograms.shape) == ((7, 3), (7, 48, 48))
         heard = LogMel()(gan(first.latents[:1])[:, 0, ::2])  # at half its rate, roughly
         assert (heard - first.spectrograms[:1] / 255).abs().mean() < 0.1
-        monkeypatch.setattr(generated, "_make", None)
+        monkeypatch.setattr(image_to_audio_task, "_make", None)
         again = generated_sounds(gan, LogMel(), 7)
         assert torch.equal(again.latents, first.latents)
         (path,) = tmp_path.iterdir()

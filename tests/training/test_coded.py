@@ -21,9 +21,8 @@ from audiate.models.wavegan import WaveGAN
 from audiate.training import discovery
 from audiate.training.discovery import discover, find_conditions, joined
 from audiate.training.grouping import arrange_binary, balanced, match_groups, silhouette
-from audiate.training.launch import launch
 from audiate.training.loop import train_step, update
-from audiate.training.recipes import RECIPES
+from audiate.training.recipes import ENTRIES, RECIPES
 from audiate.training.recipes.coded_gans import (
     CIWGAN_PAPER,
     FIWGAN_PAPER,
@@ -234,7 +233,6 @@ class TestRecipes:
         ("changes", "message"),
         [
             ({"codes": 200}, "`latent_dim` 100: too small.*give 200 or more, or lower `codes`"),
-            ({"use_labels": True}, "`use_labels`"),
             ({"code_network": "published"}, "`discover`"),
             ({"codes": 1}, "`codes` 1"),
         ],
@@ -246,7 +244,7 @@ class TestRecipes:
             replace(SMALL, **changes)  # type: ignore[arg-type]
 
     def test_every_recipe_says_what_is_next(self) -> None:
-        assert RECIPES["fiwgan"].next_command("runs/x") == ["codes", "runs/x"]
+        assert ENTRIES["fiwgan"].next_command(RECIPES["fiwgan"], "runs/x") == ["codes", "runs/x"]
 
 
 class TestTraining:
@@ -286,19 +284,18 @@ class TestTraining:
         """One update of the generator, with a large weight, makes its codes easier to recover."""
         recipe = replace(SMALL, discover=False, code_network="published", learning_rate=1e-3)
         task = task_of(replace(recipe, code_weight=100.0), tones(count=24))
-        fabric = launch("cpu", "float32")
         for step in range(2):
-            train_step(fabric, task, step)
+            train_step(task, step)
         losses = []
         for step in range(2, 8):
             torch.manual_seed(0)
             task.begin_step(step)
-            losses.append(update(fabric, task, task.stages(step)[0])["code"].item())
+            losses.append(update(task, task.stages(step)[0])["code"].item())
         assert losses[-1] < losses[0] - 0.02
 
     def test_groups_belong_to_the_state_of_the_run(self) -> None:
         task = task_of(SMALL, tones(count=24))
-        train_step(launch("cpu", "float32"), task, 0)
+        train_step(task, 0)
         groups = task.modules["groups"].state_dict()["numbers"]
         assert set(groups.tolist()) == {0, 1}
         again = task_of(SMALL, tones(count=24))

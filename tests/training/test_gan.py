@@ -32,26 +32,24 @@ from audiate.models.configs import (
 from audiate.models.generator import CLEAR, AudioGAN
 from audiate.models.specgan import SpecGAN
 from audiate.models.wavegan import WaveGAN
-from audiate.training.launch import launch
-from audiate.training.loop import train_step
+from audiate.training.augment import masked, perturbed, shifted
+from audiate.training.loop import run_recipe, train_step
 from audiate.training.losses import gradient_penalty, r1_penalty
 from audiate.training.options import RunOptions
-from audiate.training.perturb import masked, perturbed, shifted
-from audiate.training.recipes import (
-    RECIPES,
+from audiate.training.recipes import RECIPES
+from audiate.training.recipes.base import Perturbation
+from audiate.training.recipes.classifiers import DigitClassifierRecipe
+from audiate.training.recipes.gans import (
     SPECGAN_PAPER,
     WAVEGAN_PAPER,
     AudioGANRecipe,
-    DigitClassifierRecipe,
     SpecGANRecipe,
     WaveGANRecipe,
 )
-from audiate.training.recipes.base import Perturbation
 from audiate.training.task import Shard
 from audiate.training.tasks.classifier_tasks import DigitClassifierTask
 from audiate.training.tasks.gan_networks import adopt, initialise
 from audiate.training.tasks.gan_task import AudioGANTask
-from audiate.training.train import run_recipe
 
 CPU = torch.device("cpu")
 SIZES = replace(SpecGANRecipe().network, dim=2, num_samples=4096, n_fft=256, iterations=2)
@@ -591,8 +589,7 @@ class TestDigitClassifier:
         recipe = DigitClassifierRecipe(epochs=2, batch_size=4, learning_rate=1e-3)
         task = DigitClassifierTask(recipe, tones(16_384, count=24), CPU, Shard())
         assert (task.steps, task.steps_per_epoch) == (12, 6)
-        fabric = launch("cpu", "float32")
         losses = []
         for step in range(task.steps):
-            losses += [float(each["cross_entropy"]) for each in train_step(fabric, task, step)]
+            losses += [float(each["cross_entropy"]) for each in train_step(task, step)]
         assert sum(losses[-3:]) < 0.5 * sum(losses[:3])

@@ -20,12 +20,11 @@ from audiate.models.generator import Generator
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.resnet import DigitClassifier
 from audiate.models.wrap import WrappedGenerator, wrap
-from audiate.training.launch import launch
 from audiate.training.loop import train_step
-from audiate.training.recipes import LATENT_ENCODER_PAPER, LatentEncoderRecipe
+from audiate.training.recipes import ENTRIES
+from audiate.training.recipes.encoders import LATENT_ENCODER_PAPER, LatentEncoderRecipe
 from audiate.training.task import Shard
-from audiate.training.tasks.latent_encoder_task import LatentEncoderTask
-from audiate.training.train import train_encoder
+from audiate.training.tasks.latent_encoder_task import LatentEncoderTask, train_encoder
 
 CPU = torch.device("cpu")
 
@@ -61,11 +60,10 @@ def task_of(
 
 
 def run(task: LatentEncoderTask) -> list[dict[str, Tensor]]:
-    fabric = launch("cpu", "float32")
     losses: list[dict[str, Tensor]] = []
     for step in range(task.steps):
         losses.append({})
-        for each in train_step(fabric, task, step):
+        for each in train_step(task, step):
             losses[-1] |= each
     task.model.eval()
     return losses
@@ -279,9 +277,11 @@ class TestAnyGenerator:
             find_encoder(generator, "vae-fsdd")
 
     def test_what_comes_next_fits_the_data(self) -> None:
-        words = LatentEncoderRecipe(generator="gan").next_command("run")
+        entry = ENTRIES["latent-encoder"]
+        words = entry.next_command(LatentEncoderRecipe(generator="gan"), "run")
         assert words == ["evaluate", "inversion", "--generator", "gan", "--encoder", "run"]
-        words = LatentEncoderRecipe(generator="gan", data=("drums",)).next_command("run")
+        recipe = LatentEncoderRecipe(generator="gan", data=("drums",))
+        words = entry.next_command(recipe, "run")
         assert words == ["invert", "drums", "--generator", "gan", "--encoder", "run"]
 
     def test_bad_settings(self) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -27,17 +27,16 @@ from audiate.models.lenet import LeNet
 from audiate.training.batches import EpochOrder, linear_warmup, one_cycle
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
-from audiate.training.progress import Pace
-from audiate.training.recipes import Prepared, Recipe, WaveGANRecipe
+from audiate.training.recipes.base import Recipe
+from audiate.training.recipes.gans import WaveGANRecipe
 from audiate.training.run import Run
-from audiate.training.task import Shard, Stage, Task, weighted_sum
+from audiate.training.task import Prepared, Shard, Stage, Task, weighted_sum
 from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.utils.progress import Pace
 
 
 @dataclass(frozen=True)
 class ToyRecipe(Recipe):
-    bf16_pays: ClassVar[bool] = False
-
     steps: int = 60
     learning_rate: float = 0.01
     seed: int = 0
@@ -45,7 +44,7 @@ class ToyRecipe(Recipe):
     adam: bool = True
     steps_per_epoch: int = 20
 
-    def prepare(self, root: Path) -> Prepared:
+    def prepared(self) -> Prepared:
         return Prepared("", lambda device, shard: ToyTask(self, device, shard))
 
 
@@ -223,7 +222,28 @@ class TestResuming:
         options = RunOptions(tmp_path, True, "cpu", "bf16")
         recipe = ToyRecipe(steps=20)
         with pytest.raises(InputError, match="`precision` bf16: the run began with float32"):
-            fit("toy", recipe, recipe.prepare(tmp_path), options)
+            fit("toy", recipe, recipe.prepared(), options)
+
+    def test_the_precision_is_kept_and_shown(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        recipe = ToyRecipe(steps=20)
+
+        def run(folder: str, at_step: dict[int, object] | None = None, **options: Any) -> str:
+            def make_task(device: torch.device, shard: Shard) -> ToyTask:
+                task = ToyTask(recipe, device, shard)
+                task.at_step = at_step or {}
+                return task
+
+            where = RunOptions(tmp_path / folder, device="cpu", **options)
+            fit("toy", recipe, Prepared("", make_task), where)
+            return capsys.readouterr().err
+
+        assert "computing in float32: --precision bf16 takes less" in run("default")
+        with pytest.raises(Interrupted):
+            run("asked", {3: interrupt}, precision="bf16")
+        assert "computing in bf16: --precision float32 rounds less" in capsys.readouterr().err
+        assert "computing in bf16: as the run began" in run("asked", resume=True)
 
     def test_another_number_of_threads_is_said(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -264,6 +284,27 @@ class TestWhatIsWritten:
         assert model.provenance.recipe == "toy"
         weight = model.state_dict()["classifier.0.weight"]
         assert torch.equal(weight, state(tmp_path)["module/critic/classifier.0.weight"])
+
+    def test_tensorboard_reads_what_is_written(self, tmp_path: Path) -> None:
+        reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        with pytest.raises(Interrupted):
+            train(tmp_path, at_step={45: interrupt})
+        train(tmp_path, resume=True)
+        events = reading.EventAccumulator(str(tmp_path / "tensorboard"))
+        events.Reload()
+        log = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+        found = [(each.step, each.value) for each in events.Scalars("real")]
+        assert found == [(each["step"], pytest.approx(each["real"])) for each in log]
+        assert [each.step for each in events.Images("preview")] == [20, 40, 60]
+        assert events.Images("preview")[0].width == 28
+
+    def test_without_tensorboard_there_is_the_log(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
+        train(tmp_path, ToyRecipe(steps=20))
+        assert (tmp_path / "log.jsonl").exists()
+        assert not (tmp_path / "tensorboard").exists()
 
     def test_checkpoints_come_as_often_as_asked(self, tmp_path: Path) -> None:
         seen: list[int] = []
@@ -476,6 +517,14 @@ def wavegans(folder: Path) -> None:
 
 class TestTwoProcesses:
     """Under torchrun, against a single one."""
+
+    def test_without_torchrun_it_says_what_to_do(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.delenv("MASTER_ADDR", raising=False)
+        with pytest.raises(InputError, match=r"WORLD_SIZE is 2, .* start them with torchrun"):
+            train(tmp_path)
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 import audiate
-from audiate.training.recipes import ENTRIES, RECIPES, LatentEncoderRecipe, recipe_from
+from audiate.training.recipes import ENTRIES, RECIPES, recipe_from
+from audiate.training.recipes.drawing import VAERecipe
+from audiate.training.recipes.encoders import LatentEncoderRecipe
 
 SHIPPED = sorted((Path(audiate.__file__).parent / "weights").glob("*/config.json"))
 
@@ -37,9 +41,21 @@ def test_settings_of_another_version() -> None:
 
 def test_the_table_says_what_to_do() -> None:
     assert all(entry.description.endswith(".") for entry in ENTRIES.values())
-    assert [name for name, recipe in RECIPES.items() if not recipe.bf16_pays] == ["lenet"]
-    assert RECIPES["vae"].next_command("runs/vae") == ["evaluate", "runs/vae"]
-    assert RECIPES["specgan"].next_command("runs/x") == ["generate", "runs/x"]
-    assert LatentEncoderRecipe(generator="mine").next_command("runs/x") == [
+    for name, words in {
+        "vae": ["evaluate", "runs/x"],
+        "specgan": ["generate", "runs/x"],
+        "say": ["say", "PICTURE", "--model", "runs/x"],
+    }.items():
+        assert ENTRIES[name].next_command(RECIPES[name], "runs/x") == words
+    own = VAERecipe(pairs="mine")
+    assert ENTRIES["vae"].next_command(own, "runs/x") == ["draw", "CLIP", "--model", "runs/x"]
+    encoder = LatentEncoderRecipe(generator="mine")
+    assert ENTRIES["latent-encoder"].next_command(encoder, "runs/x") == [
         *("evaluate", "inversion", "--generator", "mine", "--encoder", "runs/x"),
     ]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_task_prepares(name: str) -> None:
+    prepare = import_module(ENTRIES[name].task).prepare
+    assert list(signature(prepare).parameters)[:2] == ["recipe", "root"]

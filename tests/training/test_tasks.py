@@ -22,32 +22,30 @@ from audiate.data.digits import LabelledImages, load_mnist
 from audiate.data.pairs import Pairs, load_pairs
 from audiate.errors import InputError
 from audiate.models.vae import VAE
-from audiate.training.augment import augmented
-from audiate.training.launch import launch
-from audiate.training.loop import train_step, update
+from audiate.training.augment import augmented, distorted
+from audiate.training.loop import run_recipe, train_step, update
 from audiate.training.options import RunOptions
-from audiate.training.recipes import (
+from audiate.training.recipes.classifiers import LeNetRecipe
+from audiate.training.recipes.drawing import (
     VAE_PAPER,
     VAEGAN_PAPER,
     LatentFlowRecipe,
-    LeNetRecipe,
     VAEGANRecipe,
     VAERecipe,
 )
 from audiate.training.run import Run
 from audiate.training.task import Shard, Task
-from audiate.training.tasks.classifier_tasks import LeNetTask, distort
-from audiate.training.tasks.inputs import (
+from audiate.training.tasks.classifier_tasks import LeNetTask
+from audiate.training.tasks.latent_flow_task import LatentFlowTask
+from audiate.training.tasks.paired_batches import (
     Change,
     ImagesOfRecordings,
     MelRecordings,
     mean_image,
     to_unit,
 )
-from audiate.training.tasks.latent_flow_task import LatentFlowTask
 from audiate.training.tasks.vae_task import VAETask, alive_units, initialise
 from audiate.training.tasks.vaegan_task import VAEGANTask
-from audiate.training.train import run_recipe
 
 CPU = torch.device("cpu")
 
@@ -64,9 +62,8 @@ def noise_pairs(recordings: int = 12, images: int = 60) -> Pairs:
 
 def train(task: Task) -> None:
     """All steps of a task, by the loop's own update."""
-    fabric = launch("cpu", "float32")
     for step in range(task.steps):
-        train_step(fabric, task, step)
+        train_step(task, step)
     for module in task.modules.values():
         module.eval()
 
@@ -133,7 +130,7 @@ class TestAugmentation:
         torch.manual_seed(0)
         image = torch.zeros(64, 28, 28)
         image[:, 10:18, 10:18] = 1
-        moved = distort(image)
+        moved = distorted(image)
         assert 0 <= moved.min() <= moved.max() <= 1
         assert (moved.sum((1, 2)) / 64 - 1).abs().max() < 0.4
         centre = (moved.sum(1) @ torch.arange(28.0)) / moved.sum((1, 2))
@@ -253,11 +250,10 @@ class TestTasks:
 
     def test_each_of_the_vaegans_stages_trains_its_own(self) -> None:
         task = VAEGANTask(VAEGANRecipe(batch_size=8), noise_pairs(), CPU, Shard())
-        fabric = launch("cpu", "float32")
         generator, discriminator = task.stages(0)
         for stage, moves in ((generator, False), (discriminator, True)):
             before = {name: p.clone() for name, p in task.model.named_parameters()}
-            update(fabric, task, stage)
+            update(task, stage)
             for name, parameter in task.model.named_parameters():
                 changed = not torch.equal(parameter, before[name])
                 # Before a batch norm a bias has no effect, so its gradient is rounding or zero.
@@ -286,7 +282,7 @@ class TestTasks:
         task = VAEGANTask(recipe, noise_pairs(), CPU, Shard())
         before = {name: p.clone() for name, p in task.model.named_parameters()}
         for stage in task.stages(0):
-            update(launch("cpu", "float32"), task, stage)
+            update(task, stage)
         for name, parameter in task.model.named_parameters():
             if name.startswith(("encoder", "mu", "logvar")):
                 assert torch.equal(parameter, before[name]), name
@@ -338,7 +334,7 @@ class TestTasks:
         task.model.train()
         before = {name: t.clone() for name, t in task.model.state_dict().items()}
         (stage,) = task.stages(12)
-        update(launch("cpu", "float32"), task, stage)
+        update(task, stage)
         moved = {n for n, t in task.model.state_dict().items() if not torch.equal(t, before[n])}
         assert moved
         assert all(name.startswith(("velocity", "unheard")) for name in moved)
@@ -347,7 +343,7 @@ class TestTasks:
         task = LatentFlowTask(LatentFlowRecipe(batch_size=40), noise_pairs(), CPU, Shard())
         alarm = task.diagnose({"mean_image": 200.0, "spread": 0.01})
         assert alarm is not None
-        assert "hears no difference" in alarm
+        assert "does not depend on the sound" in alarm
         assert task.diagnose({"mean_image": 170.0, "spread": 0.8}) is None
         assert task.diagnose({"flow": 1.0}) is None
 
@@ -371,11 +367,11 @@ class TestTasks:
     def test_restored_it_goes_on_with_the_same_bits(
         self, make: Callable[[], Task], tmp_path: Path
     ) -> None:
-        fabric, run = launch("cpu", "float32"), Run(tmp_path)
+        run = Run(tmp_path)
 
         def steps(task: Task, begin: int, end: int) -> None:
             for step in range(begin, end):
-                train_step(fabric, task, step)
+                train_step(task, step)
 
         whole = make()
         steps(whole, 0, whole.steps)

@@ -11,7 +11,8 @@ from tyro.conf import OmitArgPrefixes, Suppress
 from audiate.cli.common import DataDir, Group
 from audiate.errors import Interrupted
 from audiate.training.options import RunOptions
-from audiate.training.recipes import ENTRIES, Recipe
+from audiate.training.recipes import ENTRIES
+from audiate.training.recipes.base import Recipe
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Training:
     def run(self) -> int:
         """Train, and return the exit status, which is 130 after Ctrl-C."""
         from audiate.data.sources import data_root
-        from audiate.training.train import run_recipe
+        from audiate.training.loop import run_recipe
 
         root = data_root(self.data_dir)
         try:
@@ -37,7 +38,8 @@ class Training:
             again = shlex.join(["audiate", *flags, "--resume"])
             print(f"{stopped}, and saved. To go on: {again}", file=sys.stderr)
             return 130
-        words = self.recipe.next_command(str(self.run_options.folder(self.name)))
+        out = str(self.run_options.folder(self.name))
+        words = ENTRIES[self.name].next_command(self.recipe, out)
         print(f"model written to {model}; next: audiate {shlex.join(words)}")
         return 0
 

@@ -26,7 +26,7 @@ from audiate.evaluation.written_digits import read_digits
 from audiate.metrics.classification import Score, mean_of, score_of
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
-from audiate.training.recipes import DrawingRecipe
+from audiate.training.recipes.drawing import DrawingRecipe
 from audiate.utils.progress import tracked, working
 from audiate.utils.reports import confusion_table, dump, make_table, render
 
@@ -188,7 +188,7 @@ def evaluate_drawer(
 
     """
     drawers = [(name, model)]
-    recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    recipe = recipe_of(model, name, DrawingRecipe)
     if protocol == "speakers":
         others = [replace(recipe, held_out_speaker=who) for who in SPEAKERS]
         drawers = [_train(model, each, place) for each in others]
@@ -198,7 +198,7 @@ def evaluate_drawer(
     hearing = [
         evaluate_speaker(label, each, classifier, speaker, place.root)
         for label, each in drawers
-        if (speaker := recipe_of(each, label, DrawingRecipe).held_out_speaker)  # type: ignore[type-abstract]
+        if (speaker := recipe_of(each, label, DrawingRecipe).held_out_speaker)
     ]
     reports = [
         evaluate_drawings(label, each, classifier, read_test_pairs(label, each, place.root))
@@ -239,7 +239,7 @@ def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutP
         InputError: The data is missing, or the recipe is not known.
 
     """
-    recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    recipe = recipe_of(model, name, DrawingRecipe)
     with working("reading the test pairs"):
         pairs = load_pairs(
             root,

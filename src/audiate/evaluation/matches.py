@@ -14,7 +14,7 @@ from audiate.evaluation.trained import recipe_of
 from audiate.folders.match import Scores, score_all
 from audiate.metrics.classification import accuracy
 from audiate.models.dual_encoder import DualEncoder
-from audiate.training.recipes import MatchRecipe
+from audiate.training.recipes.paired import MatchRecipe
 from audiate.utils.progress import working
 from audiate.utils.reports import dump, make_table, render
 

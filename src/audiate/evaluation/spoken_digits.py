@@ -14,7 +14,7 @@ from audiate.evaluation.clips import speaker_clips, validation_clips
 from audiate.evaluation.trained import TrainingPlace, recipe_of
 from audiate.metrics.classification import Score, mean_of, score_of
 from audiate.models.resnet import DigitClassifier
-from audiate.training.recipes import DigitClassifierRecipe
+from audiate.training.recipes.classifiers import DigitClassifierRecipe
 from audiate.utils.progress import tracked
 from audiate.utils.reports import add_digit_columns, confusion_table, dump, make_table, render
 

@@ -20,7 +20,7 @@ from audiate.evaluation.trained import TrainingPlace
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
 from audiate.models.vaegan import VAEGAN
-from audiate.training.recipes import VAEGANRecipe
+from audiate.training.recipes.drawing import VAEGANRecipe
 from audiate.utils.devices import resolve_device
 from audiate.utils.plots import grid
 from audiate.utils.reports import dump, make_table, render, save_figure

@@ -8,7 +8,11 @@ from typing import Literal, TypeVar
 
 from audiate.errors import InputError
 from audiate.models.pretrained import PretrainedModel, load_as
-from audiate.training.recipes import PairedRecipe, Recipe, recipe_from
+from audiate.training.loop import run_recipe
+from audiate.training.options import RunOptions
+from audiate.training.recipes import recipe_from
+from audiate.training.recipes.base import Recipe
+from audiate.training.recipes.paired import PairedRecipe
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -45,18 +49,10 @@ class TrainingPlace:
             Interrupted: The training was stopped by a signal, after its state was saved.
 
         """
-        # Only trainings need Lightning, whose import takes as long as that of torch.
-        from audiate.training.options import RunOptions
-        from audiate.training.train import run_recipe
-
         out = self.runs / folder
+        options = RunOptions(out, resume=out.exists(), device=self.device)
         try:
-            run_recipe(
-                label,
-                recipe,
-                self.root,
-                RunOptions(out, resume=out.exists(), device=self.device),
-            )
+            run_recipe(label, recipe, self.root, options)
         except InputError as error:
             raise InputError(
                 f"training for this evaluation: {error}; here `out` is a folder in `runs`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from math import cos, pi
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,9 +18,9 @@ class EpochOrder:
     """
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
-        self.batch_size = min(batch_size, count)
+        self.seed, self.batch_size = seed, min(batch_size, count)
         self.steps_per_epoch = count // self.batch_size
-        self._count, self._seed = count, seed
+        self._count = count
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def batch(self, step: int) -> Tensor:
@@ -27,7 +28,7 @@ class EpochOrder:
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = torch.randperm(self._count, generator=generator(self._seed, epoch))
+            self._order = torch.randperm(self._count, generator=generator(self.seed, epoch))
         return self._order[position * self.batch_size :][: self.batch_size]
 
 
@@ -36,11 +37,12 @@ class EvenOrder:
 
     Within a label, every source is equally frequent (or a small data set would drown beside a large
     one), and within a source, every item. Items are drawn with replacement. The batches depend on
-    (seed, step) alone.
+    (seed, step) alone. An epoch draws about as many items as there are.
     """
 
     def __init__(self, labels: Tensor, sources: Tensor, batch_size: int, seed: int) -> None:
-        self._batch_size, self._seed = batch_size, seed
+        self.seed, self.batch_size = seed, batch_size
+        self.steps_per_epoch = max(len(labels) // batch_size, 1)
         self._by_cell = torch.argsort(labels * (int(sources.max()) + 1) + sources, stable=True)
         cells = torch.stack([labels, sources], 1)
         found, self._counts = torch.unique(cells, dim=0, return_counts=True)
@@ -50,7 +52,7 @@ class EvenOrder:
 
     def batch(self, step: int) -> Tensor:
         """Indices (batch_size,) of step ``step``."""
-        draws = torch.rand(3, self._batch_size, generator=generator(self._seed, step))
+        draws = torch.rand(3, self.batch_size, generator=generator(self.seed, step))
         label = (draws[0] * len(self._cells_of)).long()
         cell = self._first_cell[label] + (draws[1] * self._cells_of[label]).long()
         return self._by_cell[self._begins[cell] + (draws[2] * self._counts[cell]).long()]
@@ -81,6 +83,18 @@ def one_cycle(step: int, steps: int, peak: float, *, warmup: float = 0.2) -> flo
     if step < rise:
         return peak * (1 / 25 + (1 - 1 / 25) * (1 - cos(pi * step / rise)) / 2)
     return peak * (1 + cos(pi * (step - rise) / max(steps - rise, 1.0))) / 2
+
+
+def scheduled(
+    schedule: Literal["one-cycle", "constant"],
+    step: int,
+    steps: int,
+    peak: float,
+    *,
+    warmup: float = 0.2,
+) -> float:
+    """The learning rate of a step: that of `one_cycle`, or ``peak`` throughout."""
+    return one_cycle(step, steps, peak, warmup=warmup) if schedule == "one-cycle" else peak
 
 
 def linear_warmup(step: float, warmup_steps: float, final: float) -> float:

@@ -1,4 +1,4 @@
-"""Groups of like words among recordings without labels, for the codes of a generator.
+"""Sort recordings without labels into groups of like words, for the codes of a generator.
 
 A published Q-network learns what the generator makes of its code, which may be the voice as well as
 the word. Here the Q-network first learns groups of real clips, so that a code begins with a word.

@@ -1,4 +1,4 @@
-"""Groups of like rows of an array: k-means, spectral clustering, groups of even size, matching.
+"""Cluster rows of arrays: k-means, spectral clustering, groups of even size, matching.
 
 `audiate.training.discovery` finds the words among recordings with it.
 """

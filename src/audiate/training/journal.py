@@ -1,46 +1,42 @@
-"""The records of a training: progress bar, log, TensorBoard, and previews."""
+"""The records of a training: progress bar, log, previews, and an event file for TensorBoard."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from types import ModuleType
-from typing import TYPE_CHECKING
+import os
+import time
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from audiate.errors import InputError
-from audiate.training.progress import Progress
 from audiate.training.run import Run
 from audiate.training.task import Task
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
+from audiate.utils.progress import TrainingProgress
 
 
 class Journal:
     """Collects losses, and puts their means on the progress bar and into the logs.
 
+    Of several processes, the first one writes.
+
     Args:
         run: The run's folder.
         progress: The progress bar.
         done: Number of steps that are done already.
-        steps_per_epoch: Number of steps in an epoch.
-        writes: Whether this process writes; of several processes, one does.
+        task: The training.
 
     """
 
-    def __init__(
-        self, run: Run, progress: Progress, done: int, steps_per_epoch: int, *, writes: bool
-    ) -> None:
+    def __init__(self, run: Run, progress: TrainingProgress, done: int, task: Task) -> None:
         self.progress = progress
         self._run = run
+        self._writes = task.shard.rank == 0
         self._since_write: list[dict[str, Tensor]] = []
-        self._written = done - done % steps_per_epoch  # the last step whose losses are written
+        self._written = done - done % task.steps_per_epoch  # the last step with written losses
         self._epoch: list[tuple[int, dict[str, float]]] = []  # numbers of steps, mean losses
-        self._board = _board(run, done) if writes else None
-        if writes:  # a resumed run goes on with the losses of the epoch that it was in
+        self._board = _board(run.folder / "tensorboard", done) if self._writes else None
+        if self._writes:  # a resumed run goes on with the losses of the epoch that it was in
             for step, means in run.logged_losses(self._written):
                 self._add_to_epoch(step, means)
 
@@ -68,59 +64,87 @@ class Journal:
                 f"folder"
             )
         self._add_to_epoch(step, means)
-        self._record(step, means)
+        if self._writes:
+            self._run.log(step, means)
+        if self._board is not None:
+            self._board.add(step, [{"tag": n, "simple_value": v} for n, v in means.items()])
         self.progress.note(step, means)
 
     def end_epoch(self, step: int, task: Task) -> None:
         """Write previews; then raise an alarm if something has gone wrong, else keep the model."""
         losses = _mean_losses(self._epoch)
         self._epoch.clear()
-        if self._board is None:
+        if not self._writes:
             return
+        shown: list[dict[str, object]] = []
         picture = task.preview()
         if picture is not None:
-            self._run.save_preview(step, picture)
-            self._board.add_image("preview", picture, step, dataformats="HW")
+            png = self._run.save_preview(step, picture).read_bytes()
+            size = dict(zip(("height", "width"), picture.shape, strict=True))
+            shown.append({"image": {**size, "colorspace": 1, "encoded_image_string": png}})
         sound = task.preview_sound()
         if sound is not None:
-            self._run.save_sound(step, sound)
-            mono = sound.waveform.mean(0)
-            self._board.add_audio("preview", mono, step, sample_rate=sound.sample_rate)
+            wav = self._run.save_sound(step, sound).read_bytes()
+            shown.append({"audio": {"encoded_audio_string": wav, "content_type": "audio/wav"}})
+        if self._board is not None:
+            self._board.add(step, [{"tag": "preview", **each} for each in shown])
         alarm = task.diagnose(losses)
         if alarm is None:
             task.model.save_pretrained(self._run.last_good)
         else:
             self._run.log(step, {"alarm": alarm})
-            told = InputError(alarm).with_flags()
-            self.progress.say(f"[bold red]alarm[/] (step {step}): {told}")
-
-    def _record(self, step: int, values: Mapping[str, float]) -> None:
-        if self._board is None:
-            return
-        self._run.log(step, values)
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+            message = InputError(alarm).with_flags()
+            self.progress.say(f"[bold red]alarm[/] (step {step}): {message}")
 
     def _add_to_epoch(self, step: int, means: dict[str, float]) -> None:
         self._epoch.append((step - self._written, means))
         self._written = step
 
     def close(self) -> None:
-        """Write out what TensorBoard's writer still holds."""
+        """Close TensorBoard's file."""
         if self._board is not None:
-            self._board.close()
+            self._board.file.close()
 
 
-def _board(run: Run, done: int) -> SummaryWriter:
-    """TensorBoard's writer, kept from loading TensorFlow where that is installed.
+class EventFile:
+    """A file that ``tensorboard --logdir`` reads.
 
-    Loading it takes seconds and prints many messages. TensorBoard has a substitute of its own,
-    which it takes if it finds this module.
+    Records are made here, since PyTorch's own writer imports TensorFlow where that is installed.
+
+    Args:
+        folder: The file's folder, made where it is missing.
+        done: Number of steps that are done; TensorBoard forgets what was written of later ones.
+
+    Raises:
+        ImportError: TensorBoard is not installed.
+
     """
-    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
-    from torch.utils.tensorboard.writer import SummaryWriter
 
-    return SummaryWriter(str(run.folder / "tensorboard"), purge_step=done + 1)
+    def __init__(self, folder: Path, done: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = (folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}").open("wb")
+        self._event, self._records = Event, RecordWriter(self.file)
+        self._write(file_version="brain.Event:2")
+        self._write(step=done + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, values: list[dict[str, object]]) -> None:
+        """Add values, each with the fields of TensorBoard's ``Summary.Value``."""
+        self._write(step=step, summary={"value": values})
+        self.file.flush()
+
+    def _write(self, **fields: object) -> None:
+        self._records.write(self._event(wall_time=time.time(), **fields).SerializeToString())
+
+
+def _board(folder: Path, done: int) -> EventFile | None:
+    """TensorBoard's file; None where TensorBoard is not installed."""
+    try:
+        return EventFile(folder, done)
+    except ImportError:
+        return None
 
 
 def _means(entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,42 +1,61 @@
-"""The one training loop: any number of optimisers and stages, on CPU, GPU or several processes."""
+"""The training loop: any number of optimisers and stages, on a CPU, a GPU or several processes."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from audiate.errors import Interrupted
+from audiate.errors import InputError, Interrupted
 from audiate.models.storage import Provenance
 from audiate.training.batches import seed_step
 from audiate.training.journal import Journal
 from audiate.training.launch import (
     any_process,
+    barrier,
     broadcast,
     environment,
     launch,
-    resolve_precision,
     sum_over_processes,
 )
-from audiate.training.options import RunOptions
-from audiate.training.progress import Progress
-from audiate.training.recipes import Prepared, Recipe
+from audiate.training.options import Precision, RunOptions
+from audiate.training.recipes import ENTRIES
+from audiate.training.recipes.base import Recipe
 from audiate.training.run import Run
-from audiate.training.task import Shard, Stage, Task, weighted_sum
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from audiate.training.task import Prepared, Stage, Task, weighted_sum
+from audiate.utils.progress import TrainingProgress
 
 _LOG_EVERY = 20  # steps
 _ROUNDING = {"device", "processes", "threads", "torch"}  # parts of the environment that change bits
+
+
+def run_recipe(
+    name: str, recipe: Recipe, root: Path, options: RunOptions, *, quiet: bool = False
+) -> Path:
+    """Train by a recipe on the data in ``root``, and return the folder of the finished model.
+
+    Args:
+        name: Name of the recipe in `audiate.training.recipes.ENTRIES`, kept with the model.
+        recipe: Settings.
+        root: Data folder.
+        options: Where and how to train.
+        quiet: Show no progress.
+
+    Raises:
+        InputError: Data are missing or damaged, or as for `fit`.
+        Interrupted: A signal stopped the training, after its state was saved.
+
+    """
+    task = import_module(ENTRIES[name].task)
+    return fit(name, recipe, task.prepare(recipe, root), options, quiet=quiet)
 
 
 def fit(
@@ -56,7 +75,7 @@ def fit(
     Args:
         name: The recipe's name, kept with the model.
         recipe: Plain values that determine the result; kept likewise.
-        prepared: The task and its data, as from `Recipe.prepare`.
+        prepared: The data and the task, as ``prepare`` of the task's module gives them.
         options: Where and how to train.
         quiet: Show no progress.
 
@@ -71,39 +90,56 @@ def fit(
     """
     run = Run(options.folder(name))
     before = run.stored_environment()
-    precision = resolve_precision(options, recipe.bf16_pays, before.get("precision"))
-    fabric = launch(options.device, precision)
-    kept = {**environment(fabric, precision), "data": prepared.data}
+    precision = _precision(options, before)
+    device, shard = launch(options.device)
+    first = shard.rank == 0
+    kept = {**environment(device, shard, precision), "data": prepared.data}
     provenance = Provenance(name, asdict(recipe), kept)
-    if fabric.is_global_zero:
+    if first:
         run.open(provenance, resume=options.resume)
-    fabric.barrier()
+    barrier()
 
-    task = prepared.make_task(fabric.device, Shard(fabric.global_rank, fabric.world_size))
+    task = prepared.make_task(device, shard)
     done = run.restore(task)
-    if fabric.is_global_zero:
+    if first:
         run.rewind_log(done)
-    with (
-        _stop_flag() as stop,
-        Progress(name, task.steps, done=done, quiet=quiet or not fabric.is_global_zero) as progress,
-        closing(
-            Journal(run, progress, done, task.steps_per_epoch, writes=fabric.is_global_zero)
-        ) as journal,
-    ):
-        if 0 < done < task.steps:
-            _warn_of_rounding(progress, before, kept)
-        _train(fabric, task, run, journal, stop, done, options.save_every)
+    progress = TrainingProgress(name, task.steps, done=done, quiet=quiet or not first)
+    with _stop_signals() as stop, progress, closing(Journal(run, progress, done, task)) as journal:
+        if done < task.steps:
+            _explain(progress, precision, before if done else {}, kept)
+        _train(task, precision, run, journal, stop, done, options.save_every)
     task.model.provenance = provenance
-    if fabric.is_global_zero:
+    if first:
         task.model.save_pretrained(run.model)
-    fabric.barrier()
+    barrier()
     return run.model
 
 
-def _warn_of_rounding(
-    progress: Progress, before: Mapping[str, str], now: Mapping[str, str]
+def _precision(options: RunOptions, before: dict[str, str]) -> Precision:
+    """The precision that a run began with, else the one that is asked for, else float32.
+
+    Raises:
+        InputError: Another one is asked for than the run began with.
+
+    """
+    begun = before.get("precision")
+    if begun is not None and options.precision not in (None, begun):
+        raise InputError(
+            f"`precision` {options.precision}: the run began with {begun}; leave it out, or name "
+            f"another folder with `out`"
+        )
+    return "bf16" if (begun or options.precision) == "bf16" else "float32"
+
+
+def _explain(
+    progress: TrainingProgress, precision: Precision, before: dict[str, str], now: dict[str, str]
 ) -> None:
-    """Say in what a resumed run's environment differs from that in which it began."""
+    """Say in which precision is computed, and how a resumed run differs from its beginning."""
+    other, why = "bf16", "takes less time on hardware that has instructions for it"
+    if precision == "bf16":
+        other, why = "float32", "rounds less, and takes less time on hardware without bf16"
+    say = "as the run began" if before else f"--precision {other} {why}"
+    progress.say(f"computing in {precision}: {say}")
     for what in sorted(_ROUNDING & before.keys()):
         if before[what] != now[what]:
             progress.say(
@@ -113,17 +149,17 @@ def _warn_of_rounding(
 
 
 def _train(
-    fabric: Fabric,
     task: Task,
+    precision: Precision,
     run: Run,
     journal: Journal,
-    stop: _Stop,
+    stop: list[int],
     done: int,
     save_every: float,
 ) -> None:
     saved_at = time.monotonic()
     for step in range(done, task.steps):
-        for losses in train_step(fabric, task, step):
+        for losses in train_step(task, step, precision):
             journal.add(losses)
 
         finished = step + 1
@@ -136,32 +172,34 @@ def _train(
                 journal.end_epoch(finished, task)
         journal.progress.advance(finished)
 
-        stopping = any_process(fabric, stop.requested)
+        stopping = any_process(bool(stop), task.device)
         due = time.monotonic() - saved_at > save_every
-        if fabric.is_global_zero and (stopping or due or finished == task.steps):
+        if task.shard.rank == 0 and (stopping or due or finished == task.steps):
             # Both raise rather than let a broken state replace a good one.
             journal.write(finished)
             run.save(task, finished)
             saved_at = time.monotonic()
         if stopping and finished < task.steps:
-            fabric.barrier()
+            barrier()
             raise Interrupted(f"stopped after step {finished} of {task.steps}")
 
 
-def train_step(fabric: Fabric, task: Task, step: int) -> Sequence[dict[str, Tensor]]:
+def train_step(
+    task: Task, step: int, precision: Precision = "float32"
+) -> Sequence[dict[str, Tensor]]:
     """Do step ``step`` (from 0) of a training, and return the losses of each of its updates."""
     seed_step(task.seed, step, 0 if task.draws_whole_batches else task.shard.rank)
     for module in task.modules.values():
         module.train()
     task.begin_step(step)
-    losses = [update(fabric, task, stage) for stage in task.stages(step)]
+    losses = [update(task, stage, precision) for stage in task.stages(step)]
     task.end_step(step)
     # Each process has its own running statistics; those of the first one count.
-    broadcast(fabric, [buffer for module in task.modules.values() for buffer in module.buffers()])
+    broadcast([buffer for module in task.modules.values() for buffer in module.buffers()])
     return losses
 
 
-def update(fabric: Fabric, task: Task, stage: Stage) -> dict[str, Tensor]:
+def update(task: Task, stage: Stage, precision: Precision = "float32") -> dict[str, Tensor]:
     """Do one update of an optimiser, and return its losses for the whole batch, detached."""
     optimizer = task.optimizers[stage.optimizer]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -170,16 +208,16 @@ def update(fabric: Fabric, task: Task, stage: Stage) -> dict[str, Tensor]:
         for parameter in module.parameters():
             parameter.requires_grad_(id(parameter) in own)
     optimizer.zero_grad(set_to_none=True)
-    with fabric.autocast():
+    with torch.autocast(task.device.type, torch.bfloat16, enabled=precision == "bf16"):
         losses = stage.losses()
         total = weighted_sum(losses, stage.weights)
-    fabric.backward(total)
+    total.backward()  # type: ignore[no-untyped-call]
     logged = {name: loss.detach() for name, loss in losses.items()}
-    if fabric.world_size > 1:
+    if task.shard.world_size > 1:
         logged = {name: loss.clone() for name, loss in logged.items()}
         gradients = [p.grad for p in parameters if p.grad is not None]
         share = task.shard.share(task.batch_size)
-        sum_over_processes(fabric, [*gradients, *logged.values()], share)
+        sum_over_processes([*gradients, *logged.values()], share)
     for group in optimizer.param_groups:
         group["lr"] = stage.learning_rate
     optimizer.step()
@@ -194,23 +232,19 @@ def _evaluating(task: Task) -> Iterator[None]:
         yield
 
 
-class _Stop:
-    def __init__(self) -> None:
-        self.requested = False
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list that the loop looks at between steps."""
+    seen: list[int] = []
 
-    def __call__(self, signum: int, _: FrameType | None) -> None:
-        self.requested = True
+    def stop(signum: int, _: FrameType | None) -> None:
+        seen.append(signum)
         # A second Ctrl-C is for those who cannot wait for the step to end.
         signal.signal(signum, signal.default_int_handler)
 
-
-@contextmanager
-def _stop_flag() -> Iterator[_Stop]:
-    """Turn SIGINT and SIGTERM into a flag that the loop reads between steps."""
-    stop = _Stop()
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield seen
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

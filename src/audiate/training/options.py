@@ -8,7 +8,7 @@ from typing import Literal
 
 from audiate.errors import check_range
 
-Precision = Literal["auto", "float32", "bf16"]
+Precision = Literal["float32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,10 @@ class RunOptions:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device to compute on. auto: CUDA if there is a GPU. For several processes, start with
     torchrun: see docs/training.md."""
-    precision: Precision = "auto"
-    """Precision to compute in. auto: bf16 where it is faster."""
+    precision: Precision | None = None
+    """Precision to compute in. bf16 takes less time on processors and GPUs that have instructions
+    for it, and many times as long on others. Default: float32, or that of the run that is resumed.
+    """
     save_every: float = 60.0
     """Number of seconds between checkpoints."""
 

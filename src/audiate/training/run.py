@@ -1,4 +1,4 @@
-"""The folder of a run: settings, checkpoint, log and previews, sound if killed at any moment."""
+"""Write and read the folder of a run, which is complete if the process is killed at any moment."""
 
 from __future__ import annotations
 
@@ -187,13 +187,17 @@ class Run:
                 continue  # the line that was being written when the run was killed
         return entries
 
-    def save_preview(self, step: int, picture: Tensor) -> None:
-        """Write a picture (height, width) in [0, 1]."""
-        save_image(picture, self.folder / "previews" / f"{step:07d}.png")
+    def save_preview(self, step: int, picture: Tensor) -> Path:
+        """Write a picture (height, width) in [0, 1], and return its file."""
+        path = self.folder / "previews" / f"{step:07d}.png"
+        save_image(picture, path)
+        return path
 
-    def save_sound(self, step: int, sound: Sound) -> None:
-        """Write a sound as a wav."""
-        save_wav(self.folder / "previews" / f"{step:07d}.wav", *sound)
+    def save_sound(self, step: int, sound: Sound) -> Path:
+        """Write a sound, and return its file."""
+        path = self.folder / "previews" / f"{step:07d}.wav"
+        save_wav(path, *sound)
+        return path
 
 
 def _visible(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -144,6 +144,62 @@ class Task(ABC):
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
         """One line on what has gone wrong, judging by an epoch's mean losses; None if nothing."""
         return None
+
+
+class Order(Protocol):
+    """Batches of items that depend on (seed, step) alone, as in `audiate.training.batches`."""
+
+    seed: int
+    batch_size: int
+    steps_per_epoch: int
+
+
+class EpochTask(Task):
+    """A training of one network by a number of passes over its data.
+
+    Args:
+        epochs: Number of passes.
+        order: The batches, whose seed is that of everything random.
+        model: The network that is trained.
+        name: Its name in the run's checkpoint.
+        optimizers: The optimisers, by name.
+        shard: The part of every batch that this process takes.
+
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        order: Order,
+        model: PretrainedModel,
+        name: str,
+        optimizers: dict[str, Optimizer],
+        shard: Shard,
+    ) -> None:
+        super().__init__(
+            seed=order.seed,
+            steps=epochs * order.steps_per_epoch,
+            steps_per_epoch=order.steps_per_epoch,
+            batch_size=order.batch_size,
+            model=model,
+            modules={name: model},
+            optimizers=optimizers,
+            shard=shard,
+        )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training whose data were found, but not yet read.
+
+    Attributes:
+        data: A few words that tell its data from other data, kept with the run and the model.
+        make_task: Reads the data and builds the task on a device, for one process's share.
+
+    """
+
+    data: str
+    make_task: Callable[[torch.device, Shard], Task]
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

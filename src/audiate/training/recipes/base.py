@@ -1,61 +1,55 @@
-"""Parts that all recipes share: settings in range, data, a task, and an entry in the table."""
+"""Parts that all recipes share: settings in range, and an entry in the table."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.training.task import Shard, Task
+from audiate.models.configs import MAX_CODES
 
 ENDLESS = float("inf")
 
+_RANGES: tuple[tuple[float, float, str], ...] = (
+    (0, 1, "learning_rate weight_decay code_rate latents_first"),
+    (0, 100, "guidance"),
+    (0, 0.9999, "adam_beta1 adam_beta2"),
+    (0, 2**63 - 1, "seed"),
+    (0, ENDLESS, "kl_weight kl_warmup_epochs alpha beta adversarial_weight instance_noise"),
+    (0, ENDLESS, "penalty average_halflife code_weight sharpness perceptual_weight label_weight"),
+    (0, ENDLESS, "level_weight waveform_weight outside_weight"),
+    (0.01, 0.99, "condition_share"),
+    (1, 100, "critic_updates"),
+    (1, 1000, "images_per_recording candidates"),
+    (1, 10_000, "penalty_every perceptual_every"),
+    (1, 60_000, "batch_size"),
+    (1, ENDLESS, "epochs steps preview_every"),
+    (1, MAX_CODES.bit_length() - 1, "bits"),
+    (2, MAX_CODES, "codes"),
+    (2, 10**6, "pool"),
+    (100, 10**7, "sample_rate"),
+)
+"""Smallest and largest values of settings, which are the same in every recipe that has them."""
+
 
 @dataclass(frozen=True)
-class Prepared:
-    """A training whose data were found, but not yet read.
-
-    Attributes:
-        data: A few words that tell its data from other data, kept with the run and the model.
-        make_task: Reads the data and builds the task on a device, for one process's share.
-
-    """
-
-    data: str
-    make_task: Callable[[torch.device, Shard], Task]
-
-
-@dataclass(frozen=True)
-class Recipe(ABC):
+class Recipe:
     """The settings of a training, as plain values that determine its result.
 
     A recipe is a frozen dataclass whose fields are flags of ``audiate train``. The text below a
     field is its help.
+
+    Raises:
+        InputError: A setting is out of range.
+
     """
 
-    bf16_pays: ClassVar[bool] = True
-    """Whether the networks are wide enough for bf16 to be faster where the hardware has it."""
-
-    @abstractmethod
-    def prepare(self, root: Path) -> Prepared:
-        """Find the data in the data folder ``root``.
-
-        Raises:
-            InputError: Data are missing or damaged.
-
-        """
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of the command that a user may try on the trained model in ``out``."""
-        return ["evaluate", out]
+    def __post_init__(self) -> None:
+        for low, high, names in _RANGES:
+            for name in names.split():
+                if (value := getattr(self, name, None)) is not None:
+                    check_range(f"`{name}`", value, low, high)
 
 
 @dataclass(frozen=True)
@@ -94,23 +88,29 @@ class Entry:
     Attributes:
         recipe: The recipe with its default settings.
         description: A sentence on what it trains, shown by ``audiate train --help``.
+        task: The module that trains by it. Its function ``prepare(recipe, root)`` finds the data in
+            the data folder ``root``, and returns an `audiate.training.task.Prepared`.
+        next_words: The command that a user may try on the trained model. ``{out}`` stands for its
+            folder, and a setting's name in braces for its value.
+        own_words: The same after a training on data of the user's own, where that differs.
 
     """
 
     recipe: Recipe
     description: str
+    task: str
+    next_words: tuple[str, ...] = ("evaluate", "{out}")
+    own_words: tuple[str, ...] = ()
 
-
-def check_common(batch_size: int, learning_rate: float, seed: int) -> None:
-    """Make sure that the settings that all recipes have are in range.
-
-    Raises:
-        InputError: One of them is not.
-
-    """
-    check_range("`batch_size`", batch_size, 1, 60_000)
-    check_range("`learning_rate`", learning_rate, 0, 1)
-    check_range("`seed`", seed, 0, 2**63 - 1)
+    def next_command(self, recipe: Recipe, out: str) -> list[str]:
+        """The words of the command that a user may try after this training into ``out``."""
+        settings = {**vars(recipe), "out": out}
+        own = settings.get("pairs") or set(settings.get("data", ())) - set(DIGIT_SETS)
+        words: list[str] = []
+        for word in (own and self.own_words) or self.next_words:
+            value = settings.get(word[1:-1])
+            words += value if isinstance(value, tuple) else [word.format(**settings)]
+        return words
 
 
 def check_names(setting: str, names: Sequence[str], what: str) -> None:

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audiate.data.sources import DIGIT_SETS, Speaker
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError
 from audiate.models.configs import DigitClassifierConfig
-from audiate.training.recipes.base import (
-    ENDLESS,
-    Entry,
-    Prepared,
-    Recipe,
-    check_common,
-    check_names,
-)
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.training.task import Shard, Task
-from typing import TYPE_CHECKING, ClassVar
+from audiate.training.recipes.base import Entry, Recipe, check_names
 
 
 @dataclass(frozen=True)
@@ -47,9 +32,7 @@ class DigitClassifierRecipe(Recipe):
     """Seed of the initial weights, the order of clips and their augmentation."""
 
     def __post_init__(self) -> None:
-        check_range("`epochs`", self.epochs, 1, ENDLESS)
-        check_common(self.batch_size, self.learning_rate, self.seed)
-        check_range("`weight_decay`", self.weight_decay, 0, 1)
+        super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits")
         if self.held_out_speaker is not None and "fsdd" not in self.data:
             raise InputError(
@@ -57,36 +40,10 @@ class DigitClassifierRecipe(Recipe):
                 f"{' '.join(self.data)} does without; add it, or leave the flag out"
             )
 
-    def prepare(self, root: Path) -> Prepared:
-        """Train on the data sets of spoken digits that `data` names."""
-        from audiate.data.sounds import digit_clips, list_digits
-
-        clips = list_digits(digit_clips(root, self.data, self.held_out_speaker))
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            from audiate.training.tasks.classifier_tasks import DigitClassifierTask
-
-            sounds = clips.read(
-                sample_rate=self.network.sample_rate, num_samples=self.network.num_samples
-            )
-            return DigitClassifierTask(self, sounds, device, shard)
-
-        return Prepared(clips.digest, make_task)
-
-
-RECIPES = {
-    "digit-classifier": Entry(
-        DigitClassifierRecipe(),
-        "ResNet-18 on spoken digits: the classifier of generated speech.",
-    ),
-}
-
 
 @dataclass(frozen=True)
 class LeNetRecipe(Recipe):
     """LeNet-5 on the 60,000 MNIST train images, randomly rotated, scaled, sheared and shifted."""
-
-    bf16_pays: ClassVar[bool] = False  # six channels do not fill a vector
 
     epochs: int = 15
     """Number of passes over the train images."""
@@ -99,24 +56,13 @@ class LeNetRecipe(Recipe):
     seed: int = 0
     """Seed of the initial weights, the order of images and their augmentation."""
 
-    def __post_init__(self) -> None:
-        check_range("`epochs`", self.epochs, 1, ENDLESS)
-        check_common(self.batch_size, self.learning_rate, self.seed)
-        check_range("`weight_decay`", self.weight_decay, 0, 1)
 
-    def prepare(self, root: Path) -> Prepared:
-        """Train on MNIST."""
-        from audiate.data.sources import require
-
-        require("mnist", root)
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            from audiate.data.digits import load_mnist
-            from audiate.training.tasks.classifier_tasks import LeNetTask
-
-            return LeNetTask(self, load_mnist(root, "train"), device, shard)
-
-        return Prepared("mnist", make_task)
-
-
-RECIPES |= {"lenet": Entry(LeNetRecipe(), "LeNet-5 on MNIST: the classifier of drawings.")}
+_TASK = "audiate.training.tasks.classifier_tasks"
+RECIPES = {
+    "digit-classifier": Entry(
+        DigitClassifierRecipe(),
+        "ResNet-18 on spoken digits: the classifier of generated speech.",
+        _TASK,
+    ),
+    "lenet": Entry(LeNetRecipe(), "LeNet-5 on MNIST: the classifier of drawings.", _TASK),
+}

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-from audiate.errors import InputError, check_range
-from audiate.models.configs import MAX_CODES, CodeConfig, SpecGANSizes, WaveGANSizes
-from audiate.training.recipes.base import ENDLESS, Entry, Prepared
-from audiate.training.recipes.gans import AudioGANRecipe, SpecGANRecipe, WaveGANRecipe, published
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.training.task import Shard, Task
+from audiate.errors import InputError
+from audiate.models.configs import CodeConfig, SpecGANSizes, WaveGANSizes
+from audiate.training.recipes.base import Entry
+from audiate.training.recipes.gans import AudioGANRecipe, published
 
 
 @dataclass(frozen=True)
 class CodedRecipe(AudioGANRecipe):
     """Settings that all trainings with codes have in common. Labels are never used."""
 
+    code_kind: ClassVar[Literal["one-hot", "binary"]]
+    """Kind of the code."""
     size_setting: ClassVar[str]
     """Name of the setting that says how many codes there are."""
 
-    use_labels: bool = False
-    """Labels have no part in a training with codes, so this stays off."""
     discover: bool = True
     """Sort the clips into groups of like words before the training, without labels, and begin with
     a code for each group. Published: no."""
@@ -46,10 +39,6 @@ class CodedRecipe(AudioGANRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.use_labels:
-            raise InputError("`use_labels`: a training with codes uses none; leave it out")
-        check_range("`code_weight`", self.code_weight, 0, ENDLESS)
-        check_range("`code_rate`", self.code_rate, 0, 1)
         if self.discover and self.code_network != "words":
             raise InputError(
                 "`discover`: groups are learnt by `code_network=words`; add `discover=False`"
@@ -62,130 +51,94 @@ class CodedRecipe(AudioGANRecipe):
             )
 
     @property
-    @abstractmethod
     def code(self) -> CodeConfig:
-        """The code of these settings."""
-
-    def _code(self, kind: Literal["one-hot", "binary"], size: int) -> CodeConfig:
-        return CodeConfig(kind, size, self.code_network, judged=self.discover)
-
-    def prepare(self, root: Path) -> Prepared:
-        """Train on spoken digits, or on a folder of sound files, without their labels."""
-        listed = self.listed(root)
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            from audiate.training.tasks.coded_gan_task import CodedGANTask
-
-            return CodedGANTask(self, self.sounds(listed), device, shard)
-
-        return Prepared(listed.digest, make_task)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of the command that tells what the codes stand for."""
-        return ["codes", out]
+        """The code that the first entries of a latent are."""
+        size = getattr(self, self.size_setting)
+        return CodeConfig(self.code_kind, size, self.code_network, judged=self.discover)
 
 
 @dataclass(frozen=True)
 class _OneHotRecipe(CodedRecipe):
+    code_kind: ClassVar[Literal["one-hot", "binary"]] = "one-hot"
     size_setting: ClassVar[str] = "codes"
 
     codes: int = 10
     """Number of codes: the first entries of z, of which one is 1 and the others are 0."""
 
-    def __post_init__(self) -> None:
-        check_range("`codes`", self.codes, 2, MAX_CODES)
-        super().__post_init__()
-
-    @property
-    def code(self) -> CodeConfig:
-        """One entry of z for each code."""
-        return self._code("one-hot", self.codes)
-
 
 @dataclass(frozen=True)
 class _BinaryRecipe(CodedRecipe):
+    code_kind: ClassVar[Literal["one-hot", "binary"]] = "binary"
     size_setting: ClassVar[str] = "bits"
 
     bits: int = 3
     """Number of entries of z, from the first, that are 0 or 1: 3 of them make 8 codes."""
 
-    def __post_init__(self) -> None:
-        check_range("`bits`", self.bits, 1, MAX_CODES.bit_length() - 1)
-        super().__post_init__()
 
-    @property
-    def code(self) -> CodeConfig:
-        """One entry of z for each bit."""
-        return self._code("binary", self.bits)
-
-
-def _waves() -> WaveGANSizes:
-    return WaveGANSizes(dim=16, batch_norm=True)
-
-
-def _spectrograms() -> SpecGANSizes:
-    return SpecGANSizes(
-        dim=24, batch_norm=True, size=64, bands="mel", n_fft=1024, kernel=4, iterations=16
-    )
+@dataclass(frozen=True)
+class _OfWaveforms(CodedRecipe):
+    steps: int = 4_500
+    """Number of updates of the generator."""
+    batch_size: int = 32
+    """Number of clips in a batch."""
+    network: WaveGANSizes = field(default_factory=lambda: WaveGANSizes(dim=16, batch_norm=True))
+    """Sizes of the networks."""
 
 
 @dataclass(frozen=True)
-class CiwGANRecipe(_OneHotRecipe, WaveGANRecipe):
+class _OfSpectrograms(CodedRecipe):
+    steps: int = 3_000
+    """Number of updates of the generator."""
+    network: SpecGANSizes = field(
+        default_factory=lambda: SpecGANSizes(
+            dim=24, batch_norm=True, size=64, bands="mel", n_fft=1024, kernel=4, iterations=16
+        )
+    )
+    """Sizes of the networks."""
+
+
+@dataclass(frozen=True)
+class CiwGANRecipe(_OfWaveforms, _OneHotRecipe):
     """A WaveGAN whose code is one-hot."""
 
-    network: WaveGANSizes = field(default_factory=_waves)
-    """Sizes of the networks."""
-
 
 @dataclass(frozen=True)
-class FiwGANRecipe(_BinaryRecipe, WaveGANRecipe):
+class FiwGANRecipe(_OfWaveforms, _BinaryRecipe):
     """A WaveGAN whose code is binary."""
 
-    network: WaveGANSizes = field(default_factory=_waves)
-    """Sizes of the networks."""
-
 
 @dataclass(frozen=True)
-class CiwSpecGANRecipe(_OneHotRecipe, SpecGANRecipe):
+class CiwSpecGANRecipe(_OfSpectrograms, _OneHotRecipe):
     """A SpecGAN whose code is one-hot."""
 
-    steps: int = 3_000
-    """Number of updates of the generator."""
-    network: SpecGANSizes = field(default_factory=_spectrograms)
-    """Sizes of the networks."""
-
 
 @dataclass(frozen=True)
-class FiwSpecGANRecipe(_BinaryRecipe, SpecGANRecipe):
+class FiwSpecGANRecipe(_OfSpectrograms, _BinaryRecipe):
     """A SpecGAN whose code is binary."""
 
-    steps: int = 3_000
-    """Number of updates of the generator."""
-    network: SpecGANSizes = field(default_factory=_spectrograms)
-    """Sizes of the networks."""
 
-
-_PUBLISHED = {
+_PUBLISHED: dict[str, Any] = {
     "discover": False,
     "code_network": "published",
     "code_rate": 1e-4,
     "code_optimizer": "rmsprop",
 }
-CIWGAN_PAPER = published(replace(CiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED))  # type: ignore[arg-type]
+CIWGAN_PAPER = published(CiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED)
 """The settings of Beguš 2021, section 3: those of WaveGAN, and a Q-network by RMSprop."""
-FIWGAN_PAPER = published(replace(FiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED))  # type: ignore[arg-type]
+FIWGAN_PAPER = published(FiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED)
 """The same with binary codes."""
 
 _ON = "on words of your own or spoken digits, without labels"
+_FASTER = "with SpecGAN's networks, which learn faster on a CPU."
+_MODELS = {
+    "ciwgan": (CiwGANRecipe(), f"ciwGAN: a WaveGAN with a code for each word, {_ON}."),
+    "ciwgan-paper": (CIWGAN_PAPER, "ciwGAN with the published settings."),
+    "fiwgan": (FiwGANRecipe(), f"fiwGAN: a WaveGAN with a binary code of words, {_ON}."),
+    "fiwgan-paper": (FIWGAN_PAPER, "fiwGAN with the published settings."),
+    "ciwgan-spectrogram": (CiwSpecGANRecipe(), f"ciwGAN {_FASTER}"),
+    "fiwgan-spectrogram": (FiwSpecGANRecipe(), f"fiwGAN {_FASTER}"),
+}
 RECIPES = {
-    "ciwgan": Entry(CiwGANRecipe(), f"ciwGAN: a WaveGAN with a code for each word, {_ON}."),
-    "ciwgan-paper": Entry(CIWGAN_PAPER, "ciwGAN with the published settings."),
-    "fiwgan": Entry(FiwGANRecipe(), f"fiwGAN: a WaveGAN with a binary code of words, {_ON}."),
-    "fiwgan-paper": Entry(FIWGAN_PAPER, "fiwGAN with the published settings."),
-    "ciwgan-spectrogram": Entry(
-        CiwSpecGANRecipe(), "ciwGAN with SpecGAN's networks, which learn faster on a CPU."
-    ),
-    "fiwgan-spectrogram": Entry(
-        FiwSpecGANRecipe(), "fiwGAN with SpecGAN's networks, which learn faster on a CPU."
-    ),
+    name: Entry(*described, "audiate.training.tasks.coded_gan_task", ("codes", "{out}"))
+    for name, described in _MODELS.items()
 }

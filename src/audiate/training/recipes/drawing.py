@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from audiate.errors import check_range
-from audiate.training.recipes.base import ENDLESS, Entry
+from audiate.training.recipes.base import Entry
 from audiate.training.recipes.paired import PairedRecipe
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.data.pairs import Pairs
-    from audiate.training.task import Shard, Task
-from typing import TYPE_CHECKING
 
 
 @dataclass(frozen=True)
 class DrawingRecipe(PairedRecipe):
     """Settings that the trainings of all drawing models have in common."""
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of a command that a user may try: `draw` with pairs of their own."""
-        return ["draw", "CLIP", "--model", out] if self.pairs else super().next_command(out)
 
 
 @dataclass(frozen=True)
@@ -42,18 +30,6 @@ class VAERecipe(DrawingRecipe):
     """Initial weights. he: signals keep their size (He et al. 2015), and q(z|x) is sharp. pytorch:
     PyTorch's own."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("`weight_decay`", self.weight_decay, 0, 1)
-        check_range("`kl_weight`", self.kl_weight, 0, ENDLESS)
-        check_range("`kl_warmup_epochs`", self.kl_warmup_epochs, 0, ENDLESS)
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
-        from audiate.training.tasks.vae_task import VAETask
-
-        return VAETask(self, pairs, device, shard)
-
 
 VAE_PAPER = VAERecipe(
     epochs=100,
@@ -68,11 +44,6 @@ VAE_PAPER = VAERecipe(
 """The settings of Żelaszczyk 2020 as far as it states them: epochs, batch size and learning rate.
 The rest is the plainest choice: Adam, pixel likelihood and divergence summed and weighted alike,
 and PyTorch's initial weights."""
-
-RECIPES = {
-    "vae": Entry(VAERecipe(), "The audio-to-image VAE on spoken and written digits, paired."),
-    "vae-paper": Entry(VAE_PAPER, "The VAE with the paper's settings, as far as it states them."),
-}
 
 
 @dataclass(frozen=True)
@@ -115,18 +86,6 @@ class VAEGANRecipe(DrawingRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_recordings(least=1)
-        check_range("`alpha`", self.alpha, 0, ENDLESS)
-        check_range("`beta`", self.beta, 0, ENDLESS)
-        check_range("`kl_warmup_epochs`", self.kl_warmup_epochs, 0, ENDLESS)
-        check_range("`adversarial_weight`", self.adversarial_weight, 0, ENDLESS)
-        check_range("`instance_noise`", self.instance_noise, 0, ENDLESS)
-        check_range("`adam_beta1`", self.adam_beta1, 0, 0.999)
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
-        from audiate.training.tasks.vaegan_task import VAEGANTask
-
-        return VAEGANTask(self, pairs, device, shard)
 
 
 VAEGAN_PAPER = VAEGANRecipe(
@@ -144,15 +103,6 @@ VAEGAN_PAPER = VAEGANRecipe(
 alpha and beta. The rest is the plainest choice, except that the generator maximises log D(G(z)),
 and that the discriminator then uses its running statistics: see
 `audiate.training.tasks.vaegan_task`."""
-
-RECIPES |= {
-    "vaegan": Entry(
-        VAEGANRecipe(), "The audio-to-image VAE-GAN on spoken and written digits, paired."
-    ),
-    "vaegan-paper": Entry(
-        VAEGAN_PAPER, "The VAE-GAN with the paper's settings, as far as it states them."
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -177,18 +127,23 @@ class LatentFlowRecipe(DrawingRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_recordings(least=2)  # a single one has no batch statistics
-        check_range("`weight_decay`", self.weight_decay, 0, 1)
-        check_range("`condition_share`", self.condition_share, 0.01, 0.99)
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
-        from audiate.training.tasks.latent_flow_task import LatentFlowTask
-
-        return LatentFlowTask(self, pairs, device, shard)
 
 
-RECIPES |= {
-    "latent-flow": Entry(
-        LatentFlowRecipe(), "The latent flow: many different drawings of a spoken digit."
+_BY_THE_PAPER = "with the paper's settings, as far as it states them."
+_PAIRED = "on spoken and written digits, paired."
+_MODELS = {
+    "vae": (VAERecipe(), f"The audio-to-image VAE {_PAIRED}", "vae_task"),
+    "vae-paper": (VAE_PAPER, f"The VAE {_BY_THE_PAPER}", "vae_task"),
+    "vaegan": (VAEGANRecipe(), f"The audio-to-image VAE-GAN {_PAIRED}", "vaegan_task"),
+    "vaegan-paper": (VAEGAN_PAPER, f"The VAE-GAN {_BY_THE_PAPER}", "vaegan_task"),
+    "latent-flow": (
+        LatentFlowRecipe(),
+        "The latent flow: many different drawings of a spoken digit.",
+        "latent_flow_task",
     ),
+}
+_DRAW = ("draw", "CLIP", "--model", "{out}")
+RECIPES = {
+    name: Entry(recipe, description, f"audiate.training.tasks.{task}", own_words=_DRAW)
+    for name, (recipe, description, task) in _MODELS.items()
 }

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from audiate.data.sources import DIGIT_SETS
-from audiate.errors import check_range
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.training.recipes.base import (
-    ENDLESS,
     Entry,
     Perturbation,
-    Prepared,
     Recipe,
-    check_common,
     check_names,
 )
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.models.generator import Generator
-    from audiate.training.task import Shard, Task
 
 _BLOCKS = tuple(f"block{number}" for number in range(1, 9))
 
@@ -89,66 +78,9 @@ class LatentEncoderRecipe(Recipe):
     """Seed of the initial weights, the order of clips and the latents."""
 
     def __post_init__(self) -> None:
-        check_range("`steps`", self.steps, 1, ENDLESS)
-        check_common(self.batch_size, self.learning_rate, self.seed)
-        check_range("`perceptual_weight`", self.perceptual_weight, 0, ENDLESS)
-        check_range("`perceptual_every`", self.perceptual_every, 1, 10_000)
-        check_range("`label_weight`", self.label_weight, 0, ENDLESS)
-        check_range("`latents_first`", self.latents_first, 0, 1)
-        check_range("`level_weight`", self.level_weight, 0, ENDLESS)
-        check_range("`waveform_weight`", self.waveform_weight, 0, ENDLESS)
-        check_range("`outside_weight`", self.outside_weight, 0, ENDLESS)
-        check_range("`preview_every`", self.preview_every, 1, ENDLESS)
+        super().__post_init__()
         check_names("blocks", self.blocks, "blocks of the classifier")
         check_names("data", self.data, "data sets of spoken digits, or a folder")
-
-    def prepare(self, root: Path, generator: Generator | None = None) -> Prepared:
-        """Train on the generator's clips and on real ones.
-
-        Args:
-            root: The data folder.
-            generator: Generator to be inverted, in place of the one that `generator` names.
-
-        Raises:
-            InputError: Data are missing or damaged, or a model of that name is, or perturbations do
-                not fit the generator's clips.
-
-        """
-        from audiate.data.sounds import list_sounds
-        from audiate.models.generator import as_generator
-        from audiate.models.pretrained import load_as
-        from audiate.models.resnet import DigitClassifier
-
-        listed = list_sounds(self.data, root)
-        inverted = as_generator(self.generator) if generator is None else generator
-        self.perturbation.check_fits(inverted.num_samples)
-        classifier = None
-        if self.perceptual_weight:
-            classifier = load_as(
-                self.classifier,
-                DigitClassifier,
-                "classifies no spoken digits; give another `classifier`",
-            )
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            from audiate.training.tasks.latent_encoder_task import LatentEncoderTask
-
-            sounds = listed.read(
-                sample_rate=inverted.sample_rate,
-                speeds=self.perturbation.speed_perturbation,
-                num_samples=inverted.num_samples,
-                channels=inverted.channels,
-            )
-            return LatentEncoderTask(self, inverted, classifier, sounds, device, shard)
-
-        return Prepared(listed.digest, make_task)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of the command that evaluates this encoder, or inverts the user's clips."""
-        which = ["--generator", self.generator, "--encoder", out]
-        if set(self.data) <= set(DIGIT_SETS):
-            return ["evaluate", "inversion", *which]
-        return ["invert", *self.data, *which]
 
 
 LATENT_ENCODER_PAPER = LatentEncoderRecipe(
@@ -167,12 +99,23 @@ LATENT_ENCODER_PAPER = LatentEncoderRecipe(
 )
 """The settings of Keyes et al. 2020, section 4.1."""
 
-RECIPES = {
-    "latent-encoder": Entry(
-        LatentEncoderRecipe(), "An encoder from sound to the latent of a generator."
+_MODELS = {
+    "latent-encoder": (
+        LatentEncoderRecipe(),
+        "An encoder from sound to the latent of a generator.",
     ),
-    "latent-encoder-paper": Entry(
+    "latent-encoder-paper": (
         LATENT_ENCODER_PAPER,
         "Such an encoder with the paper's settings, as far as it states them.",
     ),
+}
+_WHICH = ("--generator", "{generator}", "--encoder", "{out}")
+RECIPES = {
+    name: Entry(
+        *described,
+        "audiate.training.tasks.latent_encoder_task",
+        next_words=("evaluate", "inversion", *_WHICH),
+        own_words=("invert", "{data}", *_WHICH),
+    )
+    for name, described in _MODELS.items()
 }

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from audiate.data.sources import DIGIT_SETS
-from audiate.errors import check_range
 from audiate.models.configs import AudioGANSizes, CodeConfig, SpecGANSizes, WaveGANSizes
 from audiate.training.recipes.base import (
-    ENDLESS,
     Entry,
     Perturbation,
-    Prepared,
     Recipe,
-    check_common,
     check_names,
 )
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.data.sounds import ListedSounds, SoundSet
-    from audiate.models.generator import AudioGAN
-    from audiate.training.task import Shard, Task
 
 
 @dataclass(frozen=True)
 class AudioGANRecipe(Recipe):
-    """Settings that the trainings of WaveGAN and SpecGAN have in common."""
+    """Settings that the trainings of all generators of sound have in common."""
 
     steps: int = 10_000
     """Number of updates of the generator."""
@@ -56,9 +43,6 @@ class AudioGANRecipe(Recipe):
     no average."""
     initialisation: Literal["scaled", "published"] = "scaled"
     """Initial weights. scaled: signals keep their size (He). published: Glorot's."""
-    use_labels: bool = True
-    """If clips have labels, train the discriminator to check that the largest of the first values
-    of z tells which label is heard."""
     normalise: bool = True
     """Bring all clips to one peak level."""
     data: tuple[str, ...] = DIGIT_SETS
@@ -84,63 +68,27 @@ class AudioGANRecipe(Recipe):
     """Seed of the initial weights, the order of clips and the latents."""
 
     def __post_init__(self) -> None:
-        check_range("`steps`", self.steps, 1, ENDLESS)
-        check_common(self.batch_size, self.learning_rate, self.seed)
-        check_range("`adam_beta1`", self.adam_beta1, 0, 0.9999)
-        check_range("`adam_beta2`", self.adam_beta2, 0, 0.9999)
-        check_range("`penalty`", self.penalty, 0, ENDLESS)
-        check_range("`penalty_every`", self.penalty_every, 1, 10_000)
-        check_range("`critic_updates`", self.critic_updates, 1, 100)
-        check_range("`average_halflife`", self.average_halflife, 0, ENDLESS)
+        super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
-        if self.sample_rate is not None:
-            check_range("`sample_rate`", self.sample_rate, 100, 10**7)
         self.perturbation.check_fits(self.network.num_samples)
-        check_range("`preview_every`", self.preview_every, 1, ENDLESS)
-
-    @staticmethod
-    @abstractmethod
-    def model_class() -> type[AudioGAN]:
-        """The class of the networks that have these sizes."""
 
     @property
     def code(self) -> CodeConfig:
         """The code that the first entries of a latent are: none."""
         return CodeConfig()
 
-    def listed(self, root: Path) -> ListedSounds:
-        """The clips that are trained on, found in the data folder ``root``, but not yet read."""
-        from audiate.data.sounds import list_sounds
 
-        return list_sounds(self.data, root, label_from=self.label_from, cut_words=self.cut_words)
+@dataclass(frozen=True)
+class LabelledGANRecipe(AudioGANRecipe):
+    """Settings that the trainings of WaveGAN and SpecGAN have in common."""
 
-    def sounds(self, listed: ListedSounds) -> SoundSet:
-        """The clips that were listed, read in the size of the networks."""
-        return listed.read(
-            sample_rate=self.sample_rate,
-            speeds=self.perturbation.speed_perturbation,
-            num_samples=self.network.num_samples,
-            channels=self.network.channels,
-        )
-
-    def prepare(self, root: Path) -> Prepared:
-        """Train on spoken digits, or on a folder of sound files."""
-        listed = self.listed(root)
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            from audiate.training.tasks.gan_task import AudioGANTask
-
-            return AudioGANTask(self, self.sounds(listed), device, shard)
-
-        return Prepared(listed.digest, make_task)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of the command that generates sounds."""
-        return ["generate", out]
+    use_labels: bool = True
+    """If clips have labels, train the discriminator to check that the largest of the first values
+    of z tells which label is heard."""
 
 
 @dataclass(frozen=True)
-class WaveGANRecipe(AudioGANRecipe):
+class WaveGANRecipe(LabelledGANRecipe):
     """WaveGAN on spoken digits, or on a folder of your own."""
 
     steps: int = 4_500
@@ -150,16 +98,9 @@ class WaveGANRecipe(AudioGANRecipe):
     network: WaveGANSizes = field(default_factory=lambda: WaveGANSizes(dim=32, batch_norm=True))
     """Sizes of the networks."""
 
-    @staticmethod
-    def model_class() -> type[AudioGAN]:
-        """The class of the networks that have these sizes."""
-        from audiate.models.wavegan import WaveGAN
-
-        return WaveGAN
-
 
 @dataclass(frozen=True)
-class SpecGANRecipe(AudioGANRecipe):
+class SpecGANRecipe(LabelledGANRecipe):
     """SpecGAN on spoken digits, or on a folder of your own."""
 
     steps: int = 6_000
@@ -171,21 +112,15 @@ class SpecGANRecipe(AudioGANRecipe):
     )
     """Sizes of the networks."""
 
-    @staticmethod
-    def model_class() -> type[AudioGAN]:
-        """The class of the networks that have these sizes."""
-        from audiate.models.specgan import SpecGAN
-
-        return SpecGAN
-
 
 R = TypeVar("R", bound=AudioGANRecipe)
 
 
-def published(recipe: R) -> R:
-    """The recipe with the settings of Donahue et al. 2019, table 6."""
+def published(recipe: R, **more: Any) -> R:
+    """The recipe with the settings of Donahue et al. 2019, table 6, and ``more``."""
     return replace(
         recipe,
+        **more,
         steps=200_000,
         batch_size=64,
         learning_rate=1e-4,
@@ -196,22 +131,25 @@ def published(recipe: R) -> R:
         critic_updates=5,
         average_halflife=0.0,
         initialisation="published",
-        use_labels=False,
         normalise=False,
         data=("speech_commands",),
     )
 
 
-WAVEGAN_PAPER = published(WaveGANRecipe(network=WaveGANSizes()))
+WAVEGAN_PAPER = published(WaveGANRecipe(network=WaveGANSizes()), use_labels=False)
 """The settings of Donahue et al. 2019, table 6."""
-SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes()))
+SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes()), use_labels=False)
 """The settings of Donahue et al. 2019, table 6 and section 3.2."""
 
 _BY_THE_PAPER = "with the paper's settings, as far as it states them."
 _SOUNDS = "on spoken digits or a folder of your own."
+_MODELS = {
+    "wavegan": (WaveGANRecipe(), f"WaveGAN: latents to waveforms, {_SOUNDS}"),
+    "wavegan-paper": (WAVEGAN_PAPER, f"WaveGAN {_BY_THE_PAPER}"),
+    "specgan": (SpecGANRecipe(), f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}"),
+    "specgan-paper": (SPECGAN_PAPER, f"SpecGAN {_BY_THE_PAPER}"),
+}
 RECIPES = {
-    "wavegan": Entry(WaveGANRecipe(), f"WaveGAN: latents to waveforms, {_SOUNDS}"),
-    "wavegan-paper": Entry(WAVEGAN_PAPER, f"WaveGAN {_BY_THE_PAPER}"),
-    "specgan": Entry(SpecGANRecipe(), f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}"),
-    "specgan-paper": Entry(SPECGAN_PAPER, f"SpecGAN {_BY_THE_PAPER}"),
+    name: Entry(*described, "audiate.training.tasks.gan_task", ("generate", "{out}"))
+    for name, described in _MODELS.items()
 }

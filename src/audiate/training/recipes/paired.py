@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from audiate.audio.config import LogMelConfig
 from audiate.data.sources import Speaker
-from audiate.errors import InputError, check_range
-from audiate.training.recipes.base import ENDLESS, Prepared, Recipe, check_common
-
-if TYPE_CHECKING:
-    import torch
-
-    from audiate.data.pairs import Pairs
-    from audiate.training.task import Shard, Task
-from typing import TYPE_CHECKING, Literal
-
+from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_DUAL_ENCODER, DEFAULT_GENERATOR
-from audiate.training.recipes.base import Entry
+from audiate.training.recipes.base import Entry, Recipe
 
 
 @dataclass(frozen=True)
@@ -50,9 +38,7 @@ class PairedRecipe(Recipe):
     """Speaker of FSDD to test on; training uses the others. The default is a random split."""
 
     def __post_init__(self) -> None:
-        check_range("`epochs`", self.epochs, 1, ENDLESS)
-        check_common(self.batch_size, self.learning_rate, self.seed)
-        check_range("`images_per_recording`", self.images_per_recording, 1, 1000)
+        super().__post_init__()
         if self.pairs is not None and self.held_out_speaker is not None:
             raise InputError("`held_out_speaker`: your own `pairs` have none; leave it out")
 
@@ -70,38 +56,6 @@ class PairedRecipe(Recipe):
                 f"raise `batch_size`"
             )
 
-    def prepare(self, root: Path) -> Prepared:
-        """Pair recordings of FSDD, and of Speech Commands if asked for, with MNIST.
-
-        With `pairs`, these take their place.
-        """
-        from audiate.data.pairs import list_own_pairs, list_pairs
-
-        rate = LogMelConfig().sample_rate
-        if self.pairs is not None:
-            own = list_own_pairs(Path(self.pairs))
-            return Prepared(
-                own.digest,
-                lambda device, shard: self.task(
-                    own.read(sample_rate=rate, seed=self.seed), device, shard
-                ),
-            )
-        listed = list_pairs(root, speech_commands=self.speech_commands)
-
-        def make_task(device: torch.device, shard: Shard) -> Task:
-            pairs = listed.read(
-                sample_rate=rate,
-                seed=self.seed,
-                held_out_speaker=self.held_out_speaker,
-            )
-            return self.task(pairs.train, device, shard)
-
-        return Prepared(listed.digest, make_task)
-
-    @abstractmethod
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
-
 
 @dataclass(frozen=True)
 class SayRecipe(PairedRecipe):
@@ -112,53 +66,32 @@ class SayRecipe(PairedRecipe):
     batch_size: int = 128
     """Number of images in a batch."""
     images_per_recording: int = 1
-    """Has no effect here: it is the matcher that has learnt from recordings."""
+    """Has no effect here, since the dual encoder alone has learnt from recordings."""
     learning_rate: float = 2e-3
     """Peak of the learning rate."""
     generator: str = DEFAULT_GENERATOR
     """Generator whose latents are learnt: a shipped model's name, the folder of a run or a model,
     or a Hugging Face hub id."""
     matcher: str = DEFAULT_DUAL_ENCODER
-    """Model that tells which of the generator's sounds belong to an image: a shipped name, a folder
-    or a hub id, as `audiate train match` makes it. Its image tower is the condition network."""
+    """Dual encoder that scores how well the generator's sounds match an image: a shipped name, a
+    folder or a hub id, as `audiate train match` makes it. Its image encoder is the condition
+    network."""
     pool: int = 6_000
     """Number of the generator's sounds that images are paired with. They are made once for each
     generator, and kept in the user's cache folder."""
     sharpness: float = 3.0
-    """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds as the
-    matcher finds them likely; more leaves out those that are hard to understand."""
+    """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds by their
+    likelihood under the dual encoder; more leaves out those that are hard to understand."""
     guidance: float = 2.0
     """Guidance of the finished model, which may be changed after the training, too."""
     candidates: int = 3
     """Number of sounds that the finished model makes for each one that it says: that which belongs
     best to the image is kept. This may be changed after the training, too."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("`pool`", self.pool, 2, 10**6)
-        check_range("`sharpness`", self.sharpness, 0, ENDLESS)
-        check_range("`guidance`", self.guidance, 0, 100)
-        check_range("`candidates`", self.candidates, 1, 1000)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of the command that says a picture."""
-        return ["say", "PICTURE", "--model", out]
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on the images of these pairs."""
-        from audiate.training.tasks.image_to_audio_task import SayTask
-
-        return SayTask(self, pairs, device, shard)
-
-
-RECIPES = {
-    "say": Entry(SayRecipe(), "Many voices for a written digit, by latents of a generator."),
-}
-
 
 @dataclass(frozen=True)
 class MatchRecipe(PairedRecipe):
-    """Two towers on FSDD, Speech Commands and MNIST, paired by digit; they use no label."""
+    """A dual encoder on FSDD, Speech Commands and MNIST, paired by digit; it uses no label."""
 
     epochs: int = 4
     """Number of passes over as many images as there are train pairs."""
@@ -172,32 +105,30 @@ class MatchRecipe(PairedRecipe):
     weight_decay: float = 0.05
     """Weight decay of AdamW."""
     loss: Literal["correspondence", "contrast"] = "correspondence"
-    """What is learnt. correspondence: to tell for each pair of a batch whether it is one of those
-    that belong together. contrast: to tell for each image which sound of the batch is its own, and
-    for each sound which images are."""
+    """Loss. correspondence: classify each pair of a batch as one that belongs together or not.
+    contrast: find the sound of each image in the batch, and the images of each sound."""
     ears: str = DEFAULT_AUDIO_TO_IMAGE
-    """Latent flow whose condition network hears for the tower of sounds, and is not changed: a
-    shipped name, a folder or a hub id. With none, ears are trained from the start."""
+    """Latent flow whose condition network serves as the audio encoder, and is not changed: a
+    shipped name, a folder or a hub id. With none, an audio encoder is trained from the start."""
     speech_commands: bool = True
     """Train on the train clips of Speech Commands as well as on FSDD."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_recordings(least=2)  # a single one has nothing to be told from
-        check_range("`weight_decay`", self.weight_decay, 0, 1)
-
-    def next_command(self, out: str) -> list[str]:
-        """The words of a command that a user may try: `match` with pairs of their own."""
-        words = ["match", "SOUNDS", "IMAGES", "--model", out]
-        return words if self.pairs else super().next_command(out)
-
-    def task(self, pairs: Pairs, device: torch.device, shard: Shard) -> Task:
-        """Build the task on these pairs."""
-        from audiate.training.tasks.dual_encoder_task import MatchTask
-
-        return MatchTask(self, pairs, device, shard)
+        self.check_recordings(least=2)  # a single one has nothing to be compared with
 
 
-RECIPES |= {
-    "match": Entry(MatchRecipe(), "Two towers in which sounds and images find each other."),
+RECIPES = {
+    "say": Entry(
+        SayRecipe(),
+        "An image-to-audio model: many voices for a written digit.",
+        "audiate.training.tasks.image_to_audio_task",
+        ("say", "PICTURE", "--model", "{out}"),
+    ),
+    "match": Entry(
+        MatchRecipe(),
+        "A dual encoder, which scores how well sounds and images match.",
+        "audiate.training.tasks.dual_encoder_task",
+        own_words=("match", "SOUNDS", "IMAGES", "--model", "{out}"),
+    ),
 }

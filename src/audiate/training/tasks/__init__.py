@@ -1,1 +1,1 @@
-"""One task for each thing that is trained; `audiate.training.recipes` has their settings."""
+"""Tasks: the networks, losses and data of each training, by the settings of a recipe."""

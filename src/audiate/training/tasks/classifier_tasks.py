@@ -2,33 +2,80 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiate.data.sounds import SoundSet
-from audiate.models.resnet import DigitClassifier
-from audiate.training.batches import EvenOrder, one_cycle
-from audiate.training.perturb import masked, perturbed
-from audiate.training.task import Shard, Stage, Task
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import DigitClassifierRecipe
-from math import pi
-
-from audiate.data.digits import LabelledImages
+from audiate.data.digits import LabelledImages, load_mnist
+from audiate.data.sounds import SoundSet, digit_clips, list_digits
+from audiate.data.sources import require
 from audiate.models.lenet import LeNet
-from audiate.training.batches import EpochOrder
+from audiate.models.pretrained import PretrainedModel
+from audiate.models.resnet import DigitClassifier
+from audiate.training.augment import distorted, masked, perturbed
+from audiate.training.batches import EpochOrder, EvenOrder, one_cycle
+from audiate.training.recipes.classifiers import DigitClassifierRecipe, LeNetRecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
 
-if TYPE_CHECKING:
-    from audiate.training.recipes import LeNetRecipe
+
+def prepare(recipe: DigitClassifierRecipe | LeNetRecipe, root: Path) -> Prepared:
+    """Train on MNIST, or on the data sets of spoken digits that the recipe names.
+
+    Raises:
+        InputError: Data are missing or damaged.
+
+    """
+    if isinstance(recipe, LeNetRecipe):
+        require("mnist", root)
+        return Prepared(
+            "mnist", lambda *where: LeNetTask(recipe, load_mnist(root, "train"), *where)
+        )
+    clips = list_digits(digit_clips(root, recipe.data, recipe.held_out_speaker))
+    network = recipe.network
+    read = partial(clips.read, sample_rate=network.sample_rate, num_samples=network.num_samples)
+    return Prepared(clips.digest, lambda *where: DigitClassifierTask(recipe, read(), *where))
 
 
-class DigitClassifierTask(Task):
-    """Minimise the cross-entropy on spoken digits, equally frequent and changed at random."""
+class _ClassifierTask(EpochTask):
+    """Minimise the cross-entropy of labels by AdamW and a one-cycle learning rate."""
+
+    def __init__(
+        self,
+        recipe: DigitClassifierRecipe | LeNetRecipe,
+        order: EpochOrder | EvenOrder,
+        model: PretrainedModel,
+        name: str,
+        shard: Shard,
+    ) -> None:
+        self._order, self._peak, self._name = order, recipe.learning_rate, name
+        optimizer = torch.optim.AdamW(
+            model.parameters(), weight_decay=recipe.weight_decay, fused=True
+        )
+        super().__init__(recipe.epochs, order, model, name, {name: optimizer}, shard)
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """One update."""
+        rate = one_cycle(step, self.steps, self._peak)
+        return [Stage(self._name, lambda: self._losses(step), {"cross_entropy": 1.0}, rate)]
+
+    def _losses(self, step: int) -> Mapping[str, Tensor]:
+        index = self.shard.take(self._order.batch(step))
+        logits, labels = self._logits_and_labels(index)
+        right = (logits.argmax(1) == labels).float().mean()
+        return {"cross_entropy": F.cross_entropy(logits, labels), "accuracy": right}
+
+    @abstractmethod
+    def _logits_and_labels(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (batch, 10) and labels (batch,) of items by number (batch,)."""
+
+
+class DigitClassifierTask(_ClassifierTask):
+    """Tell spoken digits, which are equally frequent and changed at random."""
 
     model: DigitClassifier
 
@@ -37,102 +84,31 @@ class DigitClassifierTask(Task):
     ) -> None:
         torch.manual_seed(recipe.seed)
         model = DigitClassifier(recipe.network).to(device)
-        self._recipe, self._sounds = recipe, sounds
-        self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
-        per_epoch = max(len(sounds.labels) // recipe.batch_size, 1)
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * per_epoch,
-            steps_per_epoch=per_epoch,
-            batch_size=recipe.batch_size,
-            model=model,
-            modules={"classifier": model},
-            optimizers={
-                "classifier": torch.optim.AdamW(
-                    model.parameters(), weight_decay=recipe.weight_decay, fused=True
-                )
-            },
-            shard=shard,
-        )
+        self._sounds, self._hide_faint = sounds, recipe.network.spectrogram == "log"
+        order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
+        super().__init__(recipe, order, model, "classifier", shard)
 
-    def stages(self, step: int) -> Sequence[Stage]:
-        """One update."""
-        rate = one_cycle(step, self.steps, self._recipe.learning_rate)
-        return [Stage("classifier", lambda: self._losses(step), {"cross_entropy": 1.0}, rate)]
-
-    def _losses(self, step: int) -> Mapping[str, Tensor]:
-        index = self.shard.take(self._order.batch(step))
+    def _logits_and_labels(self, index: Tensor) -> tuple[Tensor, Tensor]:
         waveforms = self._sounds.waveforms(index).mean(1)
         changed = perturbed(waveforms, self._sounds.sample_rate).to(self.device)
-        spectrograms = self.model.spectrogram(changed)
-        seen = masked(spectrograms, hide_faint=self._recipe.network.spectrogram == "log")
-        labels = self._sounds.labels[index].to(self.device)
-        logits = self.model.network(seen).float()
-        right = (logits.argmax(1) == labels).float().mean()
-        return {"cross_entropy": F.cross_entropy(logits, labels), "accuracy": right}
+        seen = masked(self.model.spectrogram(changed), hide_faint=self._hide_faint)
+        return self.model.network(seen).float(), self._sounds.labels[index].to(self.device)
 
 
-class LeNetTask(Task):
-    """Minimise the cross-entropy on randomly distorted digits."""
+class LeNetTask(_ClassifierTask):
+    """Tell written digits that are distorted at random."""
+
+    model: LeNet
 
     def __init__(
         self, recipe: LeNetRecipe, digits: LabelledImages, device: torch.device, shard: Shard
     ) -> None:
         torch.manual_seed(recipe.seed)
         model = LeNet().to(device)
-        self._recipe, self._digits = recipe, digits
-        self._order = EpochOrder(len(digits.labels), recipe.batch_size, recipe.seed)
-        per_epoch = self._order.steps_per_epoch
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * per_epoch,
-            steps_per_epoch=per_epoch,
-            batch_size=self._order.batch_size,
-            model=model,
-            modules={"lenet": model},
-            optimizers={
-                "lenet": torch.optim.AdamW(
-                    model.parameters(), weight_decay=recipe.weight_decay, fused=True
-                )
-            },
-            shard=shard,
-        )
+        self._digits = digits
+        order = EpochOrder(len(digits.labels), recipe.batch_size, recipe.seed)
+        super().__init__(recipe, order, model, "lenet", shard)
 
-    def stages(self, step: int) -> Sequence[Stage]:
-        """One update."""
-        rate = one_cycle(step, self.steps, self._recipe.learning_rate)
-        return [Stage("lenet", lambda: self._losses(step), {"cross_entropy": 1.0}, rate)]
-
-    def _losses(self, step: int) -> Mapping[str, Tensor]:
-        index = self.shard.take(self._order.batch(step))
-        images = distort(self._digits.images[index].float() / 255).to(self.device)
-        labels = self._digits.labels[index].to(self.device)
-        logits = self.modules["lenet"](images)
-        return {"cross_entropy": F.cross_entropy(logits, labels)}
-
-
-def distort(images: Tensor) -> Tensor:
-    """Rotate (±12°), scale (±12 %), shear (±0.15) and shift (±1.7 pixels) each image at random.
-
-    Args:
-        images: (batch, 28, 28) in [0, 1].
-
-    Returns:
-        Images of the same shape and range.
-
-    """
-    count = len(images)
-
-    def uniform(limit: float) -> Tensor:
-        return (2 * torch.rand(count) - 1) * limit
-
-    angle, shear = uniform(12 * pi / 180), uniform(0.15)
-    width, height = 1 + uniform(0.12), 1 + uniform(0.12)
-    cos, sin = angle.cos(), angle.sin()
-    rows = [
-        torch.stack([cos * width, (shear * cos - sin) * height, uniform(0.12)], -1),
-        torch.stack([sin * width, (shear * sin + cos) * height, uniform(0.12)], -1),
-    ]
-    where = F.affine_grid(torch.stack(rows, 1), [count, 1, 28, 28], align_corners=False)
-    moved = F.grid_sample(images.unsqueeze(1), where, align_corners=False)
-    return moved.squeeze(1)
+    def _logits_and_labels(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        images = distorted(self._digits.images[index].float() / 255).to(self.device)
+        return self.model(images), self._digits.labels[index].to(self.device)

@@ -1,11 +1,11 @@
-"""Training generators with codes: ciwGAN and fiwGAN."""
+"""Train generators with codes: ciwGAN and fiwGAN."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import log
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,14 +20,17 @@ from audiate.training.batches import EvenOrder
 from audiate.training.batches import generator as seeded
 from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
-from audiate.training.task import Shard, Stage
-from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.training.recipes.coded_gans import CodedRecipe
+from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
 from audiate.utils.progress import working
 
-if TYPE_CHECKING:
-    from audiate.training.recipes.coded_gans import CodedRecipe
-
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
+
+
+def prepare(recipe: CodedRecipe, root: Path) -> Prepared:
+    """Find spoken digits, or a folder of sound files, whose labels are not used."""
+    return prepare_sounds(recipe, root, CodedGANTask)
 
 
 class CodedGANTask(AudioGANTask):
@@ -35,7 +38,7 @@ class CodedGANTask(AudioGANTask):
 
     The generator is also trained to make sounds whose code the Q-network recovers. With
     `discover`, the clips are sorted into groups in the first step
-    (`audiate.training.discovery`): a group's number is the code that the discriminator is told
+    (`audiate.training.discovery`): a group's number is the code that the discriminator is given
     beside a real clip, and the Q-network goes on learning the groups from real clips, beside the
     codes from generated ones. The groups belong to the run's state, so a resumed run keeps them.
     """
@@ -145,9 +148,7 @@ class CodedGANTask(AudioGANTask):
             raise RuntimeError("the generator's stage comes before the Q-network's")
         losses = {"recovered": self._code_loss(*self._drawn)}
         if self._coded.discover:
-            index = self._order.batch(step * self._coded.critic_updates)
-            waveforms = self.shard.take(self._moved(self._waveforms(index))).to(self.device)
-            labels = self.shard.take(self._sounds.labels[index]).to(self.device)
+            waveforms, labels = self._batch(step * self._coded.critic_updates)
             losses["groups"] = self._code_loss(self.model.analyse(waveforms), labels)
         return losses
 

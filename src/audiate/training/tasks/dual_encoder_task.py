@@ -1,9 +1,9 @@
-"""Training two towers by the correspondence of sounds and images."""
+"""Train the dual encoder of sounds and images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -14,24 +14,27 @@ from audiate.models.configs import DualEncoderConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load_as
-from audiate.training.augment_images import changed_images
+from audiate.training.augment import changed_images
 from audiate.training.batches import one_cycle
-from audiate.training.task import Shard, Stage, Task
-from audiate.training.tasks.inputs import Batches, to_unit
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import MatchRecipe
+from audiate.training.recipes.paired import MatchRecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.tasks.paired_batches import Batches, on_device, prepare_pairs, to_unit
 
 _REFERENCES = 256  # images
 _BLIND = 0.02  # nats by which correspondence is at least to be better than chance
 
 
-class MatchTask(Task):
-    """Train the towers to tell pairs that belong together from all others of a batch.
+def prepare(recipe: MatchRecipe, root: Path) -> Prepared:
+    """Find pairs of recordings and images; see `prepare_pairs`."""
+    return prepare_pairs(recipe, root, MatchTask)
+
+
+class MatchTask(EpochTask):
+    """Train both encoders to score pairs that belong together above all others of a batch.
 
     Sounds of a batch and images of other sounds of it are samples of p(sound) p(image): some of
-    them are of the same thing by chance, as often as they are in that product. So the score that
-    tells best is the logarithm of p(sound, image) / (p(sound) p(image)), and no pair is labelled
+    them are of the same thing by chance, as often as they are in that product. So the best
+    score is the logarithm of p(sound, image) / (p(sound) p(image)), and no pair is labelled
     wrongly (Gutmann and Hyvärinen 2010, for the loss ``correspondence``; van den Oord et al. 2018,
     for ``contrast``).
     """
@@ -49,36 +52,24 @@ class MatchTask(Task):
         model = DualEncoder(config)
         self._borrowed = recipe.ears != "none"
         if self._borrowed:
-            flow = load_as(recipe.ears, LatentFlow, "has no ears to lend; give another `ears`")
+            flow = load_as(recipe.ears, LatentFlow, "is no latent flow; give another `ears`")
             model.ears.load_state_dict(flow.condition_network.state_dict())
-        model.to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        model = on_device(model, device)
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
-        per_epoch = self._batches.steps_per_epoch
         kept = {id(p) for p in model.ears.parameters()} if self._borrowed else set()
         trained = [p for p in model.parameters() if id(p) not in kept]
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * per_epoch,
-            steps_per_epoch=per_epoch,
-            batch_size=self._batches.batch_size,
-            model=model,
-            modules={"towers": model},
-            optimizers={
-                "adam": torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
-            },
-            shard=shard,
-        )
+        adam = torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
+        super().__init__(recipe.epochs, self._batches, model, "towers", {"adam": adam}, shard)
 
     def begin_step(self, step: int) -> None:
-        """Have borrowed ears hear as they do in use."""
+        """Put an audio encoder of another model, which is not trained, into eval mode."""
         del step
         if self._borrowed:
             self.model.ears.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
-        """One update of both towers."""
+        """One update of both encoders."""
         rate = one_cycle(step, self.steps, self._recipe.learning_rate)
         return [Stage("adam", lambda: self._losses(step), {"matching": 1.0}, rate)]
 
@@ -96,7 +87,7 @@ class MatchTask(Task):
 
     @torch.no_grad()
     def end_epoch(self) -> None:
-        """Keep the vectors of some images, by which the model tells how clear a sound is."""
+        """Keep the vectors of some images, by which the model measures how clear a sound is."""
         count = len(self.model.references)
         images = to_unit(self._images[torch.arange(count) * len(self._images) // count])
         training = self.model.training
@@ -115,13 +106,13 @@ class MatchTask(Task):
         return picture.cpu()
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report towers that tell no pair from another."""
+        """Report encoders that score all pairs alike."""
         chance = 2 * torch.tensor(2.0).log().item()
         if self._recipe.loss != "correspondence" or means["matching"] < chance - _BLIND:
             return None
         return (
-            "the towers tell no pair from another; raise `epochs`, or lower `learning_rate`, and "
-            "look whether sounds and images of a pair belong together"
+            "the encoders score all pairs alike; raise `epochs`, or lower `learning_rate`, and "
+            "check that sounds and images of a pair belong together"
         )
 
 

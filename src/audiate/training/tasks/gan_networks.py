@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
+from audiate.models.configs import SpecGANSizes
 from audiate.models.generator import CLEAR, AudioGAN
 from audiate.models.pretrained import load
 from audiate.models.specgan import SpecGAN
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import AudioGANRecipe
+from audiate.models.wavegan import WaveGAN
+from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
 
 
 def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
@@ -27,13 +26,14 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
         InputError: There are more labels than a latent has values, or as for `adopt`.
 
     """
-    names = sounds.names if recipe.use_labels and len(sounds.names) > 1 else ()
+    labelled = isinstance(recipe, LabelledGANRecipe) and recipe.use_labels
+    names = sounds.names if labelled and len(sounds.names) > 1 else ()
     if len(names) > recipe.network.latent_dim:
         raise InputError(
             f"`data` {' '.join(recipe.data)}: its {len(names)} labels are more than a latent has "
             f"values; raise `latent_dim`, or leave labels out with `use_labels=False`"
         )
-    kind = recipe.model_class()
+    kind = SpecGAN if isinstance(recipe.network, SpecGANSizes) else WaveGAN
     config = kind.config_class(
         **asdict(recipe.network),
         sample_rate=sounds.sample_rate,

@@ -1,10 +1,12 @@
-"""Training WaveGAN and SpecGAN."""
+"""Train WaveGAN and SpecGAN."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,10 +14,11 @@ from torch.optim.swa_utils import update_bn
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sounds import SoundSet
+from audiate.data.sounds import SoundSet, list_sounds
 from audiate.metrics.distribution import spread_of
 from audiate.models.generator import AudioGAN
 from audiate.models.specgan import SpecGAN
+from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder
 from audiate.training.batches import generator as seeded
 from audiate.training.losses import (
@@ -24,13 +27,12 @@ from audiate.training.losses import (
     non_saturating_loss,
     r1_penalty,
 )
-from audiate.training.perturb import shifted
-from audiate.training.task import Shard, Sound, Stage, Task
+from audiate.training.recipes.gans import AudioGANRecipe
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.training.tasks.gan_networks import build, set_levels
 from audiate.utils.plots import grid
 
-if TYPE_CHECKING:
-    from audiate.training.recipes import AudioGANRecipe
+R = TypeVar("R", bound=AudioGANRecipe)
 
 _HEARD = 64  # clips that alarms are based on
 _SHOWN = 16
@@ -44,19 +46,36 @@ _WON = 0.995  # share of clips that the discriminator tells apart
 _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
 
 
-class _Health(NamedTuple):
-    """Statistics of some generated clips.
+def prepare(recipe: AudioGANRecipe, root: Path) -> Prepared:
+    """Find spoken digits, or a folder of sound files; see `prepare_sounds`."""
+    return prepare_sounds(recipe, root, AudioGANTask)
 
-    Attributes:
-        rms: Root mean square of the samples.
-        clipped: Share of samples at full scale.
-        spread: How much clips differ, divided by how much real ones do.
+
+def prepare_sounds(
+    recipe: R, root: Path, task: Callable[[R, SoundSet, torch.device, Shard], Task]
+) -> Prepared:
+    """Find the sounds that a recipe names, which are read in the size of its networks.
+
+    Args:
+        recipe: The settings.
+        root: Data folder.
+        task: Builds the task from the recipe, the sounds, a device and a process's share.
+
+    Raises:
+        InputError: Data are missing or damaged.
 
     """
-
-    rms: float
-    clipped: float
-    spread: float
+    listed = list_sounds(
+        recipe.data, root, label_from=recipe.label_from, cut_words=recipe.cut_words
+    )
+    read = partial(
+        listed.read,
+        sample_rate=recipe.sample_rate,
+        speeds=recipe.perturbation.speed_perturbation,
+        num_samples=recipe.network.num_samples,
+        channels=recipe.network.channels,
+    )
+    return Prepared(listed.digest, lambda *where: task(recipe, read(), *where))
 
 
 class AudioGANTask(Task):
@@ -165,13 +184,18 @@ class AudioGANTask(Task):
         else:
             drawn, meant = self._drawn
         order = step * self._recipe.critic_updates + turn
-        index = self._order.batch(order)
         with torch.no_grad():
-            waveforms = self.shard.take(self._moved(self._waveforms(index))).to(self.device)
+            waveforms, labels = self._batch(order)
             real = self.model.analyse(waveforms)
-        labels = self.shard.take(self._sounds.labels[index]).to(self.device)
         losses_of = self._wasserstein if self._recipe.loss == "wgan-gp" else self._non_saturating
         return losses_of(real, labels, drawn, meant, penalised)
+
+    def _batch(self, order: int) -> tuple[Tensor, Tensor]:
+        """Real clips, shifted at random, and their labels: this process's part of a batch."""
+        index = self._order.batch(order)
+        moved = shifted(self._waveforms(index), self._recipe.perturbation.shift)
+        waveforms, labels = (self.shard.take(each) for each in (moved, self._sounds.labels[index]))
+        return waveforms.to(self.device), labels.to(self.device)
 
     def _non_saturating(
         self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
@@ -209,10 +233,6 @@ class AudioGANTask(Task):
     def _waveforms(self, index: Tensor) -> Tensor:
         waveforms = self._sounds.waveforms(index)
         return to_peak(waveforms) if self._recipe.normalise else waveforms
-
-    def _moved(self, waveforms: Tensor) -> Tensor:
-        most = self._recipe.perturbation.shift
-        return shifted(waveforms, most) if most else waveforms
 
     def end_step(self, step: int) -> None:
         """Renew the moving average, which is short at first, to forget the initial weights."""
@@ -259,43 +279,33 @@ class AudioGANTask(Task):
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report silence, clipping, a discriminator that has won, or clips that are all alike."""
-        health = self._health()
+        heard = self._samples()
+        rms = heard.square().mean().sqrt().item()
+        clipped = (heard.abs() > 0.999).float().mean().item()
+        spread = (spread_of(_levels(heard)) / self._real_spread).item()
         remedy = "Lower `learning_rate`, or see what the clips hold; last-good, if there, is older"
         milder = "Raise `penalty`, or give it more clips"
-        if health.rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
-            return f"silence: the samples' level is {health.rms:.1g} of full scale. {remedy}"
-        if health.clipped > _CLIPPED:
-            return (
-                f"clipping: {100 * health.clipped:.0f} % of the samples are at full scale. {remedy}"
-            )
+        if rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
+            return f"silence: the samples' level is {rms:.1g} of full scale. {remedy}"
+        if clipped > _CLIPPED:
+            return f"clipping: {100 * clipped:.0f} % of the samples are at full scale. {remedy}"
         if won := self._won(means["told_apart"]):
             return (
                 f"the discriminator has won: {won}, so there is little to learn from it. {milder}"
             )
-        if health.spread < _COLLAPSED_SPREAD:
-            return (
-                f"mode collapse: clips differ {health.spread:.2f} times as much as real ones. "
-                f"{remedy}"
-            )
+        if spread < _COLLAPSED_SPREAD:
+            return f"mode collapse: clips differ {spread:.2f} times as much as real ones. {remedy}"
         return None
 
     def _won(self, told_apart: float) -> str | None:
         """A few words on how far the discriminator is ahead, if it is too far."""
-        if self._recipe.loss == "wgan-gp":
-            if told_apart < _WON_DISTANCE:
-                return None
-            return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"
-        if told_apart < _WON:
+        if self._recipe.loss != "wgan-gp":
+            return (
+                f"it tells {100 * told_apart:.1f} % of clips apart" if told_apart >= _WON else None
+            )
+        if told_apart < _WON_DISTANCE:
             return None
-        return f"it tells {100 * told_apart:.1f} % of clips apart"
-
-    def _health(self) -> _Health:
-        heard = self._samples()
-        return _Health(
-            rms=heard.square().mean().sqrt().item(),
-            clipped=(heard.abs() > 0.999).float().mean().item(),
-            spread=(spread_of(_levels(heard)) / self._real_spread).item(),
-        )
+        return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"
 
 
 def _levels(waveforms: Tensor) -> Tensor:

@@ -1,41 +1,57 @@
-"""Training a model that says images: a flow from images to latents of a generator."""
+"""Train a model that says images: a flow from images to latents of a generator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from audiate.audio.files import prepare_speech
+from audiate.audio.log_mel import LogMel
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.pairs import Pairs
+from audiate.errors import InputError
+from audiate.inversion.candidates import candidates_folder
 from audiate.models.configs import ImageToAudioConfig
 from audiate.models.dual_encoder import ChangedSounds, load_matcher
 from audiate.models.generator import AudioGAN
 from audiate.models.image_to_audio import ImageToAudioModel, to_normal, weights_fingerprint
+from audiate.models.latent_encoder import digest
 from audiate.models.pretrained import load_as
-from audiate.training.augment_images import changed_images
+from audiate.training.augment import changed_images
 from audiate.training.batches import EpochOrder, one_cycle
-from audiate.training.generated import generated_sounds
-from audiate.training.task import Shard, Sound, Stage, Task
-from audiate.training.tasks.inputs import to_unit
+from audiate.training.recipes.paired import SayRecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Sound, Stage
 from audiate.training.tasks.latent_flow_task import flow_loss
+from audiate.training.tasks.paired_batches import prepare_pairs, to_unit
+from audiate.utils.filesystem import replacing
 from audiate.utils.plots import side_by_side
+from audiate.utils.progress import tracked
 
-if TYPE_CHECKING:
-    from audiate.training.recipes import SayRecipe
-
-_UNSEEN = 0.1  # share of conditions that are left out, so that guidance is possible
+_UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
 _BATCH = 500
 _PREVIEWED = 8
+_VERSION = 1  # of the way in which sounds are made and heard
+_SEED = 0x5A7  # no usual one: clips generated with the same seed would be learnt
+_GENERATED = 50
 
 
-class SayTask(Task):
+def prepare(recipe: SayRecipe, root: Path) -> Prepared:
+    """Find the images, with the recordings that they are paired with; see `prepare_pairs`."""
+    return prepare_pairs(recipe, root, SayTask)
+
+
+class SayTask(EpochTask):
     """Train the flow of an `ImageToAudioModel` by conditional flow matching.
 
     An image's latent is drawn among those of the generator's sounds, by how much likelier the image
-    is with each sound than by itself, as a `DualEncoder` tells at worst of slight changes of the
+    is with each sound than by itself, as a `DualEncoder` scores at worst of slight changes of the
     sound (`DualEncoder.clear_scores`): p(z | image) is p(z) times that ratio. So pairs never run
     out, and no label is needed. The condition network is the image encoder, which sees each image
     changed at random.
@@ -72,26 +88,12 @@ class SayTask(Task):
                 for part in torch.split(sounds.spectrograms, _BATCH)
             ]
         self._heard = ChangedSounds(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * self._order.steps_per_epoch,
-            steps_per_epoch=self._order.steps_per_epoch,
-            batch_size=self._order.batch_size,
-            model=model,
-            modules={"flow": model},
-            optimizers={
-                "flow": torch.optim.AdamW(
-                    [*model.velocity.parameters(), model.unseen],
-                    betas=(0.9, 0.99),
-                    weight_decay=0.01,
-                    fused=True,
-                )
-            },
-            shard=shard,
-        )
+        trained = [*model.velocity.parameters(), model.unseen]
+        adam = torch.optim.AdamW(trained, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        super().__init__(recipe.epochs, self._order, model, "flow", {"flow": adam}, shard)
 
     def begin_step(self, step: int) -> None:
-        """Have the matcher, which is finished, see as it does in use."""
+        """Put the dual encoder, which is not trained, into eval mode."""
         del step
         self.model.matcher.eval()
 
@@ -110,10 +112,10 @@ class SayTask(Task):
             latents = self._normal[likely.multinomial(1).squeeze(1)]
             seen = changed_images(images) if self._recipe.augment else images
             condition = self.model.condition(seen.to(self.device))
-        unseen = (torch.rand(len(images), 1) < _UNSEEN).to(self.device)
+        dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
         # Without an image, latents are those of the prior, of which there is no end.
-        latents = torch.where(unseen, torch.randn(latents.shape).to(self.device), latents)
-        condition = torch.where(unseen, self.model.unseen, condition)
+        latents = torch.where(dropped, torch.randn(latents.shape).to(self.device), latents)
+        condition = torch.where(dropped, self.model.unseen, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
@@ -133,3 +135,65 @@ class SayTask(Task):
         chosen = torch.arange(_PREVIEWED) * len(self._images) // _PREVIEWED
         images = to_unit(self._images[chosen])
         return images, self.model.say_seen(images, samples=1)[1]
+
+
+@dataclass(frozen=True)
+class GeneratedSounds:
+    """Latents of a generator, with the spectrograms of their sounds.
+
+    Attributes:
+        latents: (count, latent_dim), drawn from the prior.
+        spectrograms: (count, n_mels, frames), uint8.
+
+    """
+
+    latents: Tensor
+    spectrograms: Tensor
+
+
+def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
+    """Read the sounds of a generator from the cache folder, or make them and keep them there.
+
+    Silent ones are left out, so there may be fewer than ``count``.
+
+    Raises:
+        InputError: All sounds are silent.
+
+    """
+    weights = [f"{size:.4g}" for size in weights_fingerprint(generator)]
+    name = digest((_VERSION, weights, asdict(features.config), count))
+    path = candidates_folder() / f"{name}-heard.safetensors"
+    with suppress(OSError, SafetensorError, TypeError):  # none there, or a damaged file
+        stored = GeneratedSounds(**load_file(path))
+        whole = len(stored.latents) == len(stored.spectrograms)
+        if whole and stored.latents.shape[1:] == (generator.latent_dim,):
+            return stored
+    made = _make(generator, features, count)
+    # Where they cannot be written, they are made again the next time.
+    with suppress(OSError, SafetensorError), replacing(path) as partial:
+        save_file({name: each.contiguous() for name, each in vars(made).items()}, partial)
+    return made
+
+
+@torch.no_grad()
+def _make(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
+    random = torch.Generator().manual_seed(_SEED)
+    latents = generator.sample_latent(count, generator=random)
+    kept, heard = [], []
+    parts = torch.split(latents, _GENERATED)
+    sizes = [len(part) for part in parts]
+    what = "generating sounds, once for this generator"
+    for part in tracked(parts, what, weights=sizes):
+        waveforms = []
+        for latent, waveform in zip(part, generator(part), strict=True):
+            try:
+                rate = features.config.sample_rate
+                waveforms.append(prepare_speech(waveform, generator.sample_rate, rate))
+            except InputError:  # silent
+                continue
+            kept.append(latent.cpu())
+        if waveforms:
+            heard.append((features.many(waveforms) * 255).round().to(torch.uint8).cpu())
+    if not kept:
+        raise InputError("`generator`: all of its sounds are silent; train it longer")
+    return GeneratedSounds(torch.stack(kept), torch.cat(heard))

@@ -1,9 +1,12 @@
-"""Training an encoder from sound to the latent of a generator."""
+"""Train an encoder from sound to the latent of a generator."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeGuard
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -11,31 +14,119 @@ from torch import Tensor, nn
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sounds import SoundSet
+from audiate.data.sounds import SoundSet, list_sounds
+from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.inversion.inverter import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models.configs import LatentEncoderConfig
-from audiate.models.generator import SOFT, AudioGAN, DraftingGenerator, Generator, generate
-from audiate.models.latent_encoder import LatentEncoder, fingerprint
+from audiate.models.generator import (
+    SOFT,
+    AudioGAN,
+    DraftingGenerator,
+    Generator,
+    as_generator,
+    generate,
+)
+from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
 from audiate.models.pretrained import load_as
 from audiate.models.resnet import DigitClassifier
-from audiate.training.batches import EvenOrder, one_cycle
+from audiate.training.augment import shifted
+from audiate.training.batches import EvenOrder, scheduled
 from audiate.training.batches import generator as seeded
-from audiate.training.perturb import shifted
-from audiate.training.task import Shard, Sound, Stage, Task
+from audiate.training.loop import fit
+from audiate.training.options import RunOptions
+from audiate.training.recipes.encoders import LatentEncoderRecipe
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.utils.plots import grid
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import LatentEncoderRecipe
 
 _SHOWN = 8
 # The later part of training begins at the first of these shares of the steps, and is in full effect
 # from the second on. In it waveforms are compared, as phases lead astray before levels are nearly
 # right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
-_AWAKE = 50  # steps after which an encoder may be expected to listen
-_DEAF_SPREAD = 0.05  # share of the deviation of the prior's latents
+_AWAKE = 50  # steps after which latents are to depend on the sound
+_LEAST_SPREAD = 0.05  # share of the deviation of the prior's latents
+
+
+def train_encoder(
+    generator: str | Path | Generator,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    data_dir: str | Path | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> LatentEncoder:
+    """Train an encoder for any generator, as ``audiate train latent-encoder`` does for ours.
+
+    For a generator that only runs forward, the latents of generated clips are learnt, and nothing
+    else is compared.
+
+    Args:
+        generator: The generator to be inverted, or its name; `audiate.wrap` makes one of a module.
+            If it is a module itself, it is put on the device, in eval mode, and its parameters are
+            frozen.
+        out: The run's folder, as for ``audiate train``.
+        resume: Go on with the run in that folder.
+        data_dir: Folder of the data sets, if ``data`` names some.
+        quiet: Show no progress.
+        **settings: Settings of `LatentEncoderRecipe`. For instance, ``data=("drums",)`` names a
+            folder of real sounds, and ``perceptual_weight=0`` does without the classifier of
+            spoken digits.
+
+    Returns:
+        The trained encoder.
+
+    Raises:
+        InputError: As for `audiate.training.loop.run_recipe`.
+        TypeError: There is no setting of that name.
+
+    """
+    generator = as_generator(generator)
+    # The fingerprint keeps a run from being resumed with another generator.
+    name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
+    recipe = replace(LatentEncoderRecipe(generator=name), **settings)
+    root = data_root(None if data_dir is None else Path(data_dir))
+    options = RunOptions(Path(out), resume=resume)
+    folder = fit("latent-encoder", recipe, prepare(recipe, root, generator), options, quiet=quiet)
+    return LatentEncoder.from_pretrained(folder)
+
+
+def prepare(
+    recipe: LatentEncoderRecipe, root: Path, generator: Generator | None = None
+) -> Prepared:
+    """Train on the generator's clips and on real ones.
+
+    Args:
+        recipe: The settings.
+        root: Data folder.
+        generator: Generator to be inverted, in place of the one that the recipe names.
+
+    Raises:
+        InputError: Data are missing or damaged, or a model of that name is, or perturbations do
+            not fit the generator's clips.
+
+    """
+    listed = list_sounds(recipe.data, root)
+    inverted = as_generator(recipe.generator) if generator is None else generator
+    recipe.perturbation.check_fits(inverted.num_samples)
+    classifier = None
+    if recipe.perceptual_weight:
+        otherwise = "classifies no spoken digits; give another `classifier`"
+        classifier = load_as(recipe.classifier, DigitClassifier, otherwise)
+
+    read = partial(
+        listed.read,
+        sample_rate=inverted.sample_rate,
+        speeds=recipe.perturbation.speed_perturbation,
+        num_samples=inverted.num_samples,
+        channels=inverted.channels,
+    )
+    return Prepared(
+        listed.digest,
+        lambda *where: LatentEncoderTask(recipe, inverted, classifier, read(), *where),
+    )
 
 
 class LatentEncoderTask(Task):
@@ -43,7 +134,7 @@ class LatentEncoderTask(Task):
 
     This is Keyes et al. 2020, section 4.1. For real clips only the reconstructed sound can be
     compared; for generated clips the latent can be, too. If no gradients flow through the
-    generator, only latents are compared, and the labels that they tell, if it has labels.
+    generator, only latents are compared, and labels if it has any.
     """
 
     model: LatentEncoder
@@ -110,9 +201,8 @@ class LatentEncoderTask(Task):
 
     def stages(self, step: int) -> Sequence[Stage]:
         """An update on real clips, if these can be compared, then one on generated clips."""
-        rate = self._recipe.learning_rate
-        if self._recipe.schedule == "one-cycle":
-            rate = one_cycle(step, self.steps, rate, warmup=0.05)
+        recipe = self._recipe
+        rate = scheduled(recipe.schedule, step, self.steps, recipe.learning_rate, warmup=0.05)
         weights = self._weights(step)
         comparable = weights.keys() - {"waveform"}
         if self._real_labels is None:
@@ -159,8 +249,7 @@ class LatentEncoderTask(Task):
 
     def _real_losses(self, step: int, names: Collection[str]) -> Mapping[str, Tensor]:
         index = self._order.batch(step)
-        waveforms, most = self._real(index), self._recipe.perturbation.shift
-        moved = shifted(waveforms, most) if most else waveforms
+        moved = shifted(self._real(index), self._recipe.perturbation.shift)
         target = self.shard.take(moved).to(self.device)
         latent = self.model(target).float()
         losses = self._compared(latent, target, names)
@@ -182,7 +271,7 @@ class LatentEncoderTask(Task):
         return losses
 
     def _label_loss(self, latent: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of labels (batch,), which the largest of some entries is to tell.
+        """Mean cross-entropy of labels (batch,), as the largest of some entries.
 
         A label of -1 is none of the generator's, and costs nothing.
         """
@@ -240,7 +329,7 @@ class LatentEncoderTask(Task):
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
         """Report an encoder whose latents do not depend on the sound."""
         spread = self.model(self._shown).std(0).mean().item() / self._scale
-        if spread < _DEAF_SPREAD and self._done >= min(_AWAKE, self.steps):
+        if spread < _LEAST_SPREAD and self._done >= min(_AWAKE, self.steps):
             return (
                 f"deaf: latents of different clips differ {spread:.2f} times as much as the "
                 f"prior's, so the encoder does not listen. Lower `learning_rate`"
@@ -249,7 +338,7 @@ class LatentEncoderTask(Task):
 
 
 def _has_labels(generator: Generator) -> TypeGuard[AudioGAN]:
-    """Whether the first entries of a latent tell which of some labels is meant."""
+    """Whether the first entries of a latent stand for labels."""
     return isinstance(generator, AudioGAN) and generator.classes > 0
 
 

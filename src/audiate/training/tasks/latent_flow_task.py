@@ -1,9 +1,9 @@
-"""Training the latent flow on pairs of recordings and images."""
+"""Train the latent flow on pairs of recordings and images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,19 +14,29 @@ from audiate.models.audio_to_image import Posterior
 from audiate.models.latent_flow import LatentFlow
 from audiate.training.batches import one_cycle
 from audiate.training.losses import bernoulli_nll, gaussian_kl
-from audiate.training.task import Shard, Stage, Task
-from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import LatentFlowRecipe
+from audiate.training.recipes.drawing import LatentFlowRecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.tasks.paired_batches import (
+    Batches,
+    mean_image,
+    on_device,
+    prepare_pairs,
+    preview_of,
+    to_unit,
+)
 
 _IMAGE_KL = 0.05  # weight of the autoencoder's prior: latents of about unit size, sharp images
 _IMAGES_TO_CODE = 4  # images of each recording that the autoencoder learns from in a step
-_UNHEARD = 0.1  # share of conditions that are left out, so that guidance is possible
-_DEAF = 0.1  # share of the spread of the mean images of ten digits
+_UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
+_LEAST_SPREAD = 0.1  # share of the spread of the mean images of ten digits
 
 
-class LatentFlowTask(Task):
+def prepare(recipe: LatentFlowRecipe, root: Path) -> Prepared:
+    """Find pairs of recordings and images; see `prepare_pairs`."""
+    return prepare_pairs(recipe, root, LatentFlowTask)
+
+
+class LatentFlowTask(EpochTask):
     """Train a condition network and an autoencoder of images, then the flow.
 
     The condition network draws the mean of the images that are paired with a recording: as their
@@ -41,40 +51,26 @@ class LatentFlowTask(Task):
         self, recipe: LatentFlowRecipe, pairs: Pairs, device: torch.device, shard: Shard
     ) -> None:
         torch.manual_seed(recipe.seed)
-        model = LatentFlow()
-        model.to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        model = on_device(LatentFlow(), device)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard, least=2)
-        per_epoch = self._batches.steps_per_epoch
-        steps = recipe.epochs * per_epoch
-        self._first_of_flow = min(max(round(steps * recipe.condition_share), 1), steps - 1)
         trained = {
-            "condition": [
-                *model.condition_network.parameters(),
-                *model.archetype.parameters(),
-            ],
+            "condition": [*model.condition_network.parameters(), *model.archetype.parameters()],
             "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
             "flow": [*model.velocity.parameters(), model.unheard],
         }
-        super().__init__(
-            seed=recipe.seed,
-            steps=steps,
-            steps_per_epoch=per_epoch,
-            batch_size=self._batches.batch_size,
-            model=model,
-            modules={"flow": model},
-            optimizers={
-                name: torch.optim.AdamW(
-                    parameters,
-                    betas=(0.9, 0.99 if name == "flow" else 0.999),
-                    weight_decay=recipe.weight_decay if name == "condition" else 0.01,
-                    fused=True,
-                )
-                for name, parameters in trained.items()
-            },
-            shard=shard,
-        )
+        optimizers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.AdamW(
+                parameters,
+                betas=(0.9, 0.99 if name == "flow" else 0.999),
+                weight_decay=recipe.weight_decay if name == "condition" else 0.01,
+                fused=True,
+            )
+            for name, parameters in trained.items()
+        }
+        super().__init__(recipe.epochs, self._batches, model, "flow", optimizers, shard)
+        first = round(self.steps * recipe.condition_share)
+        self._first_of_flow = min(max(first, 1), self.steps - 1)
 
     def stages(self, step: int) -> Sequence[Stage]:
         """Updates of the condition network and the autoencoder, or, later on, of the flow."""
@@ -132,9 +128,9 @@ class LatentFlowTask(Task):
             condition = self.model.condition(self._batches.spectrograms(pairs))
             self.model.train()
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
-        unheard = (torch.rand(len(images), 1) < _UNHEARD).to(self.device)
+        dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
         condition = condition.repeat_interleave(count, 0)
-        condition = torch.where(unheard, self.model.unheard, condition)
+        condition = torch.where(dropped, self.model.unheard, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
@@ -142,11 +138,11 @@ class LatentFlowTask(Task):
         return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report a condition network that draws the same for every sound."""
-        if means.get("spread", 1.0) > _DEAF:
+        """Report a condition network whose output is the same for every sound."""
+        if means.get("spread", 1.0) > _LEAST_SPREAD:
             return None
         return (
-            f"the condition network hears no difference: its mean images vary "
+            f"the condition network does not depend on the sound: its mean images vary "
             f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
             f"lower `learning_rate`"
         )

@@ -1,29 +1,37 @@
-"""Training the audio-to-image VAE on pairs of recordings and images."""
+"""Train the audio-to-image VAE on pairs of recordings and images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from audiate.audio.log_mel import LogMel
 from audiate.data.pairs import Pairs
 from audiate.models.residual import standardise
 from audiate.models.vae import VAE
-from audiate.training.batches import EpochOrder, linear_warmup, one_cycle
+from audiate.training.batches import linear_warmup, scheduled
 from audiate.training.losses import bernoulli_nll, gaussian_kl
-from audiate.training.task import Shard, Stage, Task
-from audiate.training.tasks.inputs import ImagesOfRecordings, MelRecordings, mean_image, preview_of
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import VAERecipe
+from audiate.training.recipes.drawing import VAERecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.tasks.paired_batches import (
+    Batches,
+    mean_image,
+    on_device,
+    prepare_pairs,
+    preview_of,
+)
 
 _COLLAPSED_KL = 0.1  # nats; to tell ten digits apart takes ln 10 = 2.3
 
 
-class VAETask(Task):
+def prepare(recipe: VAERecipe, root: Path) -> Prepared:
+    """Find pairs of recordings and images; see `prepare_pairs`."""
+    return prepare_pairs(recipe, root, VAETask)
+
+
+class VAETask(EpochTask):
     """Reconstruct the image from the recording it is paired with, and keep q(z|x) near the prior.
 
     The evidence lower bound of Kingma & Welling 2014, except that the decoded image is of another
@@ -41,45 +49,28 @@ class VAETask(Task):
         model = VAE()
         if recipe.initialisation == "he":
             initialise(model)
-        model.to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
-        self._recipe, self._heard = recipe, pairs.heard
-        self._sounds = MelRecordings(LogMel(model.config.features), pairs.recordings)
-        self._images = ImagesOfRecordings(pairs)
-        self._order = EpochOrder(len(pairs.heard), recipe.batch_size, recipe.seed)
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * self._order.steps_per_epoch,
-            steps_per_epoch=self._order.steps_per_epoch,
-            batch_size=self._order.batch_size,
-            model=model,
-            modules={"vae": model},
-            optimizers={
-                "vae": torch.optim.AdamW(
-                    model.parameters(), weight_decay=recipe.weight_decay, fused=True
-                )
-            },
-            shard=shard,
+        model = on_device(model, device)
+        self._recipe = recipe
+        self._batches = Batches(
+            recipe, pairs, model, shard, recordings=recipe.batch_size, change="mildly"
         )
+        adam = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay, fused=True)
+        super().__init__(recipe.epochs, self._batches, model, "vae", {"vae": adam}, shard)
 
     def stages(self, step: int) -> Sequence[Stage]:
         """One update of encoder and decoder."""
         recipe = self._recipe
-        rate = recipe.learning_rate
-        if recipe.schedule == "one-cycle":
-            rate = one_cycle(step, self.steps, rate)
+        rate = scheduled(recipe.schedule, step, self.steps, recipe.learning_rate)
         warmup = recipe.kl_warmup_epochs * self.steps_per_epoch
         weights = {"reconstruction": 1.0, "kl": linear_warmup(step, warmup, recipe.kl_weight)}
         return [Stage("vae", lambda: self._losses(step), weights, rate)]
 
     def _losses(self, step: int) -> Mapping[str, Tensor]:
-        pairs = self.shard.take(self._order.batch(step))
-        images = mean_image(self._images.several(pairs, self._recipe.images_per_recording))
-        spectrograms = self._sounds.spectrograms(
-            self._heard[pairs], "mildly" if self._recipe.augment else "not"
-        )
+        pairs = self._batches.pairs(step)
+        images = mean_image(self._batches.images(pairs, self._recipe.images_per_recording))
+        spectrograms = self._batches.spectrograms(pairs)
         noise = torch.randn(len(pairs), VAE.latent_dim)
-        logits, posterior = self.model(spectrograms.to(self.device), noise.to(self.device))
+        logits, posterior = self.model(spectrograms, noise.to(self.device))
         mu, logvar = (part.float() for part in posterior)
         return {
             "reconstruction": bernoulli_nll(logits.float(), images.to(self.device)).mean(),
@@ -88,7 +79,7 @@ class VAETask(Task):
 
     def preview(self) -> Tensor:
         """Two recordings a row: for each the mean image, then samples."""
-        return preview_of(self.model, self._sounds)
+        return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report posterior collapse, when z does not depend on the sound, and a dead encoder."""
@@ -109,8 +100,8 @@ class VAETask(Task):
     @torch.no_grad()
     def _dead_layer(self) -> int | None:
         """Number of the encoder's first layer whose ReLUs are 0 for every recording of a batch."""
-        heard = self._heard[self._order.batch(0)]
-        spectrograms = self._sounds.spectrograms(heard, "not").to(self.device)
+        heard = self._batches.heard[self._batches.pairs(0)]
+        spectrograms = self._batches.sounds.spectrograms(heard).to(self.device)
         return next(
             (n for n, alive in enumerate(alive_units(self.model, spectrograms), 1) if not alive),
             None,

@@ -1,9 +1,9 @@
-"""Training the audio-to-image VAE-GAN on pairs of recordings and images."""
+"""Train the audio-to-image VAE-GAN on pairs of recordings and images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +12,23 @@ from audiate.data.pairs import Pairs
 from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.vaegan import VAEGAN
-from audiate.training.batches import linear_warmup, one_cycle
+from audiate.training.batches import linear_warmup, scheduled
 from audiate.training.losses import (
     bernoulli_nll,
     discriminator_loss,
     gaussian_kl,
     non_saturating_loss,
 )
-from audiate.training.task import Shard, Stage, Task
-from audiate.training.tasks.inputs import Batches, mean_image, preview_of, to_unit
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import VAEGANRecipe
+from audiate.training.recipes.drawing import VAEGANRecipe
+from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.tasks.paired_batches import (
+    Batches,
+    mean_image,
+    on_device,
+    prepare_pairs,
+    preview_of,
+    to_unit,
+)
 
 _IMAGES_OF_MEAN = 16
 # Limits of the alarms:
@@ -32,7 +37,12 @@ _WON = 0.995  # share of images that the discriminator tells apart
 _COLLAPSED_SPREAD = 0.4  # relative to real images
 
 
-class VAEGANTask(Task):
+def prepare(recipe: VAEGANRecipe, root: Path) -> Prepared:
+    """Find pairs of recordings and images; see `prepare_pairs`."""
+    return prepare_pairs(recipe, root, VAEGANTask)
+
+
+class VAEGANTask(EpochTask):
     """Draw images that a discriminator takes for real and that resemble those of the sound.
 
     Żelaszczyk 2020, "VAE-GAN": adversarial loss + alpha · reconstruction + beta · KL, of which the
@@ -56,34 +66,27 @@ class VAEGANTask(Task):
         model = VAEGAN()
         if recipe.initialisation == "scaled":
             initialise(model)
-        heard = bool(recipe.alpha or recipe.beta)
-        if not heard:
+        conditional = bool(recipe.alpha or recipe.beta)
+        if not conditional:
             nn.init.zeros_(model.mu.weight)
             nn.init.zeros_(model.logvar.weight)
-        model.to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
+        model = on_device(model, device)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard)
         self._seen: tuple[Tensor, Tensor] | None = None  # real and drawn images of this step
-        per_epoch = self._batches.steps_per_epoch
         parts = [model.encoder, model.mu, model.logvar, model.decoder]
-        generator = [p for part in (parts if heard else parts[-1:]) for p in part.parameters()]
-        super().__init__(
-            seed=recipe.seed,
-            steps=recipe.epochs * per_epoch,
-            steps_per_epoch=per_epoch,
-            batch_size=self._batches.batch_size,
-            model=model,
-            modules={"vaegan": model},
-            optimizers={
-                name: torch.optim.Adam(parameters, betas=(recipe.adam_beta1, 0.999), fused=True)
-                for name, parameters in (
-                    ("generator", generator),
-                    ("discriminator", list(model.discriminator.parameters())),
-                )
-            },
-            shard=shard,
-        )
+        trained = {
+            "generator": [
+                p for part in parts[0 if conditional else 3 :] for p in part.parameters()
+            ],
+            "discriminator": list(model.discriminator.parameters()),
+        }
+        betas = (recipe.adam_beta1, 0.999)
+        optimizers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.Adam(parameters, betas=betas, fused=True)
+            for name, parameters in trained.items()
+        }
+        super().__init__(recipe.epochs, self._batches, model, "vaegan", optimizers, shard)
 
     def begin_step(self, step: int) -> None:  # noqa: ARG002
         """Forget the images of the step before."""
@@ -92,9 +95,7 @@ class VAEGANTask(Task):
     def stages(self, step: int) -> Sequence[Stage]:
         """One update of encoder and decoder, then one of the discriminator."""
         recipe = self._recipe
-        rate = recipe.learning_rate
-        if recipe.schedule == "one-cycle":
-            rate = one_cycle(step, self.steps, rate)
+        rate = scheduled(recipe.schedule, step, self.steps, recipe.learning_rate)
         warmup = recipe.kl_warmup_epochs * self.steps_per_epoch
         weights = {
             "adversarial": recipe.adversarial_weight,

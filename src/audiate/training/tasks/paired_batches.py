@@ -1,31 +1,72 @@
-"""Inputs of the tasks that learn from pairs: spectrograms, and the images that belong to them."""
+"""Batches of recordings, and of the images that are paired with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from audiate.audio.config import LogMelConfig
 from audiate.audio.log_mel import LogMel
-from audiate.data.pairs import Pairs
+from audiate.data.pairs import Pairs, list_own_pairs, list_pairs
 from audiate.errors import InputError
 from audiate.models.audio_to_image import AudioToImageModel, SpeechModel
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
-from audiate.training.task import Shard
+from audiate.training.recipes.paired import PairedRecipe
+from audiate.training.task import Prepared, Shard, Task
 from audiate.utils.plots import grid
-
-if TYPE_CHECKING:
-    from audiate.training.recipes import PairedRecipe
 
 _CHUNK = 100
 _PREVIEW_RECORDINGS = 16
 _PREVIEW_SAMPLES = 4
 
 Change = Literal["not", "mildly", "in noise"]
+R = TypeVar("R", bound=PairedRecipe)
+M = TypeVar("M", bound=nn.Module)
+
+
+def prepare_pairs(
+    recipe: R, root: Path, task: Callable[[R, Pairs, torch.device, Shard], Task]
+) -> Prepared:
+    """Pair recordings of FSDD, and of Speech Commands if asked for, with MNIST.
+
+    With `pairs`, these take their place.
+
+    Args:
+        recipe: The settings.
+        root: Data folder.
+        task: Builds the task from the recipe, the pairs, a device and a process's share.
+
+    Raises:
+        InputError: Data are missing or damaged.
+
+    """
+    rate = LogMelConfig().sample_rate
+    if recipe.pairs is not None:
+        own = list_own_pairs(Path(recipe.pairs))
+        return Prepared(
+            own.digest,
+            lambda *where: task(recipe, own.read(sample_rate=rate, seed=recipe.seed), *where),
+        )
+    listed = list_pairs(root, speech_commands=recipe.speech_commands)
+
+    def make_task(device: torch.device, shard: Shard) -> Task:
+        pairs = listed.read(
+            sample_rate=rate, seed=recipe.seed, held_out_speaker=recipe.held_out_speaker
+        )
+        return task(recipe, pairs.train, device, shard)
+
+    return Prepared(listed.digest, make_task)
+
+
+def on_device(model: M, device: torch.device) -> M:
+    """Put a model on the device, its kernels in the layout in which convolutions are fastest."""
+    return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # missing in its stubs
 
 
 class MelRecordings:
@@ -88,8 +129,18 @@ class ImagesOfRecordings:
 class Batches:
     """Batches of a few recordings, each with several of the images that are paired with it.
 
+    Args:
+        recipe: The settings.
+        pairs: Recordings and images.
+        model: The model, whose front end makes the spectrograms.
+        shard: The part of every batch that this process takes.
+        recordings: Number of recordings in a batch. By default, as many as images of
+            `images_per_recording` for each make up `batch_size`.
+        least: Number of recordings that a batch is to hold for every process.
+        change: How recordings are changed, if the recipe says so.
+
     Raises:
-        InputError: A batch holds fewer than ``least`` recordings for every process.
+        InputError: A batch holds too few recordings.
 
     """
 
@@ -100,22 +151,25 @@ class Batches:
         model: SpeechModel,
         shard: Shard,
         *,
+        recordings: int | None = None,
         least: int = 1,
+        change: Change = "in noise",
     ) -> None:
         batch = min(recipe.batch_size, len(pairs.heard))
-        recordings = max(batch // recipe.images_per_recording, 1)
+        if recordings is None:
+            recordings = max(batch // recipe.images_per_recording, 1)
         if recordings < least * shard.world_size:
             raise InputError(
                 f"a batch holds {recordings} recordings, too few for {shard.world_size} "
                 f"processes; raise `batch_size` or lower `images_per_recording`"
             )
-        self.steps_per_epoch = len(pairs.heard) // batch
+        self.seed, self.steps_per_epoch = recipe.seed, len(pairs.heard) // batch
         self.sounds = MelRecordings(LogMel(model.features.config), pairs.recordings)
         self._images, self.heard = ImagesOfRecordings(pairs), pairs.heard
         self._order = EpochOrder(len(pairs.heard), recordings, recipe.seed)
         self.batch_size = self._order.batch_size  # recordings
         self._shard, self._device = shard, model.device
-        self._change: Change = "in noise" if recipe.augment else "not"
+        self._change: Change = change if recipe.augment else "not"
 
     def __len__(self) -> int:
         return len(self.heard)
