@@ -16,7 +16,7 @@ import torch
 from audiate.cli import main
 from audiate.cli.evaluate import with_subcommand
 from audiate.errors import InputError, Interrupted
-from audiate.evaluation.written_digits import evaluate_written_classifier
+from audiate.evaluation.classifiers import evaluate_written_classifier
 from audiate.models.lenet import LeNet
 from audiate.utils.progress import tracked, working
 
