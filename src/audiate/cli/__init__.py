@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
+from audiate.cli.activations import ActivationsCommand
 from audiate.cli.bulk import BULK_COMMANDS, BulkCommands
 from audiate.cli.codes import Codes
 from audiate.cli.common import print_error
@@ -24,7 +25,6 @@ from audiate.cli.export import Export
 from audiate.cli.generate import Generate
 from audiate.cli.imagine import Imagine
 from audiate.cli.importing import ImportWaveGAN
-from audiate.cli.inside import Inside
 from audiate.cli.invert import Invert
 from audiate.cli.match import Match
 from audiate.cli.measure import Measure
@@ -93,7 +93,7 @@ Commands = (
     | Annotated[Codes, subcommand("codes")]
     | Annotated[Measure, subcommand("measure")]
     | Annotated[EditCommand, subcommand("edit")]
-    | Annotated[Inside, subcommand("inside")]
+    | Annotated[ActivationsCommand, subcommand("activations")]
     | Annotated[Bulk, subcommand("bulk")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]

@@ -1,4 +1,4 @@
-"""`audiate edit`: a clip said again at another pitch, loudness, length, or with another digit."""
+"""`audiate edit`: change pitch, loudness, duration or digit of a clip."""
 
 from __future__ import annotations
 

@@ -113,10 +113,10 @@ class RoundTripReport(FigureReport):
         for row, example in zip(axes, self.examples, strict=True):
             for place, panel in zip(row, example.panels, strict=True):
                 if panel.shape == (28, 28):
-                    place.imshow(panel, cmap="gray", vmin=0, vmax=1)
+                    place.imshow(panel.numpy(), cmap="gray", vmin=0, vmax=1)
                 else:
                     style = {"cmap": "inferno", "origin": "lower", "aspect": "auto"}
-                    place.imshow(panel.T, vmin=0, vmax=1, **style)
+                    place.imshow(panel.T.numpy(), vmin=0, vmax=1, **style)
                 place.set_xticks([])
                 place.set_yticks([])
             label = row[0].set_ylabel(example.what, fontsize=8, labelpad=8)
