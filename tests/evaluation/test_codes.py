@@ -15,9 +15,9 @@ from audiate.data.sounds import list_sounds
 from audiate.errors import InputError
 from audiate.models.configs import CodeConfig
 from audiate.phonetics import word_classifier as listening
-from audiate.phonetics.code_words import evaluate_codes
+from audiate.phonetics.code_words import classify_by, evaluate_codes
 from audiate.phonetics.codes_report import CodesReport
-from audiate.phonetics.word_classifier import classify_words, train_word_classifier
+from audiate.phonetics.word_classifier import train_word_classifier
 
 WORDS = ("low", "high")
 
@@ -113,7 +113,7 @@ def test_a_listener_learns_the_words_of_a_folder(words: Path) -> None:
     listener = train_word_classifier(sounds)
     assert listener.accuracy == 1
     clips = sounds.waveforms(torch.arange(len(sounds.labels)))
-    assert torch.equal(classify_words(listener, clips, 8000), sounds.labels)
+    assert torch.equal(classify_by(listener, 8000)(clips), sounds.labels)
     with pytest.raises(InputError, match="two words"):
         train_word_classifier(list_sounds((str(words),), words).read(num_samples=4096))
 

@@ -102,7 +102,7 @@ class Codes:
         from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
         from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.resnet import load_spoken_classifier
-        from audiate.phonetics.code_words import classify_digits_by, classify_words_by
+        from audiate.phonetics.code_words import classify_by
         from audiate.phonetics.word_classifier import train_word_classifier
 
         if self.data is not None:
@@ -114,11 +114,11 @@ class Codes:
             sounds = listed.read(num_samples=model.num_samples, sample_rate=model.sample_rate)
             own = train_word_classifier(sounds, self.seed)
             told = f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips)"
-            return own.names, classify_words_by(own, model.sample_rate), told
+            return own.names, classify_by(own, model.sample_rate), told
         trained_on = set(model.provenance.settings.get("data", ()))
         digits = bool(trained_on) and trained_on <= set(DIGIT_SETS)
         chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
         if chosen == "none":
             return (), None, "groups of like sounds"
         classifier = load_spoken_classifier(chosen).to(model.device)
-        return DIGIT_WORDS, classify_digits_by(classifier, model.sample_rate), chosen
+        return DIGIT_WORDS, classify_by(classifier, model.sample_rate), chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from rich.table import Table
@@ -202,11 +202,8 @@ def evaluate_audio_to_image(
     return AudioToImageReport(protocol, classifier_name, reports, *real, noise)
 
 
-class HeldOutPairs(NamedTuple):
-    """Pairs whose recordings a training left out, and the recipe of the training."""
-
-    pairs: PairedDigits
-    recipe: DrawingRecipe
+HeldOutPairs = tuple[PairedDigits, DrawingRecipe]
+"""Pairs whose recordings a training left out, and the recipe of the training."""
 
 
 def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutPairs:
@@ -222,14 +219,10 @@ def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutP
 
     """
     recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    rate, speaker = model.features.config.sample_rate, recipe.held_out_speaker
     with working("reading the test pairs"):
-        pairs = load_pairs(
-            root,
-            sample_rate=model.features.config.sample_rate,
-            seed=recipe.seed,
-            held_out_speaker=recipe.held_out_speaker,
-        )
-    return HeldOutPairs(pairs, recipe)
+        pairs = load_pairs(root, sample_rate=rate, seed=recipe.seed, held_out_speaker=speaker)
+    return pairs, recipe
 
 
 @torch.inference_mode()
@@ -246,28 +239,28 @@ def evaluate_drawings(
 
     """
     pairs, recipe = test
-    heard, labels = pairs.test.heard, pairs.test_labels
+    recording, labels = pairs.test.heard, pairs.test_labels
     spectrograms = model.features.many(pairs.test.recordings)
     # The best image is the same for all pairs of a recording.
-    best = read_digits(classifier, model.mean_images(spectrograms))[heard]
+    best = read_digits(classifier, model.mean_images(spectrograms))[recording]
     generator = torch.Generator().manual_seed(recipe.seed)
 
     def draw(index: Tensor) -> Tensor:
         return model.sample_images(spectrograms[index], 1, generator=generator)[:, 0]
 
-    images = in_batches(draw, heard, _BATCH, "drawing the test pairs")
+    images = in_batches(draw, recording, _BATCH, "drawing the test pairs")
     real = embed(classifier, pairs.test.images.float() / 255, labels)
     found = measure_digits(real, embed(classifier, images, labels))
     speaker = recipe.held_out_speaker
     return DrawingReport(
         model=name,
         test=f"speaker {speaker}" if speaker else f"split {recipe.seed}",
-        mean=score_of(best, labels, heard),
-        sampled=score_of(read_digits(classifier, images), labels, heard),
+        mean=score_of(best, labels, recording),
+        sampled=score_of(read_digits(classifier, images), labels, recording),
         diversity=found.overall,
         diversity_per_digit=found.per_digit,
-        n=len(heard),
-        recordings=len(torch.unique(heard)),
+        n=len(recording),
+        recordings=len(torch.unique(recording)),
     )
 
 
@@ -276,7 +269,7 @@ def draw_examples(model: AudioToImageModel, test: HeldOutPairs, count: int) -> T
     """Draw one test recording of each digit from 0 to 9: images (count, 10, 28, 28)."""
     pairs, recipe = test
     firsts = [int((pairs.test_labels == digit).nonzero()[0]) for digit in range(10)]
-    heard = [pairs.test.recordings[index] for index in pairs.test.heard[firsts].tolist()]
+    recordings = [pairs.test.recordings[index] for index in pairs.test.heard[firsts].tolist()]
     generator = torch.Generator().manual_seed(recipe.seed)
-    spectrograms = model.features.many(heard)
+    spectrograms = model.features.many(recordings)
     return model.sample_images(spectrograms, count, generator=generator).transpose(0, 1).cpu()

@@ -190,13 +190,8 @@ def evaluate_generator(
 
     """
     check_range("`count`", count, 10 * splits, 10**7)
-    generated, *real = score_sounds(
-        [generate_sounds("generated", generator, classifier, count, seed)],
-        classifier,
-        root,
-        splits=splits,
-        seed=seed,
-    )
+    sounds = [generate_sounds("generated", generator, classifier, count, seed)]
+    generated, *real = score_sounds(sounds, classifier, root, splits=splits, seed=seed)
     return GeneratorReport(name, classifier_name, splits, generated, real)
 
 

@@ -146,15 +146,9 @@ def evaluate_image_to_audio(
         device=model.device,
     )
     second = second_classifier(drawer, written_classifier, waveforms, rate)
-    sounds = score_sounds(
-        [
-            SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels),
-            generate_sounds("prior", model.generator, classifier, count, seed),
-        ],
-        classifier,
-        root,
-        seed=seed,
-    )
+    said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
+    prior = generate_sounds("prior", model.generator, classifier, count, seed)
+    sounds = score_sounds([said, prior], classifier, root, seed=seed)
     score, other = score_of(digits, labels), score_of(second.clamp_min(0), labels)
     return ImageToAudioReport(name, classifier_name, count, score, other, sounds)
 

@@ -16,7 +16,7 @@ from audiate.models.code_network import WordCodeNetwork, code_names
 from audiate.models.generator import AudioGAN, generate
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.codes_report import CodesReport
-from audiate.phonetics.word_classifier import WordClassifier, classify_words
+from audiate.phonetics.word_classifier import WordClassifier
 from audiate.training.discovery import LEAST_IN_GROUP, discover, sort_clips
 from audiate.utils.batching import in_batches
 
@@ -29,8 +29,8 @@ Classify = Callable[[Tensor], Tensor]
 """From waveforms (batch, channels, samples) of the generator to the numbers (batch,) of words."""
 
 
-def classify_digits_by(classifier: DigitClassifier, sample_rate: int) -> Classify:
-    """Make a function that tells spoken digits in waveforms at ``sample_rate``, in Hz."""
+def classify_by(classifier: DigitClassifier | WordClassifier, sample_rate: int) -> Classify:
+    """Make a function that classifies waveforms at ``sample_rate``, in Hz, as digits or words."""
 
     def classify(waveforms: Tensor) -> Tensor:
         clips = classifier_input(waveforms, sample_rate, classifier)
@@ -38,11 +38,6 @@ def classify_digits_by(classifier: DigitClassifier, sample_rate: int) -> Classif
         return logits.argmax(1).cpu()
 
     return classify
-
-
-def classify_words_by(classifier: WordClassifier, sample_rate: int) -> Classify:
-    """Make a function that tells a user's own words in waveforms at ``sample_rate``, in Hz."""
-    return lambda waveforms: classify_words(classifier, waveforms, sample_rate)
 
 
 @torch.inference_mode()

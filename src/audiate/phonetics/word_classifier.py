@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.metrics.classification import accuracy
-from audiate.metrics.reconstruction import classifier_input
 from audiate.models.code_network import WordCodeNetwork
 from audiate.models.configs import CodeConfig, WaveGANConfig
 from audiate.training.augment import augmented
@@ -47,21 +46,15 @@ class WordClassifier(nn.Module):
         )
         self.accuracy = float("nan")
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.parameters()).device
+
     def forward(self, waveforms: Tensor) -> Tensor:
         """Logits (batch, words) of waveforms (batch, samples) at its sample rate."""
         logits: Tensor = self.network(self.network.power(waveforms.unsqueeze(1)))
         return logits
-
-
-def classify_words(classifier: WordClassifier, waveforms: Tensor, sample_rate: int) -> Tensor:
-    """Classify waveforms (batch, channels, samples) at any rate, in Hz: numbers of words (batch,).
-
-    A classifier takes clips of its own rate and length; see
-    `audiate.metrics.reconstruction.classifier_input`.
-    """
-    clips = classifier_input(waveforms, sample_rate, classifier)
-    with torch.no_grad():
-        return torch.cat([classifier(part).argmax(1) for part in torch.split(clips, _PART)])
 
 
 def train_word_classifier(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> WordClassifier:
