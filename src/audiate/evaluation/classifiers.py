@@ -103,7 +103,7 @@ class SpokenClassifierReport(Report):
     def parts(self) -> Iterator[Table | str]:
         """Return the scores and the confusion table."""
         table = make_table(
-            f"{self.model}: accuracy (%) on speakers that it has not heard",
+            f"{self.model}: accuracy (%) on held-out speakers",
             *("test", "clips", "accuracy", "mean of digits"),
             digits=True,
         )

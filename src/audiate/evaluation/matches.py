@@ -39,8 +39,8 @@ class Retrieval:
         image_at_10: Share of the ten best images that do so.
         sound_at_1: Share of the images of whose digit the best sound is.
         sound_at_10: Share of the ten best sounds that are.
-        correspondence: Share of pairs that are told right, half of them of one digit, half drawn at
-            random, of which a tenth is of one digit as well: 0.95 is the best that can be.
+        correspondence: Share of pairs that are classified right, half of them of one digit, half
+            drawn at random, of which a tenth is of one digit as well: 0.95 is the best that can be.
         correspondence_of_others: The same, where the other half is of different digits.
 
     """
@@ -92,7 +92,7 @@ class MatchReport(Report):
         yield probes
         yield (
             "An image or sound that is found is right if it is of the same digit: within a digit, "
-            "sounds and images are paired at random, so no single one can be told from the others. "
+            "sounds and images are paired at random, so no single one is the right one. "
             "Correspondence is the share of pairs that are classified right, half of which belong "
             "together. The others are drawn at random, so a tenth of them is of one digit, too, "
             "and 95 % is the best that can be; in the last column, they are of other digits."

@@ -139,17 +139,17 @@ def evaluate_image_to_audio(
     waveforms = say_each(model, images, seed)
     rate = model.generator.sample_rate
     digits = classify_clips(classifier, waveforms, rate).argmax(1)
-    drawer = load_as(
+    second = load_as(
         DEFAULT_AUDIO_TO_IMAGE,
         AudioToImageModel,  # type: ignore[type-abstract]
         "does not draw",
         device=model.device,
     )
-    second = second_classifier(drawer, written_classifier, waveforms, rate)
+    second_digits = second_classifier(second, written_classifier, waveforms, rate)
     said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
     prior = generate_sounds("prior", model.generator, classifier, count, seed)
     sounds = score_sounds([said, prior], classifier, root, seed=seed)
-    score, other = score_of(digits, labels), score_of(second.clamp_min(0), labels)
+    score, other = score_of(digits, labels), score_of(second_digits.clamp_min(0), labels)
     return ImageToAudioReport(name, classifier_name, count, score, other, sounds)
 
 

@@ -1,4 +1,4 @@
-"""Which words the codes of a generator stand for, how often, and in pairs."""
+"""Words of the samples of each code of a generator, and of pairs of entries of the code."""
 
 from __future__ import annotations
 

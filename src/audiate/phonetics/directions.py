@@ -110,8 +110,8 @@ def measured(generator: Generator, z: Tensor, attribute: Attribute) -> Array:
     """Measure an attribute in the sounds of latents (batch, latent_dim): values (batch,)."""
 
     def measure(part: Tensor) -> Tensor:
-        sounds = generate(generator, part).cpu().mean(1)
-        values = [attribute.measure(sound, generator.sample_rate) for sound in sounds]
+        sounds = generate(generator, part).cpu()
+        values = [attribute.measure(sound.mean(0), generator.sample_rate) for sound in sounds]
         return torch.tensor(values, dtype=torch.float64)
 
     what = f"measuring {attribute.name} of samples"

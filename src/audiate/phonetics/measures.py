@@ -28,7 +28,7 @@ MAX_FORMANT_HZ = 5_000.0
 _STEP = 0.005  # seconds between frames of F0 and of formants
 _EDGE_STEP = 0.001  # seconds between frames of power, by which a word is found
 _BELOW_PEAK_DB = 30.0  # what is quieter than this below the loudest does not begin or end a word
-_LEAST_VOICED = 3  # frames that F0 is told by
+_LEAST_VOICED = 3  # frames that a mean F0 needs
 _STEADY = 0.05  # seconds of a steady state
 # Praat's defaults: window in seconds, pre-emphasis from this frequency in Hz, deviations within
 # which a sample counts fully, iterations, tolerance.
