@@ -28,7 +28,7 @@ from audiate.inversion.build import as_classifier, inverter
 from audiate.models.generator import Generator, as_generator
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute
-from audiate.phonetics.editing import Editor, Wish
+from audiate.phonetics.editing import Editor, EditTarget
 from audiate.utils.progress import tracked
 from audiate.utils.reports import make_table, render
 
@@ -82,13 +82,13 @@ def main() -> None:
     editors: dict[str, Editor] = {
         method: Editor(
             generator,
-            [Wish(directions(generator, pitch, method=method, samples=samples), SEMITONES)],
+            [EditTarget(directions(generator, pitch, method=method, samples=samples), SEMITONES)],
             classifier,
             rounds=0,
         )
         for method in METHODS
     }
-    best = Wish(directions(generator, pitch, samples=samples), SEMITONES)
+    best = EditTarget(directions(generator, pitch, samples=samples), SEMITONES)
     editors["ridge, then measured (audiate edit)"] = Editor(generator, [best], classifier)
     for latent, recording in tracked(clips, "editing clips"):
         for name, editor in editors.items():

@@ -76,7 +76,7 @@ QUICKER["docs/synthesised-words.md"] = [
         ("codes=4,", "codes=4, discover=False,"),
         ("dim=16", "dim=2"),
     ),
-    ("train_listener(sounds)", "train_listener(sounds, steps=20)"),
+    ("train_word_classifier(sounds)", "train_word_classifier(sounds, steps=20)"),
     ("count=20", "count=4"),
 ]
 

@@ -20,7 +20,7 @@ from audiate.folders.runner import FolderReport
 from audiate.inversion.search import SearchInverter
 from audiate.models.configs import WaveGANConfig
 from audiate.models.wavegan import WaveGAN
-from audiate.phonetics.activations import inside_generator, write_inside
+from audiate.phonetics.activations import generator_activations, write_activations
 from audiate.phonetics.edit_folder import EditResult, EditRun, edit_folder
 
 pytest.importorskip("parselmouth")
@@ -34,7 +34,7 @@ from audiate.phonetics.directions import (
     ridge,
     sample_attribute,
 )
-from audiate.phonetics.editing import Editor, Wish, parse_change, say_another
+from audiate.phonetics.editing import Editor, EditTarget, parse_change, say_another
 
 RATE = 8000
 
@@ -154,12 +154,12 @@ class TestEdits:
 
     def test_several_attributes_reach_their_targets_and_nothing_else_moves_far(self) -> None:
         singer = Singer()
-        wishes = [
-            Wish(directions(singer, "pitch", count=60), 3.0),
-            Wish(directions(singer, "duration", count=60), 0.25),
+        targets = [
+            EditTarget(directions(singer, "pitch", count=60), 3.0),
+            EditTarget(directions(singer, "duration", count=60), 0.25),
         ]
         z = torch.zeros(6)
-        edit = Editor(singer, wishes)(z)
+        edit = Editor(singer, targets)(z)
         assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(3, abs=0.3)
         assert edit.after["duration"] - edit.before["duration"] == pytest.approx(0.25, abs=0.05)
         assert edit.word is None
@@ -168,25 +168,25 @@ class TestEdits:
     def test_what_is_measured_mends_a_wrong_direction(self) -> None:
         singer = Singer()
         wrong = Direction("pitch", "st", torch.tensor([0.1, 0, 0.3, 0.1, 0.2, 0]), 0, "random")
-        once = Editor(singer, [Wish(wrong, 3.0)], rounds=0)(torch.zeros(6))
-        often = Editor(singer, [Wish(wrong, 3.0)], rounds=8)(torch.zeros(6))
+        once = Editor(singer, [EditTarget(wrong, 3.0)], rounds=0)(torch.zeros(6))
+        often = Editor(singer, [EditTarget(wrong, 3.0)], rounds=8)(torch.zeros(6))
         errors = [abs(edit.after["pitch"] - edit.before["pitch"] - 3) for edit in (once, often)]
         assert errors[1] < 0.5 < errors[0]
         assert (once.missed, often.missed) == (("pitch",), ())
 
     def test_a_pitch_that_no_small_move_reaches_is_found_among_samples(self) -> None:
-        wish = Wish(Direction("pitch", "st", torch.eye(6)[5] / 100, 0, "random"), 4.0)
-        edit = Editor(Leaper(), [wish])(torch.tensor([-0.9, 0, 0, 0, 0, 0]))
+        target = EditTarget(Direction("pitch", "st", torch.eye(6)[5] / 100, 0, "random"), 4.0)
+        edit = Editor(Leaper(), [target])(torch.tensor([-0.9, 0, 0, 0, 0, 0]))
         assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(4, abs=0.3)
         assert edit.latent[0] < 1.2  # as near as may be
 
     def test_changes_are_counted_from_the_recording(self) -> None:
         singer = Singer()
-        wish = Wish(directions(singer, "pitch", count=60), 2.0)
+        target = EditTarget(directions(singer, "pitch", count=60), 2.0)
         z = torch.zeros(2, 6)
         z[1, 0] = 0.9  # found for the recording, but of another pitch
         recording, found = singer(z)
-        edit = Editor(singer, [wish])(z[1], recording=recording)
+        edit = Editor(singer, [target])(z[1], recording=recording)
         pitch = attribute_of("pitch").measure
         assert abs(pitch(found[0], RATE) - pitch(recording[0], RATE)) > 1
         assert edit.before["pitch"] == pitch(recording[0], RATE)
@@ -195,18 +195,18 @@ class TestEdits:
     def test_a_recording_is_measured_where_the_sound_of_its_latent_cannot_be(self) -> None:
         singer = Singer()
         recording = singer(torch.zeros(1, 6))[0]
-        wish = Wish(directions(singer, "pitch", count=60), 2.0)
+        target = EditTarget(directions(singer, "pitch", count=60), 2.0)
         whispered = torch.tensor([0.0, 0, -100, 0, 0, 0])
         with pytest.raises(InputError, match="cannot be measured"):
-            Editor(singer, [wish])(whispered)
-        edit = Editor(singer, [wish])(whispered, recording=recording)
+            Editor(singer, [target])(whispered)
+        edit = Editor(singer, [target])(whispered, recording=recording)
         assert edit.before["pitch"] == attribute_of("pitch").measure(recording[0], RATE)
         assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(2, abs=0.5)
 
     def test_a_gain_does_what_latents_do_not(self) -> None:
         singer = Singer()
-        wish = Wish(directions(singer, "loudness", count=60), -12.0)
-        edit = Editor(singer, [wish], rounds=1)(torch.zeros(6))
+        target = EditTarget(directions(singer, "loudness", count=60), -12.0)
+        edit = Editor(singer, [target], rounds=1)(torch.zeros(6))
         assert edit.after["loudness"] - edit.before["loudness"] == pytest.approx(-12, abs=0.05)
 
     def test_another_label_changes_places_with_the_largest(self) -> None:
@@ -285,7 +285,7 @@ def test_what_is_edited_before_an_interruption_stays(
 class TestInside:
     def test_series_are_aligned_with_the_waveform(self) -> None:
         model = WaveGAN(WaveGANConfig(dim=1, latent_dim=6)).eval()
-        view = inside_generator(model, model.sample_latent(1))
+        view = generator_activations(model, model.sample_latent(1))
         assert list(view.layers) == [f"layer{number}" for number in range(1, 6)]
         assert all(series.shape == view.waveform.shape for series in view.layers.values())
         last = view.layers["layer5"].tanh()  # the output before its tanh, at its own rate
@@ -293,8 +293,8 @@ class TestInside:
 
     def test_its_files_hold_the_numbers(self, tmp_path: Path) -> None:
         model = small_specgan(latent_dim=6)
-        view = inside_generator(model, model.sample_latent(1))
-        write_inside(view, tmp_path / "000")
+        view = generator_activations(model, model.sample_latent(1))
+        write_activations(view, tmp_path / "000")
         with (tmp_path / "000.csv").open() as file:
             rows = list(csv.reader(file))
         assert rows[0] == ["seconds", "waveform", *view.layers]
@@ -306,7 +306,10 @@ class TestInside:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         clip = write_tone(tmp_path / "tone.wav")
-        words = ["activations", str(small_models / "gan"), "--count", "2", "--out", "gan"]
+        gan, classifier = str(small_models / "gan"), str(small_models / "classifier")
+        assert main(["activations", gan, "--count", "2", "--out", "gan"]) == 0
+        assert {path.suffix for path in Path("gan").glob("001.*")} == {".csv", ".png", ".wav"}
+        words = ["activations", classifier, "--clip", str(clip), "--out", "ears"]
         assert main(words) == 0
         assert {path.suffix for path in Path("gan").glob("001.*")} == {".csv", ".png", ".wav"}
         words = [

@@ -15,9 +15,9 @@ from audiate.data.sounds import list_sounds
 from audiate.errors import InputError
 from audiate.models.configs import CodeConfig
 from audiate.phonetics import word_classifier as listening
-from audiate.phonetics.code_words import evaluate_codes
+from audiate.phonetics.code_words import classify_by, evaluate_codes
 from audiate.phonetics.codes_report import CodesReport
-from audiate.phonetics.word_classifier import hear, train_listener
+from audiate.phonetics.word_classifier import train_word_classifier
 
 WORDS = ("low", "high")
 
@@ -98,7 +98,7 @@ def test_a_generator_without_codes_has_none() -> None:
 
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    defaults = listening.train_listener.__kwdefaults__
+    defaults = listening.train_word_classifier.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "steps", 30)
     for word, hertz in (("low", 300.0), ("high", 1500.0)):
@@ -110,12 +110,12 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_listener_learns_the_words_of_a_folder(words: Path) -> None:
     sounds = list_sounds((str(words),), words, label_from="{word}_*").read(num_samples=4096)
-    listener = train_listener(sounds)
+    listener = train_word_classifier(sounds)
     assert listener.accuracy == 1
     clips = sounds.waveforms(torch.arange(len(sounds.labels)))
-    assert torch.equal(hear(listener, clips, 8000), sounds.labels)
+    assert torch.equal(classify_by(listener, 8000)(clips), sounds.labels)
     with pytest.raises(InputError, match="two words"):
-        train_listener(list_sounds((str(words),), words).read(num_samples=4096))
+        train_word_classifier(list_sounds((str(words),), words).read(num_samples=4096))
 
 
 @pytest.mark.usefixtures("words")

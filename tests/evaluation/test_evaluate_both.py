@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.evaluation import said_images as saying
-from audiate.evaluation.matches import MatchReport, evaluate_matcher, fit_probe, retrieve
+from audiate.evaluation.matches import MatchReport, evaluate_matches, fit_probe, retrieve
 from audiate.evaluation.roundtrip import evaluate_roundtrip
 from audiate.folders.match import Scores
 from audiate.models.configs import ImageToAudioConfig
@@ -75,7 +75,7 @@ class Bands(DualEncoder):
 
 
 def test_the_report_of_a_matcher(shared_data: Path) -> None:
-    report = evaluate_matcher("bands", Bands(), shared_data)
+    report = evaluate_matches("bands", Bands(), shared_data)
     assert isinstance(report, MatchReport)
     values = json.loads(report.to_json())
     assert values["tests"]["test recordings"]["sounds"] == 40
@@ -112,7 +112,9 @@ def test_the_report_of_a_sayer(
     monkeypatch.setattr(saying, "load_as", lambda *_, **__: LatentFlow().eval())
     reader = LeNet().eval()
     zero = Zero().eval()
-    report = saying.evaluate_sayer("mine", sayer, "zero", zero, reader, shared_data, count=100)
+    report = saying.evaluate_image_to_audio(
+        "mine", sayer, "zero", zero, reader, shared_data, count=100
+    )
     values = json.loads(report.to_json())
     assert values["accuracy"] == pytest.approx(0.1)  # the digits are even
     assert values["inception_score"] == pytest.approx(1)
@@ -122,7 +124,7 @@ def test_the_report_of_a_sayer(
     text = " ".join(report.to_text().split())
     assert "Inception Score over that of real train clips: 1.000" in text
     with pytest.raises(InputError, match="`count` 99"):
-        saying.evaluate_sayer("mine", sayer, "zero", zero, reader, shared_data, count=99)
+        saying.evaluate_image_to_audio("mine", sayer, "zero", zero, reader, shared_data, count=99)
 
 
 def test_the_report_of_a_round_trip(
@@ -132,11 +134,11 @@ def test_the_report_of_a_round_trip(
     report = evaluate_roundtrip(
         ("flow", "mine"), flow, sayer, Zero().eval(), LeNet().eval(), shared_data, count=10
     )
-    ways = json.loads(report.to_json())["ways"]
-    assert list(ways) == ["sound → image → sound", "image → sound → image", "imagined pairs"]
-    assert ways["image → sound → image"]["heard"] == pytest.approx(0.1)
-    assert ways["imagined pairs"]["written"] == 1  # by definition
-    assert ways["imagined pairs"]["whole"] == ways["imagined pairs"]["heard"]
+    routes = json.loads(report.to_json())["routes"]
+    assert list(routes) == ["sound → image → sound", "image → sound → image", "imagined pairs"]
+    assert routes["image → sound → image"]["sound"] == pytest.approx(0.1)
+    assert routes["imagined pairs"]["image"] == 1  # by definition
+    assert routes["imagined pairs"]["both"] == routes["imagined pairs"]["sound"]
     assert "imagined pairs" in report.to_text()
     report.save_figure(tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as figure:

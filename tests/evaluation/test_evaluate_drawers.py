@@ -318,8 +318,8 @@ class TestByName:
         assert options.out == tmp_path / "runs" / "latent-flow-seed5-without-theo"
         assert isinstance(report, AudioToImageReport)
         assert [r.test for r in report.reports] == ["speaker theo"]
-        assert [r.test for r in report.hearing] == ["speaker theo"]
-        assert sum(report.hearing[0].counts) == 100
+        assert [r.test for r in report.noise] == ["speaker theo"]
+        assert sum(report.noise[0].counts) == 100
 
     def test_its_recipe_is_trained_with_other_seeds(
         self,

@@ -16,12 +16,15 @@ import audiate
 from audiate.data.digits import load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.evaluation import clips, diversity, drawings, generators, noise
+from audiate.evaluation.classifiers import (
+    VALIDATION,
+    SpokenClassifierReport,
+    WrittenClassifierReport,
+)
 from audiate.evaluation.drawings import AudioToImageReport
 from audiate.evaluation.generators import GeneratorReport
 from audiate.evaluation.model import evaluate_model
 from audiate.evaluation.noise import VoicesReport
-from audiate.evaluation.spoken_digits import VALIDATION, SpokenClassifierReport
-from audiate.evaluation.written_digits import WrittenClassifierReport
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_encoder import LatentEncoder

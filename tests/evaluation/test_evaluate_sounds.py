@@ -15,14 +15,13 @@ from audiate.cli import main
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
 from audiate.evaluation import clips, generators
-from audiate.evaluation import spoken_digits as spoken
-from audiate.evaluation.generators import GeneratorReport, evaluate_generator
-from audiate.evaluation.model import evaluate_model
-from audiate.evaluation.spoken_digits import (
+from audiate.evaluation.classifiers import (
     VALIDATION,
     SpokenClassifierReport,
     evaluate_spoken_classifier,
 )
+from audiate.evaluation.generators import GeneratorReport, evaluate_generator
+from audiate.evaluation.model import evaluate_model
 from audiate.models.configs import WaveGANConfig
 from audiate.models.resnet import DigitClassifier
 from audiate.models.storage import Provenance
@@ -187,7 +186,6 @@ class TestSpokenClassifier:
 def test_the_batch_does_not_matter(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def report(batch: int) -> GeneratorReport:
         monkeypatch.setattr(generators, "_BATCH", batch)
-        monkeypatch.setattr(spoken, "_BATCH", batch)
         return evaluate_generator("it", Choir(), "ears", Ears(), shared_data, count=60, splits=2)
 
     one, other = report(60), report(7)

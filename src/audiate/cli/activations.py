@@ -32,7 +32,7 @@ class Activations:
     seed: int = 0
     """Seed of the random latents."""
     device: Device = "auto"
-    out: Path = Path("out/inside")
+    out: Path = Path("out/activations")
     """Folder for all that is written. It is made where it is missing."""
 
     def __post_init__(self) -> None:
@@ -40,21 +40,25 @@ class Activations:
         check_range("`seed`", self.seed, 0, 2**63 - 1)
 
     def run(self) -> int:
-        """Follow the sounds through the network, and write; return the exit status."""
+        """Compute and write the activations; return the exit status."""
         import torch
 
         from audiate.data.latents import read_latents
         from audiate.folders.runner import open_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
-        from audiate.phonetics.activations import inside_generator, inside_listener, write_inside
+        from audiate.phonetics.activations import (
+            classifier_activations,
+            generator_activations,
+            write_activations,
+        )
         from audiate.utils.devices import resolve_device
         from audiate.utils.progress import tracked
 
         model = load(self.model, device=resolve_device(self.device))
         if isinstance(model, AudioGAN):
             if self.clip is not None:
-                raise InputError("`clip`: a generator hears nothing; give `latents`")
+                raise InputError("`clip`: a generator takes no recording; give `latents`")
             random = torch.Generator().manual_seed(self.seed)
             z = (
                 model.sample_latent(self.count, generator=random).cpu()
@@ -62,23 +66,23 @@ class Activations:
                 else torch.from_numpy(read_latents(self.latents, model.latent_dim))
             )
             views = [
-                inside_generator(model, row[None])
-                for row in tracked(list(z), "following latents through the layers")
+                generator_activations(model, row[None])
+                for row in tracked(list(z), "computing activations")
             ]
         elif self.clip is None:
-            raise InputError(f"{self.model}: hears sounds; name a recording with `clip`")
+            raise InputError(f"{self.model}: takes a recording; name one with `clip`")
         else:
-            views = [inside_listener(model, self.clip)]
+            views = [classifier_activations(model, self.clip)]
         names = [f"{number:03}" for number in range(len(views))]
         files = {name: [f"{name}{end}" for end in (".csv", ".png", ".wav")] for name in names}
         with (
             open_outputs(
-                self.out, "inside", {"model": self.model}, type(None), same_settings=False
+                self.out, "activations", {"model": self.model}, type(None), same_settings=False
             ) as outputs,
             outputs.staged(files, ()) as stage,
         ):
             for name, view in zip(names, views, strict=True):
-                write_inside(view, stage / name)
+                write_activations(view, stage / name)
         layers = ", ".join(views[0].layers)
         print(f"layers {layers}: see {self.out / names[0]}.png and .csv")
         return 0

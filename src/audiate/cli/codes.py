@@ -11,7 +11,7 @@ from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
     from audiate.models.generator import AudioGAN
-    from audiate.phonetics.code_words import SpeechModel
+    from audiate.phonetics.code_words import Classify
 
 TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME = (
     "codes.txt",
@@ -64,7 +64,7 @@ class Codes:
             raise InputError("`label_from`: tells labels of `data`; name that folder, too")
 
     def run(self) -> int:
-        """Generate, listen, print and write; return the exit status."""
+        """Generate, classify, print and write; return the exit status."""
         from audiate.folders.runner import open_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load_as
@@ -80,9 +80,9 @@ class Codes:
                 "has no codes; `audiate train ciwgan` trains a generator with codes",
                 device=resolve_device(self.device),
             )
-            words, listener, named = self._listener(model)
+            words, classify, named = self._classifier(model)
             report = evaluate_codes(
-                self.model, model, words, listener, named, count=self.count, seed=self.seed
+                self.model, model, words, classify, named, count=self.count, seed=self.seed
             )
             with outputs.staged({}, names) as stage:
                 stage.mkdir(parents=True, exist_ok=True)
@@ -95,13 +95,13 @@ class Codes:
         print(f"figure: {self.out / FIGURE_NAME}")
         return 0
 
-    def _listener(self, model: AudioGAN) -> tuple[tuple[str, ...], SpeechModel | None, str]:
-        """The words, what tells them, and its name for the report."""
+    def _classifier(self, model: AudioGAN) -> tuple[tuple[str, ...], Classify | None, str]:
+        """Return the words, a function that classifies sounds, and its name for the report."""
         from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
         from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.resnet import load_spoken_classifier
-        from audiate.phonetics.code_words import digit_listener, word_listener
-        from audiate.phonetics.word_classifier import train_listener
+        from audiate.phonetics.code_words import classify_by
+        from audiate.phonetics.word_classifier import train_word_classifier
 
         if self.data is not None:
             from audiate.data.sounds import list_sounds
@@ -110,13 +110,13 @@ class Codes:
                 (str(self.data),), Path(), label_from=self.label_from, cut_words=self.cut_words
             )
             sounds = listed.read(num_samples=model.num_samples, sample_rate=model.sample_rate)
-            own = train_listener(sounds, self.seed)
-            told = f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips)"
-            return own.names, word_listener(own, model.sample_rate), told
+            own = train_word_classifier(sounds, self.seed)
+            name = f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips)"
+            return own.names, classify_by(own, model.sample_rate), name
         trained_on = set(model.provenance.settings.get("data", ()))
         digits = bool(trained_on) and trained_on <= set(DIGIT_SETS)
         chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
         if chosen == "none":
             return (), None, "groups of like sounds"
         classifier = load_spoken_classifier(chosen).to(model.device)
-        return DIGIT_WORDS, digit_listener(classifier, model.sample_rate), chosen
+        return DIGIT_WORDS, classify_by(classifier, model.sample_rate), chosen

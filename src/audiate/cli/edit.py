@@ -44,7 +44,7 @@ class EditCommand:
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["encoder", "search", "hybrid"] = "hybrid"
-    """How the clip's latent is found; see `audiate invert`."""
+    """Method that finds the clip's latent; see `audiate invert`."""
     classifier: str = SPOKEN_CLASSIFIER
     """Classifier of spoken digits, by which the digit is kept. none: no classifier, for other
     sounds."""
@@ -119,7 +119,7 @@ def _line(result: EditResult) -> str:
         parts.append(f"of which {result.gain:+.1f} dB by a gain")
     if result.digit is not None:
         other = f" (missed: {result.wanted_digit} was to be said)"
-        parts.append(f"heard as {result.digit}{other if 'digit' in result.missed else ''}")
+        parts.append(f"read as {result.digit}{other if 'digit' in result.missed else ''}")
     return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Real clips of spoken digits, at the rate and length of a model."""
+"""Recordings of spoken digits, at the sample rate and length of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiate.utils.progress import working
 def train_clips(
     root: Path, data_sets: Sequence[str], *, sample_rate: int, num_samples: int
 ) -> SoundSet:
-    """Return the clips that models are trained on.
+    """Read the clips that models are trained on.
 
     Args:
         root: Data folder.
@@ -37,14 +37,14 @@ def train_clips(
 def speaker_clips(
     root: Path, speaker: str, *, sample_rate: int, num_samples: int
 ) -> tuple[Tensor, Tensor]:
-    """Return all clips of a speaker of FSDD, in the way of `validation_clips`."""
+    """Read all clips of a speaker of FSDD, as `validation_clips` does."""
     _, clips = split_by_speaker(load_fsdd(root), speaker)
     sounds = list_digits([clips]).read(sample_rate=sample_rate, num_samples=num_samples)
     return sounds.waveforms(torch.arange(len(sounds.labels))).mean(1), sounds.labels
 
 
 def validation_clips(root: Path, *, sample_rate: int, num_samples: int) -> tuple[Tensor, Tensor]:
-    """Return the Speech Commands validation clips, of speakers that no training has heard.
+    """Read the Speech Commands validation clips, of speakers that no training has heard.
 
     Args:
         root: Data folder.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from rich.table import Table
 
 from audiate.audio.files import file_rate, load_channels
 from audiate.data.sounds import find_sounds
@@ -15,13 +17,13 @@ from audiate.metrics.classification import mean_of
 from audiate.metrics.reconstruction import ClipScores, score_clips
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.progress import tracked
-from audiate.utils.reports import dump, make_table, render
+from audiate.utils.reports import Report, make_table, number, percent
 
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class ComparisonReport:
+class ComparisonReport(Report):
     """Scores of reconstructions, by the name of the clip.
 
     Attributes:
@@ -39,65 +41,57 @@ class ComparisonReport:
 
     def means(self) -> dict[str, float | None]:
         """Return the mean of each score; `agreement` is the share of clips whose digit is kept."""
-        scores = list(self.clips.values())
-        kept = [each.digit_before == each.digit_after for each in scores]
-        classified = scores[0].digit_before is not None
+        clips = list(self.clips.values())
+        kept = mean_of([float(each.digit_before == each.digit_after) for each in clips])
         return {
-            "mse": mean_of([each.mse for each in scores]),
-            "ssim": mean_of([each.ssim for each in scores]),
-            "log_spectral_distance": mean_of([each.log_spectral_distance for each in scores]),
-            "agreement": mean_of([float(same) for same in kept]) if classified else None,
+            "mse": mean_of([each.mse for each in clips]),
+            "ssim": mean_of([each.ssim for each in clips]),
+            "log_spectral_distance": mean_of([each.log_spectral_distance for each in clips]),
+            "agreement": None if clips[0].digit_before is None else kept,
         }
 
-    def to_json(self) -> str:
+    def values(self) -> Mapping[str, Any]:
         """Return `mse`, `ssim`, `log_spectral_distance`, `agreement`, `n`, ..., then `clips`."""
-        return dump(
-            {
-                **self.means(),
-                "n": len(self.clips),
-                "unmatched": list(self.unmatched),
-                "padded": list(self.padded),
-                "failed": dict(self.failed),
-                "clips": {name: asdict(scores) for name, scores in self.clips.items()},
-            }
-        )
+        return {
+            **self.means(),
+            "n": len(self.clips),
+            "unmatched": self.unmatched,
+            "padded": self.padded,
+            "failed": self.failed,
+            "clips": self.clips,
+        }
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return a table of the first clips and of the means."""
         table = make_table(
             f"Reconstructions against their targets ({len(self.clips)})",
             *("clip", "MSE", "SSIM", "log-spectral distance (dB)", "digit"),
         )
         for name, scores in list(self.clips.items())[:_SHOWN]:
-            digit = "-"
-            if scores.digit_before is not None:
-                digit = f"{scores.digit_before} → {scores.digit_after}"
-            distance = f"{scores.log_spectral_distance:.1f}"
-            table.add_row(name, f"{scores.mse:.5f}", f"{scores.ssim:.4f}", distance, digit)
+            before, after = scores.digit_before, scores.digit_after
+            digit = "-" if before is None else f"{before} → {after}"
+            table.add_row(name, *_cells(vars(scores)), digit)
         means = self.means()
         agreement = means["agreement"]
+        same = "-" if agreement is None else f"{percent(agreement)} % the same"
         table.add_section()
-        table.add_row(
-            "mean",
-            f"{means['mse']:.5f}",
-            f"{means['ssim']:.4f}",
-            f"{means['log_spectral_distance']:.1f}",
-            "-" if agreement is None else f"{100 * agreement:.1f} % the same",
-        )
-        return render(table, *self._notes())
-
-    def _notes(self) -> list[str]:
-        notes = []
+        table.add_row("mean", *_cells(means), same)
+        yield table
         if len(self.clips) > _SHOWN:
-            notes.append(f"The first {_SHOWN} clips are shown; --json lists all of them.")
+            yield f"The first {_SHOWN} clips are shown; --json lists all of them."
         for what, names in (
             ("Files without a counterpart", self.unmatched),
             ("Pairs of different lengths, the shorter one padded with zeros", self.padded),
         ):
             if names:
                 some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-                notes.append(f"{what}: {len(names)} ({some}).")
-        return notes
+                yield f"{what}: {len(names)} ({some})."
+
+
+def _cells(scores: Mapping[str, Any]) -> Iterator[str]:
+    """Format the scores that clips and means have."""
+    formats = {"mse": ".5f", "ssim": ".4f", "log_spectral_distance": ".1f"}
+    return (number(scores[name], spec) for name, spec in formats.items())
 
 
 def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> ComparisonReport:
@@ -123,17 +117,14 @@ def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> C
     if not target.is_dir():
         return _compare_pairs({target.name: (target, output)}, classifier)
     theirs, ours = _by_stem(output, passing_over=target), _by_stem(target, passing_over=output)
-    matched = [name for name in ours if name in theirs]
+    matched = {name: (ours[name], theirs[name]) for name in ours if name in theirs}
     if not matched:
         raise InputError(f"{output}: holds no file of a name that is in {target} as well")
-    unmatched = sorted(ours.keys() ^ theirs.keys())
-    return _compare_pairs(
-        {name: (ours[name], theirs[name]) for name in matched}, classifier, unmatched
-    )
+    return _compare_pairs(matched, classifier, sorted(ours.keys() ^ theirs.keys()))
 
 
 def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
-    """Return the files of a folder by their relative path without a suffix.
+    """List the files of a folder by their relative path without a suffix.
 
     Files of the folder ``passing_over`` are left out, where that one is inside.
     """
@@ -157,8 +148,8 @@ def _compare_pairs(
     classifier: DigitClassifier | None,
     unmatched: Sequence[str] = (),
 ) -> ComparisonReport:
-    padded, failed = [], {}
     clips: dict[str, ClipScores] = {}
+    padded, failed = [], {}
     for name in tracked(list(pairs), "comparing clips"):
         target, output = pairs[name]
         try:

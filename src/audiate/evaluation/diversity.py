@@ -1,9 +1,9 @@
-"""Measures of the diversity of drawings, in comparison with the MNIST test images."""
+"""Diversity of drawings, in comparison with the MNIST test images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiate.data.digits import load_mnist
-from audiate.evaluation.written_digits import embed_images
+from audiate.evaluation.judges import embed_images
 from audiate.metrics.classification import mean_of
 from audiate.metrics.distribution import frechet_distance, neighbourhoods, pixel_spread
 from audiate.models.lenet import LeNet
@@ -44,7 +44,7 @@ class Diversity:
 
 
 class DigitDiversities(NamedTuple):
-    """The diversity of all images, and that of the images of each digit from 0 to 9."""
+    """Diversity of all images, and of the images of each digit from 0 to 9."""
 
     overall: Diversity
     per_digit: list[Diversity]
@@ -77,14 +77,10 @@ def embed(classifier: LeNet, images: Tensor, labels: Tensor) -> EmbeddedImages:
 
 def measure(real: EmbeddedImages, drawn: EmbeddedImages) -> Diversity:
     """Compare drawings with real images."""
-    near = neighbourhoods(real.features, drawn.features)
     return Diversity(
-        frechet_distance=frechet_distance(real.features, drawn.features),
-        precision=near.precision,
-        recall=near.recall,
-        density=near.density,
-        coverage=near.coverage,
-        pixel_spread=pixel_spread(drawn.images, drawn.labels),
+        frechet_distance(real.features, drawn.features),
+        *neighbourhoods(real.features, drawn.features),
+        pixel_spread(drawn.images, drawn.labels),
     )
 
 
@@ -100,9 +96,8 @@ def measure_digits(
             real ones. By default, these are ``drawn``.
 
     """
-    pairs = [(real, drawn)]
-    for digit in range(10):
-        pairs.append((real.of_digit(digit), (same_counts or drawn).of_digit(digit)))
+    by_digit = same_counts or drawn
+    pairs = [(real, drawn), *((real.of_digit(d), by_digit.of_digit(d)) for d in range(10))]
     costs = [len(one.labels) * len(other.labels) for one, other in pairs]
     found = [measure(*pair) for pair in tracked(pairs, "comparing with real images", weights=costs)]
     return DigitDiversities(found[0], found[1:])
@@ -110,8 +105,8 @@ def measure_digits(
 
 def mean_diversity(diversities: Sequence[Diversity]) -> Diversity:
     """Return the mean of each measure."""
-    rows = [asdict(diversity) for diversity in diversities]
-    return Diversity(**{name: mean_of([row[name] for row in rows]) for name in rows[0]})
+    columns = zip(*(astuple(each) for each in diversities), strict=True)
+    return Diversity(*(mean_of(values) for values in columns))
 
 
 def measure_train_images(classifier: LeNet, root: Path) -> DigitDiversities:

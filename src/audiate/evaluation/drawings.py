@@ -1,11 +1,11 @@
-"""Evaluation of drawers on the 10,000 test pairs: accuracy of LeNet-5, and diversity."""
+"""Accuracy and diversity of the images that audio-to-image models draw for the test pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from rich.table import Table
@@ -20,25 +20,26 @@ from audiate.evaluation.diversity import (
     measure_digits,
     measure_train_images,
 )
+from audiate.evaluation.judges import read_digits
 from audiate.evaluation.noise import NoiseReport, evaluate_speaker
 from audiate.evaluation.trained import TrainingPlace, recipe_of
-from audiate.evaluation.written_digits import read_digits
 from audiate.metrics.classification import Score, mean_of, score_of
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
 from audiate.training.recipes.drawing import DrawingRecipe
-from audiate.utils.progress import tracked, working
-from audiate.utils.reports import confusion_table, dump, make_table, render
+from audiate.utils.batching import in_batches
+from audiate.utils.progress import working
+from audiate.utils.reports import Report, confusion_table, make_table, percent
 
 _BATCH = 500
 
 
 @dataclass(frozen=True)
 class DrawingReport:
-    """Scores of the images that one drawer drew for the test pairs.
+    """Scores of the images that one model draws for the test pairs.
 
     Attributes:
-        model: Name of the drawer.
+        model: Name of the model.
         test: Name of the split that the test recordings come from.
         mean: Accuracy of LeNet-5 on the one best image of each recording.
         sampled: Accuracy of LeNet-5 on sampled images.
@@ -60,16 +61,16 @@ class DrawingReport:
 
 
 @dataclass(frozen=True)
-class AudioToImageReport:
-    """Reports of one drawer, or of several trainings of its recipe, and their mean.
+class AudioToImageReport(Report):
+    """Scores of one model, or of several trainings of its recipe, and their mean.
 
     Attributes:
         protocol: ``paper`` or ``speakers``.
         classifier: Name of the LeNet-5 that reads the drawings.
-        reports: One report for each drawer.
+        reports: One report for each model.
         real_train: The same measures of as many MNIST train images, the best that can be expected.
         real_train_per_digit: The same measures of the train images of each digit from 0 to 9.
-        hearing: Accuracy with noise, for each drawer that was trained without a speaker.
+        noise: Accuracy with noise, for each model that was trained without a speaker.
 
     """
 
@@ -78,48 +79,42 @@ class AudioToImageReport:
     reports: Sequence[DrawingReport]
     real_train: Diversity
     real_train_per_digit: Sequence[Diversity]
-    hearing: Sequence[NoiseReport] = ()
+    noise: Sequence[NoiseReport] = ()
 
-    def to_json(self) -> str:
-        """Return means over the drawers, such as `lenet_accuracy_mean`, then all reports."""
-        return dump(
-            {
-                "protocol": self.protocol,
-                "classifier": self.classifier,
-                "lenet_accuracy_mean": mean_of([r.mean.accuracy for r in self.reports]),
-                "lenet_accuracy_sampled": mean_of([r.sampled.accuracy for r in self.reports]),
-                **asdict(mean_diversity([r.diversity for r in self.reports])),
-                "real_train": asdict(self.real_train),
-                "per_digit": {str(digit): self._digit_values(digit) for digit in range(10)},
-                "n": self.reports[0].n,
-                "runs": [asdict(report) for report in self.reports],
-                "hearing": [asdict(report) for report in self.hearing],
-            }
-        )
+    def values(self) -> Mapping[str, Any]:
+        """Return means over the models, such as `lenet_accuracy_mean`, then all reports."""
+        return {
+            "protocol": self.protocol,
+            "classifier": self.classifier,
+            "lenet_accuracy_mean": mean_of([r.mean.accuracy for r in self.reports]),
+            "lenet_accuracy_sampled": mean_of([r.sampled.accuracy for r in self.reports]),
+            **vars(mean_diversity([r.diversity for r in self.reports])),
+            "real_train": self.real_train,
+            "per_digit": {str(digit): self._digit_values(digit) for digit in range(10)},
+            "n": self.reports[0].n,
+            "runs": self.reports,
+            "noise": self.noise,
+        }
 
     def _digit_values(self, digit: int) -> dict[str, object]:
         return {
             "mean": mean_of([r.mean.per_digit[digit] for r in self.reports]),
             "sampled": mean_of([r.sampled.per_digit[digit] for r in self.reports]),
-            **asdict(mean_diversity([r.diversity_per_digit[digit] for r in self.reports])),
-            "real_train": asdict(self.real_train_per_digit[digit]),
+            **vars(mean_diversity([r.diversity_per_digit[digit] for r in self.reports])),
+            "real_train": self.real_train_per_digit[digit],
         }
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return tables of accuracy, diversity, noise and confusion."""
-        note = (
+        yield self._accuracy_table()
+        yield self._diversity_table()
+        yield from (report.table() for report in self.noise)
+        yield confusion_table([r.sampled.confusion for r in self.reports], "sampled images")
+        yield (
             f"An image is drawn for each of {self.reports[0].n:,} test pairs. Brackets hold the "
             f"95 % bootstrap interval over recordings. Distances and neighbours are measured in "
             f"the features of LeNet-5, against the test images. A single digit has few images, "
             f"which makes its Fréchet distance larger."
-        )
-        confusion = torch.tensor([r.sampled.confusion for r in self.reports]).sum(0)
-        return render(
-            self._accuracy_table(),
-            self._diversity_table(),
-            *(report.table() for report in self.hearing),
-            confusion_table(confusion, "sampled images"),
-            note,
         )
 
     def _accuracy_table(self) -> Table:
@@ -129,14 +124,14 @@ class AudioToImageReport:
         )
         for report in self.reports:
             recordings = f"{report.recordings} ({report.test})"
-            scores = report.mean.in_percent(), report.sampled.in_percent()
-            table.add_row(report.model, recordings, *scores)
+            best, sampled = report.mean.in_percent(), report.sampled.in_percent()
+            table.add_row(report.model, recordings, best, sampled)
         if len(self.reports) > 1:
             worst = min(self.reports, key=lambda report: report.sampled.accuracy)
             for label, pick in (("mean", self.reports), ("worst", [worst])):
-                best = mean_of([r.mean.accuracy for r in pick])
-                sampled = mean_of([r.sampled.accuracy for r in pick])
-                table.add_row(label, "", f"{100 * best:.2f}", f"{100 * sampled:.2f}")
+                best = percent(mean_of([r.mean.accuracy for r in pick]), ".2f")
+                sampled = percent(mean_of([r.sampled.accuracy for r in pick]), ".2f")
+                table.add_row(label, "", best, sampled)
         return table
 
     def _diversity_table(self) -> Table:
@@ -151,7 +146,7 @@ class AudioToImageReport:
         if len(self.reports) == 1:
             rows += _digit_rows(self.real_train_per_digit)
         for name, diversity in rows:
-            table.add_row(name, *(f"{value:.3f}" for value in asdict(diversity).values()))
+            table.add_row(name, *(f"{value:.3f}" for value in astuple(diversity)))
         return table
 
 
@@ -159,7 +154,7 @@ def _digit_rows(diversities: Sequence[Diversity]) -> list[tuple[str, Diversity]]
     return [(f"  only {digit}", diversity) for digit, diversity in enumerate(diversities)]
 
 
-def evaluate_drawer(
+def evaluate_audio_to_image(
     name: str,
     model: AudioToImageModel,
     classifier_name: str,
@@ -169,15 +164,15 @@ def evaluate_drawer(
     protocol: Literal["paper", "speakers"] = "paper",
     seeds: int = 1,
 ) -> AudioToImageReport:
-    """Score a drawer, or trainings of its recipe, on the test pairs.
+    """Score an audio-to-image model, or trainings of its recipe, on the test pairs.
 
     Args:
-        name: Name of the drawer, for the report.
-        model: The drawer.
+        name: Name of the model, for the report.
+        model: The model that draws.
         classifier_name: Name of the classifier, for the report.
         classifier: The LeNet-5 that reads the drawings.
         place: The data folder, and where further models are trained.
-        protocol: ``paper`` scores the drawer on the split that it was trained with. ``speakers``
+        protocol: ``paper`` scores the model on the split that it was trained with. ``speakers``
             trains its recipe without each speaker in turn, and tests on that speaker, with noise as
             well.
         seeds: With ``paper``, the number of trainings in all. Their seeds follow one another.
@@ -187,52 +182,37 @@ def evaluate_drawer(
         Interrupted: A training was stopped by a signal, after its state was saved.
 
     """
-    drawers = [(name, model)]
     recipe = recipe_of(model, name, DrawingRecipe)
-    if protocol == "speakers":
-        others = [replace(recipe, held_out_speaker=who) for who in SPEAKERS]
-        drawers = [_train(model, each, place) for each in others]
-    else:
+    speakers = SPEAKERS if protocol == "speakers" else ()
+    others = [replace(recipe, held_out_speaker=who) for who in speakers]
+    if not speakers:
         others = [replace(recipe, seed=recipe.seed + offset) for offset in range(1, seeds)]
-        drawers += [_train(model, each, place) for each in others]
-    hearing = [
+    models = [] if speakers else [(name, model)]
+    kind: type[AudioToImageModel] = AudioToImageModel  # type: ignore[type-abstract]
+    models += [place.train_variant(model, each, kind) for each in others]
+    noise = [
         evaluate_speaker(label, each, classifier, speaker, place.root)
-        for label, each in drawers
+        for label, each in models
         if (speaker := recipe_of(each, label, DrawingRecipe).held_out_speaker)
     ]
     reports = [
         evaluate_drawings(label, each, classifier, read_test_pairs(label, each, place.root))
-        for label, each in drawers
+        for label, each in models
     ]
-    best = measure_train_images(classifier, place.root)
-    return AudioToImageReport(
-        protocol, classifier_name, reports, best.overall, best.per_digit, hearing
-    )
+    real = measure_train_images(classifier, place.root)
+    return AudioToImageReport(protocol, classifier_name, reports, *real, noise)
 
 
-def _train(
-    model: AudioToImageModel, recipe: DrawingRecipe, place: TrainingPlace
-) -> tuple[str, AudioToImageModel]:
-    """Return the drawer that a variant of a model's recipe leads to, after the name of its run."""
-    label = model.provenance.recipe
-    who = f"-without-{recipe.held_out_speaker}" if recipe.held_out_speaker else ""
-    folder = f"{label}-seed{recipe.seed}{who}"
-    return str(place.runs / folder), place.train(label, recipe, folder, AudioToImageModel)  # type: ignore[type-abstract]
-
-
-class HeldOutPairs(NamedTuple):
-    """The pairs whose recordings a drawer's training left out, and the recipe of the training."""
-
-    pairs: PairedDigits
-    recipe: DrawingRecipe
+HeldOutPairs = tuple[PairedDigits, DrawingRecipe]
+"""Pairs whose recordings a training left out, and the recipe of the training."""
 
 
 def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutPairs:
-    """Read the pairs whose recordings a drawer's training left out.
+    """Read the pairs whose recordings a model's training left out.
 
     Args:
-        name: Name of the drawer, for messages.
-        model: The drawer, which names its recipe.
+        name: Name of the model, for messages.
+        model: The model, which names its recipe.
         root: Data folder.
 
     Raises:
@@ -240,62 +220,57 @@ def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutP
 
     """
     recipe = recipe_of(model, name, DrawingRecipe)
+    rate, speaker = model.features.config.sample_rate, recipe.held_out_speaker
     with working("reading the test pairs"):
-        pairs = load_pairs(
-            root,
-            sample_rate=model.features.config.sample_rate,
-            seed=recipe.seed,
-            held_out_speaker=recipe.held_out_speaker,
-        )
-    return HeldOutPairs(pairs, recipe)
+        pairs = load_pairs(root, sample_rate=rate, seed=recipe.seed, held_out_speaker=speaker)
+    return pairs, recipe
 
 
 @torch.inference_mode()
 def evaluate_drawings(
     name: str, model: AudioToImageModel, classifier: LeNet, test: HeldOutPairs
 ) -> DrawingReport:
-    """Draw an image for each of the 10,000 test pairs, read it, and compare the images with MNIST.
+    """Draw an image for each test pair, classify it, and compare the images with MNIST.
 
     Args:
-        name: Name of the drawer, for the report.
-        model: The drawer.
+        name: Name of the model, for the report.
+        model: The model that draws.
         classifier: The LeNet-5 that reads the drawings.
         test: The test pairs.
 
     """
     pairs, recipe = test
-    heard, labels = pairs.test.heard, pairs.test_labels
+    recording, labels = pairs.test.heard, pairs.test_labels
     spectrograms = model.features.many(pairs.test.recordings)
     # The best image is the same for all pairs of a recording.
-    best = read_digits(classifier, model.mean_images(spectrograms))[heard]
+    best = read_digits(classifier, model.mean_images(spectrograms))[recording]
     generator = torch.Generator().manual_seed(recipe.seed)
-    images = torch.cat(
-        [
-            model.sample_images(spectrograms[index], 1, generator=generator)[:, 0].cpu()
-            for index in tracked(torch.split(heard, _BATCH), "drawing the test pairs")
-        ]
-    )
+
+    def draw(index: Tensor) -> Tensor:
+        return model.sample_images(spectrograms[index], 1, generator=generator)[:, 0]
+
+    images = in_batches(draw, recording, _BATCH, "drawing the test pairs")
     real = embed(classifier, pairs.test.images.float() / 255, labels)
     found = measure_digits(real, embed(classifier, images, labels))
     speaker = recipe.held_out_speaker
     return DrawingReport(
         model=name,
         test=f"speaker {speaker}" if speaker else f"split {recipe.seed}",
-        mean=score_of(best, labels, heard),
-        sampled=score_of(read_digits(classifier, images), labels, heard),
+        mean=score_of(best, labels, recording),
+        sampled=score_of(read_digits(classifier, images), labels, recording),
         diversity=found.overall,
         diversity_per_digit=found.per_digit,
-        n=len(heard),
-        recordings=len(torch.unique(heard)),
+        n=len(recording),
+        recordings=len(torch.unique(recording)),
     )
 
 
 @torch.inference_mode()
 def draw_examples(model: AudioToImageModel, test: HeldOutPairs, count: int) -> Tensor:
-    """Return drawings (count, 10, 28, 28) of the digits from 0 to 9, each of one test recording."""
+    """Draw one test recording of each digit from 0 to 9: images (count, 10, 28, 28)."""
     pairs, recipe = test
     firsts = [int((pairs.test_labels == digit).nonzero()[0]) for digit in range(10)]
-    heard = [pairs.test.recordings[index] for index in pairs.test.heard[firsts].tolist()]
+    recordings = [pairs.test.recordings[index] for index in pairs.test.heard[firsts].tolist()]
     generator = torch.Generator().manual_seed(recipe.seed)
-    spectrograms = model.features.many(heard)
+    spectrograms = model.features.many(recordings)
     return model.sample_images(spectrograms, count, generator=generator).transpose(0, 1).cpu()

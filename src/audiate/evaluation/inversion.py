@@ -1,4 +1,4 @@
-"""Tables 1 and 2 of Keyes et al. 2020: how well the latents of clips are recovered."""
+"""Evaluation of GAN inversion: tables 1 and 2 of Keyes et al. 2020."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from audiate.evaluation.inversion_report import (
     InversionProtocol,
     InversionReport,
     MethodScores,
+    Scorer,
     Source,
 )
-from audiate.evaluation.inversion_scores import Scorer, classify_clips
+from audiate.evaluation.judges import classify_clips
 from audiate.inversion.build import inverter
 from audiate.inversion.encoder import EncoderInverter, find_encoder, shipped_encoder
 from audiate.inversion.gradient import GradientInverter, HalvingInverter
@@ -36,6 +37,7 @@ from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.latent_encoder import LatentEncoder, fingerprint
 from audiate.models.lenet import load_written_classifier
 from audiate.models.resnet import DigitClassifier
+from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
 
 METHODS = ("gradient", "encoder", "hybrid", "ours", "search", "refined")
@@ -140,20 +142,17 @@ def evaluate_inversion(
     encoder = _encoder(generator, settings)
     methods = settings.methods or METHODS
     inverters = _make_inverters(generator, classifier, encoder, settings, methods)
-    drawer = AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device)
-    written_classifier = load_written_classifier(None).to(device)
-    target, spoken = _clips(generator, classifier, root, settings)
     scorer = Scorer(
         classifier,
-        drawer,
-        written_classifier,
+        AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device),
+        load_written_classifier(None).to(device),
         generator.sample_rate,
-        target,
-        spoken,
+        *_clips(generator, classifier, root, settings),
         settings.protocol,
         _prior(generator, 0),
     )
-    rows = [scorer.score_clips(), scorer.score("silence", torch.zeros_like(target))]
+    target = scorer.target
+    rows = [scorer.score("clips", target), scorer.score("silence", torch.zeros_like(target))]
     rows += [_invert(name, invert, scorer, device) for name, invert in inverters.items()]
     return InversionReport(
         generator_name,
@@ -171,22 +170,22 @@ def evaluate_inversion(
 
 
 def _check_rates(name: str, generator: AudioGAN, classifier: DigitClassifier) -> None:
-    """Make sure that generator and classifier have one sample rate."""
+    """Check that generator and classifier have one sample rate."""
     if generator.sample_rate != classifier.sample_rate:
         raise InputError(
-            f"{name}: makes sound at {generator.sample_rate:,} Hz, and this evaluation hears "
-            f"spoken digits at {classifier.sample_rate:,} Hz; `audiate invert CLIPS --generator "
+            f"{name}: makes sound at {generator.sample_rate:,} Hz, and the classifier of spoken "
+            f"digits takes {classifier.sample_rate:,} Hz; `audiate invert CLIPS --generator "
             f"{name}` scores clips of your own"
         )
 
 
 def _prior(generator: AudioGAN, seed: int) -> Tensor:
-    """Some latents of the prior, on the CPU."""
+    """Sample latents of the prior, on the CPU."""
     return generator.sample_latent(_PRIOR, generator=torch.Generator().manual_seed(seed)).cpu()
 
 
 def _encoder(generator: AudioGAN, settings: InversionProtocolSettings) -> LatentEncoder | None:
-    """The encoder, where a method needs one; None where none is asked for and none is shipped."""
+    """Find the encoder, where a method needs one; None where none is asked for or shipped."""
     methods = set(settings.methods or METHODS)
     asked = settings.encoder is not None or (settings.methods is not None and "encoder" in methods)
     there = settings.encoder is not None or shipped_encoder(fingerprint(generator)) is not None
@@ -271,9 +270,8 @@ def _clips(
         return _real_clips(generator, root, settings)
     random = torch.Generator().manual_seed(settings.seed)
     z = generator.sample_latent(settings.count, generator=random)
-    with torch.no_grad():
-        parts = tracked(torch.split(z, _BATCH), "generating clips")
-        target = torch.cat([generate(generator, part).cpu() for part in parts])
+    make = partial(generate, generator)
+    target = in_batches(make, z, _BATCH, "generating clips", generator.device)
     return target, classify_clips(classifier, target, generator.sample_rate).argmax(1)
 
 

@@ -1,16 +1,31 @@
-"""Tables 1 and 2 of Keyes et al. 2020 as a report: text, JSON and figure."""
+"""Scores of inversion methods, and tables 1 and 2 of Keyes et al. 2020 as a report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import torch
+from matplotlib.figure import Figure
+from rich.table import Table
+from torch import Tensor
+
+from audiate.audio.spectrograms import Spectrogram
+from audiate.evaluation.judges import classify_clips, second_classifier
 from audiate.inversion.settings import NUM_CANDIDATES
-from audiate.metrics.distribution import InceptionScore
+from audiate.metrics.classification import accuracy
+from audiate.metrics.distribution import InceptionScore, distance_from_prior, inception_score
+from audiate.metrics.reconstruction import (
+    log_spectral_distance,
+    mean_squared_error,
+    structural_similarity,
+)
+from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
-from audiate.utils.reports import dump, make_table, render, save_figure
+from audiate.models.lenet import LeNet
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.reports import FigureReport, make_table, number, percent
 
 Source = Literal["synthesized", "real"]
 """The clips that are inverted: those of the generator itself, or recordings."""
@@ -20,6 +35,8 @@ InversionProtocol = Literal["paper", "default"]
 
 SPLITS = 2
 """Number of splits of the Inception Score."""
+
+_BATCH = 64
 
 # Keyes et al. 2020: Inception Score and its deviation, MSE, SSIM, accuracy.
 _PUBLISHED: dict[Source, dict[str, tuple[str, str, str, str]]] = {
@@ -52,8 +69,8 @@ class MethodScores:
             None where there are no latents.
         accuracy: Share of the outputs that the classifier reads as the digit that is spoken in the
             clip. Of a synthesized clip, that is the digit that the classifier reads in it.
-        drawn: Share of the outputs of which `DEFAULT_AUDIO_TO_IMAGE` draws that digit, as
-            `audiate.models.hub.WRITTEN_CLASSIFIER` reads it. Neither of them guides a method.
+        drawn: The same share by the second classifier: `DEFAULT_AUDIO_TO_IMAGE` draws the output,
+            and LeNet-5 reads the drawing. Neither of them guides a method.
         evaluations: Mean number of times that the generator ran for a clip.
         seconds: Mean time for a clip, in seconds.
 
@@ -75,20 +92,93 @@ class MethodScores:
         return [
             self.method,
             f"{self.inception.mean:.2f} ± {self.inception.std:.2f}",
-            "-" if self.mse is None else f"{self.mse:.5f}",
-            "-" if self.ssim is None else f"{self.ssim:.4f}",
-            "-" if self.log_spectral_distance is None else f"{self.log_spectral_distance:.1f}",
-            "-" if self.prior_distance is None else f"{self.prior_distance:.3f}",
-            f"{100 * self.accuracy:.2f} %",
-            f"{100 * self.drawn:.2f} %",
-            f"{self.evaluations:.0f}",
-            f"{self.seconds:.3f}",
+            *(number(self.mse, ".5f"), number(self.ssim, ".4f")),
+            *(number(self.log_spectral_distance, ".1f"), number(self.prior_distance, ".3f")),
+            *(f"{percent(share, '.2f')} %" for share in (self.accuracy, self.drawn)),
+            *(f"{self.evaluations:.0f}", f"{self.seconds:.3f}"),
         ]
 
 
 @dataclass(frozen=True)
-class InversionReport:
-    """A table of the paper, with the published values in the same table.
+class Scorer:
+    """Scores outputs of some clips by the classifier of spoken digits, and by a second classifier.
+
+    The first one also guides ``ours``. The second one guides no method.
+
+    Attributes:
+        classifier: The classifier of spoken digits.
+        audio_to_image: The model of the second classifier that draws.
+        reader: The LeNet-5 that reads the drawings.
+        sample_rate: Sample rate of the clips, in Hz.
+        target: The clips, (count, channels, samples), on the CPU.
+        digits: The digits that are spoken in the clips, (count,), int64.
+        protocol: The protocol, which says what SSIM compares.
+        prior: Latents (n, latent_dim) of the prior.
+
+    """
+
+    classifier: DigitClassifier
+    audio_to_image: AudioToImageModel
+    reader: LeNet
+    sample_rate: int
+    target: Tensor
+    digits: Tensor
+    protocol: InversionProtocol
+    prior: Tensor
+
+    def score(
+        self,
+        method: str,
+        output: Tensor,
+        latent: Tensor | None = None,
+        evaluations: float = 0.0,
+        seconds: float = 0.0,
+    ) -> MethodScores:
+        """Score outputs (count, channels, samples), on the CPU, and latents (count, latent_dim).
+
+        Where the outputs are `target` itself, they are not compared with it.
+        """
+        logits = classify_clips(self.classifier, output, self.sample_rate)
+        second = second_classifier(self.audio_to_image, self.reader, output, self.sample_rate)
+        mse = ssim = distance = None
+        if output is not self.target:
+            mse = mean_squared_error(output, self.target).mean().item()
+            ssim = self._ssim(output)
+            mono = output.mean(1), self.target.mean(1)
+            distance = log_spectral_distance(*mono).mean().item()
+        return MethodScores(
+            method,
+            inception_score(logits, splits=SPLITS),
+            mse,
+            ssim,
+            distance,
+            None if latent is None else self.distance_from_prior(latent),
+            accuracy(logits.argmax(1), self.digits),
+            accuracy(second, self.digits),
+            evaluations,
+            seconds,
+        )
+
+    def distance_from_prior(self, latent: Tensor) -> float:
+        """Mean distance of latents (count, latent_dim) from the prior."""
+        return distance_from_prior(latent, self.prior).mean().item()
+
+    def _ssim(self, output: Tensor) -> float:
+        spectrogram = Spectrogram("real" if self.protocol == "paper" else "log")
+        span = None if self.protocol == "paper" else 1.0
+        pairs = zip(torch.split(output, _BATCH), torch.split(self.target, _BATCH), strict=True)
+
+        def view(part: Tensor) -> Tensor:
+            found: Tensor = spectrogram(part.mean(1)).double()
+            return found
+
+        each = [structural_similarity(view(one), view(other), span) for one, other in pairs]
+        return torch.cat(each).mean().item()
+
+
+@dataclass(frozen=True)
+class InversionReport(FigureReport):
+    """Scores of inversion methods, with the published values in the same table.
 
     Attributes:
         generator: Name of the generator.
@@ -118,30 +208,18 @@ class InversionReport:
     prior_distance: float
     rows: Sequence[MethodScores]
 
-    def to_json(self) -> str:
+    def values(self) -> Mapping[str, Any]:
         """Return the settings, `methods` by name, and the `published` values."""
-        values = {name: value for name, value in asdict(self).items() if name != "rows"}
-        methods = {
-            row.method: {**asdict(row), "inception": row.inception._asdict()} for row in self.rows
-        }
-        return dump({**values, "methods": methods, "published": _PUBLISHED[self.source]})
+        settings = {name: value for name, value in vars(self).items() if name != "rows"}
+        methods = {row.method: row for row in self.rows}
+        return {**settings, "methods": methods, "published": _PUBLISHED[self.source]}
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return the table and a note that explains its columns."""
         table = make_table(
             f"{self.generator}: {self.n} {self.source} clips, {self.protocol} protocol",
-            *(
-                "",
-                "Inception Score",
-                "MSE",
-                "SSIM",
-                "LSD",
-                "prior",
-                "accuracy",
-                "drawn",
-                "runs",
-                "s a clip",
-            ),
+            *("", "Inception Score", "MSE", "SSIM", "LSD"),
+            *("prior", "accuracy", "drawn", "runs", "s a clip"),
         )
         published = _PUBLISHED[self.source]
         for row in self.rows:
@@ -149,7 +227,8 @@ class InversionReport:
             if row.method in published:
                 score, mse, ssim, accuracy = published[row.method]
                 table.add_row("  published", score, mse, ssim, "-", "-", accuracy, style="dim")
-        return render(table, self._note())
+        yield table
+        yield self._note()
 
     def _note(self) -> str:
         ssim = (
@@ -176,42 +255,31 @@ class InversionReport:
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours make at "
             f"most {self.hybrid_iterations:,} from the encoder's latent, or without one from that "
             f"of search. Search takes the nearest of {NUM_CANDIDATES:,} random latents, and "
-            f"refined goes on from there without phases and with the word held. {several}LSD is "
-            f"the log-spectral distance in dB. Prior is the distance of the latents' values from "
-            f"those of the prior, whose own latents are at {self.prior_distance:.3f}: far from it, "
-            f"a latent is hard to edit. The "
-            f"classifier guides ours, search and refined, so compare the column drawn: the share "
-            f"of which {DEFAULT_AUDIO_TO_IMAGE}, which guides no method, draws that digit. Runs is "
-            f"the mean number of times that the generator ran for a clip."
+            f"refined goes on from there without phases and with the word frozen. {several}LSD is the "
+            f"log-spectral distance in dB. Prior is the distance of the latents' values from those "
+            f"of the prior, whose own latents are at {self.prior_distance:.3f}: far from it, a "
+            f"latent is hard to edit. The classifier guides ours, search and refined, so compare "
+            f"the column drawn: the share of which {DEFAULT_AUDIO_TO_IMAGE}, which guides no "
+            f"method, draws that digit. Runs is the mean number of times that the generator ran "
+            f"for a clip."
         )
 
-    def save_figure(self, path: Path) -> None:
-        """Draw accuracy against SSIM, a point for each method, as a PNG file.
-
-        Raises:
-            InputError: The file cannot be written.
-
-        """
-        from matplotlib.figure import Figure
-
+    def figure(self) -> Figure:
+        """Draw accuracy against SSIM, a point for each method."""
         figure = Figure(figsize=(5.5, 4.2), layout="constrained")
         axes = figure.subplots()
         for row in self.rows:
             share = 100 * row.accuracy
             if row.ssim is None:
                 axes.axhline(share, color="grey", linestyle=":", linewidth=1)
-                axes.text(
-                    *(0, share, " the clips themselves"),
-                    va="bottom",
-                    fontsize=8,
-                    transform=axes.get_yaxis_transform(),
-                )
+                left = axes.get_yaxis_transform()
+                axes.text(0, share, " the clips", va="bottom", fontsize=8, transform=left)
             else:
                 axes.plot(row.ssim, share, "o")
                 axes.annotate(row.method, (row.ssim, share), (6, 4), textcoords="offset points")
         axes.margins(x=0.2)
         axes.set_ylim(0, 110)
         axes.set_xlabel("SSIM of spectrograms")
-        axes.set_ylabel("digits still heard, %")
+        axes.set_ylabel("accuracy of the digit, %")
         axes.set_title(f"{self.generator}: {self.n} {self.source} clips inverted", fontsize=10)
-        save_figure(figure, path)
+        return figure

@@ -1,11 +1,14 @@
-"""Evaluation of models that match sounds and images: correspondence, retrieval, linear probes."""
+"""Retrieval, correspondence and linear probes of models that match sounds and images."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from rich.table import Table
 from torch import Tensor, nn
 
 from audiate.data.digits import LabelledRecordings, load_mnist, load_validation_words
@@ -15,8 +18,9 @@ from audiate.folders.match import Scores, score_all
 from audiate.metrics.classification import accuracy
 from audiate.models.dual_encoder import DualEncoder
 from audiate.training.recipes.paired import MatchRecipe
+from audiate.utils.batching import in_batches
 from audiate.utils.progress import working
-from audiate.utils.reports import dump, make_table, render
+from audiate.utils.reports import Report, make_table, percent
 
 _IMAGES = 1_000  # out of which an image is to be found
 _PROBED = 10_000  # images that a linear probe is fitted to
@@ -25,7 +29,7 @@ _DECAY = 1e-3  # of a linear probe's weights
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What sounds and images find, by class: an image of the same digit is right.
+    """Retrieval by class: an image of the same digit is right.
 
     Attributes:
         sounds: Number of sounds.
@@ -35,8 +39,8 @@ class Retrieval:
         image_at_10: Share of the ten best images that do so.
         sound_at_1: Share of the images of whose digit the best sound is.
         sound_at_10: Share of the ten best sounds that are.
-        correspondence: Share of pairs that are told right, half of them of one digit, half drawn at
-            random, of which a tenth is of one digit as well: 0.95 is the best that can be.
+        correspondence: Share of pairs that are classified right, half of them of one digit, half
+            drawn at random, of which a tenth is of one digit as well: 0.95 is the best that can be.
         correspondence_of_others: The same, where the other half is of different digits.
 
     """
@@ -53,12 +57,12 @@ class Retrieval:
 
 
 @dataclass(frozen=True)
-class MatchReport:
+class MatchReport(Report):
     """Scores of a model that matches sounds and images.
 
     Attributes:
         model: Name of the model.
-        retrieval: What is found, by the name of the test.
+        retrieval: Retrieval, by the name of the test.
         probes: Accuracy of linear classifiers on the vectors, by what they classify.
 
     """
@@ -67,42 +71,40 @@ class MatchReport:
     retrieval: dict[str, Retrieval]
     probes: dict[str, float]
 
-    def to_json(self) -> str:
+    def values(self) -> Mapping[str, Any]:
         """Return all scores, by test."""
-        tests = {name: asdict(found) for name, found in self.retrieval.items()}
-        return dump({"model": self.model, "tests": tests, "linear_probes": self.probes})
+        return {"model": self.model, "tests": self.retrieval, "linear_probes": self.probes}
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return tables of retrieval, correspondence and linear probes."""
-        found = make_table(
-            f"{self.model}: what sounds and images find (%), by class",
+        table = make_table(
+            f"{self.model}: retrieval and correspondence (%), by class",
             *("test", "sounds", "images", "sound → image, at 1", "mean of digits", "at 10"),
             *("image → sound, at 1", "at 10", "corre- spondence", "of other digits"),
         )
         for name, each in self.retrieval.items():
-            shares = list(asdict(each).values())[2:]
-            found.add_row(
-                name, f"{each.sounds:,}", f"{each.images:,}", *(f"{100 * s:.1f}" for s in shares)
-            )
-        probes = make_table("Linear classifiers on the vectors of the towers", "test", "accuracy %")
+            shares = astuple(each)[2:]
+            table.add_row(name, f"{each.sounds:,}", f"{each.images:,}", *map(percent, shares))
+        yield table
+        probes = make_table("Linear classifiers on the vectors", "test", "accuracy %")
         for name, share in self.probes.items():
-            probes.add_row(name, f"{100 * share:.2f}")
-        note = (
-            "What is found is right if it is of the same digit: within a digit, sounds and images "
-            "are paired at random, so no single one can be told from the others. Correspondence is "
-            "the share of pairs that are told right, half of which belong together. The others are "
-            "drawn at random, so a tenth of them is of one digit, too, and 95 % is the best that "
-            "can be; in the last column, they are of other digits."
+            probes.add_row(name, percent(share, ".2f"))
+        yield probes
+        yield (
+            "An image or sound that is found is right if it is of the same digit: within a digit, "
+            "sounds and images are paired at random, so no single one is the right one. "
+            "Correspondence is the share of pairs that are classified right, half of which belong "
+            "together. The others are drawn at random, so a tenth of them is of one digit, too, "
+            "and 95 % is the best that can be; in the last column, they are of other digits."
         )
-        return render(found, probes, note)
 
 
-def evaluate_matcher(name: str, model: DualEncoder, root: Path) -> MatchReport:
-    """Let held-out sounds and MNIST's test images find each other.
+def evaluate_matches(name: str, model: DualEncoder, root: Path) -> MatchReport:
+    """Retrieve MNIST's test images by held-out sounds, and the other way round.
 
     Args:
         name: Name of the model, for the report.
-        model: The model, which names its recipe and thereby the recordings that it has not heard.
+        model: The model, which names its recipe and thereby the held-out recordings.
         root: Data folder.
 
     Raises:
@@ -121,32 +123,35 @@ def evaluate_matcher(name: str, model: DualEncoder, root: Path) -> MatchReport:
     known = LabelledRecordings(
         pairs.test.recordings, torch.tensor([clip.label for clip in pairs.test_clips])
     )
+
+    def embed(network: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+        return in_batches(network, items, 500, "embedding", model.device)
+
     images = test.images.float() / 255
-    retrieval, heard = {}, {}
-    for label, recordings in (("test recordings", known), ("voices never heard", words)):
+    retrieval, vectors = {}, {}
+    tests = {"test recordings": known, "voices never heard": words}
+    for label, recordings in tests.items():
         spectrograms = model.features.many(recordings.recordings)
         scores = score_all(model, spectrograms, images[:_IMAGES])
         retrieval[label] = retrieve(scores, recordings.labels, test.labels[:_IMAGES])
-        heard[label] = _vectors(model, spectrograms=spectrograms)
+        vectors[label] = embed(model.embed_sounds, spectrograms)
     # Digits of train recordings are known by the images that are paired with them.
     labels = torch.zeros(len(pairs.train.recordings), dtype=torch.int64)
     labels[pairs.train.heard] = train.labels
     used = torch.unique(pairs.train.heard)
-    spoken = _vectors(
-        model, spectrograms=model.features.many([pairs.train.recordings[i] for i in used.tolist()])
-    )
-    hear = fit_probe(spoken, labels[used])
-    look = fit_probe(
-        _vectors(model, images=train.images[:_PROBED].float() / 255), train.labels[:_PROBED]
-    )
-    probes = {"MNIST test images": accuracy(look(_vectors(model, images=images)), test.labels)}
-    for label, recordings in (("test recordings", known), ("voices never heard", words)):
-        probes[label] = accuracy(hear(heard[label]), recordings.labels)
+    spoken = model.features.many([pairs.train.recordings[i] for i in used.tolist()])
+    sounds = fit_probe(embed(model.embed_sounds, spoken), labels[used])
+    written = embed(model.embed_images, train.images[:_PROBED].float() / 255)
+    pictures = fit_probe(written, train.labels[:_PROBED])
+    found = pictures(embed(model.embed_images, images))
+    probes = {"MNIST test images": accuracy(found, test.labels)}
+    for label, recordings in tests.items():
+        probes[label] = accuracy(sounds(vectors[label]), recordings.labels)
     return MatchReport(name, retrieval, probes)
 
 
 def retrieve(found: Scores, spoken: Tensor, written: Tensor) -> Retrieval:
-    """Score what is found.
+    """Score what is found by scores of all pairs.
 
     Args:
         found: As `audiate.folders.match.score_all` gives them.
@@ -161,9 +166,9 @@ def retrieve(found: Scores, spoken: Tensor, written: Tensor) -> Retrieval:
     # Half of the pairs are of one digit; digits weigh alike, however many recordings they have.
     weights = 1.0 / torch.bincount(spoken, minlength=10).clamp_min(1)[spoken].double().unsqueeze(1)
     weights = weights.expand_as(scores)
-    told = scores > 0
-    right = _share(told[same], weights[same])
-    others = _share(~told[~same], weights[~same])
+    matched = scores > 0
+    right = _share(matched[same], weights[same])
+    others = _share(~matched[~same], weights[~same])
     return Retrieval(
         sounds=len(spoken),
         images=len(written),
@@ -172,7 +177,7 @@ def retrieve(found: Scores, spoken: Tensor, written: Tensor) -> Retrieval:
         image_at_10=best.mean().item(),
         sound_at_1=best_sounds[0].mean().item(),
         sound_at_10=best_sounds.mean().item(),
-        correspondence=(right + _share(~told, weights)) / 2,
+        correspondence=(right + _share(~matched, weights)) / 2,
         correspondence_of_others=(right + others) / 2,
     )
 
@@ -181,24 +186,15 @@ def _share(right: Tensor, weights: Tensor) -> float:
     return ((right * weights).sum() / weights.sum()).item()
 
 
-@torch.inference_mode()
-def _vectors(
-    model: DualEncoder, *, spectrograms: Tensor | None = None, images: Tensor | None = None
-) -> Tensor:
-    """Vectors of one of the towers, on the CPU."""
-    embed, items = (
-        (model.embed_images, images) if spectrograms is None else (model.embed_sounds, spectrograms)
-    )
-    assert items is not None
-    return torch.cat([embed(part.to(model.device)).cpu() for part in torch.split(items, 500)])
-
-
-def fit_probe(vectors: Tensor, labels: Tensor) -> Probe:
+def fit_probe(vectors: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
     """Fit a linear classifier by logistic regression.
 
     Args:
         vectors: (count, dim).
         labels: (count,), int64.
+
+    Returns:
+        A function from vectors (batch, dim) to labels (batch,).
 
     """
     with torch.inference_mode(mode=False), torch.enable_grad():
@@ -216,17 +212,4 @@ def fit_probe(vectors: Tensor, labels: Tensor) -> Probe:
             return total
 
         search.step(loss)  # type: ignore[no-untyped-call]
-    return Probe(layer)
-
-
-class Probe:
-    """A linear classifier: the labels (count,) of vectors (count, dim)."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        self._layer = layer
-
-    @torch.inference_mode()
-    def __call__(self, vectors: Tensor) -> Tensor:
-        """Classify vectors."""
-        found: Tensor = self._layer(vectors).argmax(1)
-        return found
+    return lambda vectors: layer(vectors).argmax(1)

@@ -1,10 +1,11 @@
-"""Evaluation of drawers on recordings of voices that they have not heard, clean and with noise."""
+"""Accuracy of audio-to-image models on new speakers, clean and with noise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.table import Table
@@ -18,12 +19,13 @@ from audiate.data.digits import (
     read_clips,
     split_by_speaker,
 )
-from audiate.evaluation.written_digits import read_digits
+from audiate.evaluation.judges import read_digits
 from audiate.metrics.classification import Score, mean_of, score_of
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
-from audiate.utils.progress import tracked, working
-from audiate.utils.reports import add_digit_columns, confusion_table, dump, make_table, render
+from audiate.utils.batching import in_batches
+from audiate.utils.progress import working
+from audiate.utils.reports import Report, confusion_table, make_table
 
 NOISE_DB = (20, 10, 0)
 """Ratios of signal to noise, in dB, that are tested beside clean sound."""
@@ -37,7 +39,7 @@ class NoiseReport:
     """Accuracy of LeNet-5 on drawings of recordings, clean and with noise.
 
     Attributes:
-        model: Name of the drawer.
+        model: Name of the model that draws.
         test: Name of the recordings.
         counts: Number of recordings of each digit from 0 to 9.
         mean: Score of the one best image of each recording, by condition. A condition is "clean",
@@ -55,10 +57,10 @@ class NoiseReport:
     def table(self) -> Table:
         """Return a row for each condition: the accuracy on all recordings and on each digit."""
         table = make_table(
-            f"{self.model}: LeNet-5 accuracy (%) on {self.test}", "noise", "images", "all"
+            f"{self.model}: LeNet-5 accuracy (%) on {self.test}",
+            *("noise", "images", "all", "mean of digits"),
+            digits=True,
         )
-        table.add_column("mean of digits", justify="right")
-        add_digit_columns(table)
         table.add_row("", "clips", f"{sum(self.counts)}", "", *map(str, self.counts))
         for kind, scores in (("best", self.mean), ("sampled", self.sampled)):
             for condition, score in scores.items():
@@ -67,7 +69,7 @@ class NoiseReport:
 
 
 @dataclass(frozen=True)
-class VoicesReport:
+class VoicesReport(Report):
     """Accuracy on drawings of the Speech Commands validation clips.
 
     Attributes:
@@ -79,39 +81,36 @@ class VoicesReport:
     classifier: str
     report: NoiseReport
 
-    def to_json(self) -> str:
+    def values(self) -> Mapping[str, Any]:
         """Return `lenet_accuracy_mean` and `lenet_accuracy_sampled` of clean clips, then all."""
-        report = self.report
-        clean = report.sampled["clean"]
-        return dump(
-            {
-                "protocol": "voices",
-                "classifier": self.classifier,
-                "lenet_accuracy_mean": report.mean["clean"].accuracy,
-                "lenet_accuracy_sampled": clean.accuracy,
-                "lenet_accuracy_sampled_mean_over_digits": mean_of(clean.per_digit),
-                "n": sum(report.counts),
-                **asdict(report),
-            }
-        )
+        clean = self.report.sampled["clean"]
+        return {
+            "protocol": "voices",
+            "classifier": self.classifier,
+            "lenet_accuracy_mean": self.report.mean["clean"].accuracy,
+            "lenet_accuracy_sampled": clean.accuracy,
+            "lenet_accuracy_sampled_mean_over_digits": mean_of(clean.per_digit),
+            "n": sum(self.report.counts),
+            **vars(self.report),
+        }
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return the scores and the confusion table of the clean clips."""
-        confusion = torch.tensor(self.report.sampled["clean"].confusion)
-        return render(self.report.table(), confusion_table(confusion, "sampled images, clean"))
+        yield self.report.table()
+        yield confusion_table([self.report.sampled["clean"].confusion], "sampled images, clean")
 
 
 def evaluate_noise(
     name: str, model: AudioToImageModel, classifier: LeNet, test: str, words: LabelledRecordings
 ) -> NoiseReport:
-    """Draw recordings, clean and with white noise, and read the drawings.
+    """Draw recordings, clean and with white noise, and classify the drawings.
 
     Args:
-        name: Name of the drawer, for the report.
-        model: The drawer.
+        name: Name of the model, for the report.
+        model: The model that draws.
         classifier: The LeNet-5 that reads the drawings.
         test: Name of the recordings, for the report.
-        words: The recordings, at the drawer's sample rate, and their digits.
+        words: The recordings, at the model's sample rate, and their digits.
 
     """
     conditions: dict[str, Sequence[Tensor]] = {"clean": words.recordings}
@@ -121,15 +120,12 @@ def evaluate_noise(
             add_noise(recording, ratio, generator=generator) for recording in words.recordings
         ]
     mean, sampled = {}, {}
-    groups = torch.arange(len(words.labels))
+    labels = words.labels.repeat_interleave(_DRAWINGS)
+    groups = torch.arange(len(words.labels)).repeat_interleave(_DRAWINGS)
     for condition, recordings in conditions.items():
         best, drawn = _draw(model, recordings, condition)
-        mean[condition] = score_of(read_digits(classifier, best), words.labels, groups)
-        sampled[condition] = score_of(
-            read_digits(classifier, drawn),
-            words.labels.repeat_interleave(_DRAWINGS),
-            groups.repeat_interleave(_DRAWINGS),
-        )
+        mean[condition] = score_of(read_digits(classifier, best), words.labels)
+        sampled[condition] = score_of(read_digits(classifier, drawn), labels, groups)
     counts = torch.bincount(words.labels, minlength=10).tolist()
     return NoiseReport(name, test, counts, mean, sampled)
 
@@ -138,23 +134,22 @@ def evaluate_noise(
 def _draw(
     model: AudioToImageModel, recordings: Sequence[Tensor], condition: str
 ) -> tuple[Tensor, Tensor]:
-    """Return the best image (count, 28, 28) of each recording, and `_DRAWINGS` samples of each."""
+    """Draw the best image (count, 28, 28) of each recording, and `_DRAWINGS` samples of each."""
     spectrograms = model.features.many(recordings)
     generator = torch.Generator().manual_seed(0)
-    drawn = [
-        model.sample_images(part, _DRAWINGS, generator=generator).flatten(0, 1).cpu()
-        for part in tracked(
-            torch.split(spectrograms, _BATCH // _DRAWINGS), f"drawing recordings, {condition}"
-        )
-    ]
-    best = [model.mean_images(part).cpu() for part in torch.split(spectrograms, _BATCH)]
-    return torch.cat(best), torch.cat(drawn)
+
+    def sampled(part: Tensor) -> Tensor:
+        return model.sample_images(part, _DRAWINGS, generator=generator).flatten(0, 1)
+
+    what = f"drawing recordings, {condition}"
+    drawn = in_batches(sampled, spectrograms, _BATCH // _DRAWINGS, what, model.device)
+    return in_batches(model.mean_images, spectrograms, _BATCH, what, model.device), drawn
 
 
 def evaluate_speaker(
     name: str, model: AudioToImageModel, classifier: LeNet, speaker: str, root: Path
 ) -> NoiseReport:
-    """Draw and read all recordings of a speaker of FSDD whom the model was trained without.
+    """Score drawings of all recordings of a speaker of FSDD whom the model was trained without.
 
     Raises:
         InputError: The data is missing or damaged.
@@ -169,7 +164,7 @@ def evaluate_speaker(
 def evaluate_voices(
     name: str, model: AudioToImageModel, classifier: LeNet, root: Path
 ) -> NoiseReport:
-    """Draw and read the Speech Commands validation clips.
+    """Score drawings of the Speech Commands validation clips.
 
     Raises:
         InputError: The data is missing or damaged.

@@ -1,12 +1,14 @@
-"""Evaluation of models that say images: what is heard of MNIST's test images, by two opinions."""
+"""Scores of the speech that image-to-audio models make of the MNIST test images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from rich.table import Table
 from torch import Tensor
 
 from audiate.data.digits import load_mnist
@@ -19,7 +21,7 @@ from audiate.evaluation.generators import (
     sound_tables,
     sounds_note,
 )
-from audiate.evaluation.inversion_scores import classify_clips, draw_and_read
+from audiate.evaluation.judges import classify_clips, second_classifier
 from audiate.metrics.classification import Score, score_of
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.audio_to_image import AudioToImageModel
@@ -28,8 +30,8 @@ from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import load_as
 from audiate.models.resnet import DigitClassifier
-from audiate.utils.progress import tracked
-from audiate.utils.reports import add_digit_columns, confusion_table, dump, make_table, render
+from audiate.utils.batching import in_batches
+from audiate.utils.reports import Report, confusion_table, make_table
 
 DEFAULT_COUNT = 1_000
 """Number of MNIST's test images that are said by default."""
@@ -38,15 +40,15 @@ _BATCH = 25
 
 
 @dataclass(frozen=True)
-class SayingReport:
-    """Scores of what a model says of MNIST's test images.
+class ImageToAudioReport(Report):
+    """Scores of what a model says of the MNIST test images.
 
     Attributes:
         model: Name of the model.
         classifier: Name of the classifier of spoken digits.
         n: Number of images, each of which is said once.
-        heard: What the classifier of spoken digits hears.
-        second_opinion: What LeNet-5 reads in the drawings of a drawer that hears the sounds.
+        score: Score by the classifier of spoken digits.
+        second_classifier: Score by LeNet-5 on drawings of the sounds.
         sounds: Scores of what is said, of as many sounds of the generator's prior, and of real
             train and validation clips.
 
@@ -55,56 +57,54 @@ class SayingReport:
     model: str
     classifier: str
     n: int
-    heard: Score
-    second_opinion: Score
+    score: Score
+    second_classifier: Score
     sounds: Sequence[SoundScores]
 
-    def to_json(self) -> str:
-        """Return `accuracy`, `second_opinion_accuracy`, `inception_ratio` and more, then all."""
-        said, prior, real = self.sounds[:3]
-        return dump(
-            {
-                "model": self.model,
-                "classifier": self.classifier,
-                "n": self.n,
-                "accuracy": self.heard.accuracy,
-                "second_opinion_accuracy": self.second_opinion.accuracy,
-                "inception_score": said.inception.mean,
-                "inception_ratio": said.inception.mean / real.inception.mean,
-                "frechet_distance": said.frechet_distance,
-                "frechet_distance_of_the_prior": prior.frechet_distance,
-                "heard": asdict(self.heard),
-                "second_opinion": asdict(self.second_opinion),
-                "sounds": [each.to_plain() for each in self.sounds],
-            }
-        )
+    @property
+    def inception_ratio(self) -> float:
+        """Inception Score of what is said, over that of real train clips."""
+        return self.sounds[0].inception.mean / self.sounds[2].inception.mean
 
-    def to_text(self) -> str:
+    def values(self) -> Mapping[str, Any]:
+        """Return `accuracy`, `second_classifier_accuracy`, `inception_ratio` and more, then all."""
+        said, prior = self.sounds[:2]
+        return {
+            "model": self.model,
+            "classifier": self.classifier,
+            "n": self.n,
+            "accuracy": self.score.accuracy,
+            "second_classifier_accuracy": self.second_classifier.accuracy,
+            "inception_score": said.inception.mean,
+            "inception_ratio": self.inception_ratio,
+            "frechet_distance": said.frechet_distance,
+            "frechet_distance_of_the_prior": prior.frechet_distance,
+            "score": self.score,
+            "second_classifier": self.second_classifier,
+            "sounds": self.sounds,
+        }
+
+    def parts(self) -> Iterator[Table | str]:
         """Return tables of accuracy, of the sounds, and of confusion."""
         table = make_table(
-            f"{self.model}: what is heard of {self.n:,} MNIST test images (%)",
-            *("opinion", "accuracy", "mean of digits"),
+            f"{self.model}: accuracy (%) on {self.n:,} MNIST test images that are said",
+            *("classifier", "accuracy", "mean of digits"),
+            digits=True,
         )
-        add_digit_columns(table)
         second = f"drawn by {DEFAULT_AUDIO_TO_IMAGE}, read by LeNet-5"
-        for name, score in ((self.classifier, self.heard), (second, self.second_opinion)):
+        for name, score in ((self.classifier, self.score), (second, self.second_classifier)):
             table.add_row(name, score.in_percent(), *score.digits_in_percent())
-        said, _, real = self.sounds[:3]
-        ratio = said.inception.mean / real.inception.mean
-        note = (
-            f"Inception Score over that of real train clips: {ratio:.3f}. The prior is that of the "
-            f"generator whose latents the model gives."
-        )
-        return render(
-            table,
-            *sound_tables(f"What is said, as {self.classifier} hears it", self.sounds),
-            confusion_table(torch.tensor(self.heard.confusion), "said, by the classifier"),
-            f"{note} {sounds_note(10)}",
+        yield table
+        yield from sound_tables(f"The sounds, by {self.classifier}", self.sounds)
+        yield confusion_table([self.score.confusion], "said, by the classifier")
+        yield (
+            f"Inception Score over that of real train clips: {self.inception_ratio:.3f}. The prior "
+            f"is that of the generator whose latents the model gives. {sounds_note(10)}"
         )
 
 
 @torch.inference_mode()
-def evaluate_sayer(
+def evaluate_image_to_audio(
     name: str,
     model: ImageToAudioModel,
     classifier_name: str,
@@ -114,15 +114,15 @@ def evaluate_sayer(
     *,
     count: int = DEFAULT_COUNT,
     seed: int = 0,
-) -> SayingReport:
-    """Say MNIST's test images, once each, and score what is heard.
+) -> ImageToAudioReport:
+    """Say MNIST's test images, once each, and score the sounds.
 
     Args:
         name: Name of the model, for the report.
         model: The model.
         classifier_name: Name of the classifier, for the report.
         classifier: The classifier of spoken digits.
-        written_classifier: The LeNet-5 that reads the second opinion's drawings.
+        written_classifier: The LeNet-5 that reads drawings of the sounds.
         root: Data folder.
         count: Number of test images, of 10,000.
         seed: Seed of the voices.
@@ -138,37 +138,24 @@ def evaluate_sayer(
     images, labels = test.images[:count].float() / 255, test.labels[:count]
     waveforms = say_each(model, images, seed)
     rate = model.generator.sample_rate
-    heard = classify_clips(classifier, waveforms, rate).argmax(1)
-    drawer = load_as(
+    digits = classify_clips(classifier, waveforms, rate).argmax(1)
+    second = load_as(
         DEFAULT_AUDIO_TO_IMAGE,
         AudioToImageModel,  # type: ignore[type-abstract]
         "does not draw",
         device=model.device,
     )
-    second = draw_and_read(drawer, written_classifier, waveforms, rate)
-    each = torch.arange(count)
-    sounds = score_sounds(
-        [
-            SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels),
-            generate_sounds("prior", model.generator, classifier, count, seed),
-        ],
-        classifier,
-        root,
-        seed=seed,
-    )
-    return SayingReport(
-        model=name,
-        classifier=classifier_name,
-        n=count,
-        heard=score_of(heard, labels, each),
-        second_opinion=score_of(second.clamp_min(0), labels, each),
-        sounds=sounds,
-    )
+    second_digits = second_classifier(second, written_classifier, waveforms, rate)
+    said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
+    prior = generate_sounds("prior", model.generator, classifier, count, seed)
+    sounds = score_sounds([said, prior], classifier, root, seed=seed)
+    score, other = score_of(digits, labels), score_of(second_digits.clamp_min(0), labels)
+    return ImageToAudioReport(name, classifier_name, count, score, other, sounds)
 
 
 @torch.inference_mode()
 def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> Tensor:
-    """Say each image once, in voices that differ: waveforms (count, channels, samples).
+    """Say each image once, in different voices: waveforms (count, channels, samples).
 
     Args:
         model: The model.
@@ -178,10 +165,8 @@ def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> Tensor:
     """
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(len(images), 1, model.candidates, model.latent_dim, generator=random)
-    numbers = torch.split(torch.arange(len(images)), _BATCH)
-    sizes = [len(part) for part in numbers]
-    said = [
-        model.say_from(images[part], noise[part])[1][:, 0]
-        for part in tracked(numbers, "saying images", weights=sizes)
-    ]
-    return torch.cat(said)
+
+    def say(rows: Tensor) -> Tensor:
+        return model.say_from(images[rows], noise[rows])[1][:, 0]
+
+    return in_batches(say, torch.arange(len(images)), _BATCH, "saying images")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.table import Table
 from torch import Tensor
 
 from audiate.evaluation.drawings import (
@@ -23,10 +25,7 @@ from audiate.models.vaegan import VAEGAN
 from audiate.training.recipes.drawing import VAEGANRecipe
 from audiate.utils.devices import resolve_device
 from audiate.utils.plots import grid
-from audiate.utils.reports import dump, make_table, render, save_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from audiate.utils.reports import FigureReport, make_table, number, percent
 
 PLAIN_GAN = replace(
     VAEGANRecipe(),
@@ -53,7 +52,7 @@ _DRAWINGS = 2  # of each digit in the figure
 
 
 @dataclass(frozen=True)
-class TradeoffReport:
+class TradeoffReport(FigureReport):
     """Scores of the models of the sweep, in its order, then of the others, by the paper's protocol.
 
     Attributes:
@@ -67,61 +66,50 @@ class TradeoffReport:
     settings: Sequence[tuple[float, float] | None]
     drawings: Sequence[Tensor]
 
-    def to_json(self) -> str:
+    def values(self) -> Mapping[str, Any]:
         """Return `points`, one for each model, with its accuracy, coverage and other measures."""
-        return dump(
+        points = [
             {
-                "paper": dict(PAPER),
-                "points": [
-                    {
-                        "model": report.model,
-                        "alpha": setting[0] if setting else None,
-                        "beta": setting[1] if setting else None,
-                        "lenet_accuracy_sampled": report.sampled.accuracy,
-                        **asdict(report.diversity),
-                    }
-                    for report, setting in zip(self.reports, self.settings, strict=True)
-                ],
+                "model": report.model,
+                "alpha": alpha,
+                "beta": beta,
+                "lenet_accuracy_sampled": report.sampled.accuracy,
+                **vars(report.diversity),
             }
-        )
+            for report, (alpha, beta) in self._points()
+        ]
+        return {"paper": dict(PAPER), "points": points}
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return a table with a row for each model."""
         table = make_table(
             "Accuracy against diversity, sampled images, the paper's protocol",
             *("model", "alpha", "beta", "accuracy %"),
             *("coverage", "density", "recall", "Fréchet distance"),
         )
-        for report, setting in zip(self.reports, self.settings, strict=True):
-            alpha, beta = (f"{value:g}" for value in setting) if setting else ("", "")
-            seen = report.diversity
+        for report, weights in self._points():
+            found = report.diversity
             table.add_row(
                 report.model,
-                alpha,
-                beta,
-                f"{100 * report.sampled.accuracy:.2f}",
-                f"{seen.coverage:.3f}",
-                f"{seen.density:.3f}",
-                f"{seen.recall:.3f}",
-                f"{seen.frechet_distance:.1f}",
+                *("" if weight is None else f"{weight:g}" for weight in weights),
+                percent(report.sampled.accuracy, ".2f"),
+                *(number(each, ".3f") for each in (found.coverage, found.density, found.recall)),
+                number(found.frechet_distance, ".1f"),
             )
-        return render(table)
+        yield table
 
-    def save_figure(self, path: Path) -> None:
-        """Draw accuracy against coverage, and drawings of each model, as a PNG file.
+    def _points(self) -> Iterator[tuple[DrawingReport, tuple[float | None, float | None]]]:
+        for report, setting in zip(self.reports, self.settings, strict=True):
+            yield report, setting or (None, None)
 
-        Raises:
-            InputError: The file cannot be written.
-
-        """
-        from matplotlib.figure import Figure
-
+    def figure(self) -> Figure:
+        """Draw accuracy against coverage, and drawings of each model."""
         figure = Figure(figsize=(11.5, 4.8), dpi=150, layout="constrained")
         curve, sheet = figure.subplots(1, 2, width_ratios=(7, 4))
         self._plot_paper(curve)
         self._plot_models(curve)
         self._show_drawings(sheet)
-        save_figure(figure, path)
+        return figure
 
     def _plot_paper(self, axes: Axes) -> None:
         """Draw a line for each accuracy of the paper."""
@@ -143,25 +131,17 @@ class TradeoffReport:
         points = [(r.diversity.coverage, 100 * r.sampled.accuracy) for r in self.reports]
         found = list(zip(self.settings, points, strict=True))
         sweep = [(setting[0], point) for setting, point in found if setting and any(setting)]
-        axes.plot(
-            [coverage for _, (coverage, _) in sweep],
-            [accuracy for _, (_, accuracy) in sweep],
-            "o-",
-            color="tab:blue",
-            label=r"VAE-GAN, by weight $\alpha$ of the reconstruction",
-        )
+        coverages, accuracies = zip(*(point for _, point in sweep), strict=True)
+        label = r"VAE-GAN, by weight $\alpha$ of the reconstruction"
+        axes.plot(coverages, accuracies, "o-", color="tab:blue", label=label)
         for alpha, point in sweep:
             axes.annotate(
                 rf"$\alpha$ = {alpha:g}", point, (6, -11), textcoords="offset points", fontsize=8
             )
         for setting, point in found:
             if setting is not None and not any(setting):
-                axes.plot(
-                    *point,
-                    "x",
-                    color="tab:blue",
-                    label=r"$\alpha = \beta = 0$: a plain GAN, trained for longer",
-                )
+                label = r"$\alpha = \beta = 0$: a plain GAN, trained for longer"
+                axes.plot(*point, "x", color="tab:blue", label=label)
         for (_, marker, size, colour), report, point in zip(
             OTHERS, self.reports[-len(OTHERS) :], points[-len(OTHERS) :], strict=True
         ):

@@ -12,6 +12,8 @@ from audiate.training.loop import run_recipe
 from audiate.training.options import RunOptions
 from audiate.training.recipes import recipe_from
 from audiate.training.recipes.base import Recipe
+from audiate.training.recipes.classifiers import DigitClassifierRecipe
+from audiate.training.recipes.drawing import DrawingRecipe
 from audiate.training.recipes.paired import PairedRecipe
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -22,7 +24,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class TrainingPlace:
-    """The place where the models of an evaluation are trained and kept.
+    """A folder in which the models of an evaluation are trained and kept.
 
     Attributes:
         root: Data folder.
@@ -36,7 +38,7 @@ class TrainingPlace:
     device: Device = "cpu"
 
     def train(self, label: str, recipe: Recipe, folder: str, kind: type[M]) -> M:
-        """Return the model that a recipe leads to, and train it first where that is needed.
+        """Load the model of a recipe, and train it first where there is none.
 
         Args:
             label: Name of the recipe.
@@ -50,8 +52,8 @@ class TrainingPlace:
 
         """
         out = self.runs / folder
-        options = RunOptions(out, resume=out.exists(), device=self.device)
         try:
+            options = RunOptions(out, resume=out.exists(), device=self.device)
             run_recipe(label, recipe, self.root, options)
         except InputError as error:
             raise InputError(
@@ -61,9 +63,28 @@ class TrainingPlace:
             out, kind, "is in the way; name another folder with `runs`", device=self.device
         )
 
+    def train_variant(
+        self, model: PretrainedModel, recipe: DrawingRecipe | DigitClassifierRecipe, kind: type[M]
+    ) -> tuple[str, M]:
+        """Train a variant of a model's recipe, as `train` does.
+
+        Args:
+            model: The model, whose provenance names the recipe.
+            recipe: The recipe with another seed, or another speaker left out.
+            kind: Class of the model.
+
+        Returns:
+            The folder of the run, and the model.
+
+        """
+        label = model.provenance.recipe
+        who = f"-without-{recipe.held_out_speaker}" if recipe.held_out_speaker else ""
+        folder = f"{label}-seed{recipe.seed}{who}"
+        return str(self.runs / folder), self.train(label, recipe, folder, kind)
+
 
 def recipe_of(model: PretrainedModel, name: str, kind: type[R]) -> R:
-    """Return the recipe that a model was trained by.
+    """Find the recipe that a model was trained by.
 
     Args:
         model: The model, whose provenance names the recipe.

@@ -1,1 +1,1 @@
-"""Scores of reconstructions and of sets of samples."""
+"""Metrics of reconstructions, sets of samples and classifiers, as functions of tensors."""

@@ -80,15 +80,17 @@ class Score:
         return [f"{100 * mean_of(self.per_digit):.2f}", *digits]
 
 
-def score_of(predictions: Tensor, labels: Tensor, groups: Tensor) -> Score:
+def score_of(predictions: Tensor, labels: Tensor, groups: Tensor | None = None) -> Score:
     """Score the digits that were read.
 
     Args:
         predictions: Digits that were read, (count,), int64.
         labels: Digits that were meant, (count,), int64.
-        groups: The recording behind each item, (count,), int64. The interval resamples these.
+        groups: The recording behind each item, (count,), int64. The interval resamples these. By
+            default, each item is one of its own.
 
     """
+    groups = torch.arange(len(labels)) if groups is None else groups
     confusion = confusion_matrix(predictions, labels)
     return Score(
         accuracy=accuracy(predictions, labels),

@@ -1,4 +1,4 @@
-"""Scores of sets of predictions, features and images, as pure functions of tensors."""
+"""Metrics of sets of samples: Inception Score, Fréchet distance, precision, recall, coverage."""
 
 from __future__ import annotations
 
@@ -205,9 +205,9 @@ def _squared_distances(first: Tensor, second: Tensor) -> Iterator[Tensor]:
 
 
 def distance_from_prior(latent: Tensor, prior: Tensor) -> Tensor:
-    """Measure how far the values in each latent are from those that the prior draws.
+    """Wasserstein distance of the values in each latent from those of the prior.
 
-    It is the Wasserstein distance between the values of a latent and those of many latents of the
+    It is the distance between the values of a latent and those of many latents of the
     prior, all entries of which are to have one distribution. A latent that a search has driven to
     the edges of the prior's box, or beyond, is far from it, and so is one whose values are all
     small; neither can be changed as samples of the prior can.

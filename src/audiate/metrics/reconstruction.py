@@ -1,4 +1,4 @@
-"""Scores of reconstructed clips: MSE, SSIM, log-spectral distance, digits."""
+"""Metrics of reconstructed clips: MSE, SSIM, log-spectral distance, digits."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ class ClipScores:
         ssim: Structural similarity of the real parts of spectrograms, at most 1 (Keyes et al.
             2020, tables 1 and 2).
         log_spectral_distance: Log-spectral distance, in dB.
-        digit_before: Digit that the classifier recognises in the original; None without one.
-        digit_after: Digit that it recognises in the reconstruction.
+        digit_before: Digit of the original, by the classifier; None without one.
+        digit_after: Digit of the reconstruction, by the classifier.
 
     """
 
@@ -203,19 +203,18 @@ def score_clips(
     output, target = output.cpu().float(), target.cpu().float()
     spectrogram = Spectrogram("real")
     mono = output.mean(1), target.mean(1)
-    known = logits or (None, None)
-    columns = (
-        mean_squared_error(output, target).tolist(),
-        structural_similarity(*(spectrogram(each).double() for each in mono)).tolist(),
-        log_spectral_distance(*mono).tolist(),
-        _digits(classifier, mono[1], sample_rate, known[1]),
-        _digits(classifier, mono[0], sample_rate, known[0]),
+    after, before = (
+        _digits(classifier, each, sample_rate, known)
+        for each, known in zip(mono, logits or (None, None), strict=True)
     )
+    ssim = structural_similarity(*(spectrogram(each).double() for each in mono))
+    scores = (mean_squared_error(output, target), ssim, log_spectral_distance(*mono))
+    columns = (*(each.tolist() for each in scores), before, after)
     return [ClipScores(*row) for row in zip(*columns, strict=True)]
 
 
 def check_comparable(num_samples: int) -> None:
-    """Make sure that clips of so many samples can be compared, by SSIM and otherwise.
+    """Check that clips of so many samples can be compared, by SSIM and otherwise.
 
     Raises:
         InputError: They are too short or too long.
@@ -250,7 +249,7 @@ def classifier_input(waveforms: Tensor, sample_rate: int, classifier: Classifier
 def _digits(
     classifier: Classifier | None, waveforms: Tensor, sample_rate: int, logits: Tensor | None
 ) -> Sequence[int | None]:
-    """Digits that the classifier recognises in waveforms (batch, samples)."""
+    """Classify waveforms (batch, samples): digits, or None without a classifier."""
     if classifier is None:
         return [None] * len(waveforms)
     if logits is None:

@@ -1,4 +1,4 @@
-"""What happens inside networks of sound: averaged activations of layers, as time series.
+"""Activations of the layers of generators and classifiers, averaged, as time series.
 
 Beguš and Zhou 2022, "Interpreting intermediate convolutional layers in unsupervised acoustic word
 classification", average a layer's activations over its channels after the nonlinearity, and look at
@@ -7,14 +7,14 @@ the result beside the waveform.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from audiate.audio.files import fit_length, load_channels, save_wav
@@ -24,10 +24,11 @@ from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import PretrainedModel, in_words
 from audiate.models.resnet import BLOCKS, DigitClassifier, ResNet18
 from audiate.utils.filesystem import writing
+from audiate.utils.reports import csv_text
 
 
 @dataclass(frozen=True)
-class InsideView:
+class Activations:
     """A waveform, and the activations of each layer at each of its samples.
 
     Attributes:
@@ -43,8 +44,8 @@ class InsideView:
 
 
 @torch.no_grad()
-def inside_generator(model: AudioGAN, z: Tensor) -> InsideView:
-    """Follow a latent (1, latent_dim) through a generator.
+def generator_activations(model: AudioGAN, z: Tensor) -> Activations:
+    """Record the activations of a generator for a latent (1, latent_dim).
 
     The series of WaveGAN's layers are means over channels after the nonlinearity, and those of
     SpecGAN's over frequency, too; the last layer is the output.
@@ -52,19 +53,19 @@ def inside_generator(model: AudioGAN, z: Tensor) -> InsideView:
     layers = model.generator.upsample
     assert isinstance(layers, nn.ModuleList)
     found: list[Tensor] = []
-    with _watched(list(layers), found.append):
+    with _hooked(layers, found.append):
         waveform = model(z.to(model.device))[0].mean(0).cpu()
     last = len(found) - 1
     series = {
         f"layer{number + 1}": _series(hidden if number == last else hidden.relu(), len(waveform))
         for number, hidden in enumerate(found)
     }
-    return InsideView(waveform, model.sample_rate, series)
+    return Activations(waveform, model.sample_rate, series)
 
 
 @torch.no_grad()
-def inside_listener(model: PretrainedModel, clip: Path) -> InsideView:
-    """Follow a recording through the classifier of spoken digits, or through an encoder.
+def classifier_activations(model: PretrainedModel, clip: Path) -> Activations:
+    """Record the activations of the classifier of spoken digits, or of an encoder, for a clip.
 
     Raises:
         InputError: The model is another one, or the recording cannot be read.
@@ -72,46 +73,42 @@ def inside_listener(model: PretrainedModel, clip: Path) -> InsideView:
     """
     if not isinstance(model, (DigitClassifier, LatentEncoder)):
         raise InputError(
-            f"{in_words(model)} makes no sound and hears none in this way; name a generator, an "
+            f"{in_words(model)} makes no sound and takes no recording; name a generator, an "
             f"encoder, or a classifier of spoken digits"
         )
     rate, samples = model.config.sample_rate, model.config.num_samples
     waveform = fit_length(load_channels(clip, 1, rate), samples)
     network = next(each for each in model.modules() if isinstance(each, ResNet18))
     found: list[Tensor] = []
-    with _watched([getattr(network, name) for name in BLOCKS], found.append):
+    with _hooked((getattr(network, name) for name in BLOCKS), found.append):
         model(waveform[None].to(model.device))
     series = {name: _series(hidden, samples) for name, hidden in zip(BLOCKS, found, strict=True)}
-    return InsideView(waveform[0], rate, series)
+    return Activations(waveform[0], rate, series)
 
 
-def write_inside(view: InsideView, place: Path) -> None:
+def write_activations(activations: Activations, place: Path) -> None:
     """Write ``place``.csv, ``place``.png and ``place``.wav.
 
     Raises:
         InputError: They cannot be written.
 
     """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["seconds", "waveform", *view.layers])
-    columns = [view.waveform.tolist(), *(series.tolist() for series in view.layers.values())]
-    for index, values in enumerate(zip(*columns, strict=True)):
-        seconds = f"{index / view.sample_rate:.6f}"
-        rows.writerow([seconds, *(f"{value:.5g}" for value in values)])
+    columns = {"waveform": activations.waveform, **activations.layers}
+    rows = [["seconds", *columns]]
+    for index, values in enumerate(zip(*(s.tolist() for s in columns.values()), strict=True)):
+        seconds = f"{index / activations.sample_rate:.6f}"
+        rows.append([seconds, *(f"{value:.5g}" for value in values)])
     with writing(place.with_name(f"{place.name}.csv")) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
-    save_wav(place.with_name(f"{place.name}.wav"), view.waveform, view.sample_rate)
-    _draw(view, place.with_name(f"{place.name}.png"))
+        partial.write_text(csv_text(rows), encoding="utf-8")
+    save_wav(place.with_name(f"{place.name}.wav"), activations.waveform, activations.sample_rate)
+    _draw(activations, place.with_name(f"{place.name}.png"))
 
 
-def _draw(view: InsideView, path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    count = 1 + len(view.layers)
+def _draw(activations: Activations, path: Path) -> None:
+    count = 1 + len(activations.layers)
     figure = Figure(figsize=(9, 1.1 * count + 0.6), layout="constrained")
-    seconds = torch.arange(len(view.waveform)) / view.sample_rate
-    every = {"waveform": view.waveform, **view.layers}
+    seconds = torch.arange(len(activations.waveform)) / activations.sample_rate
+    every = {"waveform": activations.waveform, **activations.layers}
     plots = figure.subplots(count, 1, sharex=True)
     for axes, (name, series) in zip(plots, every.items(), strict=True):
         colour = "0.3" if name == "waveform" else "C1"
@@ -123,25 +120,22 @@ def _draw(view: InsideView, path: Path) -> None:
         figure.savefig(partial, format="png", dpi=110)
 
 
-class _watched:  # noqa: N801 - used as a context
-    """Tells a function of the outputs of layers while the block lasts."""
-
-    def __init__(self, layers: Iterable[nn.Module], tell: Callable[[Tensor], None]) -> None:
-        self._handles = [
-            layer.register_forward_hook(lambda _module, _input, output: tell(output))
-            for layer in layers
-        ]
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
+@contextmanager
+def _hooked(layers: Iterable[nn.Module], record: Callable[[Tensor], None]) -> Iterator[None]:
+    """Record the outputs of layers."""
+    handles = [
+        layer.register_forward_hook(lambda _module, _input, output: record(output))
+        for layer in layers
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
             handle.remove()
 
 
 def _series(hidden: Tensor, samples: int) -> Tensor:
-    """The mean over channels and frequency of (1, channels, time) or (1, channels, time, bands).
+    """Average (1, channels, time) or (1, channels, time, bands) over channels and bands.
 
     Values between the layer's own times are interpolated, so that the series (samples,) is aligned
     with the waveform.

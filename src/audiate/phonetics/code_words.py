@@ -1,46 +1,43 @@
-"""What the codes of a generator stand for: which words come out, how often, and together."""
+"""Words of the samples of each code of a generator, and of pairs of entries of the code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from audiate.audio.files import to_peak
 from audiate.errors import InputError, check_range
+from audiate.metrics.classification import confusion_matrix
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.code_network import WordCodeNetwork, code_names
 from audiate.models.generator import AudioGAN, generate
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.codes_report import CodesReport
-from audiate.phonetics.word_classifier import WordClassifier, hear
+from audiate.phonetics.word_classifier import WordClassifier
 from audiate.training.discovery import LEAST_IN_GROUP, discover, sort_clips
-from audiate.utils.progress import tracked
+from audiate.utils.batching import in_batches
 
 MOST_PAIRED = 16
 """Largest number of entries of a code whose pairs are tried out."""
 
 _BATCH = 50
 
-SpeechModel = Callable[[Tensor], Tensor]
+Classify = Callable[[Tensor], Tensor]
 """From waveforms (batch, channels, samples) of the generator to the numbers (batch,) of words."""
 
 
-def digit_listener(classifier: DigitClassifier, sample_rate: int) -> SpeechModel:
-    """A listener that tells spoken digits in waveforms at ``sample_rate``, in Hz."""
+def classify_by(classifier: DigitClassifier | WordClassifier, sample_rate: int) -> Classify:
+    """Make a function that classifies waveforms at ``sample_rate``, in Hz, as digits or words."""
 
-    def listen(waveforms: Tensor) -> Tensor:
+    def classify(waveforms: Tensor) -> Tensor:
         clips = classifier_input(waveforms, sample_rate, classifier)
         logits: Tensor = classifier(clips.to(classifier.device))
         return logits.argmax(1).cpu()
 
-    return listen
-
-
-def word_listener(listener: WordClassifier, sample_rate: int) -> SpeechModel:
-    """A listener that tells a user's own words in waveforms at ``sample_rate``, in Hz."""
-    return lambda waveforms: hear(listener, waveforms, sample_rate)
+    return classify
 
 
 @torch.inference_mode()
@@ -48,21 +45,21 @@ def evaluate_codes(
     name: str,
     model: AudioGAN,
     words: Sequence[str],
-    listener: SpeechModel | None,
-    listener_name: str,
+    classify: Classify | None,
+    classifier_name: str,
     *,
     count: int = 100,
     seed: int = 0,
 ) -> CodesReport:
-    """Generate samples of every code, and tell which words they are.
+    """Generate samples of every code, and classify them as words.
 
     Args:
         name: Name of the generator, for the report.
         model: A generator with codes.
-        words: Names of the words that the listener tells apart.
-        listener: Tells the words; None to sort the samples into as many groups of like sounds as
+        words: Names of the words that ``classify`` tells apart.
+        classify: Tells the words; None to sort the samples into as many groups of like sounds as
             there are codes, which are named A, B and so on.
-        listener_name: Its name, for the report.
+        classifier_name: Name of the classifier, for the report.
         count: Number of samples for each code.
         seed: Seed of the latents.
 
@@ -76,73 +73,61 @@ def evaluate_codes(
             f"{name}: has no codes; `audiate train ciwgan` and `audiate train fiwgan` train "
             f"generators with codes"
         )
-    check_range("`count`", count, 1 if listener else LEAST_IN_GROUP, 10_000)
+    check_range("`count`", count, 1 if classify else LEAST_IN_GROUP, 10_000)
     source = torch.Generator().manual_seed(seed)
     meant = torch.arange(code.count).repeat_interleave(count)
     z = model.sample_latent(len(meant), generator=source, labels=meant).cpu()
     waveforms = _sounds(model, z)
-    if listener is None:
+    if classify is None:
         words = [_letters(number) for number in range(code.count)]
-        heard, listener = _sorted_alike(model, waveforms, code.count, seed)
+        found, classify = _sorted_alike(model, waveforms, code.count, seed)
     else:
-        heard = torch.cat([listener(part) for part in torch.split(waveforms, _BATCH)])
-    counts = torch.bincount(meant * len(words) + heard, minlength=code.count * len(words))
+        found = in_batches(classify, waveforms, _BATCH, "classifying sounds")
+    counts = confusion_matrix(found, meant, max(code.count, len(words)))
     recovered = None
     if model.code_network is not None:
-        parts = torch.split(waveforms, _BATCH)
-        read = torch.cat([model.codes_of(part.to(model.device)).cpu() for part in parts])
+        read = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
         recovered = (read == meant).double().view(code.count, count).mean(1).tolist()
-    pairs = _pairs(model, listener, len(words), min(count, 20), seed)
     return CodesReport(
         name,
-        listener_name,
+        classifier_name,
         code_names(code),
         words,
-        counts.view(code.count, len(words)),
+        counts[: code.count, : len(words)],
         recovered,
-        pairs,
+        _pairs(model, classify, len(words), min(count, 20), seed),
         one_sound=code.size == model.config.latent_dim,
     )
 
 
 def _sounds(model: AudioGAN, z: Tensor) -> Tensor:
-    """Waveforms of latents (count, latent_dim), on the CPU."""
-    parts = torch.split(z, _BATCH)
-    sizes = [len(part) for part in parts]
-    found = [
-        generate(model, part.to(model.device)).cpu()
-        for part in tracked(parts, "generating sounds", weights=sizes)
-    ]
-    return torch.cat(found)
+    """Generate waveforms, on the CPU, of latents (count, latent_dim)."""
+    return in_batches(partial(generate, model), z, _BATCH, "generating sounds", model.device)
 
 
-def _pairs(
-    model: AudioGAN, listener: SpeechModel, words: int, count: int, seed: int
-) -> Tensor | None:
-    """Counts (entries, entries, words) with two entries of the code at 1 and the others 0."""
+def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: int) -> Tensor | None:
+    """Count words (entries, entries, words) with two entries of the code at 1 and the others 0."""
     size = model.config.code.size
     if not 2 <= size <= MOST_PAIRED:
         return None
     z = model.sample_latent(count, generator=torch.Generator().manual_seed(seed)).cpu()
     z[:, :size] = 0
     both = [(one, other) for one in range(size) for other in range(one + 1)]
-    rows = []
-    for entries in both:
-        row = z.clone()
+    rows = z.repeat(len(both), 1, 1)
+    for row, entries in zip(rows, both, strict=True):
         row[:, list(entries)] = 1
-        rows.append(row)
-    waveforms = _sounds(model, torch.cat(rows))
-    heard = torch.cat([listener(part) for part in torch.split(waveforms, _BATCH)])
+    waveforms = _sounds(model, rows.flatten(0, 1))
+    found = in_batches(classify, waveforms, _BATCH, "classifying sounds")
     table = torch.zeros(size, size, words, dtype=torch.int64)
-    for (one, other), words_of in zip(both, torch.split(heard, count), strict=True):
+    for (one, other), words_of in zip(both, torch.split(found, count), strict=True):
         table[one, other] = table[other, one] = torch.bincount(words_of, minlength=words)
     return table
 
 
 def _sorted_alike(
     model: AudioGAN, waveforms: Tensor, count: int, seed: int
-) -> tuple[Tensor, SpeechModel]:
-    """Groups (n,) of like sounds, which no label tells, and what sorts more sounds into them."""
+) -> tuple[Tensor, Classify]:
+    """Find groups (n,) of like sounds without labels, and a function that sorts more sounds."""
     config = model.config
     with torch.inference_mode(mode=False):
         network = WordCodeNetwork(config)

@@ -1,40 +1,36 @@
-"""The report on what the codes of a generator stand for: text, JSON, CSV, and a figure."""
+"""Report of the words that the codes of a generator stand for."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from rich.table import Table
 from torch import Tensor
 
-from audiate.utils.reports import dump, make_table, render, save_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+from audiate.utils.reports import FigureReport, csv_text, make_table, percent
 
 PURE = 0.9
 """Share of a code's samples that must be one word for the code to stand for it."""
 
 
 @dataclass(frozen=True)
-class CodesReport:
+class CodesReport(FigureReport):
     """The words that the codes of a generator stand for.
 
     Attributes:
         model: Name of the generator.
-        listener: What tells the words, for people.
+        classifier: Name of the classifier of words.
         codes: Names of the codes.
         words: Names of the words.
         counts: (codes, words): how often each word came out for each code.
-        recovered: Share (codes,) of each code's samples that the Q-network hears as that code; None
-            where the model was kept without it.
+        recovered: Share (codes,) of each code's samples that the Q-network classifies as that code;
+            None where the model was kept without it.
         pair_counts: (entries, entries, words): how often each word came out where two entries of
             the code are 1 together; on the diagonal, one alone. None where there are too many.
         one_sound: Whether the code is the whole latent, so that all samples of a code are alike.
@@ -42,7 +38,7 @@ class CodesReport:
     """
 
     model: str
-    listener: str
+    classifier: str
     codes: Sequence[str]
     words: Sequence[str]
     counts: Tensor
@@ -78,64 +74,46 @@ class CodesReport:
             for row in zip(words.tolist(), shares.double().tolist(), strict=True)
         ]
 
-    def to_json(self) -> str:
+    @property
+    def distinct_words(self) -> int:
+        """Number of different words that pure codes stand for."""
+        return len(set(self.shares.argmax(1)[self.shares.amax(1) >= PURE].tolist()))
+
+    def values(self) -> Mapping[str, Any]:
         """Return all values."""
-        return dump(
-            {
-                "model": self.model,
-                "listener": self.listener,
-                "codes": list(self.codes),
-                "words": list(self.words),
-                "counts": self.counts.tolist(),
-                "pure_codes": self.pure,
-                "distinct_words": self._distinct(),
-                "mutual_information_bits": self.information,
-                "recovered": self.recovered,
-                "one_sound_per_code": self.one_sound,
-                "pairs": [[list(cell) for cell in row] for row in self.pairs],
-                "pair_counts": None if self.pair_counts is None else self.pair_counts.tolist(),
-            }
-        )
+        return {
+            "model": self.model,
+            "classifier": self.classifier,
+            "codes": self.codes,
+            "words": self.words,
+            "counts": self.counts,
+            "pure_codes": self.pure,
+            "distinct_words": self.distinct_words,
+            "mutual_information_bits": self.information,
+            "recovered": self.recovered,
+            "one_sound_per_code": self.one_sound,
+            "pairs": self.pairs,
+            "pair_counts": self.pair_counts,
+        }
 
-    def _distinct(self) -> int:
-        shares = self.shares
-        return len(set(shares.argmax(1)[shares.amax(1) >= PURE].tolist()))
-
-    def to_text(self) -> str:
-        """Return the two-way table, what it adds up to, and the table of pairs."""
-        per_code = int(self.counts.sum(1).max())
-        table = make_table(
-            f"{self.model}: words (%) of {per_code} samples for each code, by {self.listener}",
-            *("code", "word", *self.words),
-        )
-        if self.recovered is not None:
-            table.add_column("Q recovers", justify="right")
-        for number, share in enumerate(self.shares):
-            cells = [f"{100 * value:.0f}" if value >= 0.005 else "·" for value in share.tolist()]
-            word = self.words[int(share.argmax())] if share.max() >= PURE else "-"
-            q = [] if self.recovered is None else [f"{100 * self.recovered[number]:.1f}"]
-            table.add_row(self.codes[number], word, *cells, *q)
-        back = self.counts.double() / self.counts.sum(0).clamp_min(1)
-        cells = [
-            f"{self.codes[int(c.argmax())]}: {100 * c.max():.0f}" if c.max() > 0 else "-"
-            for c in back.T
-        ]
-        table.add_row("share of the word that is of", "", *cells)
+    def parts(self) -> Iterator[Table | str]:
+        """Return the table of codes and words, a summary, and the table of pairs."""
+        yield self._words_table()
         note = (
             f"{self.pure} of {len(self.codes)} codes are one word in {100 * PURE:.0f} % of the "
-            f"samples or more; these are {self._distinct()} different words. A code tells "
+            f"samples or more; these are {self.distinct_words} different words. A code tells "
             f"{self.information:.2f} bits of the word. The last row tells for each word which code "
             f"it most often comes from."
         )
         if self.recovered is not None:
             mean = sum(self.recovered) / len(self.recovered)
-            note += f" The Q-network recovers the code of {100 * mean:.1f} % of the samples."
+            note += f" The Q-network recovers the code of {percent(mean)} % of the samples."
         if self.one_sound:
             note += (
                 " Note: the code is the whole latent, so a code has one sound only, and each share "
                 "tells of that one sound."
             )
-        parts: list[Table | str] = [table, note]
+        yield note
         if self.pairs:
             pairs = make_table(
                 "Two entries of the code, numbered from 0, at 1 together: the most frequent word, "
@@ -144,56 +122,62 @@ class CodesReport:
             )
             for number, row in enumerate(self.pairs):
                 pairs.add_row(str(number), *(f"{word} {100 * share:.0f}" for word, share in row))
-            parts.append(pairs)
-        return render(*parts)
+            yield pairs
+
+    def _words_table(self) -> Table:
+        per_code = int(self.counts.sum(1).max())
+        table = make_table(
+            f"{self.model}: words (%) of {per_code} samples for each code, by {self.classifier}",
+            *("code", "word", *self.words),
+        )
+        if self.recovered is not None:
+            table.add_column("Q recovers", justify="right")
+        for number, share in enumerate(self.shares):
+            cells = [percent(value, ".0f") if value >= 0.005 else "·" for value in share.tolist()]
+            word = self.words[int(share.argmax())] if share.max() >= PURE else "-"
+            q = [] if self.recovered is None else [percent(self.recovered[number])]
+            table.add_row(self.codes[number], word, *cells, *q)
+        back = self.counts.double() / self.counts.sum(0).clamp_min(1)
+        cells = [
+            f"{self.codes[int(c.argmax())]}: {100 * c.max():.0f}" if c.max() > 0 else "-"
+            for c in back.T
+        ]
+        table.add_row("share of the word that is of", "", *cells)
+        return table
 
     def to_csv(self) -> str:
         """Return the counts: a row for each code, a column for each word."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["code", *self.words])
-        for code, counts in zip(self.codes, self.counts.tolist(), strict=True):
-            rows.writerow([code, *counts])
-        return text.getvalue()
+        counts = zip(self.codes, self.counts.tolist(), strict=True)
+        return csv_text([["code", *self.words], *([code, *row] for code, row in counts)])
 
     def pairs_to_csv(self) -> str:
         """Return the counts of pairs: a row for each two entries, a column for each word."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["entry", "other_entry", *self.words])
         table = [] if self.pair_counts is None else self.pair_counts.tolist()
-        for entry, row in enumerate(table):
-            for other, counts in enumerate(row[: entry + 1]):
-                rows.writerow([entry, other, *counts])
-        return text.getvalue()
+        rows = (
+            [entry, other, *counts]
+            for entry, row in enumerate(table)
+            for other, counts in enumerate(row[: entry + 1])
+        )
+        return csv_text([["entry", "other_entry", *self.words], *rows])
 
-    def save_figure(self, path: Path) -> None:
-        """Draw both tables as a PNG file.
-
-        Raises:
-            InputError: The file cannot be written.
-
-        """
-        from matplotlib.figure import Figure
-
+    def figure(self) -> Figure:
+        """Draw both tables."""
         wide = 2.5 + 0.5 * len(self.words)
         tall = [1.6 + 0.4 * len(self.codes)]
         if self.pairs:
-            wide, tall = (
-                max(wide, 2.5 + 0.9 * len(self.pairs)),
-                [*tall, 1.6 + 0.4 * len(self.pairs)],
-            )
+            wide = max(wide, 2.5 + 0.9 * len(self.pairs))
+            tall.append(1.6 + 0.4 * len(self.pairs))
         figure = Figure(figsize=(wide, sum(tall)), layout="constrained")
         first, *others = figure.subplots(len(tall), height_ratios=tall, squeeze=False)[:, 0]
         image = first.imshow(self.shares.numpy(), vmin=0, vmax=1, cmap="magma", aspect="auto")
         first.set_xticks(range(len(self.words)), self.words, rotation=45, ha="right")
         first.set_yticks(range(len(self.codes)), self.codes)
-        first.set_xlabel("word that is heard")
+        first.set_xlabel("word, by the classifier")
         first.set_ylabel("code")
         figure.colorbar(image, label="share of the code's samples")
         for axes in others:
             figure.colorbar(self._draw_pairs(axes), label="share of the most frequent word")
-        save_figure(figure, path)
+        return figure
 
     def _draw_pairs(self, axes: Axes) -> AxesImage:
         """Draw the table of two entries, with the most frequent word in each place."""

@@ -15,10 +15,10 @@ from torch import Tensor
 from audiate.errors import InputError, check_range
 from audiate.models.generator import AudioGAN, Generator, device_of, generate
 from audiate.phonetics.measures import MEASURES, UNITS, Array, measure_one, require_praat
-from audiate.utils.progress import tracked
+from audiate.utils.batching import in_batches
 
 Method = Literal["ridge", "hyperplane", "factorisation", "components", "random"]
-"""Ways to find a direction. ``ridge``: a linear regression of the attribute, measured on samples.
+"""Methods. ``ridge``: a linear regression of the attribute, measured on samples.
 ``hyperplane``: the normal of the plane that parts samples with a low attribute from those with a
 high one (Shen et al. 2020). ``factorisation``: an eigenvector of the first layer's weights (Shen
 and Zhou 2021). ``components``: a principal component of its outputs (Härkönen et al. 2020).
@@ -55,7 +55,7 @@ class Direction:
         attribute: Name of the attribute.
         unit: Its unit: a latent that is moved by ``vector`` changes by 1 of it, in the mean.
         vector: (latent_dim,).
-        fit: Share of the attribute's variance among unheard samples that a line along the
+        fit: Share of the attribute's variance among held-out samples that a line along the
             direction explains, at most 1.
         method: One of `Method`.
 
@@ -73,7 +73,7 @@ class Direction:
 
 
 def attribute_of(name: str) -> Attribute:
-    """The attribute of a name.
+    """Return the attribute of a name.
 
     Args:
         name: ``pitch`` (mean F0, in semitones), ``loudness`` (in dB), ``duration`` (in octaves: 1
@@ -107,16 +107,15 @@ def _log2(value: float) -> float:
 
 
 def measured(generator: Generator, z: Tensor, attribute: Attribute) -> Array:
-    """Values (batch,) of an attribute in the sounds of latents (batch, latent_dim)."""
-    with torch.inference_mode():
-        where = device_of(generator)
-        return np.array(
-            [
-                attribute.measure(waveform.mean(0), generator.sample_rate)
-                for part in torch.split(z, _BATCH)
-                for waveform in generate(generator, part.to(where)).cpu()
-            ]
-        )
+    """Measure an attribute in the sounds of latents (batch, latent_dim): values (batch,)."""
+
+    def measure(part: Tensor) -> Tensor:
+        sounds = generate(generator, part).cpu()
+        values = [attribute.measure(sound.mean(0), generator.sample_rate) for sound in sounds]
+        return torch.tensor(values, dtype=torch.float64)
+
+    what = f"measuring {attribute.name} of samples"
+    return in_batches(measure, z, _BATCH, what, device_of(generator)).numpy()
 
 
 class Samples(NamedTuple):
@@ -143,12 +142,7 @@ def sample_attribute(
     """
     check_range("count", count, 20, 10**6)
     z = generator.sample_latent(count, generator=torch.Generator().manual_seed(seed)).cpu()
-    parts = torch.split(z, _BATCH)
-    sizes = [len(part) for part in parts]
-    what = f"measuring {attribute.name} of samples"
-    values = np.concatenate(
-        [measured(generator, part, attribute) for part in tracked(parts, what, weights=sizes)]
-    )
+    values = measured(generator, z, attribute)
     known = np.isfinite(values)
     if known.sum() < max(0.2 * count, 10):
         raise InputError(
@@ -231,7 +225,7 @@ def calibrated(
 
 
 def _reach(z: Tensor) -> float:
-    """How many deviations of one entry a move is long: half of a latent's length."""
+    """Length of a move, in deviations of one entry: half of a latent's length."""
     return 0.5 * sqrt(z.shape[1])
 
 
@@ -317,18 +311,12 @@ def _unsupervised(generator: Generator, z: Tensor, method: str) -> Array:
 
 
 def _orthogonal(vector: Array, others: Sequence[Direction]) -> Array:
-    """A vector without its parts along other directions."""
-    for row in _basis([other.vector.double().numpy() for other in others]):
-        vector = vector - (vector @ row) * row
+    """Remove the parts of a vector along other directions."""
+    if others:
+        columns = np.stack([other.vector.double().numpy() for other in others]).T
+        for row in np.linalg.qr(columns)[0].T:
+            vector = vector - (vector @ row) * row
     return vector
-
-
-def _basis(vectors: Sequence[Array]) -> Array:
-    """Orthonormal rows that span vectors."""
-    if not vectors:
-        return np.zeros((0, 0))
-    columns: Array = np.linalg.qr(np.stack(vectors).T)[0].T
-    return columns
 
 
 def _explained(scores: Array, values: Array) -> float:

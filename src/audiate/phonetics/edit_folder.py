@@ -1,4 +1,4 @@
-"""Edited clips on disk: a folder of clips, said again at another pitch, length, or as a digit."""
+"""Edit a folder of clips: change pitch, loudness, length or digit of speech."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from audiate.models.generator import Generator, as_generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import digest, fingerprint
 from audiate.models.resnet import DigitClassifier
-from audiate.phonetics.directions import attribute_of, directions
-from audiate.phonetics.editing import Edit, Editor, Wish, say_another
+from audiate.phonetics.directions import directions
+from audiate.phonetics.editing import Edit, Editor, EditTarget, say_another
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
 
@@ -80,7 +80,7 @@ class EditResult:
         missed: Names of the attributes that came out otherwise than was asked for, as
             `Edit.missed` has them.
         gain: The gain, in dB, that was needed beside another latent.
-        digit: The digit that is heard in the edited sound; None without a classifier.
+        digit: The digit of the edited sound, by the classifier; None without a classifier.
         wanted_digit: The digit that was to be said; None without a classifier.
 
     """
@@ -108,7 +108,7 @@ def edit_folder(
     name: str | None = None,
     notify: Notify | None = None,
 ) -> FolderReport[EditResult]:
-    """Say the clips of sound files again with other attributes, and write them to a folder.
+    """Edit the clips of sound files, and write them to a folder.
 
     Writes for each clip ``<clip>.wav``, the edited sound; ``<clip>-before.wav``, the sound of the
     latent that was found for the clip; ``<clip>.npy``, the edited latent; ``<clip>.png``, recording
@@ -143,20 +143,20 @@ def edit_folder(
     settings |= {each: str(value) for each, value in numbers.items()}
     generator = as_generator(generator, device=device)
     settings["weights"] = digest(fingerprint(generator))
-    ears = None if classifier is None else as_classifier(classifier)
+    judge = None if classifier is None else as_classifier(classifier)
     with open_outputs(Path(out), "edit", settings, EditResult) as outputs:
-        ways = (directions(generator, each, count=samples, seed=seed) for each in changes)
-        wishes = list(map(Wish, ways, changes.values()))
-        editor = Editor(generator, wishes, ears, rounds=rounds, seed=seed)
-        work = EditRun(editor, _inverter(generator, method, ears, seed), word)
+        found_by = (directions(generator, each, count=samples, seed=seed) for each in changes)
+        targets = list(map(EditTarget, found_by, changes.values()))
+        editor = Editor(generator, targets, judge, rounds=rounds, seed=seed)
+        work = EditRun(editor, _inverter(generator, method, judge, seed), word)
         return work_through(work, outputs, found, batch_size=1, what="editing", notify=notify)
 
 
 def _inverter(
-    generator: Generator, method: Method, ears: DigitClassifier | None, seed: int
+    generator: Generator, method: Method, judge: DigitClassifier | None, seed: int
 ) -> Inverter:
-    # A classifier of another sample rate hears the edited sound, but guides no search for latents.
-    guide = ears if ears is not None and ears.sample_rate == generator.sample_rate else None
+    # A classifier of another sample rate reads the edited sound, but guides no search for latents.
+    guide = judge if judge is not None and judge.sample_rate == generator.sample_rate else None
     most = _ITERATIONS if method == "hybrid" else None
     return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
 
@@ -195,11 +195,10 @@ class EditRun(ClipWork[Target, EditResult]):
         Args:
             editor: Edits latents.
             invert: Finds the latent of a clip.
-            word: The digit that is said instead; None keeps the one that is heard.
+            word: The digit that is said instead; None keeps the one that is said.
 
         """
         self.editor, self.invert, self.word = editor, invert, word
-        self._attributes = [attribute_of(wish.direction.attribute) for wish in editor.wishes]
 
     def read(self, path: Path | Recording) -> Target:
         """A clip as the generator would make it."""
@@ -231,7 +230,7 @@ class EditRun(ClipWork[Target, EditResult]):
                 *(_number(each.measure(sound.mean(0), rate)) for sound in (recording, said)),
                 *(_number(values[each.name]) for values in (edit.wanted, edit.after)),
             )
-            for each in self._attributes
+            for each in self.editor.attributes
         )
         return EditResult(changes, edit.missed, edit.gain, edit.word, edit.wanted_word)
 

@@ -1,4 +1,4 @@
-"""Edits: a sound's latent is moved until what is measured in the sound is what was asked for."""
+"""Edit a sound: move its latent until measured attributes reach their targets."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from audiate.errors import InputError
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.generator import AudioGAN, Generator, device_of, generate
 from audiate.models.resnet import DigitClassifier
-from audiate.phonetics.directions import Attribute, Direction, attribute_of
+from audiate.phonetics.directions import Direction, attribute_of
 from audiate.phonetics.measures import Array
 
 TOLERANCE = {"pitch": 0.5, "loudness": 1.0, "duration": 0.1}
 """Differences, in the attribute's unit, that count as much as each other in a search."""
 
 _ROUNDS = 6
-_SAMPLED = 400  # sounds of the prior among which ways are looked for
-_WAYS = 5  # of them that are tried, of each kind
-_ALONG_WAYS = (0.3, 0.55, 0.8, 1.0)  # shares of the way to such a sound
+_SAMPLED = 400  # sounds of the prior to which routes lead
+_ROUTES = 5  # of them that are tried, of each kind
+_ALONG_ROUTES = (0.3, 0.55, 0.8, 1.0)  # shares of the route to such a sound
 _SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)  # of the move that the directions predict
 _AROUND = 11  # random neighbours in each round
 _WIDTH = 0.25  # of the prior's deviation: how far they lie from the best so far
 _WORD_WEIGHT = 2.0  # of a nat of the word's probability
 _NEAR_WEIGHT = 0.5  # of the squared distance from the beginning, in prior deviations
-_REACHED = 2.0  # costs above this make the search look for other ways
+_REACHED = 2.0  # costs above this make the search try other routes
 _LEARNING = 0.5  # share of what a measured move teaches about the directions
 _MOST_STEP = 1.5  # longest predicted move, in lengths of a latent
 
@@ -59,8 +59,8 @@ def parse_change(attribute: str, text: str) -> float:
     return value
 
 
-class Wish(NamedTuple):
-    """What an edit is to change.
+class EditTarget(NamedTuple):
+    """A change of one attribute.
 
     Attributes:
         direction: The direction to begin with.
@@ -85,7 +85,7 @@ class Edit:
         after: The same after the edit.
         wanted: Values that were asked for, by the same names.
         gain: The gain, in dB.
-        word: Number of the digit that the classifier hears after it; None without a classifier.
+        word: Number of the digit of the edited sound, by the classifier; None without a classifier.
         wanted_word: Number of the digit that was to be said; None without a classifier.
 
     """
@@ -103,7 +103,7 @@ class Edit:
     def missed(self) -> tuple[str, ...]:
         """Names of the attributes that are further than `TOLERANCE` from what was asked for.
 
-        "digit" is among them where another one is heard than was to be said.
+        "digit" is among them where the classifier reads another one than was to be said.
         """
         values = tuple(
             name
@@ -119,32 +119,32 @@ class _Goal(NamedTuple):
     word: int | None  # None without a classifier
 
 
-class _Place(NamedTuple):
+class _Candidate(NamedTuple):
     z: Array  # (latent_dim,)
     values: Array  # of the attributes
     cost: float
 
 
-class _Heard(NamedTuple):
+class _Sounds(NamedTuple):
     waveforms: Tensor
     values: Array
     words: Tensor | None
 
 
 class Editor:
-    """Moves latents of a generator until what is measured in their sounds is what was asked for.
+    """Moves latents of a generator until the attributes of their sounds reach their targets.
 
     A step is predicted by the directions and tried at several lengths, and so are random neighbours
     of half of it. The best is kept; what is measured corrects the directions for the next step
     (Broyden 1965). The word is kept by the probability that a classifier gives to it, and the
     latent stays near its beginning. Where that does not reach what was asked for, the search goes
-    on from the best point on the way to sounds of the prior in which it is measured.
+    on from the best point on the route to sounds of the prior in which it is measured.
     """
 
     def __init__(
         self,
         generator: Generator,
-        wishes: Sequence[Wish],
+        targets: Sequence[EditTarget],
         classifier: DigitClassifier | None = None,
         *,
         rounds: int = _ROUNDS,
@@ -154,20 +154,18 @@ class Editor:
 
         Args:
             generator: Any generator.
-            wishes: What is to change. Without any, only the word is kept or changed.
+            targets: Changes of attributes. Without any, only the word is kept or changed.
             classifier: Tells the digit that is said, which is to be kept; None for other sounds.
             rounds: Number of steps; 0 moves along the directions once, and looks no further.
             seed: Seed of the random neighbours.
 
         """
         self.generator, self.classifier = generator, classifier
-        self.wishes, self._rounds, self._seed = tuple(wishes), rounds, seed
-        self._attributes: list[Attribute] = [
-            attribute_of(wish.direction.attribute) for wish in wishes
-        ]
-        vectors = [wish.direction.vector.double().numpy() for wish in wishes]
+        self.targets, self._rounds, self._seed = tuple(targets), rounds, seed
+        self.attributes = [attribute_of(each.direction.attribute) for each in targets]
+        vectors = [each.direction.vector.double().numpy() for each in targets]
         self._moves = np.stack(vectors) if vectors else np.zeros((0, generator.latent_dim))
-        self._scale = np.array([TOLERANCE.get(a.name, 1.0) for a in self._attributes])
+        self._scale = np.array([TOLERANCE.get(a.name, 1.0) for a in self.attributes])
         spread = generator.sample_latent(256, generator=torch.Generator().manual_seed(0))
         self._deviation = float(spread.std())
 
@@ -176,7 +174,8 @@ class Editor:
 
         Args:
             z: The latent.
-            word: The digit that is to be said. The default is what the classifier hears now.
+            word: The digit that is to be said. The default is the digit that the classifier reads
+                now.
             recording: The recording (channels, samples) that the latent was found for. Changes
                 are counted from what is measured in it, since the latent's sound may be of another
                 pitch, or a whisper; from the latent's sound where that cannot be measured.
@@ -186,19 +185,19 @@ class Editor:
 
         """
         start = z.detach().cpu().double().numpy()
-        first = self._hear(start[None])
+        first = self._make(start[None])
         before = first.values[0]
         if recording is not None:
             recorded = self._values(recording[None].cpu())[0]
             before = np.where(np.isfinite(recorded), recorded, before)
-        for attribute, value in zip(self._attributes, before, strict=True):
+        for attribute, value in zip(self.attributes, before, strict=True):
             if not np.isfinite(value):
                 raise InputError(
                     f"{attribute.name}: cannot be measured in this sound; it may hold no voice"
                 )
         if word is None and first.words is not None:
             word = int(first.words[0].argmax())
-        wanted = before + np.array([wish.change for wish in self.wishes])
+        wanted = before + np.array([each.change for each in self.targets])
         latent = start + (wanted - before) @ self._moves
         if self._rounds:
             latent = self._search(_Goal(start, wanted, word), before)
@@ -209,12 +208,12 @@ class Editor:
         first, _ = self._least(goal.start[None], goal)
         reached = self._climb(first._replace(values=before), goal)
         if reached.cost > _REACHED:
-            ways = np.concatenate([reached.z[None], self._ways(goal)])
-            reached = self._climb(self._least(ways, goal)[0], goal)
+            routes = np.concatenate([reached.z[None], self._routes(goal)])
+            reached = self._climb(self._least(routes, goal)[0], goal)
         return reached.z
 
-    def _climb(self, best: _Place, goal: _Goal) -> _Place:
-        """Steps from a place, each of which is the best of several, corrected by what is heard."""
+    def _climb(self, best: _Candidate, goal: _Goal) -> _Candidate:
+        """Take steps from a candidate, each the best of several, and correct the slopes."""
         source = np.random.default_rng(self._seed)
         slopes: Array = self._moves
         if len(slopes):
@@ -234,29 +233,29 @@ class Editor:
                 best = least
         return best
 
-    def _ways(self, goal: _Goal) -> Array:
-        """Latents (n, latent_dim) on the way to sounds in which what is wanted is measured.
+    def _routes(self, goal: _Goal) -> Array:
+        """Find latents (n, latent_dim) on the route to sounds whose values are those wanted.
 
-        Half of these sounds say the word, as the classifier hears it. The others may say any, and
+        Half of these sounds say the word, by the classifier. The others may say any, and
         are given the label entries of the start, where the generator has such.
         """
         z, values, words = self._sampled
         start, far = goal.start, self._far(values, goal)
         unlike = far if words is None else far - _WORD_WEIGHT * words[:, goal.word]
         labels = self.generator.classes if isinstance(self.generator, AudioGAN) else 0
-        relabelled = z[far.argsort()[:_WAYS]].copy()
+        relabelled = z[far.argsort()[:_ROUTES]].copy()
         relabelled[:, :labels] = start[:labels]
-        ends = np.concatenate([z[unlike.argsort()[:_WAYS]], relabelled])
-        return np.concatenate([start + share * (ends - start) for share in _ALONG_WAYS])
+        ends = np.concatenate([z[unlike.argsort()[:_ROUTES]], relabelled])
+        return np.concatenate([start + share * (ends - start) for share in _ALONG_ROUTES])
 
     @cached_property
     def _sampled(self) -> tuple[Array, Array, Array | None]:
         """Latents of the prior, the attributes of their sounds, and their words in nats."""
         source = torch.Generator().manual_seed(self._seed)
         z = self.generator.sample_latent(_SAMPLED, generator=source).cpu().double().numpy()
-        heard = [self._hear(part) for part in np.array_split(z, -(-len(z) // 32))]
-        words = [each.words.double().numpy() for each in heard if each.words is not None]
-        values = np.concatenate([each.values for each in heard])
+        sounds = [self._make(part) for part in np.array_split(z, -(-len(z) // 32))]
+        words = [each.words.double().numpy() for each in sounds if each.words is not None]
+        values = np.concatenate([each.values for each in sounds])
         return z, values, np.concatenate(words) if words else None
 
     def _predicted(self, slopes: Array, missing: Array) -> Array:
@@ -278,7 +277,7 @@ class Editor:
                 ) / (length)
         return slopes
 
-    def _hear(self, z: Array) -> _Heard:
+    def _make(self, z: Array) -> _Sounds:
         """Sounds of latents (n, latent_dim), what is measured in them, and words in nats."""
         where = device_of(self.generator)
         with torch.inference_mode():
@@ -288,40 +287,40 @@ class Editor:
                 clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
                 words = self.classifier(clips.to(self.classifier.device)).log_softmax(1).cpu()
         waveforms = waveforms.cpu()
-        return _Heard(waveforms, self._values(waveforms), words)
+        return _Sounds(waveforms, self._values(waveforms), words)
 
     def _values(self, waveforms: Tensor) -> Array:
         rate = self.generator.sample_rate
-        rows = [[a.measure(clip.mean(0), rate) for a in self._attributes] for clip in waveforms]
-        return np.array(rows).reshape(len(waveforms), len(self._attributes))
+        rows = [[a.measure(clip.mean(0), rate) for a in self.attributes] for clip in waveforms]
+        return np.array(rows).reshape(len(waveforms), len(self.attributes))
 
     def _far(self, values: Array, goal: _Goal) -> Array:
         """Distances (n,) of values (n, attributes) from what is wanted, in tolerances."""
         far = np.abs((values - goal.wanted) / self._scale).sum(-1)
         return np.where(np.isfinite(far), far, np.inf)
 
-    def _least(self, z: Array, goal: _Goal) -> tuple[_Place, Array]:
+    def _least(self, z: Array, goal: _Goal) -> tuple[_Candidate, Array]:
         """The best of latents z (n, latent_dim), and the values that are measured in all."""
-        heard = self._hear(z)
-        costs = self._far(heard.values, goal)
+        sounds = self._make(z)
+        costs = self._far(sounds.values, goal)
         costs = costs + _NEAR_WEIGHT * np.square((z - goal.start) / self._deviation).mean(1)
-        if heard.words is not None:
-            costs = costs - _WORD_WEIGHT * heard.words[:, goal.word].double().numpy()
+        if sounds.words is not None:
+            costs = costs - _WORD_WEIGHT * sounds.words[:, goal.word].double().numpy()
         least = int(costs.argmin())
-        return _Place(z[least], heard.values[least], float(costs[least])), heard.values
+        return _Candidate(z[least], sounds.values[least], float(costs[least])), sounds.values
 
     def _finish(self, latent: Array, before: Array, goal: _Goal) -> Edit:
-        heard = self._hear(latent[None])
-        names = [attribute.name for attribute in self._attributes]
-        waveform, gain = heard.waveforms[0], 0.0
-        after = dict(zip(names, heard.values[0].tolist(), strict=True))
+        sounds = self._make(latent[None])
+        names = [attribute.name for attribute in self.attributes]
+        waveform, gain = sounds.waveforms[0], 0.0
+        after = dict(zip(names, sounds.values[0].tolist(), strict=True))
         if "loudness" in after and np.isfinite(after["loudness"]):
             peak = float(waveform.abs().max())
             missing = float(goal.wanted[names.index("loudness")]) - after["loudness"]
             gain = min(missing, -20 * float(np.log10(max(peak, 1e-6))))  # no sample is clipped
             waveform = waveform * 10 ** (gain / 20)
             after["loudness"] += gain
-        word = None if heard.words is None else int(heard.words[0].argmax())
+        word = None if sounds.words is None else int(sounds.words[0].argmax())
         moved = torch.from_numpy(latent).float()
         was, wanted = (
             dict(zip(names, each.tolist(), strict=True)) for each in (before, goal.wanted)

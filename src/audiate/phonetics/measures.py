@@ -1,4 +1,4 @@
-"""Acoustic measures of a word: duration, intensity, F0, formants, spectral moments, voice onset.
+"""Acoustic measures of words: duration, intensity, F0, formants, spectral moments, voice onset.
 
 They are computed by Praat (Boersma and Weenink), through praat-parselmouth (Jadoul et al. 2018), an
 extra of the package.
@@ -28,7 +28,7 @@ MAX_FORMANT_HZ = 5_000.0
 _STEP = 0.005  # seconds between frames of F0 and of formants
 _EDGE_STEP = 0.001  # seconds between frames of power, by which a word is found
 _BELOW_PEAK_DB = 30.0  # what is quieter than this below the loudest does not begin or end a word
-_LEAST_VOICED = 3  # frames that F0 is told by
+_LEAST_VOICED = 3  # frames that a mean F0 needs
 _STEADY = 0.05  # seconds of a steady state
 # Praat's defaults: window in seconds, pre-emphasis from this frequency in Hz, deviations within
 # which a sample counts fully, iterations, tolerance.
@@ -104,7 +104,7 @@ class Track:
 
 
 def require_praat() -> Any:
-    """The module `parselmouth`.
+    """Import the module `parselmouth`.
 
     Raises:
         InputError: It is not installed.
@@ -134,33 +134,22 @@ def measure(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Measur
     begin, end = _word(samples, sample_rate)
     word = samples[round(begin * sample_rate) : round(end * sample_rate)]
     track = f0_track(samples, sample_rate)
-    inside = (track.times >= begin) & (track.times <= end)
-    times, f0 = track.times[inside], track.f0[inside]
+    spoken = (track.times >= begin) & (track.times <= end)
+    times, f0 = track.times[spoken], track.f0[spoken]
     voiced = np.isfinite(f0)
-    semitones = 12 * np.log2(f0[voiced] / 100)
-    enough = voiced.sum() >= _LEAST_VOICED
-    formants = _formants(samples, sample_rate, times[voiced])
-    moments = _moments(word, sample_rate)
     return Measures(
-        duration=end - begin,
-        intensity=_intensity(word),
-        f0_mean=float(f0[voiced].mean()) if enough else np.nan,
-        f0_range=float(np.subtract(*np.percentile(semitones, [95, 5]))) if enough else np.nan,
-        f0_slope=float(np.polyfit(times[voiced], semitones, 1)[0]) if enough else np.nan,
-        voiced=float(voiced.mean()) if len(voiced) else 0.0,
-        f1=formants[0],
-        f2=formants[1],
-        f3=formants[2],
-        centre=moments[0],
-        deviation=moments[1],
-        skewness=moments[2],
-        kurtosis=moments[3],
-        onset=_onset(samples, sample_rate, begin, times[voiced]),
+        end - begin,
+        _intensity(word),
+        *_f0_line(times[voiced], f0[voiced]),
+        float(voiced.mean()) if len(voiced) else 0.0,
+        *_formants(samples, sample_rate, times[voiced]),
+        *_moments(word, sample_rate),
+        _onset(samples, sample_rate, begin, times[voiced]),
     )
 
 
 def measure_one(name: str, waveform: Tensor | NDArray[np.floating], sample_rate: int) -> float:
-    """One of `MEASURES`, for which no more is computed than it needs; else as `measure`.
+    """Measure one of `MEASURES`, and compute no more than it needs; else as `measure`.
 
     Raises:
         InputError: As for `measure`.
@@ -192,12 +181,21 @@ def _checked(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Array
     return samples
 
 
+def _f0_line(times: Array, f0: Array) -> tuple[float, float, float]:
+    """Mean F0, in Hz, its range, in semitones, and its slope, in semitones a second."""
+    if len(f0) < _LEAST_VOICED:
+        return np.nan, np.nan, np.nan
+    semitones = 12 * np.log2(f0 / 100)
+    span = np.subtract(*np.percentile(semitones, [95, 5]))
+    return float(f0.mean()), float(span), float(np.polyfit(times, semitones, 1)[0])
+
+
 def _intensity(word: Array) -> float:
     return float(10 * np.log10(np.square(word).mean() + 1e-20))
 
 
 def f0_track(samples: NDArray[np.floating], sample_rate: int) -> Track:
-    """F0 of a clip (samples,), every 5 ms, by Praat's autocorrelation (Boersma 1993).
+    """Track F0 of a clip (samples,), every 5 ms, by Praat's autocorrelation (Boersma 1993).
 
     Raises:
         InputError: praat-parselmouth is missing.

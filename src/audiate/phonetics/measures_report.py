@@ -1,21 +1,22 @@
-"""Acoustic measures of folders of clips, generated and real ones side by side."""
+"""Acoustic measures of folders of clips, such as generated and real ones, as a report."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
 
 from audiate.audio.files import file_rate, is_silent, load_audio, to_peak
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.phonetics.measures import MEASURES, UNITS, Array, f0_track, measure, require_praat
 from audiate.utils.progress import tracked
-from audiate.utils.reports import dump, make_table, render, save_figure
+from audiate.utils.reports import FigureReport, csv_text, make_table
 
 _SHOWN = ("duration", "intensity", "f0_mean", "f1", "f2", "centre")
 
@@ -39,7 +40,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class MeasuresReport:
+class MeasuresReport(FigureReport):
     """The measures of one folder, beside those of another.
 
     Attributes:
@@ -52,71 +53,59 @@ class MeasuresReport:
     groups: Sequence[Group]
     sample_rate: int | None = None
 
-    def effects(self) -> list[float]:
+    @property
+    def effects(self) -> Sequence[float]:
         """Cohen's d of each measure, first against second folder; NaN where either has too few."""
-        one, other = (group.values for group in self.groups)
-        return [cohens_d(one[:, n], other[:, n]) for n in range(len(MEASURES))]
+        if len(self.groups) < 2:
+            return []
+        one, other = (group.values.T for group in self.groups)
+        return [cohens_d(*columns) for columns in zip(one, other, strict=True)]
 
-    def to_json(self) -> str:
+    def values(self) -> Mapping[str, Any]:
         """Return mean, deviation and number of each measure in each folder, and effect sizes."""
-        found = {
+        found: dict[str, Any] = {
             group.name: {
                 name: dict(zip(("mean", "deviation", "n"), _summary(column), strict=True))
                 for name, column in zip(MEASURES, group.values.T, strict=True)
             }
             for group in self.groups
         }
-        effects = {}
-        if len(self.groups) > 1:
-            effects = {"cohens_d": dict(zip(MEASURES, self.effects(), strict=True))}
-        return dump({**found, **effects})
+        if self.effects:
+            found["cohens_d"] = dict(zip(MEASURES, self.effects, strict=True))
+        return found
 
-    def to_text(self) -> str:
+    def parts(self) -> Iterator[Table | str]:
         """Return a table: mean, deviation and number of clips, and Cohen's d for two folders."""
         table = make_table("Acoustic measures: mean ± deviation (clips)", "measure", "unit")
         for group in self.groups:
             table.add_column(group.name, justify="right")
-        effects = self.effects() if len(self.groups) > 1 else None
-        if effects is not None:
+        if self.effects:
             table.add_column("Cohen's d", justify="right")
-        for number, name in enumerate(MEASURES):
-            cells = [_cell(group.values[:, number]) for group in self.groups]
-            if effects is not None:
-                d = effects[number]
-                cells.append("-" if np.isnan(d) else f"{d:+.2f}")
+        for index, name in enumerate(MEASURES):
+            cells = [_cell(group.values[:, index]) for group in self.groups]
+            cells += ["-" if np.isnan(d) else f"{d:+.2f}" for d in self.effects[index : index + 1]]
             table.add_row(name, UNITS[name], *cells)
-        notes = [
-            f"{name}: cannot be measured ({reason})"
-            for group in self.groups
-            for name, reason in group.skipped.items()
-        ]
+        yield table
+        for group in self.groups:
+            for name, reason in group.skipped.items():
+                yield f"{name}: cannot be measured ({reason})"
         if self.sample_rate is not None:
-            notes.append(
+            yield (
                 f"All clips are measured at {self.sample_rate:,} Hz, the lowest of their sample "
                 f"rates, since formants and spectral moments depend on it."
             )
-        return render(table, *notes)
 
     def to_csv(self) -> str:
         """Return a row for each clip of all folders, a column for each measure."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["folder", "clip", *MEASURES])
-        for group in self.groups:
-            for clip, values in zip(group.clips, group.values, strict=True):
-                cells = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
-                rows.writerow([group.name, clip, *cells])
-        return text.getvalue()
+        rows = [
+            [group.name, clip, *("" if np.isnan(value) else f"{value:.6g}" for value in values)]
+            for group in self.groups
+            for clip, values in zip(group.clips, group.values, strict=True)
+        ]
+        return csv_text([["folder", "clip", *MEASURES], *rows])
 
-    def save_figure(self, path: Path) -> None:
-        """Draw the distribution of six measures in each folder as a PNG file.
-
-        Raises:
-            InputError: The file cannot be written.
-
-        """
-        from matplotlib.figure import Figure
-
+    def figure(self) -> Figure:
+        """Draw the distribution of six measures in each folder."""
         figure = Figure(figsize=(10, 5.5), layout="constrained")
         for axes, name in zip(figure.subplots(2, 3).flat, _SHOWN, strict=True):
             columns = [group.values[:, MEASURES.index(name)] for group in self.groups]
@@ -129,7 +118,7 @@ class MeasuresReport:
             axes.set_xlabel(f"{name} ({UNITS[name]})" if UNITS[name] else name)
             axes.set_ylabel("share of the clips")
         figure.axes[0].legend()
-        save_figure(figure, path)
+        return figure
 
 
 def common_rate(folders: Sequence[Path]) -> int:
@@ -171,10 +160,9 @@ def measure_folder(
 
     """
     require_praat()
-    paths = _clips_of(folder)
     clips, values, skipped = [], [], {}
-    for path in tracked(paths, f"measuring {folder}"):
-        clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+    for path in tracked(_clips_of(folder), f"measuring {folder}"):
+        clip = _name(path, folder)
         try:
             waveform, rate = load_audio(path, sample_rate)
             if same_peak and not is_silent(waveform):
@@ -184,7 +172,7 @@ def measure_folder(
             skipped[clip] = str(error)
             continue
         clips.append(clip)
-        values.append(list(asdict(found).values()))
+        values.append(astuple(found))
     if not clips:
         raise InputError(f"{folder}: no clip can be measured ({next(iter(skipped.values()))})")
     return Group(name or str(folder), clips, np.array(values), skipped)
@@ -197,21 +185,24 @@ def tracks_csv(folder: Path) -> str:
         InputError: A file cannot be read, or praat-parselmouth is missing.
 
     """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["clip", "seconds", "f0"])
+    rows = [["clip", "seconds", "f0"]]
     for path in _clips_of(folder):
         waveform, rate = load_audio(path)
         track = f0_track(waveform.double().numpy(), rate)
-        clip = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
-        for time, hertz in zip(track.times, track.f0, strict=True):
-            if np.isfinite(hertz):
-                rows.writerow([clip, f"{time:.4f}", f"{hertz:.2f}"])
-    return text.getvalue()
+        rows += [
+            [_name(path, folder), f"{time:.4f}", f"{hertz:.2f}"]
+            for time, hertz in zip(track.times, track.f0, strict=True)
+            if np.isfinite(hertz)
+        ]
+    return csv_text(rows)
 
 
 def _clips_of(folder: Path) -> list[Path]:
     return find_sounds(folder) if folder.is_dir() else [folder]
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if folder.is_dir() else path.name
 
 
 def cohens_d(one: Array, other: Array) -> float:

@@ -1,4 +1,4 @@
-"""A small classifier of a user's own words, which is trained in a minute on labelled clips."""
+"""A small classifier of a user's own words, trained on labelled clips in about a minute."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.audio.files import fit_length, resample
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
+from audiate.metrics.classification import accuracy
 from audiate.models.code_network import WordCodeNetwork
 from audiate.models.configs import CodeConfig, WaveGANConfig
 from audiate.training.augment import augmented
+from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
 
 _BATCH = 128
@@ -21,7 +22,7 @@ _LEARNING_RATE = 2e-3
 
 
 class WordClassifier(nn.Module):
-    """Tells which of a user's words a clip holds.
+    """A classifier of a user's own words.
 
     It is the small network of `WordCodeNetwork` on words that are stretched to one length, trained
     with labels, and knows nothing of a generator's Q-network.
@@ -45,23 +46,18 @@ class WordClassifier(nn.Module):
         )
         self.accuracy = float("nan")
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.parameters()).device
+
     def forward(self, waveforms: Tensor) -> Tensor:
         """Logits (batch, words) of waveforms (batch, samples) at its sample rate."""
         logits: Tensor = self.network(self.network.power(waveforms.unsqueeze(1)))
         return logits
 
 
-def hear(listener: WordClassifier, waveforms: Tensor, sample_rate: int) -> Tensor:
-    """Numbers (batch,) of the words in waveforms (batch, channels, samples) at any rate, in Hz."""
-    mono = waveforms.mean(1)
-    if sample_rate != listener.sample_rate:
-        mono = torch.stack([resample(clip, sample_rate, listener.sample_rate) for clip in mono])
-    with torch.inference_mode():
-        parts = torch.split(fit_length(mono, listener.num_samples), _PART)
-        return torch.cat([listener(part).argmax(1) for part in parts])
-
-
-def train_listener(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> WordClassifier:
+def train_word_classifier(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> WordClassifier:
     """Train a classifier of words on labelled clips, and test it on a fifth of them.
 
     Args:
@@ -80,11 +76,11 @@ def train_listener(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> Word
         )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        listener = WordClassifier(sounds.names, sounds.sample_rate, sounds.samples.shape[2])
-        network = listener.network
+        classifier = WordClassifier(sounds.names, sounds.sample_rate, sounds.samples.shape[2])
+        network = classifier.network
         every = torch.arange(len(sounds.labels))
-        power = torch.cat(
-            [network.power(sounds.waveforms(part)) for part in torch.split(every, _PART)]
+        power = in_batches(
+            lambda part: network.power(sounds.waveforms(part)), every, _PART, "reading the words"
         )
         words = network.features.find_words(power)
         order = torch.randperm(len(every))
@@ -100,5 +96,5 @@ def train_listener(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> Word
             optimizer.step()
         with torch.inference_mode():
             read = network.read(network.features.view(power[tested], words[tested])).argmax(1)
-        listener.accuracy = (read == sounds.labels[tested]).double().mean().item()
-    return listener.eval()
+        classifier.accuracy = accuracy(read, sounds.labels[tested])
+    return classifier.eval()

@@ -1,18 +1,22 @@
-"""The protocol of reports, and the tools by which they become text, JSON and figures."""
+"""Reports: text, JSON and figures of what an evaluation finds."""
 
 from __future__ import annotations
 
+import csv
+import html
 import json
 import os
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.utils.filesystem import writing
@@ -23,20 +27,35 @@ if TYPE_CHECKING:
 _SOFTWARE = "audiate"
 
 
-class Report(Protocol):
-    """The result of an evaluation."""
+class Report(ABC):
+    """The result of an evaluation. A subclass is a dataclass of scores."""
 
-    def to_text(self) -> str:
-        """Return tables for people, as plain text."""
-        ...
+    def values(self) -> Mapping[str, Any]:
+        """Return the values of the JSON object; by default all fields."""
+        return vars(self)
+
+    @abstractmethod
+    def parts(self) -> Iterable[Table | str]:
+        """Return the tables and paragraphs of the text."""
 
     def to_json(self) -> str:
-        """Return all values as one JSON object."""
-        ...
+        """Return all values as one indented JSON object."""
+        return json.dumps(_plain(self.values()), indent=2)
+
+    def to_text(self) -> str:
+        """Return the tables as plain text, 116 characters wide."""
+        return render(*self.parts())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
-class FigureReport(Report, Protocol):
-    """A report that can be drawn as well."""
+class FigureReport(Report):
+    """A report that has a figure as well."""
+
+    @abstractmethod
+    def figure(self) -> Figure:
+        """Draw the figure."""
 
     def save_figure(self, path: Path) -> None:
         """Write the figure as a PNG file.
@@ -45,36 +64,71 @@ class FigureReport(Report, Protocol):
             InputError: The file cannot be written.
 
         """
-        ...
+        with writing(path, argument="figure") as partial:
+            self.figure().savefig(partial, format="png", metadata={"Software": _SOFTWARE})
 
 
-def make_table(title: str, *columns: str) -> Table:
-    """Return an empty table. Its columns are aligned to the left and break long cells."""
+def _plain(value: Any) -> Any:
+    """Return dataclasses, named tuples and arrays as values that JSON knows."""
+    if is_dataclass(value):
+        value = vars(value)
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+def number(value: float | None, spec: str) -> str:
+    """Return a number in a format such as ``.3f``, or a dash for None."""
+    return "-" if value is None else format(value, spec)
+
+
+def percent(share: float | None, spec: str = ".1f") -> str:
+    """Return a share in percent, without the sign, or a dash for None."""
+    return "-" if share is None else format(100 * share, spec)
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as the text of a CSV file."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def make_table(title: str, *columns: str, digits: bool = False) -> Table:
+    """Return an empty table. Its columns are aligned to the left and break long cells.
+
+    Args:
+        title: The title.
+        columns: Names of the columns.
+        digits: Whether a column, aligned to the right, follows for each digit from 0 to 9.
+
+    """
     table = Table(title=title)
     for column in columns:
         table.add_column(column, overflow="fold")
+    for digit in range(10 if digits else 0):
+        table.add_column(str(digit), justify="right")
     return table
 
 
-def add_digit_columns(table: Table) -> None:
-    """Add a column, aligned to the right, for each digit from 0 to 9."""
-    for digit in range(10):
-        table.add_column(str(digit), justify="right")
-
-
-def confusion_table(confusion: Tensor, items: str) -> Table:
+def confusion_table(counts: Sequence[Sequence[Sequence[int]]], items: str) -> Table:
     """Return a table of counts (10, 10), and of the share of each row that is on the diagonal.
 
     Args:
-        confusion: Rows are the digits that were meant, columns the digits that were read.
+        counts: Counts that are added up. Rows are the digits that were meant, columns the digits
+            that were read.
         items: The name of the items that were counted, for the title.
 
     """
-    table = Table(title=f"Rows: digit meant; columns: digit read ({items})")
-    table.add_column("")
-    add_digit_columns(table)
+    table = make_table(f"Rows: digit meant; columns: digit read ({items})", "", digits=True)
     table.add_column("%", justify="right")
-    for digit, row in enumerate(confusion):
+    for digit, row in enumerate(torch.tensor(counts).sum(0)):
         total = int(row.sum())
         share = f"{100 * row[digit].item() / total:.1f}" if total else "-"
         table.add_row(str(digit), *(str(n) if n else "·" for n in row.tolist()), share)
@@ -91,27 +145,12 @@ def render(*parts: Table | str) -> str:
     return file.getvalue().rstrip()
 
 
-def dump(values: Mapping[str, Any]) -> str:
-    """Return values as indented JSON."""
-    return json.dumps(values, indent=2)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file.
-
-    Raises:
-        InputError: The file cannot be written.
-
-    """
-    with writing(path, argument="figure") as partial:
-        figure.savefig(partial, format="png", metadata={"Software": _SOFTWARE})
-
-
 def check_figure(path: Path) -> None:
-    """Make sure, before an evaluation that may take an hour, that its figure can be written.
+    """Make sure that a figure can be written, before an evaluation that may take an hour.
 
     Raises:
-        InputError: The file cannot be written, or is there and was not written by `save_figure`.
+        InputError: The file cannot be written, or is there and was not written by
+            `FigureReport.save_figure`.
 
     """
     try:
