@@ -118,7 +118,7 @@ def _row(
     if isinstance(found, InputError):
         row["error"] = f"{clip.key}: {found}"
     elif found is not None:
-        row |= asdict(found.result)
+        row |= {} if found.result is None else asdict(found.result)
         row |= {"duration": clip.duration}  # that of the recording, whatever the model took
         row |= {"latent": found.latent} if work.has_latent else {}
     return row
@@ -189,7 +189,7 @@ def _tar(
                 continue
             written.add(row["id"])
             path = Path(place) / ending.format(row["id"])
-            product.write([path])
+            product.writers[0](path)
             member = tarfile.TarInfo(path.name)
             member.size = path.stat().st_size
             with path.open("rb") as file:

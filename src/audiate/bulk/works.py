@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -15,26 +14,24 @@ from torch import Tensor
 
 from audiate.audio.files import Recording
 from audiate.errors import InputError
-from audiate.folders.draw import BATCH_SIZE, DrawingWork, prepare_drawing
+from audiate.folders.draw import DrawingResult, DrawingWork, prepare_drawing
 from audiate.folders.invert import (
     ClipResult,
-    InversionRun,
+    InversionWork,
     SearchSettings,
     Target,
+    TargetWork,
     batch_size_for,
     prepare_inversion,
-    read_target,
 )
-from audiate.folders.runner import ClipWork, Product
+from audiate.folders.runner import BATCH_SIZE, ClipWork, Product
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.lenet import load_written_classifier
 from audiate.models.pretrained import in_words, load, load_as, weights_digest
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
-from audiate.utils.plots import save_image, side_by_side
 
 _WORD_SECONDS = 1.0  # models that look for a word take clips of any length
 _GPU_BATCH = 256
@@ -178,9 +175,10 @@ class DrawJob(Job):
             self.model, self.samples, self.seed, self.scale, device=device
         )
         settings["pictures"] = str(self.pictures)
+        drawing.read_by()
         return OpenWork(
-            _Draw(drawing),
-            Drawn,
+            drawing,
+            DrawingResult,
             settings["model"],
             settings,
             _WORD_SECONDS,
@@ -261,18 +259,6 @@ class Heard:
     probabilities: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The result of drawing a clip.
-
-    Attributes:
-        digits: The digit that LeNet-5 reads in each image.
-
-    """
-
-    digits: tuple[int, ...]
-
-
 class _EncodeToImageLatents(ClipWork[Tensor, Nothing]):
     """The latents of a drawer, before any noise."""
 
@@ -284,26 +270,26 @@ class _EncodeToImageLatents(ClipWork[Tensor, Nothing]):
     def read(self, path: Path | Recording) -> Tensor:
         return self.drawing.read(path)
 
+    @torch.inference_mode()
     def compute(self, items: Sequence[Tensor]) -> list[Product[Nothing]]:
-        return [Product(latent, Nothing(), _no_files) for latent in self.drawing.encode(items)]
+        model = self.drawing.model
+        latents = model.latents(torch.stack(list(items)).to(model.device)).float().cpu().numpy()
+        return [Product(latent, Nothing()) for latent in latents]
 
 
-class _EncodeByEncoder(ClipWork[Target, Nothing]):
+class _EncodeByEncoder(TargetWork[Nothing]):
     """The latents that a generator's encoder gives, as they are."""
 
     endings = ()
 
     def __init__(self, encoder: LatentEncoder) -> None:
-        self.encoder = encoder
-
-    def read(self, path: Path | Recording) -> Target:
-        return read_target(path, self.encoder.config)
+        self.encoder, self.sizes = encoder, encoder.config
 
     @torch.inference_mode()
     def compute(self, items: Sequence[Target]) -> list[Product[Nothing]]:
         waveforms = torch.stack([item.waveform for item in items])
         latents = self.encoder(waveforms.to(self.encoder.device)).float().cpu().numpy()
-        return [Product(latent, Nothing(), _no_files) for latent in latents]
+        return [Product(latent, Nothing()) for latent in latents]
 
 
 class _ClassifierSizes(NamedTuple):
@@ -312,68 +298,36 @@ class _ClassifierSizes(NamedTuple):
     num_samples: int
 
 
-class _Classify(ClipWork[Target, Heard]):
+class _Classify(TargetWork[Heard]):
     """The digits that a classifier hears, in clips brought to one peak as for an inversion."""
 
     endings = ()
 
     def __init__(self, classifier: DigitClassifier) -> None:
         self.classifier = classifier
-
-    def read(self, path: Path | Recording) -> Target:
-        model = self.classifier
-        return read_target(path, _ClassifierSizes(1, model.sample_rate, model.num_samples))
+        self.sizes = _ClassifierSizes(1, classifier.sample_rate, classifier.num_samples)
 
     @torch.inference_mode()
     def compute(self, items: Sequence[Target]) -> list[Product[Heard]]:
         waveforms = torch.stack([item.waveform for item in items]).to(self.classifier.device)
         shares = self.classifier(waveforms).softmax(1).tolist()
         nothing = np.empty(0, np.float32)
-        return [
-            Product(nothing, Heard(row.index(max(row)), tuple(row)), _no_files) for row in shares
-        ]
-
-
-class _Draw(ClipWork[Tensor, Drawn]):
-    """Drawings, and the digits that LeNet-5 reads in them."""
-
-    endings = ("{}.png",)
-
-    def __init__(self, drawing: DrawingWork) -> None:
-        self.drawing = drawing
-        self._lenet = load_written_classifier(None).to(drawing.model.device)
-
-    def read(self, path: Path | Recording) -> Tensor:
-        return self.drawing.read(path)
-
-    @torch.inference_mode()
-    def compute(self, items: Sequence[Tensor]) -> list[Product[Drawn]]:
-        images = self.drawing.draw(items)  # (batch, samples, 28, 28)
-        logits = self._lenet(images.flatten(0, 1).to(self._lenet.device))
-        digits = logits.argmax(1).view(len(items), -1).tolist()
-        latents = self.drawing.encode(items)
-        return [
-            Product(latent, Drawn(tuple(row)), partial(self._write, drawn))
-            for latent, row, drawn in zip(latents, digits, images, strict=True)
-        ]
-
-    def _write(self, images: Tensor, paths: Sequence[Path]) -> None:
-        save_image(side_by_side(images), paths[0], scale=self.drawing.scale)
+        return [Product(nothing, Heard(row.index(max(row)), tuple(row))) for row in shares]
 
 
 class _Invert(ClipWork[Target, ClipResult]):
     """Inversions, of whose files the sound alone is written."""
 
-    endings = InversionRun.endings[:1]
+    endings = InversionWork.endings[:1]
 
-    def __init__(self, run: InversionRun) -> None:
-        self.run = run
+    def __init__(self, inversion: InversionWork) -> None:
+        self.inversion = inversion
 
     def read(self, path: Path | Recording) -> Target:
-        return self.run.read(path)
+        return self.inversion.read(path)
 
     def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
-        return self.run.compute(items)
+        return self.inversion.compute(items)
 
 
 def columns_of(result: type) -> dict[str, str]:
@@ -383,7 +337,3 @@ def columns_of(result: type) -> dict[str, str]:
 
 def _batch(device: str, on_cpu: int) -> int:
     return _GPU_BATCH if resolve_device(device).type == "cuda" else on_cpu
-
-
-def _no_files(paths: Sequence[Path]) -> None:
-    del paths

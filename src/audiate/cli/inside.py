@@ -47,7 +47,7 @@ class Inside:
         import torch
 
         from audiate.data.latents import read_latents
-        from audiate.folders.runner import open_outputs
+        from audiate.folders.runner import replacing_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
         from audiate.phonetics.activations import inside_generator, inside_listener, write_inside
@@ -74,12 +74,8 @@ class Inside:
             views = [inside_listener(model, self.clip)]
         names = [f"{number:03}" for number in range(len(views))]
         files = {name: [f"{name}{end}" for end in (".csv", ".png", ".wav")] for name in names}
-        with (
-            open_outputs(
-                self.out, "inside", {"model": self.model}, type(None), same_settings=False
-            ) as outputs,
-            outputs.staged(files, ()) as stage,
-        ):
+        settings = {"model": self.model}
+        with replacing_outputs(self.out, "inside", settings, files, ()) as stage:
             for name, view in zip(names, views, strict=True):
                 write_inside(view, stage / name)
         layers = ", ".join(views[0].layers)
