@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -61,16 +61,8 @@ class Generate:
         self._choice()  # checked before a model is loaded
 
     def _choice(self) -> LatentChoice:
-        return LatentChoice(
-            self.count,
-            self.seed,
-            self.label,
-            self.interpolate,
-            self.walk,
-            self.latents,
-            self.set,
-            self.sweep,
-        )
+        names = [each.name for each in fields(LatentChoice)]
+        return LatentChoice(**{name: getattr(self, name) for name in names})
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""
