@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -157,7 +158,13 @@ class TestDraw:
         clip = shutil.copy(SEVEN, tmp_path / "my clip.flac")
         done = audiate("draw", clip, "--samples", "5", "--scale", "2", "--out", "pictures")
         assert done.returncode == 0, done.stderr
-        assert done.stdout == "1 clip drawn: see pictures/sheet.png\n"
+        assert done.stdout == ("my clip.flac: 7 (5 of 5)\n1 clip drawn: see pictures/sheet.png\n")
+        record = json.loads((tmp_path / "pictures" / "report.json").read_text())
+        assert record["clips"]["my clip"]["digits"] == [7] * 5
+        without = audiate("draw", clip, "--classifier", "none", "--out", "unread")
+        assert without.stdout == "1 clip drawn: see unread/sheet.png\n"
+        record = json.loads((tmp_path / "unread" / "report.json").read_text())
+        assert "digits" not in record["clips"]["my clip"]
         picture = Image.open(tmp_path / "pictures" / "my clip.png")
         assert picture.mode == "L"
         assert picture.size == (5 * 28 * 2, 28 * 2)

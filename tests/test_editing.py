@@ -21,7 +21,7 @@ from audiate.inversion.search import SearchInverter
 from audiate.models.configs import WaveGANConfig
 from audiate.models.wavegan import WaveGAN
 from audiate.phonetics.activations import generator_activations, write_activations
-from audiate.phonetics.edit_folder import EditResult, EditRun, edit_folder
+from audiate.phonetics.edit_folder import EditResult, EditWork, edit_folder
 
 pytest.importorskip("parselmouth")
 
@@ -273,7 +273,7 @@ def test_what_is_edited_before_an_interruption_stays(
         return edit_folder(tmp_path / "clips", tmp_path / "out", {"pitch": 2.0}, **settings)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        interrupt_second_batch(patch, EditRun)
+        interrupt_second_batch(patch, EditWork)
         with pytest.raises(Interrupted, match="stopped after 1 of 3 clips"):
             edit()
     assert (tmp_path / "out" / "a.wav").is_file()

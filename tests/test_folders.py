@@ -22,8 +22,8 @@ from audiate.cli import main
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError, Interrupted
 from audiate.folders.draw import DrawingWork
-from audiate.folders.invert import ClipResult, InversionReport, InversionRun
-from audiate.folders.runner import ClipRecord
+from audiate.folders.invert import ClipResult, InversionReport, InversionWork
+from audiate.folders.record import ClipRecord
 from audiate.inversion.build import Initialization
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.vae import VAE
@@ -145,6 +145,37 @@ class TestDrawFolder:
         audiate.draw_folder(tones(tmp_path), tmp_path / "out", model=drawer)
         assert len(heard) == 3
 
+    def test_digits_are_read_where_a_model_draws_digits(self, tmp_path: Path) -> None:
+        clip = Path(audiate.__file__).parent / "clips" / "seven-rms.flac"
+        model = audiate.load("vae-fsdd")
+        assert isinstance(model, VAE)
+        report = audiate.draw_folder(clip, tmp_path / "out", model=model, samples=3)
+        assert str(report.results["seven-rms"]) == "7 (3 of 3)"
+        assert audiate.draw_folder(clip, tmp_path / "out", model=model, samples=3).results
+        model.provenance = replace(model.provenance, settings={"pairs": "shapes"})
+        without = audiate.draw_folder(clip, tmp_path / "own", model=model, samples=3)
+        assert without.results == {}
+
+
+class TestGenerateFolder:
+    def test_it_does_what_the_command_does(self, small_models: Path, tmp_path: Path) -> None:
+        gan = small_models / "gan"
+        z = audiate.generate_folder(gan, tmp_path / "a", count=2, seed=3, sweep=["1=-1:1:2"])
+        assert z.shape == (4, 12)
+        assert z[:, 1].tolist() == [-1, 1, -1, 1]
+        flags = ["--count", "2", "--seed", "3", "--sweep", "1=-1:1:2", "--out", str(tmp_path / "b")]
+        assert main(["generate", str(gan), *flags]) == 0
+        files = [sorted(path.iterdir()) for path in (tmp_path / "a", tmp_path / "b")]
+        for one, other in zip(*files, strict=True):
+            assert one.name == other.name
+            assert one.read_bytes() == other.read_bytes()
+
+    def test_settings_are_checked_before_a_model_is_loaded(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="`count`: the file of `latents` tells how many"):
+            audiate.generate_folder("nothing", tmp_path, count=3, latents="z.npy")
+        with pytest.raises(InputError, match="`seed`"):
+            audiate.generate_folder("nothing", tmp_path, seed=-1)
+
 
 class TestInvertFolder:
     def test_one_call_from_python(self, small_models: Path, tmp_path: Path) -> None:
@@ -156,7 +187,7 @@ class TestInvertFolder:
             for name, latent in zip(table["names"], table["latents"], strict=True):
                 assert (latent == np.load(tmp_path / "out" / f"{name}.npy")).all()
         alone = audiate.inverter(small_models / "gan", "encoder", encoder=small_models / "encoder")
-        run = InversionRun(audiate.SpecGAN.from_pretrained(small_models / "gan"), alone)
+        run = InversionWork(audiate.SpecGAN.from_pretrained(small_models / "gan"), alone)
         found = alone(run.read(clips[1]).waveform.unsqueeze(0))
         np.testing.assert_allclose(np.load(tmp_path / "out" / "1.npy"), found.latent[0], atol=1e-4)
         assert report.results["1"].loss == pytest.approx(found.loss.item(), rel=1e-4)
@@ -233,7 +264,8 @@ class TestInvertFolder:
         (note,) = report.notes(seconds=1.02)
         assert note.startswith("1 of 3 clips ended in a bad minimum")
         assert "`restarts=10`" in note
-        assert len(report.notes(seconds=0.9)) == 2
+        longer, _ = report.notes(seconds=0.9)
+        assert longer.endswith("was taken: 3 of 3")
 
     def test_lengths_are_told_in_one_line_and_not_below_50_ms(
         self, small_models: Path, tmp_path: Path
@@ -303,10 +335,10 @@ import os, signal, sys, time
 import torch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 torch.set_num_threads(1)
-from audiate.folders.invert import InversionRun
+from audiate.folders.invert import InversionWork
 from audiate.folders import invert as folder
 folder._LOOKED_UP = 3
-compute, write, calls = InversionRun.compute, InversionRun._write, 0
+compute, write, calls = InversionWork.compute, folder.save_wav, 0
 def slow(self, items):
     global calls
     calls += 1
@@ -314,12 +346,12 @@ def slow(self, items):
         print("now", flush=True)
         time.sleep(60)
     return compute(self, items)
-def slow_write(self, *arguments):
+def slow_write(*arguments, **settings):
     if calls == 1 and sys.argv[1] == "write":
         os.write(1, b"now\\n")
         time.sleep(0.5)
-    write(self, *arguments)
-InversionRun.compute, InversionRun._write = slow, slow_write
+    write(*arguments, **settings)
+InversionWork.compute, folder.save_wav = slow, slow_write
 from audiate.cli import main
 sys.exit(main(sys.argv[2:]))
 """

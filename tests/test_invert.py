@@ -16,7 +16,7 @@ from conftest import Command, interrupt_second_batch, write_tone
 from audiate.cli import main
 from audiate.cli.invert import parse_duration
 from audiate.errors import InputError
-from audiate.folders.invert import InversionRun
+from audiate.folders.invert import InversionWork
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.specgan import SpecGAN
 from audiate.utils.filesystem import alone
@@ -159,7 +159,7 @@ class TestInvert:
         for number in range(3):
             write_tone(tmp_path / "clips" / f"{number}.wav")
         given = ["invert", str(tmp_path / "clips"), *quick, "--out", str(tmp_path / "out")]
-        compute, calls = InversionRun.compute, 0
+        compute, calls = InversionWork.compute, 0
 
         def stopped(*arguments: Any) -> Any:
             nonlocal calls
@@ -169,7 +169,7 @@ class TestInvert:
             return compute(*arguments)
 
         monkeypatch.setattr("audiate.folders.invert._LOOKED_UP", 2)
-        interrupt_second_batch(monkeypatch, InversionRun)
+        interrupt_second_batch(monkeypatch, InversionWork)
         assert main(given) == 130
         assert "stopped after 2 of 3 clips" in capsys.readouterr().err
         assert main(given) == 0
@@ -211,7 +211,7 @@ class TestInvert:
                 raise InputError("not this one")
             return invert(self, target, init)
 
-        run = InversionRun(SpecGAN.from_pretrained(flags[1]), invert)  # type: ignore[arg-type]
+        run = InversionWork(SpecGAN.from_pretrained(flags[1]), invert)  # type: ignore[arg-type]
         worst = run.read(clips / "tone1.wav").waveform.abs().sum()
         monkeypatch.setattr(EncoderInverter, "__call__", fussy)
         command = ["invert", str(clips), *quick]

@@ -9,11 +9,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audiate.data.folders import is_output_folder
 from audiate.errors import InputError
-from audiate.folders.runner import ClipRecord, Outputs, modified, open_outputs
+from audiate.folders.record import ClipRecord, FolderRecord, modified, open_record
+from audiate.folders.runner import replacing_outputs
 from audiate.utils.filesystem import terminated_like_interrupted, uninterrupted
 
 
@@ -29,8 +31,8 @@ def files_of(name: str) -> list[str]:
 
 def fill(folder: Path, name: str = "a", source: Path | None = None) -> None:
     """Write the files of a clip as a command does."""
-    with open_outputs(folder, "test", {"seed": "0"}, Result) as outputs:
-        outputs.check(files_of(name), ["all.txt"])
+    with open_record(folder, "test", {"seed": "0"}, Result) as outputs:
+        outputs.check([*files_of(name), "all.txt"])
         outputs.claim({name: ClipRecord(files=dict.fromkeys(files_of(name)))}, ["all.txt"])
         for file in (*files_of(name), "all.txt"):
             (folder / file).parent.mkdir(exist_ok=True)
@@ -44,8 +46,8 @@ def fill(folder: Path, name: str = "a", source: Path | None = None) -> None:
         outputs.save()
 
 
-def reopened(folder: Path, settings: dict[str, str] | None = None) -> Outputs[Result]:
-    with open_outputs(folder, "test", settings or {"seed": "0"}, Result) as outputs:
+def reopened(folder: Path, settings: dict[str, str] | None = None) -> FolderRecord[Result]:
+    with open_record(folder, "test", settings or {"seed": "0"}, Result) as outputs:
         return outputs
 
 
@@ -104,31 +106,70 @@ class TestRecord:
         fill(tmp_path)
         with (
             pytest.raises(InputError, match="holds the results of `audiate test`; name another"),
-            open_outputs(tmp_path, "draw", {"seed": "0"}, Result),
+            open_record(tmp_path, "draw", {"seed": "0"}, Result),
         ):
             pass
         with pytest.raises(InputError, match="`audiate test` with another `seed`, `size`"):
             reopened(tmp_path, {"seed": "1", "size": "2"})
-        with open_outputs(tmp_path, "test", {}, Result, same_settings=False) as outputs:
+        with open_record(tmp_path, "test", {}, Result, same_settings=False) as outputs:
             assert outputs.clips.keys() == {"a"}
 
     def test_failures_alone_bind_no_other_settings(self, tmp_path: Path) -> None:
-        with open_outputs(tmp_path, "test", {"seed": "0"}, Result) as outputs:
+        with open_record(tmp_path, "test", {"seed": "0"}, Result) as outputs:
             outputs.clips["a"] = ClipRecord(error="it is silent")
             outputs.save()
-        with open_outputs(tmp_path, "test", {"seed": "0"}, Result) as outputs:
+        with open_record(tmp_path, "test", {"seed": "0"}, Result) as outputs:
             assert outputs.clips.keys() == {"a"}
-        with open_outputs(tmp_path, "test", {"seed": "1"}, Result) as outputs:
+        with open_record(tmp_path, "test", {"seed": "1"}, Result) as outputs:
             assert not outputs.clips
 
     def test_one_process_at_a_time(self, tmp_path: Path) -> None:
         with (
-            open_outputs(tmp_path, "test", {}, Result),
+            open_record(tmp_path, "test", {}, Result),
             pytest.raises(InputError, match="another audiate command is writing there"),
-            open_outputs(tmp_path, "test", {}, Result),
+            open_record(tmp_path, "test", {}, Result),
         ):
             pass
         assert list(tmp_path.iterdir()) == []
+
+
+class TestJournal:
+    """What a killed command leaves: a report that claims the files, and lines for what is done."""
+
+    def leave(self, folder: Path, *, cut: int = 0) -> None:
+        with open_record(folder, "test", {"seed": "0"}, Result) as record:
+            record.claim({name: ClipRecord(f"/{name}.wav") for name in "abc"}, ["latents.npz"])
+            for name in "ab":
+                done = ClipRecord(f"/{name}.wav", 3, {}, None, Result(0.5, 7))
+                record.append({name: done}, {name: np.full(2, 0.1, np.float32)})
+            record.append({"c": ClipRecord("/c.wav", error="it is silent")}, {})
+        journal = folder / ".audiate.jsonl"
+        content = journal.read_bytes()
+        journal.write_bytes(content[: len(content) - cut])
+
+    def test_its_lines_count_more_than_the_report(self, tmp_path: Path) -> None:
+        self.leave(tmp_path)
+        record = reopened(tmp_path)
+        assert [clip.modified for clip in record.clips.values()] == [3, 3, None]
+        assert record.clips["a"].result == Result(0.5, 7)
+        assert record.clips["c"].error == "it is silent"
+        assert record.unfinished == ["a", "b"]
+        assert record.latents["b"].tolist() == np.full(2, 0.1, np.float32).tolist()
+        record.save()
+        assert {path.name for path in tmp_path.iterdir()} == {"report.json"}
+        assert reopened(tmp_path).clips == record.clips
+
+    @pytest.mark.parametrize("cut", [1, 30])
+    def test_a_line_that_was_cut_short_is_left_out(self, tmp_path: Path, cut: int) -> None:
+        self.leave(tmp_path, cut=cut)
+        record = reopened(tmp_path)
+        assert record.clips["c"] == ClipRecord("/c.wav")
+        assert record.clips["b"].modified == 3
+
+    def test_without_its_report_it_says_nothing(self, tmp_path: Path) -> None:
+        self.leave(tmp_path)
+        (tmp_path / "report.json").unlink()
+        assert not reopened(tmp_path).clips
 
 
 class TestOwnership:
@@ -158,7 +199,7 @@ class TestOwnership:
     def test_a_file_that_was_being_written_when_the_command_was_killed_is_ours(
         self, tmp_path: Path
     ) -> None:
-        with open_outputs(tmp_path, "test", {"seed": "0"}, Result) as outputs:
+        with open_record(tmp_path, "test", {"seed": "0"}, Result) as outputs:
             outputs.claim({"a": ClipRecord(files=dict.fromkeys(files_of("a")))}, ["all.txt"])
             (tmp_path / "a.txt").write_text("half")
         fill(tmp_path)
@@ -167,7 +208,7 @@ class TestOwnership:
     def test_sources_are_not_overwritten_whoever_wrote_them(self, tmp_path: Path) -> None:
         fill(tmp_path)
         with pytest.raises(InputError, match=r"a\.txt is one of the clips"):
-            reopened(tmp_path).check(files_of("a"), [], [tmp_path / "a.txt"])
+            reopened(tmp_path).check(files_of("a"), [tmp_path / "a.txt"])
 
 
 class TestNames:
@@ -206,10 +247,7 @@ class TestNames:
 class TestStaged:
     def stage(self, folder: Path, names: str, *, stop: bool = False) -> None:
         files = {name: [f"{name}.txt"] for name in names}
-        with (
-            open_outputs(folder, "test", {}, Result, same_settings=False) as outputs,
-            outputs.staged(files, ["all.txt"]) as stage,
-        ):
+        with replacing_outputs(folder, "test", {}, files, ["all.txt"]) as stage:
             stage.mkdir()
             for name in (*names, "all"):
                 (stage / f"{name}.txt").write_text(names)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from audiate.data.images import load_image
     from audiate.errors import InputError
     from audiate.folders.draw import draw_folder
+    from audiate.folders.generate import generate_folder
     from audiate.folders.imagine import imagine
     from audiate.folders.invert import invert_folder
     from audiate.folders.match import match_folders
@@ -44,6 +45,7 @@ _HOME = {
     "directions": "audiate.phonetics.directions",
     "draw_folder": "audiate.folders.draw",
     "fit_length": "audiate.audio.files",
+    "generate_folder": "audiate.folders.generate",
     "invert_folder": "audiate.folders.invert",
     "inverter": "audiate.inversion.build",
     "load": "audiate.models.pretrained",
@@ -73,6 +75,7 @@ __all__ = [
     "directions",
     "draw_folder",
     "fit_length",
+    "generate_folder",
     "imagine",
     "invert_folder",
     "inverter",

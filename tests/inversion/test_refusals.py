@@ -15,7 +15,7 @@ from audiate.cli import main
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError
 from audiate.folders.invert import ClipResult, InversionReport
-from audiate.folders.runner import ClipRecord
+from audiate.folders.record import ClipRecord
 from audiate.inversion.build import Initialization, inverter
 from audiate.inversion.candidates import candidates_folder
 from audiate.inversion.gradient import GradientInverter

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiate.audio.files import Recording
 from audiate.errors import InputError
-from audiate.folders.draw import BATCH_SIZE, prepare_drawing
+from audiate.folders.draw import prepare_drawing
 from audiate.folders.invert import (
     ClipResult,
     Target,
@@ -23,17 +23,15 @@ from audiate.folders.invert import (
     prepare_inversion,
     read_target,
 )
-from audiate.folders.runner import Product
+from audiate.folders.runner import BATCH_SIZE, Product
 from audiate.inversion.settings import InversionSettings
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.lenet import load_written_classifier
 from audiate.models.pretrained import in_words, load, load_as, weights_digest
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
-from audiate.utils.plots import save_image, side_by_side
 
 _Sizes = namedtuple("_Sizes", "channels sample_rate num_samples")
 _WORD_SECONDS = 1.0  # models that look for a word take clips of any length
@@ -125,7 +123,7 @@ class EncodeJob(Job):
         if isinstance(model, AudioToImageModel):
             drawing, _ = prepare_drawing(model, 1, 0, 1)
             read: Callable[[Recording], Any] = drawing.read
-            encode: Callable[[Sequence[Any]], Any] = drawing.encode
+            encode: Callable[[Sequence[Any]], Any] = partial(_image_latents, model)
             seconds = _WORD_SECONDS
         elif isinstance(model, LatentEncoder):
             read, encode = partial(read_target, sizes=model.config), partial(_encode, model)
@@ -198,21 +196,10 @@ class DrawJob(Job):
         drawing, settings = prepare_drawing(
             self.model, self.samples, self.seed, self.scale, device=device
         )
-        lenet = load_written_classifier(None).to(drawing.model.device)
+        drawing.read_by()
 
-        def write(images: Tensor, path: Path) -> None:
-            save_image(side_by_side(images), path, scale=self.scale)
-
-        @torch.inference_mode()
         def compute(clips: Sequence[Tensor]) -> list[Result]:
-            images = drawing.draw(clips)  # (batch, samples, 28, 28)
-            logits = lenet(images.flatten(0, 1).to(lenet.device))
-            digits = logits.argmax(1).view(len(clips), -1).tolist()
-            rows = zip(drawing.encode(clips), digits, images, strict=True)
-            return [
-                Result({"latent": latent, "digits": tuple(row)}, partial(write, drawn))
-                for latent, row, drawn in rows
-            ]
+            return [_first_file(each) for each in drawing.compute(clips)]
 
         return OpenJob(
             drawing.read,
@@ -267,14 +254,8 @@ class InvertJob(Job):
             generator, self.generator, self.search, self.encoder, self.classifier
         )
 
-        def write(product: Product[ClipResult], path: Path) -> None:
-            product.write([path])  # of its files, the sound alone
-
         def compute(clips: Sequence[Target]) -> list[Result]:
-            return [
-                Result({"latent": each.latent, **asdict(each.result)}, partial(write, each))
-                for each in run.compute(clips)
-            ]
+            return [_first_file(each) for each in run.compute(clips)]
 
         return OpenJob(
             run.read,
@@ -299,6 +280,18 @@ def _open_model(
     """A job whose results depend on a model alone, and which keeps no files."""
     settings = {"model": f"{name} ({weights_digest(model)})"}
     return OpenJob(read, compute, columns, settings, seconds, _batch_size(device))
+
+
+def _first_file(product: Product[Any]) -> Result:
+    """Return a clip's columns, and the writer of the first of its files: a picture or a sound."""
+    found = {} if product.result is None else asdict(product.result)
+    return Result({"latent": product.latent, **found}, product.writers[0])
+
+
+@torch.inference_mode()
+def _image_latents(model: AudioToImageModel, clips: Sequence[Tensor]) -> Any:
+    """The latents (batch, numbers) of an audio-to-image model, before any noise."""
+    return model.latents(torch.stack(list(clips)).to(model.device)).float().cpu().numpy()
 
 
 @torch.inference_mode()

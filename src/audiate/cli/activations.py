@@ -44,7 +44,7 @@ class Activations:
         import torch
 
         from audiate.data.latents import read_latents
-        from audiate.folders.runner import open_outputs
+        from audiate.folders.runner import replacing_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
         from audiate.phonetics.activations import (
@@ -75,12 +75,8 @@ class Activations:
             views = [classifier_activations(model, self.clip)]
         names = [f"{number:03}" for number in range(len(views))]
         files = {name: [f"{name}{end}" for end in (".csv", ".png", ".wav")] for name in names}
-        with (
-            open_outputs(
-                self.out, "activations", {"model": self.model}, type(None), same_settings=False
-            ) as outputs,
-            outputs.staged(files, ()) as stage,
-        ):
+        settings = {"model": self.model}
+        with replacing_outputs(self.out, "activations", settings, files, ()) as stage:
             for name, view in zip(names, views, strict=True):
                 write_activations(view, stage / name)
         layers = ", ".join(views[0].layers)

@@ -65,7 +65,7 @@ class Codes:
 
     def run(self) -> int:
         """Generate, classify, print and write; return the exit status."""
-        from audiate.folders.runner import open_outputs
+        from audiate.folders.runner import replacing_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load_as
         from audiate.phonetics.code_words import evaluate_codes
@@ -73,7 +73,7 @@ class Codes:
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = (TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME)
-        with open_outputs(self.out, "codes", settings, type(None), same_settings=False) as outputs:
+        with replacing_outputs(self.out, "codes", settings, {}, names) as stage:
             model = load_as(
                 self.model,
                 AudioGAN,  # type: ignore[type-abstract]
@@ -84,13 +84,12 @@ class Codes:
             report = evaluate_codes(
                 self.model, model, words, classify, named, count=self.count, seed=self.seed
             )
-            with outputs.staged({}, names) as stage:
-                stage.mkdir(parents=True, exist_ok=True)
-                (stage / TEXT_NAME).write_text(report.to_text() + "\n", encoding="utf-8")
-                (stage / TABLE_NAME).write_text(report.to_csv(), encoding="utf-8")
-                (stage / PAIRS_NAME).write_text(report.pairs_to_csv(), encoding="utf-8")
-                (stage / VALUES_NAME).write_text(report.to_json() + "\n", encoding="utf-8")
-                report.save_figure(stage / FIGURE_NAME)
+            stage.mkdir(parents=True, exist_ok=True)
+            (stage / TEXT_NAME).write_text(report.to_text() + "\n", encoding="utf-8")
+            (stage / TABLE_NAME).write_text(report.to_csv(), encoding="utf-8")
+            (stage / PAIRS_NAME).write_text(report.pairs_to_csv(), encoding="utf-8")
+            (stage / VALUES_NAME).write_text(report.to_json() + "\n", encoding="utf-8")
+            report.save_figure(stage / FIGURE_NAME)
         print(report.to_text())
         print(f"figure: {self.out / FIGURE_NAME}")
         return 0

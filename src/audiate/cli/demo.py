@@ -9,7 +9,6 @@ from pathlib import Path
 from audiate.cli.common import print_error
 from audiate.cli.invert import Invert, TimedSettings
 from audiate.data.sources import DIGIT_WORDS
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
 
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
 _SAMPLES = 8
@@ -28,25 +27,16 @@ class Demo:
 
     def run(self) -> int:
         """Draw and invert the clips, say where to look, and return the exit status."""
-        from audiate.audio.files import load_audio
-        from audiate.folders.draw import SHEET_NAME, as_drawer, draw_folder
-        from audiate.models.lenet import LeNet
+        from audiate.folders.draw import draw_folder
+        from audiate.folders.sheet import SHEET_NAME
 
         clips = sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit)
-        drawer, classifier = (
-            as_drawer(DEFAULT_AUDIO_TO_IMAGE),
-            LeNet.from_pretrained(WRITTEN_CLASSIFIER),
-        )
         begun = time.perf_counter()
-        report = draw_folder(
-            clips, self.out, model=drawer, samples=_SAMPLES, scale=4, notify=print_error
-        )
+        report = draw_folder(clips, self.out, samples=_SAMPLES, scale=4, notify=print_error)
         seconds = time.perf_counter() - begun
-        for clip in clips:
-            waveform, rate = load_audio(clip)
-            drawings = drawer.draw(waveform, sample_rate=rate, samples=_SAMPLES)
-            said, voice = clip.stem.split("-", 1)
-            read = " ".join(map(str, classifier(drawings).argmax(1).tolist()))
+        for name, result in report.results.items():
+            said, voice = name.split("-", 1)
+            read = " ".join(map(str, result.digits))
             print(f"{said:<6} (voice {voice:<12}) drawn {_SAMPLES} times, read as {read}")
         print(f"{report.counted('drawn')} in {seconds:.1f} s; look at {self.out / SHEET_NAME}")
         print("your own recordings: audiate draw CLIP...")

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiate.cli.common import Clips, Device, print_error
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
+
+_READ_LINES = 20  # clips whose digits are printed
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,9 @@ class Draw:
 
     Writes OUT/<clip>.png, SAMPLES images of 28x28 side by side; OUT/sheet.png, which shows the
     spectrogram of each clip beside its drawings (the first 100 clips); OUT/latents.npz with the
-    names of the clips and their latents; and OUT/report.json, the record of these files.
+    names of the clips and their latents; and OUT/report.json, the record of all that. Prints the
+    digit that LeNet-5 reads in most images of each clip; a model that was trained on pairs of your
+    own draws no digits, so it is left out.
 
     Folders are searched. Clips that were drawn before are not drawn again, so the same command goes
     on after an interruption; other settings need another folder. Files that this command has not
@@ -32,13 +36,17 @@ class Draw:
     """Seed of the images: the same clip and seed give the same images."""
     scale: int = 1
     """Factor by which the images are enlarged."""
+    classifier: str = WRITTEN_CLASSIFIER
+    """The LeNet-5 that reads the images: a name, a folder, or a hub id. none does without."""
     device: Device = "auto"
     out: Path = Path("out/draw")
     """Folder for the pictures. It is made where it is missing."""
 
     def run(self) -> int:
         """Draw every clip, and return the exit status."""
-        from audiate.folders.draw import SHEET_NAME, draw_folder
+        from audiate.data.folders import REPORT_NAME
+        from audiate.folders.draw import draw_folder
+        from audiate.folders.sheet import SHEET_NAME
 
         report = draw_folder(
             self.clips,
@@ -47,9 +55,16 @@ class Draw:
             samples=self.samples,
             seed=self.seed,
             scale=self.scale,
+            classifier=None if self.classifier == "none" else self.classifier,
             device=self.device,
             notify=print_error,
         )
+        read = {name: result for name, result in report.results.items() if name in report.new}
+        for name, result in list(read.items())[:_READ_LINES]:
+            clip = Path(report.clips[name].source or name).name
+            print(f"{clip.encode(errors='replace').decode()}: {result}")  # it need not be Unicode
+        if len(read) > _READ_LINES:
+            print(f"and {len(read) - _READ_LINES} more: see {self.out / REPORT_NAME}")
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('drawn')}: see {self.out / SHEET_NAME}")
         return 2 if report.errors else 0

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import prod
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from audiate.cli.common import Device
 from audiate.cli.own import OwnGenerator
-from audiate.errors import InputError, check_range
+from audiate.folders.latent_choice import LatentChoice
 from audiate.models.hub import DEFAULT_GENERATOR
-from audiate.utils.progress import note
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from audiate.models.generator import Generator
-
-SHEET_NAME = "sheet.png"
-LATENTS_NAME = "latents.npy"
-TABLE_NAME = "latents.csv"
-_BATCH = 32
-_SHEET_CLIPS = 64
-_SWEPT_CLIPS = 256
-_MOST_COLUMNS = 16
-MAX_SOUNDS = 100_000
-"""Limit of the number of sounds of one command."""
-_MARGIN = 0.1  # of the prior's width: latents beyond its bounds by more are worth a warning
-
-
-class Layout(NamedTuple):
-    """The layout of a sheet of sounds.
-
-    Attributes:
-        columns: Number of sounds in a row.
-        most: Number of sounds that are shown at most.
-        titles: A title for each sound, beside its number; None gives it its label's name.
-
-    """
-
-    columns: int = 8
-    most: int = _SHEET_CLIPS
-    titles: Sequence[str] | None = None
-
-
-_PLAIN = Layout()
 
 
 @dataclass(frozen=True)
@@ -95,213 +58,21 @@ class Generate:
     own: OwnGenerator = field(default_factory=OwnGenerator)
 
     def __post_init__(self) -> None:
-        if self.count is not None:
-            check_range("`count`", self.count, 1, MAX_SOUNDS)
-        check_range("`seed`", self.seed, 0, 2**63 - 1)
-        if self.latents is not None and (self.interpolate or self.label is not None):
-            raise InputError("`latents`: without `interpolate` and `label`; leave those out")
-        if self.latents is not None and self.count is not None:
-            raise InputError("`count`: the file of `latents` tells how many; leave one out")
-        if self.walk and (self.interpolate or self.label is not None or self.latents is not None):
-            raise InputError(
-                "`walk`: without `interpolate`, `label` and `latents`; leave those out"
-            )
-        if len(self.walk) == 1:
-            raise InputError(f"`walk` {self.walk[0]}: a walk has two ends; name another file")
-        if len(self.sweep) > 2:
-            raise InputError("`sweep`: two at most; a picture has two sides")
-        if (self.interpolate or self.walk) and (self.count or 2) < 2:
-            raise InputError("`count`: a walk has two ends; give 2 or more")
+        self._choice()  # checked before a model is loaded
+
+    def _choice(self) -> LatentChoice:
+        names = [each.name for each in fields(LatentChoice)]
+        return LatentChoice(**{name: getattr(self, name) for name in names})
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""
-        from audiate.folders.runner import open_outputs
+        from audiate.folders.generate import generate_folder
+        from audiate.folders.sheet import SHEET_NAME
 
-        settings = {
-            "model": self.model,
-            "latents": f"seed {self.seed}" if self.latents is None else str(self.latents),
-        }
+        choice = self._choice()
         model = self.own.open(self.model, device=self.device)
-        z, layout = self._by_hand(model, self._latents(model))
-        with open_outputs(
-            self.out, "generate", settings, type(None), same_settings=False
-        ) as outputs:
-            files = {name: [f"{name}.wav"] for name in sound_names(len(z))}
-            with outputs.staged(files, (LATENTS_NAME, TABLE_NAME, SHEET_NAME)) as stage:
-                write_sounds(model, z, stage, layout)
-        some = f" (the first {layout.most})" if len(z) > layout.most else ""
+        z = generate_folder(model, self.out, name=self.model, **vars(choice))
+        some = f" (the first {choice.shown})" if len(z) > choice.shown else ""
         sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
         print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")
         return 0
-
-    def _latents(self, model: Generator) -> Tensor:
-        """Latents (count, latent_dim): given ones, a walk, or random ones."""
-        import torch
-
-        from audiate.data.latents import read_stop, walked
-
-        if self.walk:
-            stops = [read_stop(stop, model.latent_dim) for stop in self.walk]
-            return torch.from_numpy(walked(stops, self._wanted))
-        return self._given_latents(model) if self.latents else self._random_latents(model)
-
-    @property
-    def _wanted(self) -> int:
-        """Number of latents before they are swept."""
-        return self.count or (1 if self.sweep else 16)
-
-    def _by_hand(self, model: Generator, z: Tensor) -> tuple[Tensor, Layout]:
-        """Latents with entries set by hand, and the layout of their sheet."""
-        import torch
-
-        from audiate.data.latents import check_entries, parse_set, parse_sweep, swept, titles_of
-
-        if not self.set and not self.sweep:
-            return z, _PLAIN
-        sets = [parse_set(text, model.latent_dim) for text in self.set]
-        sweeps = [parse_sweep(text, model.latent_dim) for text in self.sweep]
-        check_entries(sets, sweeps)
-        total = len(z) * prod(len(sweep.values) for sweep in sweeps)
-        check_range("number of sounds", total, 1, MAX_SOUNDS)
-        coded = _code_size(model)
-        if any(entry < coded for entry in [*(s[0] for s in sets), *(s.entry for s in sweeps)]):
-            if self.label is not None:
-                raise InputError("`label`: `set` and `sweep` give the code already; leave one out")
-            z = z.clone()
-            z[:, :coded] = 0
-        found = swept(z.numpy(), sets, sweeps)
-        if not sweeps:
-            return torch.from_numpy(found), _PLAIN
-        columns = min(len(sweeps[-1].values), _MOST_COLUMNS)
-        layout = Layout(columns, _SWEPT_CLIPS, titles_of(found, sweeps))
-        return torch.from_numpy(found), layout
-
-    def _given_latents(self, model: Generator) -> Tensor:
-        """Latents (count, latent_dim) of the file; there is a warning if they are far out."""
-        import torch
-
-        from audiate.data.latents import read_latents
-        from audiate.inversion.inverter import probe_prior
-
-        assert self.latents is not None
-        z = torch.from_numpy(read_latents(self.latents, model.latent_dim))
-        (low, high), _ = probe_prior(model)
-        margin = _MARGIN * (high - low)
-        outside = (z < (low - margin).cpu()) | (z > (high + margin).cpu())
-        if far := int(outside.any(1).sum()):
-            note(
-                f"{self.latents}: {far} of {len(z)} latents lie far outside of the prior, whose "
-                f"numbers are within {low.min():.1f} to {high.max():.1f}; these go up to "
-                f"{z.abs().max():.1f}, so expect noise"
-            )
-        return z
-
-    def _random_latents(self, model: Generator) -> Tensor:
-        """Draw latents (count, latent_dim) one by one, so that the first ones stay the same."""
-        import torch
-
-        count = 2 if self.interpolate else self._wanted
-        source = torch.Generator().manual_seed(self.seed)
-        label = {} if self.label is None else {"labels": torch.tensor([_label(model, self.label)])}
-        z = torch.cat([model.sample_latent(1, generator=source, **label) for _ in range(count)])
-        if self.interpolate:
-            share = torch.linspace(0, 1, self._wanted, device=z.device).unsqueeze(1)
-            z = z[:1] + share * (z[1:] - z[:1])
-        return z.cpu()
-
-
-def _label(model: Generator, label: str) -> int:
-    """The number of a label, which may be given by name."""
-    classes, names = _labels_of(model)
-    if label in names:
-        return names.index(label)
-    if label.isdecimal() and int(label) < classes:
-        return int(label)
-    listed = f" ({', '.join(names)})" if names else ""
-    known = f"labels 0 to {classes - 1}{listed}" if classes else "no labels"
-    raise InputError(f"`label` {label}: this model knows {known}")
-
-
-def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
-    """The number of labels that a model knows, and their names; 0 for a model that is not ours.
-
-    The codes of a model with codes are its labels.
-    """
-    from audiate.models.code_network import code_names
-    from audiate.models.generator import AudioGAN
-
-    if not isinstance(model, AudioGAN):
-        return 0, ()
-    code = model.config.code
-    return (code.count, code_names(code)) if code.count else (model.classes, model.names)
-
-
-def _code_size(model: Generator) -> int:
-    """The number of entries of z that are a code."""
-    from audiate.models.generator import AudioGAN
-
-    return model.config.code.size if isinstance(model, AudioGAN) else 0
-
-
-def sound_names(count: int) -> list[str]:
-    """Names of so many sounds: 000, 001 and so on."""
-    digits = max(len(str(count - 1)), 3)
-    return [f"{number:0{digits}}" for number in range(count)]
-
-
-def write_sounds(model: Generator, z: Tensor, folder: Path, layout: Layout = _PLAIN) -> None:
-    """Write a wav for each latent (count, latent_dim), the latents, and the sheet.
-
-    Args:
-        model: The generator.
-        z: Latents (count, latent_dim), on the CPU.
-        folder: The folder to write to.
-        layout: The layout of the sheet.
-
-    Raises:
-        InputError: The folder cannot be written.
-
-    """
-    import torch
-
-    from audiate.audio.files import save_wav
-    from audiate.audio.spectrograms import Spectrogram
-    from audiate.data.latents import save_csv
-    from audiate.models.generator import device_of, generate
-    from audiate.utils.filesystem import save_array
-    from audiate.utils.plots import save_tiles
-    from audiate.utils.progress import tracked
-
-    save_array(z.numpy(), folder / LATENTS_NAME)
-    names = sound_names(len(z))
-    save_csv(names, z.numpy(), folder / TABLE_NAME)
-    see, where = Spectrogram(), device_of(model)
-    shown: list[Tensor] = []
-    batches = list(zip(torch.split(z, _BATCH), _split(names, _BATCH), strict=True))
-    sizes = [len(own) for _, own in batches]
-    with torch.inference_mode():
-        for part, own in tracked(batches, "generating", weights=sizes):
-            waveforms = generate(model, part.to(where)).cpu()
-            for name, waveform in zip(own, waveforms, strict=True):
-                save_wav(folder / f"{name}.wav", waveform, model.sample_rate)
-            if sum(map(len, shown)) < layout.most:
-                shown.append(see(waveforms.mean(1)).transpose(1, 2))
-    titles = _titles(model, z[: layout.most], names, layout.titles)
-    tiles = torch.cat(shown)[: layout.most]
-    save_tiles(tiles, titles, folder / SHEET_NAME, columns=layout.columns)
-
-
-def _titles(
-    model: Generator, z: Tensor, names: Sequence[str], titles: Sequence[str] | None
-) -> list[str]:
-    """The titles of sounds: their names, each with its own title or its label."""
-    labels = _labels_of(model)[1]
-    if titles is None and labels:
-        titles = [labels[label] for label in model.labels_of(z).tolist()]  # type: ignore[attr-defined]
-    if titles is None:
-        return list(names[: len(z)])
-    return [f"{name} {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
-
-
-def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [names[begin : begin + size] for begin in range(0, len(names), size)]

@@ -41,7 +41,7 @@ class Imagine:
     def run(self) -> int:
         """Imagine and write, and return the exit status."""
         from audiate.folders.imagine import imagine, write_imagined
-        from audiate.folders.runner import SHEET_NAME
+        from audiate.folders.sheet import SHEET_NAME
 
         pairs = imagine(
             self.count, seed=self.seed, drawer=self.drawer, sayer=self.sayer, device=self.device

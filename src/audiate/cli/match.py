@@ -43,7 +43,7 @@ class Match:
         """Match and write, and return the exit status."""
         from audiate.errors import InputError
         from audiate.folders.match import RANKS_NAME, match_folders
-        from audiate.folders.runner import SHEET_NAME
+        from audiate.folders.sheet import SHEET_NAME
 
         errors: list[InputError] = []
 

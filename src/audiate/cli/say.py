@@ -49,8 +49,8 @@ class Say:
 
     def run(self) -> int:
         """Say every picture, and return the exit status."""
-        from audiate.folders.runner import SHEET_NAME
         from audiate.folders.say import say_folder
+        from audiate.folders.sheet import SHEET_NAME
 
         report = say_folder(
             self.pictures,

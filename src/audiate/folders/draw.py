@@ -1,8 +1,10 @@
-"""Drawings on disk: a folder of clips to a folder of pictures, with a sheet and all latents."""
+"""Draw the clips of a folder."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,26 +12,32 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import Recording, load_audio
-from audiate.data.latents import Latents
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError, check_range
-from audiate.folders.runner import (
-    BATCH_SIZE,
-    SHEET_NAME,
-    SHEET_SAMPLES,
-    FolderReport,
-    Notify,
-    Product,
-    SheetWork,
-    open_outputs,
-    work_through,
-)
+from audiate.folders.runner import BATCH_SIZE, FolderReport, Notify, Product, run_folder
+from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.audio_to_image import AudioToImageModel
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
+from audiate.models.lenet import LeNet, load_written_classifier
 from audiate.models.pretrained import load_as, weights_digest
 from audiate.utils.plots import Panel, image_panel, save_image, side_by_side, sound_panel
 
-__all__ = ["BATCH_SIZE", "SHEET_NAME", "DrawingWork", "as_drawer", "draw_folder", "prepare_drawing"]
+
+@dataclass(frozen=True)
+class DrawingResult:
+    """The result of drawing a clip.
+
+    Attributes:
+        digits: The digit that LeNet-5 reads in each image.
+
+    """
+
+    digits: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """The digit that is read most often, and how often."""
+        digit, count = Counter(self.digits).most_common(1)[0]
+        return f"{digit} ({count} of {len(self.digits)})"
 
 
 def draw_folder(
@@ -40,15 +48,17 @@ def draw_folder(
     samples: int = 8,
     seed: int = 0,
     scale: int = 1,
+    classifier: str | Path | LeNet | None = WRITTEN_CLASSIFIER,
     device: str | torch.device = "cpu",
     notify: Notify | None = None,
-) -> FolderReport[None]:
+) -> FolderReport[DrawingResult]:
     """Draw what is said in sound files, and write the pictures to a folder.
 
     Writes for each clip ``<clip>.png``, its images side by side; ``sheet.png``, each clip's
     spectrogram beside its images (the first 100 clips); ``latents.npz``, the names of the clips and
-    their latents (clips, numbers), float32; and ``report.json``. Clips that were drawn before with
-    the same settings are left as they are. A clip that cannot be used does not stop the others.
+    their latents (clips, numbers), float32; and ``report.json``, which holds a `DrawingResult` for
+    each clip. Clips that were drawn before with the same settings are left as they are. A clip that
+    cannot be used does not stop the others.
 
     Args:
         clips: Sound files, or folders of them.
@@ -58,6 +68,8 @@ def draw_folder(
         samples: Number of images for each clip.
         seed: Images are those of `AudioToImageModel.draw` with this seed.
         scale: Factor by which pictures are enlarged.
+        classifier: The LeNet-5 that reads a digit in each image. None leaves that out, and so does
+            a model that was trained on pairs of its own, or whose training is unknown.
         device: Where to load a model that is given by name: auto, cpu or cuda.
         notify: Is called with the error of each clip that cannot be used.
 
@@ -70,10 +82,17 @@ def draw_folder(
     out = Path(out)
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     work, settings = prepare_drawing(model, samples, seed, scale, device=device)
-    with open_outputs(out, "draw", settings, type(None)) as outputs:
-        return work_through(
-            work, outputs, found, batch_size=BATCH_SIZE, what="drawing", notify=notify
-        )
+    if classifier is not None and _draws_digits(work.model):
+        work.read_by(classifier)
+    settings["classifier"] = "none" if work.classifier is None else weights_digest(work.classifier)
+    return run_folder(
+        work, found, out, "draw", settings, batch_size=BATCH_SIZE, what="drawing", notify=notify
+    )
+
+
+def _draws_digits(model: AudioToImageModel) -> bool:
+    """Whether a model was trained on spoken and written digits."""
+    return bool(model.provenance.recipe) and not model.provenance.settings.get("pairs")
 
 
 def prepare_drawing(
@@ -109,47 +128,61 @@ def prepare_drawing(
     return DrawingWork(model, samples=samples, seed=seed, scale=scale), settings
 
 
-class DrawingWork(SheetWork):
-    """Draws clips; what is read of each is its spectrogram (n_mels, frames)."""
+class DrawingWork(SheetWork[DrawingResult]):
+    """Draw clips; what is read of each is its spectrogram (n_mels, frames).
+
+    Attributes:
+        classifier: Reads a digit in each image; None leaves that out.
+
+    """
 
     endings = ("{}.png",)
+    result_type = DrawingResult
+    classifier: LeNet | None = None
 
     def __init__(self, model: AudioToImageModel, *, samples: int, seed: int, scale: int) -> None:
         super().__init__()
         self.model, self.samples, self.seed, self.scale = model, samples, seed, scale
 
+    def read_by(self, classifier: str | Path | LeNet | None = None) -> None:
+        """Have a LeNet-5, by default the shipped one, read a digit in each image."""
+        if not isinstance(classifier, LeNet):
+            classifier = load_written_classifier(None if classifier is None else str(classifier))
+        self.classifier = classifier.to(self.model.device)
+
     def read(self, path: Path | Recording) -> Tensor:
-        """The spectrogram of a clip."""
+        """Read a clip, and compute its spectrogram."""
         waveform, rate = load_audio(path)
         try:
             return self.model.hear(waveform, sample_rate=rate)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
-        """Draw a batch."""
-        drawings = self.draw(items)
+    @torch.inference_mode()
+    def compute(self, items: Sequence[Tensor]) -> list[Product[DrawingResult]]:
+        """Draw a batch; latents are those before any noise."""
+        inputs, device = torch.stack(list(items)), self.model.device
+        drawings = self.model.draw_heard(inputs, samples=self.samples, seed=self.seed)
+        latents = self.model.latents(inputs.to(device)).float().cpu().numpy()
+        results: list[DrawingResult | None] = [None] * len(items)
+        if self.classifier is not None:
+            logits = self.classifier(drawings.flatten(0, 1).to(device))
+            rows = logits.argmax(1).view(len(items), -1).tolist()
+            results = [DrawingResult(tuple(row)) for row in rows]
         return [
-            Product(latent, None, partial(self._write, spectrogram, images))
-            for latent, spectrogram, images in zip(self.encode(items), items, drawings, strict=True)
+            Product(
+                latent,
+                result,
+                [partial(save_image, side_by_side(images), scale=self.scale)],
+                partial(_panels, spectrogram, images),
+            )
+            for latent, result, spectrogram, images in zip(
+                latents, results, items, drawings, strict=True
+            )
         ]
 
-    def draw(self, items: Sequence[Tensor]) -> Tensor:
-        """Images (batch, samples, 28, 28) in [0, 1] of spectrograms, on the CPU."""
-        return self.model.draw_heard(torch.stack(list(items)), samples=self.samples, seed=self.seed)
-
-    @torch.inference_mode()
-    def encode(self, items: Sequence[Tensor]) -> Latents:
-        """Latents (batch, numbers) of spectrograms, before any noise."""
-        spectrograms = torch.stack(list(items)).to(self.model.device)
-        return self.model.latents(spectrograms).float().cpu().numpy()
-
-    def _write(self, spectrogram: Tensor, images: Tensor, paths: Sequence[Path]) -> None:
-        save_image(side_by_side(images), paths[0], scale=self.scale)
-        self.show(paths[0], _panels(spectrogram, images))
-
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
-        """Each clip's spectrogram, then its images."""
+        """Draw again, and show the spectrogram of each clip and its images."""
         samples = min(self.samples, SHEET_SAMPLES)
         drawings = self.model.draw_heard(torch.stack(list(items)), samples=samples, seed=self.seed)
         return [_panels(*each) for each in zip(items, drawings, strict=True)]

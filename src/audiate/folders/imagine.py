@@ -14,8 +14,10 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import save_table
 from audiate.errors import InputError, check_range
 from audiate.folders.draw import as_drawer
-from audiate.folders.runner import LATENTS_NAME, SHEET_NAME, open_outputs
+from audiate.folders.record import LATENTS_NAME
+from audiate.folders.runner import replacing_outputs
 from audiate.folders.say import as_sayer
+from audiate.folders.sheet import SHEET_NAME
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
@@ -126,10 +128,7 @@ def write_imagined(pairs: Imagined, out: Path, settings: dict[str, str]) -> None
     digits = max(len(str(len(pairs.images) - 1)), 3)
     names = [f"{number:0{digits}}" for number in range(len(pairs.images))]
     files = {name: [f"{name}.wav", f"{name}.png"] for name in names}
-    with (
-        open_outputs(out, "imagine", settings, type(None), same_settings=False) as outputs,
-        outputs.staged(files, (LATENTS_NAME, SHEET_NAME)) as stage,
-    ):
+    with replacing_outputs(out, "imagine", settings, files, (LATENTS_NAME, SHEET_NAME)) as stage:
         for name, image, waveform in zip(names, pairs.images, pairs.waveforms, strict=True):
             save_wav(stage / f"{name}.wav", waveform, pairs.sample_rate)
             save_image(image, stage / f"{name}.png")

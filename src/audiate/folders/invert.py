@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from audiate.audio.files import Recording, fit_length, is_silent, load_channels, save_wav, to_peak
 from audiate.audio.spectrograms import levels_of
 from audiate.data.folders import REPORT_NAME
-from audiate.data.latents import Latents
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError
-from audiate.folders.runner import (
-    ClipWork,
-    FolderReport,
-    Notify,
-    Product,
-    open_outputs,
-    work_through,
-)
+from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, run_folder
 from audiate.inversion.build import (
     Initialization,
     as_classifier,
@@ -55,9 +46,9 @@ from audiate.models.resnet import DigitClassifier
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
 
+R = TypeVar("R")
+
 _BAD = 0.5  # of the loss of silence: more is a bad minimum
-
-
 _NEARLY = 0.05  # seconds by which a clip may be longer or shorter before it is worth a word
 
 
@@ -92,7 +83,7 @@ class ClipResult:
     duration: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InversionReport(FolderReport[ClipResult]):
     """The result of `invert_folder` for all clips.
 
@@ -102,12 +93,6 @@ class InversionReport(FolderReport[ClipResult]):
     """
 
     begin: Initialization
-
-    @property
-    def results(self) -> dict[str, ClipResult]:
-        """Results by the name of the clip, of those that could be inverted."""
-        clips = self.clips.items()
-        return {name: clip.result for name, clip in clips if clip.result and clip.error is None}
 
     def summary(self) -> str:
         """A line about all clips."""
@@ -133,11 +118,14 @@ class InversionReport(FolderReport[ClipResult]):
         shorter = sum(each.duration < seconds - _NEARLY for each in new)
         found = []
         if longer or shorter:
-            found.append(
-                f"the generator makes {seconds:.2f} s; clips that are longer, of which the part "
-                f"with the most energy was taken: {longer} of {len(new)}; clips that are shorter, "
-                f"to which zeros were added: {shorter} of {len(new)}"
-            )
+            cut = "clips that are longer, of which the part with the most energy was taken"
+            padded = "clips that are shorter, to which zeros were added"
+            counts = [
+                f"{what}: {count} of {len(new)}"
+                for what, count in ((cut, longer), (padded, shorter))
+                if count
+            ]
+            found.append(f"the generator makes {seconds:.2f} s; {'; '.join(counts)}")
         bad = sum(
             each.silent_loss is not None and each.loss > _BAD * each.silent_loss for each in new
         )
@@ -156,14 +144,8 @@ class InversionReport(FolderReport[ClipResult]):
 
 
 TARGETS_FOLDER = "heard"
-
-
 _LOOKED_UP = 32  # clips in a batch where an encoder or a search gives the latents
-
-
 _SEARCHED = 4  # clips in a batch of searches: 8 are 5 % faster, but an interruption loses a batch
-
-
 _GPU_BATCH = 64
 
 
@@ -247,9 +229,10 @@ def invert_folder(
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
-    with open_outputs(Path(out), "invert", record, ClipResult) as outputs:
-        size = batch_size_for(generator, settings)
-        report = work_through(run, outputs, found, batch_size=size, what="inverting", notify=notify)
+    size = batch_size_for(generator, settings)
+    report = run_folder(
+        run, found, Path(out), "invert", record, batch_size=size, what="inverting", notify=notify
+    )
     return InversionReport(report.folder, report.clips, report.new, begin)
 
 
@@ -259,7 +242,7 @@ def prepare_inversion(
     settings: InversionSettings,
     encoder: str | Path | LatentEncoder | None,
     classifier: str | Path | DigitClassifier | None,
-) -> tuple[InversionRun, dict[str, str], Initialization]:
+) -> tuple[InversionWork, dict[str, str], Initialization]:
     """Load what an inversion needs: its work, its settings for the record, its first latents."""
     known = fingerprint(generator)
     record: dict[str, object] = {
@@ -289,7 +272,7 @@ def prepare_inversion(
     # Losses by levels alone have another scale, on which silence is no measure of a minimum.
     descends = settings.method in ("gradient", "hybrid") and settings.budget is None
     silence_tells = descends and chosen != "levels"
-    run = InversionRun(
+    run = InversionWork(
         generator,
         invert,
         scorer,
@@ -299,8 +282,34 @@ def prepare_inversion(
     return run, {key: str(value) for key, value in record.items() if value is not None}, begin
 
 
-class InversionRun(ClipWork[Target, ClipResult]):
-    """Inverts the clips of a folder, in batches.
+class TargetWork(ClipWork[Target, R]):
+    """Read clips as a generator would make them."""
+
+    sizes: Sizes
+
+    def read(self, path: Path | Recording) -> Target:
+        """Read a clip by `read_target`."""
+        return read_target(path, self.sizes)
+
+
+def read_target(path: Path | Recording, sizes: Sizes) -> Target:
+    """Read a clip, fit it to the generator's length, and bring it to a peak of 0.9.
+
+    Raises:
+        InputError: It cannot be read, or is silent.
+
+    """
+    waveform = load_channels(path, sizes.channels, sizes.sample_rate)
+    if not waveform.numel():
+        raise InputError(f"{path}: lasts not even a sample; record it again")
+    if is_silent(waveform.flatten()):
+        raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
+    fitted = to_peak(fit_length(waveform, sizes.num_samples))
+    return Target(fitted, waveform.shape[1] / sizes.sample_rate)
+
+
+class InversionWork(TargetWork[ClipResult]):
+    """Invert clips in batches.
 
     Attributes:
         generator: The generator.
@@ -313,6 +322,7 @@ class InversionRun(ClipWork[Target, ClipResult]):
     """
 
     endings = ("{}.wav", "{}.npy", "{}.png", TARGETS_FOLDER + "/{}.wav")
+    result_type = ClipResult
 
     def __init__(
         self,
@@ -323,18 +333,11 @@ class InversionRun(ClipWork[Target, ClipResult]):
         measured_by: Objective | None = None,
         compared_by: Objective | None = None,
     ) -> None:
-        self.generator, self.invert, self.classifier = generator, invert, classifier
+        self.generator = self.sizes = generator
+        self.invert, self.classifier = invert, classifier
         self.measured_by, self.compared_by = measured_by, compared_by
+        self.latent_dim = generator.latent_dim
         self._device = device_of(generator)
-
-    def read(self, path: Path | Recording) -> Target:
-        """A clip as the generator would make it.
-
-        Raises:
-            InputError: It cannot be read, or is silent.
-
-        """
-        return read_target(path, self.generator)
 
     def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
         """Invert a batch, and score it."""
@@ -358,8 +361,14 @@ class InversionRun(ClipWork[Target, ClipResult]):
                 seconds=round(seconds, 4),
                 duration=round(item.duration, 4),
             )
-            write = partial(self._write, item.waveform, outputs[row], latents[row])
-            products.append(Product(latents[row], result, write))
+            rate = self.generator.sample_rate
+            writers = (
+                partial(save_wav, waveform=outputs[row], sample_rate=rate),
+                partial(save_array, latents[row]),
+                partial(_save_comparison, item.waveform, outputs[row]),
+                partial(save_wav, waveform=item.waveform, sample_rate=rate),
+            )
+            products.append(Product(latents[row], result, writers))
         return products
 
     @torch.inference_mode()
@@ -389,50 +398,11 @@ class InversionRun(ClipWork[Target, ClipResult]):
         losses: list[float] = self.compared_by(torch.zeros_like(target), target).tolist()
         return losses
 
-    def _write(
-        self, target: Tensor, output: Tensor, latent: Latents, paths: Sequence[Path]
-    ) -> None:
-        """Write the files whose paths are given: the first ones of `endings`, or all."""
-        rate = self.generator.sample_rate
-        writers: tuple[Callable[[Path], None], ...] = (
-            lambda wav: save_wav(wav, output, rate),
-            lambda npy: save_array(latent, npy),
-            lambda png: _save_comparison(target, output, png),
-            lambda wav: save_wav(wav, target, rate),
-        )
-        for write, path in zip(writers, paths, strict=False):
-            write(path)
-
-    def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
-        """The latent in the .npy file of a clip; None where it is damaged."""
-        try:
-            latent = np.load(paths[1], allow_pickle=False)
-        except (OSError, ValueError):
-            return None
-        fits = isinstance(latent, np.ndarray) and latent.shape == (self.generator.latent_dim,)
-        return latent.astype(np.float32) if fits else None
-
 
 def _save_comparison(target: Tensor, output: Tensor, path: Path) -> None:
     """Write a picture of a clip and of what was recovered, each (channels, samples)."""
     waveforms = torch.stack([target.mean(0), output.mean(0)])
     save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), path)
-
-
-def read_target(path: Path | Recording, sizes: Sizes) -> Target:
-    """A clip as a generator of these sizes would make it.
-
-    Raises:
-        InputError: It cannot be read, or is silent.
-
-    """
-    waveform = load_channels(path, sizes.channels, sizes.sample_rate)
-    if not waveform.numel():
-        raise InputError(f"{path}: lasts not even a sample; record it again")
-    if is_silent(waveform.flatten()):
-        raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
-    fitted = to_peak(fit_length(waveform, sizes.num_samples))
-    return Target(fitted, waveform.shape[1] / sizes.sample_rate)
 
 
 def batch_size_for(generator: Generator, settings: InversionSettings) -> int:

@@ -1,4 +1,4 @@
-"""Sounds and pictures that find each other: a ranking both ways, as a table and a sheet."""
+"""Rank pictures for sounds, and sounds for pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import load_image
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError, check_range
-from audiate.folders.runner import SHEET_NAME, Notify, open_outputs
+from audiate.folders.runner import Notify, replacing_outputs
+from audiate.folders.sheet import SHEET_NAME
 from audiate.models.dual_encoder import DualEncoder, load_matcher
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.pretrained import weights_digest
@@ -101,7 +102,7 @@ def match_folders(
 
     notify = notify or (lambda _: None)
     settings = {"model": weights_digest(model), "top": str(top)}
-    with open_outputs(out, "match", settings, type(None), same_settings=False) as outputs:
+    with replacing_outputs(out, "match", settings, {}, (RANKS_NAME, SHEET_NAME)) as stage:
         heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
         seen = _read(
             find_files(given[1], out, PICTURES),
@@ -115,9 +116,8 @@ def match_folders(
         spectrograms, pictures = (torch.stack(list(each.values())) for each in (heard, seen))
         scores = score_all(model, spectrograms, pictures)
         matches = Matches(list(heard), list(seen), *scores)
-        with outputs.staged({}, (RANKS_NAME, SHEET_NAME)) as stage:
-            _write_ranks(matches, top, stage / RANKS_NAME)
-            _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
+        _write_ranks(matches, top, stage / RANKS_NAME)
+        _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
     return matches
 
 
@@ -170,15 +170,14 @@ def _write_ranks(matches: Matches, top: int, path: Path) -> None:
     with writing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["given", "file", "rank", "found", "score"])
-        for number, sound in enumerate(matches.sounds):
-            for rank, image in enumerate(matches.images_of(number, top), 1):
-                score = matches.scores[number, image].item()
-                table.writerow(["sound", sound, rank, matches.images[image], f"{score:.3f}"])
-        for number, image_name in enumerate(matches.images):
-            for rank, sound_number in enumerate(matches.sounds_of(number, top), 1):
-                score = matches.clear_scores[sound_number, number].item()
-                found = matches.sounds[sound_number]
-                table.writerow(["image", image_name, rank, found, f"{score:.3f}"])
+        for kind, given, found, find, scores in (
+            ("sound", matches.sounds, matches.images, matches.images_of, matches.scores),
+            ("image", matches.images, matches.sounds, matches.sounds_of, matches.clear_scores.T),
+        ):
+            for number, name in enumerate(given):
+                for rank, other in enumerate(find(number, top), 1):
+                    score = f"{scores[number, other].item():.3f}"
+                    table.writerow([kind, name, rank, found[other], score])
 
 
 def _write_sheet(matches: Matches, spectrograms: Tensor, images: Tensor, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Said pictures on disk: pictures to sounds, with a sheet and all latents."""
+"""Convert a folder of pictures to speech."""
 
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import load_image
 from audiate.errors import InputError, check_range
-from audiate.folders.runner import (
-    BATCH_SIZE,
-    SHEET_SAMPLES,
-    FolderReport,
-    Notify,
-    Product,
-    SheetWork,
-    open_outputs,
-    work_through,
-)
+from audiate.folders.runner import BATCH_SIZE, FolderReport, Notify, Product, run_folder
+from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.generator import AudioGAN
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
@@ -83,14 +75,13 @@ def say_folder(
         "seed": str(seed),
     }
     work = SayingWork(model, samples=samples, seed=seed)
-    with open_outputs(out, "say", settings, type(None)) as outputs:
-        return work_through(
-            work, outputs, found, batch_size=BATCH_SIZE, what="saying", notify=notify
-        )
+    return run_folder(
+        work, found, out, "say", settings, batch_size=BATCH_SIZE, what="saying", notify=notify
+    )
 
 
-class SayingWork(SheetWork):
-    """Says pictures; what is read of each is the digit (28, 28) that is found in it."""
+class SayingWork(SheetWork[None]):
+    """Convert pictures to speech; what is read of each is the digit (28, 28) found in it."""
 
     def __init__(self, model: ImageToAudioModel, *, samples: int, seed: int) -> None:
         super().__init__()
@@ -98,7 +89,7 @@ class SayingWork(SheetWork):
         self.endings = tuple(f"{{}}-{number}.wav" for number in range(1, samples + 1))
 
     def read(self, path: Path | Recording) -> Tensor:
-        """The digit in a picture."""
+        """Read a picture, and find the digit in it."""
         assert isinstance(path, Path)  # a recording is no picture
         picture = load_image(path)
         try:
@@ -107,21 +98,22 @@ class SayingWork(SheetWork):
             raise InputError(f"{path}: {error}") from error
 
     def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
-        """Say a batch."""
+        """Generate the sounds of a batch."""
         images = torch.stack(list(items))
         latents, sounds = self.model.say_seen(images, samples=self.samples, seed=self.seed)
+        rate = self.model.generator.sample_rate
         return [
-            Product(latent.numpy(), None, partial(self._write, image, waveforms))
+            Product(
+                latent.numpy(),
+                None,
+                [partial(save_wav, waveform=waveform, sample_rate=rate) for waveform in waveforms],
+                partial(_panels, image, waveforms),
+            )
             for latent, image, waveforms in zip(latents, items, sounds, strict=True)
         ]
 
-    def _write(self, image: Tensor, waveforms: Tensor, paths: Sequence[Path]) -> None:
-        for path, waveform in zip(paths, waveforms, strict=True):
-            save_wav(path, waveform, self.model.generator.sample_rate)
-        self.show(paths[0], _panels(image, waveforms))
-
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
-        """Each picture's digit, then the spectrograms of its sounds."""
+        """Generate again, and show the digit of each picture and the spectrograms of its sounds."""
         samples = min(self.samples, SHEET_SAMPLES)
         sounds = self.model.say_seen(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
         return [_panels(*each) for each in zip(items, sounds, strict=True)]

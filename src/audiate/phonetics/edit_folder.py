@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,21 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio.files import Recording, save_wav
+from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import levels_of
-from audiate.data.latents import Latents
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.folders.invert import Target, name_of, read_target
-from audiate.folders.runner import (
-    ClipWork,
-    FolderReport,
-    Notify,
-    Product,
-    open_outputs,
-    work_through,
-)
+from audiate.folders.invert import Target, TargetWork, name_of
+from audiate.folders.runner import FolderReport, Notify, Product, run_folder
 from audiate.inversion.build import as_classifier, inverter
 from audiate.inversion.inverter import Inverter
 from audiate.inversion.settings import Method
@@ -131,7 +123,7 @@ def edit_folder(
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: Nothing is to change, there is no clip or model; or as of `open_outputs`.
+        InputError: Nothing is to change, there is no clip or model; or as of `run_folder`.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
@@ -144,12 +136,16 @@ def edit_folder(
     generator = as_generator(generator, device=device)
     settings["weights"] = digest(fingerprint(generator))
     judge = None if classifier is None else as_classifier(classifier)
-    with open_outputs(Path(out), "edit", settings, EditResult) as outputs:
+
+    def make_editor() -> Editor:
         found_by = (directions(generator, each, count=samples, seed=seed) for each in changes)
         targets = list(map(EditTarget, found_by, changes.values()))
-        editor = Editor(generator, targets, judge, rounds=rounds, seed=seed)
-        work = EditRun(editor, _inverter(generator, method, judge, seed), word)
-        return work_through(work, outputs, found, batch_size=1, what="editing", notify=notify)
+        return Editor(generator, targets, judge, rounds=rounds, seed=seed)
+
+    work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
+    return run_folder(
+        work, found, Path(out), "edit", settings, batch_size=1, what="editing", notify=notify
+    )
 
 
 def _inverter(
@@ -184,45 +180,61 @@ def check_edit(changes: Mapping[str, float], digit: str | int | None) -> int | N
     raise InputError(f"`digit` {digit}: give 0 to 9, or one of {', '.join(DIGIT_WORDS)}")
 
 
-class EditRun(ClipWork[Target, EditResult]):
-    """Edits the clips of a folder, one by one."""
+class EditWork(TargetWork[EditResult]):
+    """Edit clips one by one."""
 
     endings = ("{}.wav", "{}-before.wav", "{}.npy", "{}.png")
+    result_type = EditResult
 
-    def __init__(self, editor: Editor, invert: Inverter, word: int | None) -> None:
-        """Prepare the work.
+    def __init__(
+        self,
+        generator: Generator,
+        invert: Inverter,
+        word: int | None,
+        make_editor: Callable[[], Editor],
+    ) -> None:
+        """Name what edits clips.
 
         Args:
-            editor: Edits latents.
+            generator: The generator.
             invert: Finds the latent of a clip.
             word: The digit that is said instead; None keeps the one that is said.
+            make_editor: Makes the editor of latents, which takes long.
 
         """
-        self.editor, self.invert, self.word = editor, invert, word
+        self.generator = self.sizes = generator
+        self.invert, self.word = invert, word
+        self.latent_dim = generator.latent_dim
+        self._make_editor = make_editor
 
-    def read(self, path: Path | Recording) -> Target:
-        """A clip as the generator would make it."""
-        return read_target(path, self.editor.generator)
+    def prepare(self) -> None:
+        """Find the directions in which latents are moved."""
+        self.editor = self._make_editor()
 
     def compute(self, items: Sequence[Target]) -> list[Product[EditResult]]:
         """Find the latents of clips, and edit them."""
         return [self._edited(item.waveform) for item in items]
 
     def _edited(self, recording: Tensor) -> Product[EditResult]:
-        generator = self.editor.generator
+        generator = self.generator
         found = self.invert(recording[None].to(device_of(generator)))
         latent = found.latent[0].detach().cpu()
         if self.word is not None:
             latent = say_another(generator, latent, self.word)
         edit = self.editor(latent, self.word, recording)
         said = found.output[0].detach().cpu()
-        moved = edit.latent.numpy().astype(np.float32)
-        return Product(
-            moved, self._result(edit, recording, said), partial(self._write, recording, said, edit)
+        rate = generator.sample_rate
+        writers = (
+            partial(save_wav, waveform=edit.waveform, sample_rate=rate),
+            partial(save_wav, waveform=said, sample_rate=rate),
+            partial(save_array, edit.latent[None].numpy()),
+            partial(_save_comparison, recording, said, edit.waveform),
         )
+        moved = edit.latent.numpy().astype(np.float32)
+        return Product(moved, self._result(edit, recording, said), writers)
 
     def _result(self, edit: Edit, recording: Tensor, said: Tensor) -> EditResult:
-        rate = self.editor.generator.sample_rate
+        rate = self.generator.sample_rate
         changes = tuple(
             Change(
                 each.name,
@@ -234,28 +246,11 @@ class EditRun(ClipWork[Target, EditResult]):
         )
         return EditResult(changes, edit.missed, edit.gain, edit.word, edit.wanted_word)
 
-    def _write(self, recording: Tensor, said: Tensor, edit: Edit, paths: Sequence[Path]) -> None:
-        wav, before, npy, png = paths
-        rate = self.editor.generator.sample_rate
-        save_wav(wav, edit.waveform, rate)
-        save_wav(before, said, rate)
-        save_array(edit.latent[None].numpy(), npy)
-        sounds = torch.stack([recording.mean(0), said.mean(0), edit.waveform.mean(0)])
-        save_side_by_side(
-            sounds, levels_of(sounds), ("recording", "the sound found for it", "edited"), png
-        )
 
-    def stored_latent(self, paths: Sequence[Path]) -> Latents | None:
-        """The latent in the .npy file of a clip; None where it is damaged."""
-        try:
-            latent = np.load(paths[2], allow_pickle=False)
-        except (OSError, ValueError):
-            return None
-        fits = isinstance(latent, np.ndarray) and latent.shape == (
-            1,
-            self.editor.generator.latent_dim,
-        )
-        return latent[0].astype(np.float32) if fits else None
+def _save_comparison(recording: Tensor, said: Tensor, edited: Tensor, path: Path) -> None:
+    sounds = torch.stack([recording.mean(0), said.mean(0), edited.mean(0)])
+    titles = "recording", "the sound found for it", "edited"
+    save_side_by_side(sounds, levels_of(sounds), titles, path)
 
 
 def _number(value: float) -> float | None:

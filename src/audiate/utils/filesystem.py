@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from audiate.errors import InputError
@@ -15,14 +18,12 @@ from audiate.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-import signal
-import threading
-from collections.abc import Callable
-from types import FrameType
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+def writing(
+    path: Path, *, durable: bool = False, argument: str | None = "out", system_errors: bool = False
+) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path``.
 
     The folder is made where it is missing. On failure the old file stays and the temporary one is
@@ -32,47 +33,42 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         path: The file to be written or replaced.
         durable: Wait until the content is on the disk, so that a power failure cannot leave an
             empty file. Leave it out for the many small files of one command.
-
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.touch()
-        usual_permissions = partial.stat().st_mode
-        yield partial
-        partial.chmod(usual_permissions)  # some writers make their files private
-        if durable:
-            with partial.open("r+b") as file:  # Windows flushes only what may be written
-                os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path, *, durable: bool = False, argument: str | None = "out") -> Iterator[Path]:
-    """Write a file as `replacing` does, and name it where that fails.
-
-    Args:
-        path: The file to be written or replaced.
-        durable: As of `replacing`.
         argument: The argument with which the caller names another place; None where it is told in
             other words.
+        system_errors: Whether errors of the system are raised as they are.
 
     Raises:
         InputError: The file cannot be written.
 
     """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with replacing(path, durable=durable) as partial:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.touch()
+            usual_permissions = partial.stat().st_mode
             yield partial
+            partial.chmod(usual_permissions)  # some writers make their files private
+            if durable:
+                with partial.open("r+b") as file:  # Windows syncs only what is open for writing
+                    os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
+        if system_errors:
+            raise
         remedy = "name another place" if argument is None else f"name another with `{argument}`"
         if error.errno == errno.ENAMETOOLONG:
             remedy = "give the clip, or the file, a shorter name"
         raise InputError(
             f"{path}: cannot be written ({error.strerror or error}); {remedy}"
         ) from error
+
+
+def replacing(path: Path) -> AbstractContextManager[Path]:
+    """Write a file durably, as `writing` does; errors are those of the system."""
+    return writing(path, durable=True, system_errors=True)
 
 
 @contextmanager

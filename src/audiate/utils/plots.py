@@ -47,7 +47,9 @@ def save_image(picture: Tensor, path: Path, *, scale: int = 1) -> None:
         InputError: The file cannot be written.
 
     """
-    _save(_enlarge(Image.fromarray(_to_bytes(picture)), scale), path)
+    png = _png(_enlarge(Image.fromarray(_to_bytes(picture)), scale))
+    with writing(path) as partial:
+        partial.write_bytes(png)
 
 
 def save_tiles(
@@ -189,7 +191,11 @@ def _enlarge(image: Image.Image, scale: int) -> Image.Image:
 
 
 def _save(image: Image.Image, path: Path) -> None:
+    with writing(path) as partial:
+        partial.write_bytes(_png(image))
+
+
+def _png(image: Image.Image) -> bytes:
     encoded = io.BytesIO()
     image.save(encoded, format="PNG", **_COMPRESSION)
-    with writing(path) as partial:
-        partial.write_bytes(encoded.getbuffer())
+    return encoded.getvalue()

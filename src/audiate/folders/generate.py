@@ -1,0 +1,239 @@
+"""Generate sounds from random latents, or from given ones, into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiate.audio.files import save_wav
+from audiate.audio.spectrograms import Spectrogram
+from audiate.data.latents import (
+    check_entries,
+    parse_set,
+    parse_sweep,
+    read_latents,
+    read_stop,
+    save_csv,
+    swept,
+    titles_of,
+    walked,
+)
+from audiate.errors import InputError, check_range
+from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
+from audiate.folders.runner import BATCH_SIZE, replacing_outputs
+from audiate.folders.sheet import SHEET_NAME
+from audiate.inversion.inverter import probe_prior
+from audiate.models.code_network import code_names
+from audiate.models.generator import AudioGAN, Generator, as_generator, device_of, generate
+from audiate.models.hub import DEFAULT_GENERATOR
+from audiate.utils.filesystem import save_array
+from audiate.utils.plots import save_tiles
+from audiate.utils.progress import note, tracked
+
+LATENTS_NAME = "latents.npy"
+TABLE_NAME = "latents.csv"
+_COLUMNS = 8  # of a sheet
+_MOST_COLUMNS = 16  # of the sheet of a sweep
+_MARGIN = 0.1  # of the prior's width: latents beyond its bounds by more are worth a warning
+
+
+def generate_folder(
+    model: str | Path | Generator = DEFAULT_GENERATOR,
+    out: str | Path = "out/generate",
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    label: str | int | None = None,
+    interpolate: bool = False,
+    walk: Sequence[str | Path] = (),
+    latents: str | Path | None = None,
+    set: Sequence[str] = (),
+    sweep: Sequence[str] = (),
+    device: str | torch.device = "cpu",
+    name: str | None = None,
+) -> Tensor:
+    """Generate sounds, and write them to a folder, where earlier sounds make way for them.
+
+    Writes ``000.wav``, ``001.wav`` and so on; ``latents.npy``, their latents, and ``latents.csv``,
+    the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled
+    by the values of a sweep, or by labels or codes where the model has any; and ``report.json``,
+    the record of these files. The same model and seed give the same sounds, and when ``count``
+    grows the first ones stay, but for rounding.
+
+    Args:
+        model: A shipped model's name, a folder, a hub id, or any `Generator`.
+        out: The folder. Only files that an earlier call has written are replaced there.
+        count: Number of sounds; with ``sweep``, of latents that are swept. Default: 16, and 1 with
+            ``sweep``.
+        seed: Seed of the latents.
+        label: Only sounds of this label, by name or number, where the model knows any.
+        interpolate: Walk in ``count`` steps from the seed's first latent to its second.
+        walk: Walk in ``count`` steps from the first latent of one file to that of the next;
+            ``walk.npy:7`` is row 7 of a file.
+        latents: File of latents (count, latent_dim), .npy, .npz or .csv, in place of random ones.
+        set: Entries of all latents that are set, as in ``["0=1", "3=-2.5"]``. Where a model has
+            codes and one of their entries is set, the others are 0.
+        sweep: At most two entries that take several values, as in ``["3=-5:5:11"]``: eleven, from
+            -5 to 5.
+        device: Where to load a model that is given by name: auto, cpu or cuda.
+        name: Name of the model in the record.
+
+    Returns:
+        The latents (count, latent_dim) of the sounds, on the CPU.
+
+    Raises:
+        InputError: There is no such model, label or file, settings are out of range or do not go
+            together, or the folder cannot be written or holds something else.
+
+    """
+    choice = LatentChoice(
+        count,
+        seed,
+        None if label is None else str(label),
+        interpolate,
+        tuple(map(str, walk)),
+        None if latents is None else Path(latents),
+        tuple(set),
+        tuple(sweep),
+    )
+    if name is None:
+        name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
+    model = as_generator(model, device=device)
+    z, titles, columns = _set_by_hand(model, _choose(model, choice), choice)
+    settings = {
+        "model": name,
+        "latents": f"seed {seed}" if choice.latents is None else str(choice.latents),
+    }
+    digits = max(len(str(len(z) - 1)), 3)
+    names = [f"{number:0{digits}}" for number in range(len(z))]
+    files = {each: [f"{each}.wav"] for each in names}
+    shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
+    with replacing_outputs(Path(out), "generate", settings, files, shared) as stage:
+        save_array(z.numpy(), stage / LATENTS_NAME)
+        save_csv(names, z.numpy(), stage / TABLE_NAME)
+        tiles = _write_sounds(model, z, names, stage, choice.shown)
+        shown = _titles(model, z[: len(tiles)], names, titles)
+        save_tiles(tiles, shown, stage / SHEET_NAME, columns=columns)
+    return z
+
+
+def _choose(model: Generator, choice: LatentChoice) -> Tensor:
+    """Latents (count, latent_dim), on the CPU: a walk, given ones, or random ones."""
+    if choice.walk:
+        stops = [read_stop(stop, model.latent_dim) for stop in choice.walk]
+        return torch.from_numpy(walked(stops, choice.wanted))
+    if choice.latents is not None:
+        return _read(model, choice.latents)
+    source = torch.Generator().manual_seed(choice.seed)
+    label = {}
+    if choice.label is not None:
+        label = {"labels": torch.tensor([_number_of(model, choice.label)])}
+    count = 2 if choice.interpolate else choice.wanted
+    # One by one, so that the first ones stay the same.
+    z = torch.cat([model.sample_latent(1, generator=source, **label) for _ in range(count)])
+    if choice.interpolate:
+        share = torch.linspace(0, 1, choice.wanted, device=z.device).unsqueeze(1)
+        z = z[:1] + share * (z[1:] - z[:1])
+    return z.cpu()
+
+
+def _read(model: Generator, path: Path) -> Tensor:
+    """Latents (count, latent_dim) of a file; there is a warning if they are far out."""
+    z = torch.from_numpy(read_latents(path, model.latent_dim))
+    (low, high), _ = probe_prior(model)
+    margin = _MARGIN * (high - low)
+    outside = (z < (low - margin).cpu()) | (z > (high + margin).cpu())
+    if far := int(outside.any(1).sum()):
+        note(
+            f"{path}: {far} of {len(z)} latents lie far outside of the prior, whose numbers are "
+            f"within {low.min():.1f} to {high.max():.1f}; these go up to {z.abs().max():.1f}, so "
+            f"expect noise"
+        )
+    return z
+
+
+def _set_by_hand(
+    model: Generator, z: Tensor, choice: LatentChoice
+) -> tuple[Tensor, Sequence[str] | None, int]:
+    """Set and sweep entries of latents.
+
+    Returns:
+        Latents (count, latent_dim); their titles, None without a sweep; and the number of columns
+        of their sheet.
+
+    """
+    if not choice.set and not choice.sweep:
+        return z, None, _COLUMNS
+    sets = [parse_set(text, model.latent_dim) for text in choice.set]
+    sweeps = [parse_sweep(text, model.latent_dim) for text in choice.sweep]
+    check_entries(sets, sweeps)
+    total = len(z) * prod(len(sweep.values) for sweep in sweeps)
+    check_range("number of sounds", total, 1, MAX_SOUNDS)
+    coded = model.config.code.size if isinstance(model, AudioGAN) else 0
+    if any(entry < coded for entry in [*(s[0] for s in sets), *(s.entry for s in sweeps)]):
+        if choice.label is not None:
+            raise InputError("`label`: `set` and `sweep` give the code already; leave one out")
+        z = z.clone()
+        z[:, :coded] = 0
+    found = swept(z.numpy(), sets, sweeps)
+    if not sweeps:
+        return torch.from_numpy(found), None, _COLUMNS
+    columns = min(len(sweeps[-1].values), _MOST_COLUMNS)
+    return torch.from_numpy(found), titles_of(found, sweeps), columns
+
+
+@torch.inference_mode()
+def _write_sounds(
+    model: Generator, z: Tensor, names: Sequence[str], folder: Path, most: int
+) -> Tensor:
+    """Write a wav for each latent, and return the spectrograms of at most so many sounds."""
+    see, where = Spectrogram(), device_of(model)
+    shown: list[Tensor] = []
+    starts = range(0, len(z), BATCH_SIZE)
+    sizes = [len(names[start : start + BATCH_SIZE]) for start in starts]
+    for start in tracked(starts, "generating", weights=sizes):
+        waveforms = generate(model, z[start : start + BATCH_SIZE].to(where)).cpu()
+        for name, waveform in zip(names[start:], waveforms, strict=False):
+            save_wav(folder / f"{name}.wav", waveform, model.sample_rate)
+        if sum(map(len, shown)) < most:
+            shown.append(see(waveforms.mean(1)).transpose(1, 2))
+    return torch.cat(shown)[:most]
+
+
+def _titles(
+    model: Generator, z: Tensor, names: Sequence[str], titles: Sequence[str] | None
+) -> list[str]:
+    """The titles of sounds: their names, each with its own title or its label."""
+    labels = _labels_of(model)[1]
+    if titles is None and labels:
+        titles = [labels[label] for label in model.labels_of(z).tolist()]  # type: ignore[attr-defined]
+    if titles is None:
+        return list(names[: len(z)])
+    return [f"{name} {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
+
+
+def _number_of(model: Generator, label: str) -> int:
+    """The number of a label, which may be given by name."""
+    classes, names = _labels_of(model)
+    if label in names:
+        return names.index(label)
+    if label.isdecimal() and int(label) < classes:
+        return int(label)
+    listed = f" ({', '.join(names)})" if names else ""
+    known = f"labels 0 to {classes - 1}{listed}" if classes else "no labels"
+    raise InputError(f"`label` {label}: this model knows {known}")
+
+
+def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
+    """The number of labels that a model knows, and their names; 0 for a model that is not ours.
+
+    The codes of a model with codes are its labels.
+    """
+    if not isinstance(model, AudioGAN):
+        return 0, ()
+    code = model.config.code
+    return (code.count, code_names(code)) if code.count else (model.classes, model.names)

@@ -1,0 +1,61 @@
+"""Settings that choose the latents of generated sounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiate.errors import InputError, check_range
+
+MAX_SOUNDS = 100_000
+"""Limit of the number of sounds that are generated at a time."""
+SHEET_CLIPS = 64
+"""Limit of the number of sounds on a sheet."""
+SWEPT_CLIPS = 256
+"""Limit of the number of sounds on the sheet of a sweep."""
+
+
+@dataclass(frozen=True)
+class LatentChoice:
+    """The latents that sounds are generated from; see `audiate.generate_folder`.
+
+    Raises `InputError` where settings are out of range or do not go together.
+    """
+
+    count: int | None = None
+    seed: int = 0
+    label: str | None = None
+    interpolate: bool = False
+    walk: tuple[str, ...] = ()
+    latents: Path | None = None
+    set: tuple[str, ...] = ()
+    sweep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.count is not None:
+            check_range("`count`", self.count, 1, MAX_SOUNDS)
+        check_range("`seed`", self.seed, 0, 2**63 - 1)
+        if self.latents is not None and (self.interpolate or self.label is not None):
+            raise InputError("`latents`: without `interpolate` and `label`; leave those out")
+        if self.latents is not None and self.count is not None:
+            raise InputError("`count`: the file of `latents` tells how many; leave one out")
+        if self.walk and (self.interpolate or self.label is not None or self.latents is not None):
+            raise InputError(
+                "`walk`: without `interpolate`, `label` and `latents`; leave those out"
+            )
+        if len(self.walk) == 1:
+            raise InputError(f"`walk` {self.walk[0]}: a walk has two ends; name another file")
+        if len(self.sweep) > 2:
+            raise InputError("`sweep`: two at most; a picture has two sides")
+        if (self.interpolate or self.walk) and (self.count or 2) < 2:
+            raise InputError("`count`: a walk has two ends; give 2 or more")
+
+    @property
+    def wanted(self) -> int:
+        """Number of latents before they are swept."""
+        return self.count or (1 if self.sweep else 16)
+
+    @property
+    def shown(self) -> int:
+        """Limit of the number of sounds on the sheet."""
+        return SWEPT_CLIPS if self.sweep else SHEET_CLIPS
