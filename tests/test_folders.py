@@ -166,7 +166,7 @@ class TestInvertFolder:
     ) -> None:
         from audiate.folders import invert as folder
         from audiate.inversion import build
-        from audiate.models.latent_encoder import fingerprint
+        from audiate.models.fingerprint import fingerprint
 
         count = []
 

@@ -16,11 +16,7 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(map(_shown, message)))
-
-    def with_flags(self) -> str:
-        """The message as the command line shows it."""
-        return _ARGUMENT.sub(_flag, str(self))
+        super().__init__(_printable(message))
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -37,6 +33,15 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         limits = f"at least {low:g}" if high == float("inf") else f"{low} to {high}"
         raise InputError(f"{name} {value}: give {limits}")
+
+
+def with_flags(text: str) -> str:
+    """A message as the command line shows it: flags take the place of arguments in backticks."""
+    return _ARGUMENT.sub(_flag, _printable(text))
+
+
+def _printable(text: str) -> str:
+    return "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:

@@ -356,7 +356,11 @@ class TestByName:
             (gan, {"protocol": "speakers"}, "`protocol` speakers is not for a SpecGAN"),
             ("flow-digits", {"seeds": 2, "protocol": "voices"}, "`seeds`: not with `protocol` v"),
             ("flow-digits", {"seeds": 0}, "`seeds` 0: give 1 to 100"),
-            ("flow-digits", {"classifier": "vae-fsdd"}, "a VAE reads no drawings; leave out"),
+            (
+                "flow-digits",
+                {"classifier": "vae-fsdd"},
+                "a VAE reads no drawings; lenet-mnist",
+            ),
         ):
             with pytest.raises(InputError, match=complaint):
                 evaluate_model(name, root=tmp_path, **settings)
@@ -366,7 +370,7 @@ class TestByName:
             model = tones()
             model.provenance = provenance
             with pytest.raises(InputError, match="mine: does not say by which recipe"):
-                recipe_of(model, "mine", DrawingRecipe)  # type: ignore[type-abstract]
+                recipe_of(model, "mine", DrawingRecipe)
 
     def test_a_model_that_nothing_is_known_of(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

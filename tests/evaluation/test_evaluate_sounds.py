@@ -141,7 +141,7 @@ class TestGenerators:
         assert values["classifier"] == str(small_models / "classifier")
         assert [each["n"] for each in values["real"]] == [100, 100]
         assert main([*flags, "lenet-mnist"]) == 2
-        complaint = "lenet-mnist: a LeNet hears no digits; leave out --classifier"
+        complaint = "lenet-mnist: a LeNet hears no digits; digits-resnet18 does"
         assert complaint in capsys.readouterr().err
 
 
@@ -169,7 +169,7 @@ class TestSpokenClassifier:
             return classifier
 
         monkeypatch.setattr("audiate.training.train.run_recipe", run_recipe)
-        monkeypatch.setattr("audiate.evaluation.trained.load_as", loaded)
+        monkeypatch.setattr("audiate.evaluation.trained.load", loaded)
         monkeypatch.setattr("audiate.evaluation.model.load", loaded)
         report = evaluate_model("ears", root=shared_data, protocol="speakers", runs=tmp_path)
         assert isinstance(report, SpokenClassifierReport)

@@ -28,10 +28,16 @@ from audiate.folders.invert import (
 from audiate.folders.runner import ClipWork, Product
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.fingerprint import digest
+from audiate.models.hub import (
+    DEFAULT_AUDIO_TO_IMAGE,
+    DEFAULT_GENERATOR,
+    SPOKEN_CLASSIFIER,
+    WRITTEN_CLASSIFIER,
+)
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.lenet import load_written_classifier
-from audiate.models.pretrained import in_words, load, load_as, weights_digest
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import in_words, load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
 from audiate.utils.plots import save_image, side_by_side
@@ -107,13 +113,13 @@ class EncodeJob(Job):
         model = load(self.model, device=device)
         if isinstance(model, AudioToImageModel):
             drawing, _ = prepare_drawing(model, 1, 0, 1)
-            name = f"{self.model} ({weights_digest(model)})"
+            name = f"{self.model} ({digest(model)})"
             work: ClipWork[Any, Any] = _EncodeToImageLatents(drawing)
             return OpenWork(
                 work, Nothing, name, {"model": name}, _WORD_SECONDS, _batch(device, BATCH_SIZE)
             )
         if isinstance(model, LatentEncoder):
-            name = f"{self.model} ({weights_digest(model)})"
+            name = f"{self.model} ({digest(model)})"
             sizes = model.config
             return OpenWork(
                 _EncodeByEncoder(model),
@@ -143,9 +149,8 @@ class ClassifyJob(Job):
 
     def open(self, device: str) -> OpenWork[Any, Any]:
         """Load the classifier."""
-        otherwise = f"hears no digits; `model={SPOKEN_CLASSIFIER}` does"
-        model = load_as(self.model, DigitClassifier, otherwise, device=device)
-        name = f"{self.model} ({weights_digest(model)})"
+        model = load(self.model, DigitClassifier, device=device)
+        name = f"{self.model} ({digest(model)})"
         seconds = model.num_samples / model.sample_rate
         size = _batch(device, BATCH_SIZE)
         work = _Classify(model)
@@ -341,7 +346,7 @@ class _Draw(ClipWork[Tensor, Drawn]):
 
     def __init__(self, drawing: DrawingWork) -> None:
         self.drawing = drawing
-        self._lenet = load_written_classifier(None).to(drawing.model.device)
+        self._lenet = load(WRITTEN_CLASSIFIER, LeNet).to(drawing.model.device)
 
     def read(self, path: Path | Recording) -> Tensor:
         return self.drawing.read(path)

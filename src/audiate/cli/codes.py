@@ -69,19 +69,14 @@ class Codes:
         """Generate, listen, print and write; return the exit status."""
         from audiate.folders.runner import open_outputs
         from audiate.models.generator import AudioGAN
-        from audiate.models.pretrained import load_as
+        from audiate.models.pretrained import load
         from audiate.phonetics.code_words import evaluate_codes
         from audiate.utils.devices import resolve_device
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = (TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME)
         with open_outputs(self.out, "codes", settings, type(None), same_settings=False) as outputs:
-            model = load_as(
-                self.model,
-                AudioGAN,  # type: ignore[type-abstract]
-                "has no codes; `audiate train ciwgan` trains a generator with codes",
-                device=resolve_device(self.device),
-            )
+            model = load(self.model, AudioGAN, device=resolve_device(self.device))
             words, listener, named = self._listener(model)
             report = evaluate_codes(
                 self.model, model, words, listener, named, count=self.count, seed=self.seed
@@ -101,7 +96,8 @@ class Codes:
         """The words, what tells them, and its name for the report."""
         from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
         from audiate.models.hub import SPOKEN_CLASSIFIER
-        from audiate.models.resnet import load_spoken_classifier
+        from audiate.models.pretrained import load
+        from audiate.models.resnet import DigitClassifier
         from audiate.phonetics.code_words import digit_listener, word_listener
         from audiate.phonetics.word_classifier import train_listener
 
@@ -120,5 +116,5 @@ class Codes:
         chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
         if chosen == "none":
             return (), None, "groups of like sounds"
-        classifier = load_spoken_classifier(chosen).to(model.device)
+        classifier = load(chosen or SPOKEN_CLASSIFIER, DigitClassifier).to(model.device)
         return DIGIT_WORDS, digit_listener(classifier, model.sample_rate), chosen

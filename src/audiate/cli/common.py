@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 
 Clips = Positional[
     Annotated[
@@ -31,4 +31,4 @@ Device = Annotated[
 
 def print_error(error: InputError) -> None:
     """Tell of an error on standard error, as the command line spells arguments."""
-    print(f"audiate: error: {error.with_flags()}", file=sys.stderr)
+    print(f"audiate: error: {with_flags(str(error))}", file=sys.stderr)

@@ -14,7 +14,7 @@ import tyro
 from audiate.data.download import Report, Transfer, fetch
 from audiate.data.installed import State, data_root, inspect, locate_root
 from audiate.data.sources import SOURCES, find_source
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 
 if TYPE_CHECKING:
     Name = str
@@ -173,5 +173,5 @@ class LookCommand:
 
         found = survey(self.folder, self.label_from)
         for line in found.to_text().splitlines():
-            print(InputError(line).with_flags())
+            print(with_flags(line))
         return 2 if found.broken else 0

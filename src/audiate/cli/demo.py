@@ -29,12 +29,14 @@ class Demo:
     def run(self) -> int:
         """Draw and invert the clips, say where to look, and return the exit status."""
         from audiate.audio.files import load_audio
-        from audiate.folders.draw import SHEET_NAME, as_drawer, draw_folder
+        from audiate.folders.draw import SHEET_NAME, draw_folder
+        from audiate.models.audio_to_image import AudioToImageModel
         from audiate.models.lenet import LeNet
+        from audiate.models.pretrained import load
 
         clips = sorted(CLIPS_FOLDER.glob("*.flac"), key=_digit)
         drawer, classifier = (
-            as_drawer(DEFAULT_AUDIO_TO_IMAGE),
+            load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel),
             LeNet.from_pretrained(WRITTEN_CLASSIFIER),
         )
         begun = time.perf_counter()

@@ -188,7 +188,7 @@ def evaluate_drawer(
 
     """
     drawers = [(name, model)]
-    recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    recipe = recipe_of(model, name, DrawingRecipe)
     if protocol == "speakers":
         others = [replace(recipe, held_out_speaker=who) for who in SPEAKERS]
         drawers = [_train(model, each, place) for each in others]
@@ -198,7 +198,7 @@ def evaluate_drawer(
     hearing = [
         evaluate_speaker(label, each, classifier, speaker, place.root)
         for label, each in drawers
-        if (speaker := recipe_of(each, label, DrawingRecipe).held_out_speaker)  # type: ignore[type-abstract]
+        if (speaker := recipe_of(each, label, DrawingRecipe).held_out_speaker)
     ]
     reports = [
         evaluate_drawings(label, each, classifier, read_test_pairs(label, each, place.root))
@@ -217,7 +217,7 @@ def _train(
     label = model.provenance.recipe
     who = f"-without-{recipe.held_out_speaker}" if recipe.held_out_speaker else ""
     folder = f"{label}-seed{recipe.seed}{who}"
-    return str(place.runs / folder), place.train(label, recipe, folder, AudioToImageModel)  # type: ignore[type-abstract]
+    return str(place.runs / folder), place.train(label, recipe, folder, AudioToImageModel)
 
 
 class HeldOutPairs(NamedTuple):
@@ -239,7 +239,7 @@ def read_test_pairs(name: str, model: AudioToImageModel, root: Path) -> HeldOutP
         InputError: The data is missing, or the recipe is not known.
 
     """
-    recipe = recipe_of(model, name, DrawingRecipe)  # type: ignore[type-abstract]
+    recipe = recipe_of(model, name, DrawingRecipe)
     with working("reading the test pairs"):
         pairs = load_pairs(
             root,

@@ -32,9 +32,10 @@ from audiate.inversion.search import SearchInverter
 from audiate.inversion.starts import find_encoder, is_shipped
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.generator import AudioGAN, generate
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.lenet import load_written_classifier
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.progress import tracked
 
@@ -141,7 +142,7 @@ def evaluate_inversion(
     methods = settings.methods or METHODS
     inverters = _make_inverters(generator, classifier, encoder, settings, methods)
     drawer = AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device)
-    written_classifier = load_written_classifier(None).to(device)
+    written_classifier = load(WRITTEN_CLASSIFIER, LeNet).to(device)
     target, spoken = _clips(generator, classifier, root, settings)
     scorer = Scorer(
         classifier,

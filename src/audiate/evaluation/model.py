@@ -22,9 +22,9 @@ from audiate.models.generator import AudioGAN
 from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.lenet import LeNet, load_written_classifier
+from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, in_words, load
-from audiate.models.resnet import DigitClassifier, load_spoken_classifier
+from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
 from audiate.utils.reports import Report
 
@@ -90,7 +90,7 @@ class _Kind(Generic[M]):
 
 
 def _drawer(name: str, model: AudioToImageModel, settings: _Settings) -> Report:
-    reader = load_written_classifier(settings.classifier).to(model.device)
+    reader = load(settings.classifier or WRITTEN_CLASSIFIER, LeNet).to(model.device)
     reader_name = settings.classifier or WRITTEN_CLASSIFIER
     if settings.protocol == "voices":
         return VoicesReport(reader_name, evaluate_voices(name, model, reader, settings.root))
@@ -116,21 +116,21 @@ def _spoken_classifier(name: str, model: DigitClassifier, settings: _Settings) -
 
 
 def _generator(name: str, model: AudioGAN, settings: _Settings) -> Report:
-    classifier = load_spoken_classifier(settings.classifier).to(model.device)
+    classifier = load(settings.classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(model.device)
     count = DEFAULT_COUNT if settings.count is None else settings.count
     classifier_name = settings.classifier or SPOKEN_CLASSIFIER
     return evaluate_generator(name, model, classifier_name, classifier, settings.root, count=count)
 
 
 def _sayer(name: str, model: ImageToAudioModel, settings: _Settings) -> Report:
-    classifier = load_spoken_classifier(settings.classifier).to(model.device)
+    classifier = load(settings.classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(model.device)
     count = saying.DEFAULT_COUNT if settings.count is None else settings.count
     return saying.evaluate_sayer(
         name,
         model,
         settings.classifier or SPOKEN_CLASSIFIER,
         classifier,
-        load_written_classifier(None).to(model.device),
+        load(WRITTEN_CLASSIFIER, LeNet).to(model.device),
         settings.root,
         count=count,
     )

@@ -26,7 +26,7 @@ from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.lenet import LeNet
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.progress import tracked
 from audiate.utils.reports import add_digit_columns, confusion_table, dump, make_table, render
@@ -139,12 +139,7 @@ def evaluate_sayer(
     waveforms = say_each(model, images, seed)
     rate = model.generator.sample_rate
     heard = classify_clips(classifier, waveforms, rate).argmax(1)
-    drawer = load_as(
-        DEFAULT_AUDIO_TO_IMAGE,
-        AudioToImageModel,  # type: ignore[type-abstract]
-        "does not draw",
-        device=model.device,
-    )
+    drawer = load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel, device=model.device)
     second = draw_and_read(drawer, written_classifier, waveforms, rate)
     each = torch.arange(count)
     sounds = score_sounds(

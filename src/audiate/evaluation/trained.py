@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from audiate.errors import InputError
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.pretrained import PretrainedModel, load
 from audiate.training.recipes import PairedRecipe, Recipe, recipe_from
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -57,13 +57,11 @@ class TrainingPlace:
                 self.root,
                 RunOptions(out, resume=out.exists(), device=self.device),
             )
+            return load(out, kind, device=self.device)
         except InputError as error:
             raise InputError(
                 f"training for this evaluation: {error}; here `out` is a folder in `runs`"
             ) from error
-        return load_as(
-            out, kind, "is in the way; name another folder with `runs`", device=self.device
-        )
 
 
 def recipe_of(model: PretrainedModel, name: str, kind: type[R]) -> R:

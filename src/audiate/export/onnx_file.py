@@ -88,7 +88,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
         name: {at: Dim(size, min=1, max=2**26) for at, size in sizes.items()}
         for name, sizes in graph.dynamic.items()
     }
-    with torch.no_grad(), matrix_products(), _quietly():
+    with torch.no_grad(), matrix_products(graph.module), _quietly():
         program = torch.onnx.export(
             graph.module.eval(),
             kwargs=graph.inputs,

@@ -25,11 +25,12 @@ from audiate.folders.runner import (
     work_through,
 )
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
-from audiate.models.pretrained import load_as, weights_digest
+from audiate.models.pretrained import load
 from audiate.utils.plots import Panel, image_panel, save_image, side_by_side, sound_panel
 
-__all__ = ["BATCH_SIZE", "SHEET_NAME", "DrawingWork", "as_drawer", "draw_folder", "prepare_drawing"]
+__all__ = ["BATCH_SIZE", "SHEET_NAME", "DrawingWork", "draw_folder", "prepare_drawing"]
 
 
 def draw_folder(
@@ -99,9 +100,9 @@ def prepare_drawing(
     check_range("`scale`", scale, 1, 64)
     check_range("`seed`", seed, 0, 2**63 - 1)
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = as_drawer(model, device=device)
+    model = load(model, AudioToImageModel, device=device)
     settings = {
-        "model": f"{name} ({weights_digest(model)})",
+        "model": f"{name} ({digest(model)})",
         "samples": str(samples),
         "seed": str(seed),
         "scale": str(scale),
@@ -157,18 +158,3 @@ class DrawingWork(SheetWork):
 
 def _panels(spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
     return sound_panel(spectrogram, wide=2), image_panel(images[:SHEET_SAMPLES])
-
-
-def as_drawer(
-    model: str | Path | AudioToImageModel, *, device: str | torch.device = "cpu"
-) -> AudioToImageModel:
-    """A model that draws, or the one of that name.
-
-    Raises:
-        InputError: There is none of that name, or it does something else.
-
-    """
-    if isinstance(model, AudioToImageModel):
-        return model
-    otherwise = f"does not draw; `model={DEFAULT_AUDIO_TO_IMAGE}` does"
-    return load_as(model, AudioToImageModel, otherwise, device=device)  # type: ignore[type-abstract]

@@ -13,14 +13,12 @@ from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import save_table
 from audiate.errors import InputError, check_range
-from audiate.folders.draw import as_drawer
 from audiate.folders.runner import LATENTS_NAME, SHEET_NAME, open_outputs
-from audiate.folders.say import as_sayer
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.pretrained import in_words
+from audiate.models.pretrained import in_words, load
 from audiate.utils.plots import PanelRow, image_panel, save_image, save_panels, sound_panel
 from audiate.utils.progress import tracked
 
@@ -75,7 +73,10 @@ def imagine(
     """
     check_range("`count`", count, 1, 100_000)
     check_range("`seed`", seed, 0, 2**63 - 1)
-    flow, voice = as_drawer(drawer, device=device), as_sayer(sayer, device=device)
+    flow, voice = (
+        load(drawer, AudioToImageModel, device=device),
+        load(sayer, ImageToAudioModel, device=device),
+    )
     if not isinstance(flow, LatentFlow):
         raise InputError(
             f"`drawer`: {in_words(flow)} draws nothing without a sound; "

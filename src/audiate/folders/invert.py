@@ -37,18 +37,13 @@ from audiate.inversion.objectives import (
     plain_objective,
 )
 from audiate.inversion.search import POOL_SIZE
-from audiate.inversion.starts import (
-    Method,
-    Start,
-    Starts,
-    as_classifier,
-    check_restarts,
-    choose_starts,
-)
+from audiate.inversion.starts import Method, Start, Starts, check_restarts, choose_starts
 from audiate.metrics.reconstruction import check_comparable, score_clips
-from audiate.models.generator import Generator, as_generator, device_of
+from audiate.models.fingerprint import digest, fingerprint
+from audiate.models.generator import Generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
@@ -241,7 +236,7 @@ def invert_folder(
     """
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
-    name, generator = name or name_of(generator), as_generator(generator, device=device)
+    name, generator = name or name_of(generator), load(generator, Generator, device=device)
     settings = SearchSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begins = prepare_inversion(generator, name, settings, encoder, classifier)
@@ -290,7 +285,7 @@ def prepare_inversion(
         "classifier": name_of(classifier),
         **vars(settings),
     }
-    scorer = None if classifier is None else as_classifier(classifier)
+    scorer = None if classifier is None else load(classifier, DigitClassifier)
     chosen_start = settings.method, settings.start, encoder
     starts = choose_starts(generator, *chosen_start, budget=settings.budget, known=known)
     if (found := starts.encoder) is not None:

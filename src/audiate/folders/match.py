@@ -17,9 +17,10 @@ from audiate.data.images import load_image
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.folders.runner import SHEET_NAME, Notify, open_outputs
-from audiate.models.dual_encoder import DualEncoder, load_matcher
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
-from audiate.models.pretrained import weights_digest
+from audiate.models.pretrained import load
 from audiate.utils.filesystem import writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
 from audiate.utils.progress import tracked
@@ -92,7 +93,7 @@ def match_folders(
 
     """
     check_range("`top`", top, 1, 10_000)
-    out, model = Path(out), load_matcher(model)
+    out, model = Path(out), load(model, DualEncoder)
     given = [each if not isinstance(each, (str, Path)) else [each] for each in (sounds, images)]
 
     def hear(path: Path) -> Tensor:
@@ -100,7 +101,7 @@ def match_folders(
         return model.hear(waveform, sample_rate=rate)
 
     notify = notify or (lambda _: None)
-    settings = {"model": weights_digest(model), "top": str(top)}
+    settings = {"model": digest(model), "top": str(top)}
     with open_outputs(out, "match", settings, type(None), same_settings=False) as outputs:
         heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
         seen = _read(

@@ -24,10 +24,11 @@ from audiate.folders.runner import (
     open_outputs,
     work_through,
 )
+from audiate.models.fingerprint import digest
 from audiate.models.generator import AudioGAN
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
-from audiate.models.pretrained import load_as, weights_digest
+from audiate.models.pretrained import load
 from audiate.utils.plots import Panel, image_panel, sound_panel
 
 
@@ -75,10 +76,12 @@ def say_folder(
     given = [pictures] if isinstance(pictures, (str, Path)) else pictures
     found = find_files(given, out, PICTURES)
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = as_sayer(model, generator=generator, device=device)
+    model = load(model, ImageToAudioModel, device=device)
+    if generator is not None:
+        model.use(load(generator, AudioGAN, device=device))
     settings = {
-        "model": f"{name} ({weights_digest(model)})",
-        "generator": weights_digest(model.generator),
+        "model": f"{name} ({digest(model)})",
+        "generator": digest(model.generator),
         "samples": str(samples),
         "seed": str(seed),
     }
@@ -130,30 +133,3 @@ class SayingWork(SheetWork):
 def _panels(image: Tensor, waveforms: Tensor) -> Sequence[Panel]:
     levels = Spectrogram()(waveforms[:SHEET_SAMPLES].mean(1)).transpose(1, 2)
     return image_panel(image.unsqueeze(0)), *map(sound_panel, levels)
-
-
-def as_sayer(
-    model: str | Path | ImageToAudioModel,
-    *,
-    generator: str | Path | None = None,
-    device: str | torch.device = "cpu",
-) -> ImageToAudioModel:
-    """A model that says images, or the one of that name.
-
-    Args:
-        model: The model; or its name, folder or hub id.
-        generator: Name, folder or hub id of its generator, in place of the one that it names.
-        device: Where to load a model that is given by name.
-
-    Raises:
-        InputError: There is none of that name, or it does something else, or the generator is
-            another one than the model was trained for.
-
-    """
-    if not isinstance(model, ImageToAudioModel):
-        otherwise = f"says no pictures; `model={DEFAULT_IMAGE_TO_AUDIO}` does"
-        model = load_as(model, ImageToAudioModel, otherwise, device=device)
-    if generator is not None:
-        sounding = "generates no sound; name the generator that the model was trained for"
-        model.use(load_as(generator, AudioGAN, sounding, device=device))  # type: ignore[type-abstract]
-    return model

@@ -20,18 +20,13 @@ from audiate.inversion.inverter import Inverter
 from audiate.inversion.lbfgs import Box
 from audiate.inversion.objectives import Objective, StructureTerm, level_objective, speech_objective
 from audiate.inversion.search import SearchInverter
-from audiate.inversion.starts import (
-    Method,
-    Start,
-    Starts,
-    as_classifier,
-    check_restarts,
-    choose_starts,
-)
+from audiate.inversion.starts import Method, Start, Starts, check_restarts, choose_starts
 from audiate.metrics.reconstruction import check_comparable
-from audiate.models.generator import Generator, as_generator, device_of
-from audiate.models.latent_encoder import Fingerprint, LatentEncoder
-from audiate.models.latent_encoder import fingerprint as fingerprint_of
+from audiate.models.fingerprint import Fingerprint
+from audiate.models.fingerprint import fingerprint as fingerprint_of
+from audiate.models.generator import Generator, device_of
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 
 GRADIENT_ITERATIONS = 1_000
@@ -84,11 +79,11 @@ def inverter(
     """
     check_range("seed", seed, 0, 2**63 - 1)
     check_restarts(method, restarts, max_iterations, budget)
-    generator = as_generator(generator)
+    generator = load(generator, Generator)
     follows = method in ("gradient", "hybrid") or (method == "search" and max_iterations)
     if follows and budget is None:
         check_differentiable(generator)
-    guide = None if classifier is None else as_classifier(classifier)
+    guide = None if classifier is None else load(classifier, DigitClassifier)
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
     starts = choose_starts(generator, method, start, encoder, budget=budget, known=own)
     if objective is None:

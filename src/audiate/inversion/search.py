@@ -12,8 +12,8 @@ from audiate.inversion.candidates import Heard, open_pool
 from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluate_latents, joined
 from audiate.inversion.objectives import Objective, plain_objective
 from audiate.metrics.reconstruction import classifier_input
+from audiate.models.fingerprint import Fingerprint, digest, fingerprint
 from audiate.models.generator import Generator, device_of
-from audiate.models.latent_encoder import Fingerprint, digest, fingerprint
 from audiate.models.resnet import DigitClassifier
 
 POOL_SIZE = 3_000

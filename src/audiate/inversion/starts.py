@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from audiate.errors import InputError, check_range
 from audiate.inversion.search import POOL_SIZE
+from audiate.models.fingerprint import Fingerprint, same_generator
+from audiate.models.fingerprint import fingerprint as fingerprint_of
 from audiate.models.generator import Generator
 from audiate.models.hub import find, shipped_models
-from audiate.models.latent_encoder import Fingerprint, LatentEncoder
-from audiate.models.latent_encoder import fingerprint as fingerprint_of
-from audiate.models.pretrained import PretrainedModel, load_as
-from audiate.models.resnet import DigitClassifier
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import PretrainedModel, load
 from audiate.models.storage import read_config
 
 Method = Literal["encoder", "search", "gradient", "hybrid", "evolution"]
@@ -94,21 +93,6 @@ def check_restarts(
         )
 
 
-_SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
-
-
-def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
-    """A classifier of spoken digits as it is, or the one of that name.
-
-    Raises:
-        InputError: There is none of that name, or it is something else.
-
-    """
-    if isinstance(classifier, DigitClassifier):
-        return classifier
-    return load_as(classifier, DigitClassifier, "hears no digits; give another `classifier`")
-
-
 def find_encoder(
     generator: Generator,
     encoder: str | Path | LatentEncoder | None,
@@ -135,7 +119,7 @@ def find_encoder(
     if encoder is None:
         shipped = _shipped_encoder(own)
         if shipped is not None:
-            return load_as(shipped, LatentEncoder, "")
+            return load(shipped, LatentEncoder)
         raise InputError(
             f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
             f"`encoder`, or do without: `method=search`"
@@ -143,8 +127,8 @@ def find_encoder(
     name = "the encoder"
     if not isinstance(encoder, LatentEncoder):
         name = str(encoder)
-        encoder = load_as(encoder, LatentEncoder, "is no encoder; give another `encoder`")
-    if not _same(encoder.config.fingerprint, own):
+        encoder = load(encoder, LatentEncoder)
+    if not same_generator(encoder.config.fingerprint, own):
         raise InputError(
             f"{name}: was trained for another generator ({encoder.config.generator or 'unnamed'}); "
             f"train one for this: {how}"
@@ -156,7 +140,7 @@ def _shipped_encoder(own: Fingerprint) -> str | None:
     """Name of the shipped encoder of the generator with this fingerprint; None without one."""
     for name in shipped_models():
         model_type, config, _ = read_config(find(name))
-        if model_type == LatentEncoder.model_type and _same(config["fingerprint"], own):
+        if model_type == LatentEncoder.model_type and same_generator(config["fingerprint"], own):
             return name
     return None
 
@@ -207,9 +191,3 @@ def choose_starts(
     encodes = start in ("encoder", "both") or (start == "auto" and there)
     found = find_encoder(generator, encoder, fingerprint=own) if encodes else None
     return Starts(found, start in ("search", "both") or found is None)
-
-
-def _same(one: Sequence[float], other: Sequence[float]) -> bool:
-    return len(one) == len(other) and all(
-        abs(a - b) <= _SAME * max(abs(a), abs(b)) for a, b in zip(one, other, strict=True)
-    )

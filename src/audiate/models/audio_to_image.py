@@ -11,6 +11,7 @@ from torch import Tensor
 from audiate.audio.files import Waveform, prepare_speech
 from audiate.audio.log_mel import LogMel
 from audiate.errors import check_range
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.pretrained import PretrainedModel
 
 
@@ -54,6 +55,7 @@ class AudioToImageModel(SpeechModel):
 
     """
 
+    refusal: ClassVar[str] = f"does not draw; {DEFAULT_AUDIO_TO_IMAGE} does"
     image_size: int = 28
     latent_dim: ClassVar[int]
 

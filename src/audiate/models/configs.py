@@ -123,7 +123,7 @@ class ImageToAudioConfig:
     Attributes:
         latent_dim: Number of entries of the generator's latents.
         generator: Name, folder or hub id of the generator whose latents it gives.
-        fingerprint: Mean sizes of that generator's weights, by which it is recognised.
+        fingerprint: As in `LatentEncoderConfig`.
         steps: Number of Euler steps from noise to latent.
         guidance: Weight of p(latent | image) against p(latent), as in `LatentFlowConfig`.
         candidates: Number of sounds that are made for each one that is said: the one that belongs
@@ -368,7 +368,7 @@ class LatentEncoderConfig:
             real part, 128 frames of 129 bins for a clip of 16,384 samples. ``log``: the levels of
             those.
         generator: Name of the generator that is inverted, for messages.
-        fingerprint: Mean power of a few of that generator's clips, by which it is recognised.
+        fingerprint: Numbers by which that generator is recognised, of `audiate.models.fingerprint`.
 
     """
 

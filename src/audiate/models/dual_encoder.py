@@ -13,8 +13,8 @@ from audiate.audio.log_mel import LogMel
 from audiate.data.images import Picture, see_picture
 from audiate.models.audio_to_image import SpeechModel
 from audiate.models.configs import DualEncoderConfig
+from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.pretrained import load_as
 from audiate.models.residual import ImageNetwork, SoundNetwork
 
 _LATER = 3  # frames by which a sound is moved
@@ -51,6 +51,7 @@ class DualEncoder(SpeechModel):
 
     model_type: ClassVar[str] = "dual-encoder"
     config_class: ClassVar[type] = DualEncoderConfig
+    refusal: ClassVar[str] = f"does not match sounds and images; {DEFAULT_DUAL_ENCODER} does"
     embedding_dim: ClassVar[int] = 128
 
     def __init__(self, config: DualEncoderConfig | None = None) -> None:
@@ -140,18 +141,3 @@ def _stretched(spectrograms: Tensor, factor: float) -> Tensor:
     columns = spectrograms.shape[2]
     stretched = F.interpolate(spectrograms, scale_factor=factor, mode="linear")[:, :, :columns]
     return F.pad(stretched, (0, columns - stretched.shape[2]))
-
-
-def load_matcher(name: str | DualEncoder) -> DualEncoder:
-    """Load the model that matches sounds and images.
-
-    Args:
-        name: Name, folder or hub id of a `DualEncoder`.
-
-    Raises:
-        InputError: There is no such model, or it is of another kind.
-
-    """
-    if isinstance(name, DualEncoder):
-        return name
-    return load_as(name, DualEncoder, "does not match sounds and images; leave out `matcher`")

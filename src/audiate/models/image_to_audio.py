@@ -14,10 +14,11 @@ from audiate.errors import InputError, check_range
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import DualEncoderConfig, ImageToAudioConfig
 from audiate.models.dual_encoder import DualEncoder
+from audiate.models.fingerprint import fingerprint, same_generator
 from audiate.models.generator import AudioGAN
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
+from audiate.models.pretrained import PretrainedModel, load
 
-_SAME = 0.02  # relative difference of weights up to which they are those of the same generator
 _ROUNDING = 1e-6  # so that no entry of a latent is mapped to infinity
 
 
@@ -40,6 +41,7 @@ class ImageToAudioModel(PretrainedModel):
 
     model_type: ClassVar[str] = "image-to-audio"
     config_class: ClassVar[type] = ImageToAudioConfig
+    refusal: ClassVar[str] = f"says no pictures; {DEFAULT_IMAGE_TO_AUDIO} does"
     condition_dim: ClassVar[int] = DualEncoder.embedding_dim
 
     def __init__(self, config: ImageToAudioConfig | None = None) -> None:
@@ -49,7 +51,8 @@ class ImageToAudioModel(PretrainedModel):
         self.matcher = DualEncoder(own)
         self.velocity = Velocity(config.latent_dim, self.condition_dim)
         self.unseen = nn.Parameter(torch.zeros(self.condition_dim))
-        self._generator: list[AudioGAN] = []  # in a list, it is no part of this network
+        self._generator: AudioGAN | None
+        self._keep(None)
 
     @property
     def latent_dim(self) -> int:
@@ -65,11 +68,10 @@ class ImageToAudioModel(PretrainedModel):
             InputError: It is not there, or it is another one than this model was trained for.
 
         """
-        if not self._generator:
-            name = self.config.generator
-            otherwise = "generates no sound; name the generator that this model was trained for"
-            self.use(load_as(name, AudioGAN, otherwise))  # type: ignore[type-abstract]
-        generator = self._generator[0]
+        if self._generator is None:
+            self.use(load(self.config.generator, AudioGAN))
+        generator = self._generator
+        assert generator is not None
         if generator.device != self.device:
             generator.to(self.device)
         return generator
@@ -81,17 +83,19 @@ class ImageToAudioModel(PretrainedModel):
             InputError: This model was trained for another one.
 
         """
-        known, own = self.config.fingerprint, weights_fingerprint(generator)
-        same = len(known) == len(own) and all(
-            abs(one - other) <= _SAME * max(one, other)
-            for one, other in zip(known, own, strict=True)
-        )
-        if generator.latent_dim != self.latent_dim or (known and not same):
+        known = self.config.fingerprint
+        if generator.latent_dim != self.latent_dim or (
+            known and not same_generator(known, fingerprint(generator))
+        ):
             raise InputError(
                 f"{self.config.generator}: this model was trained for a generator with other "
                 f"weights; name that one with `generator`, or train this model anew"
             )
-        self._generator = [generator]
+        self._keep(generator)
+
+    def _keep(self, generator: AudioGAN | None) -> None:
+        """Keep a generator as no part of this network: it has a file and a mode of its own."""
+        object.__setattr__(self, "_generator", generator)
 
     def condition(self, images: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of images (batch, 28, 28) in [0, 1]."""
@@ -253,8 +257,3 @@ def from_normal(normal: Tensor) -> Tensor:
     """Standard normal numbers as latents in [-1, 1], by their quantiles."""
     latents: Tensor = torch.erf(normal / 2**0.5)
     return latents
-
-
-def weights_fingerprint(generator: AudioGAN) -> tuple[float, ...]:
-    """The mean size of each of a generator's weights, by which it is recognised."""
-    return tuple(weight.abs().mean().item() for weight in generator.generator.parameters())

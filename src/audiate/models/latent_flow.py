@@ -11,6 +11,7 @@ from audiate.audio.log_mel import LogMel
 from audiate.models.audio_to_image import AudioToImageModel, Posterior
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import LatentFlowConfig
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.residual import SoundNetwork
 
 
@@ -32,6 +33,7 @@ class LatentFlow(AudioToImageModel):
 
     model_type: ClassVar[str] = "latent-flow"
     config_class: ClassVar[type] = LatentFlowConfig
+    refusal: ClassVar[str] = f"is no latent flow, as {DEFAULT_AUDIO_TO_IMAGE} is"
     condition_dim: ClassVar[int] = 128
     latent_dim: ClassVar[int] = 32
 

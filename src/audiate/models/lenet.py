@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiate.models.configs import LeNetConfig
 from audiate.models.hub import WRITTEN_CLASSIFIER
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.pretrained import PretrainedModel
 
 
 class LeNet(PretrainedModel):
@@ -21,6 +21,7 @@ class LeNet(PretrainedModel):
 
     model_type: ClassVar[str] = "lenet"
     config_class: ClassVar[type] = LeNetConfig
+    refusal: ClassVar[str] = f"reads no drawings; {WRITTEN_CLASSIFIER} does"
 
     def __init__(self, config: LeNetConfig | None = None) -> None:
         super().__init__(config or LeNetConfig())
@@ -50,17 +51,3 @@ class LeNet(PretrainedModel):
         """Logits (batch, 10) of images (batch, 28, 28) in [0, 1], white on black."""
         logits: Tensor = self.classifier(self.embed(images))
         return logits
-
-
-def load_written_classifier(name: str | None) -> LeNet:
-    """Load the classifier of written digits; by default, the shipped one.
-
-    Args:
-        name: Name, folder or hub id of a LeNet-5, or None.
-
-    Raises:
-        InputError: There is no such model, or it is of another kind.
-
-    """
-    otherwise = "reads no drawings; leave out `classifier`"
-    return load_as(name or WRITTEN_CLASSIFIER, LeNet, otherwise)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError
@@ -21,17 +20,18 @@ from audiate.models.hub import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, find
 from audiate.models.storage import (
     Provenance,
     Storage,
-    check_fits,
-    load_weights,
     one_line,
     pack,
     read_config,
+    read_weights,
 )
 from audiate.utils.devices import resolve_device
 from audiate.utils.filesystem import replace_text, replacing
 from audiate.utils.serialization import from_plain
 
-M = TypeVar("M", bound="PretrainedModel")
+M = TypeVar("M")
+
+_REFUSAL = "does not generate sound; specgan-digits does"  # of a protocol, which has no attributes
 
 
 class PretrainedModel(nn.Module):
@@ -44,6 +44,8 @@ class PretrainedModel(nn.Module):
 
     model_type: ClassVar[str]
     config_class: ClassVar[type]
+    refusal: ClassVar[str] = "is of another kind; name another model"
+    """End of the message about a model of another class, after "a VAE"."""
     known: ClassVar[dict[str, type[PretrainedModel]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,47 +99,77 @@ class PretrainedModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, device: str | torch.device = "cpu") -> Self:
-        """Load weights of this class from a shipped name, a folder, or a hub id ``owner/name``.
-
-        Raises:
-            InputError: Nothing is there, or it holds another kind of model.
-
-        """
-        model = load(source, device=device)
-        if not isinstance(model, cls):
-            raise InputError(f"{source}: holds a {type(model).__name__}, not a {cls.__name__}")
-        return model
+        """Load weights of this class; arguments and errors are those of `load`."""
+        return load(source, cls, device=device)
 
 
 def known_models() -> dict[str, type[PretrainedModel]]:
-    """Return every model class by its `model_type`; each file in ``audiate/models`` is imported."""
+    """Every model class by its `model_type`; each file in ``audiate/models`` is imported."""
     for module in iter_modules(models.__path__):
         import_module(f"{models.__name__}.{module.name}")
     return PretrainedModel.known
 
 
-def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
+def _class_of(model_type: str) -> type[PretrainedModel] | None:
+    """The class of a `model_type`: that of the file of its name, or else of any file."""
+    own = model_type.replace("-", "_")
+    if model_type not in PretrainedModel.known and own in {
+        m.name for m in iter_modules(models.__path__)
+    }:
+        import_module(f"{models.__name__}.{own}")
+    return PretrainedModel.known.get(model_type) or known_models().get(model_type)
+
+
+@overload
+def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel: ...
+
+
+@overload
+def load(source: str | Path | M, kind: type[M], *, device: str | torch.device = "cpu") -> M: ...
+
+
+def load(source: Any, kind: type[Any] | None = None, *, device: str | torch.device = "cpu") -> Any:
     """Load a model, ready for use (in eval mode).
+
+    Loading draws no random numbers.
 
     Args:
         source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
-            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``.
+            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name`` or
+            ``owner/name@revision``. An object of class ``kind`` is returned as it is.
+        kind: Class that is needed, or one it derives from; any model by default.
         device: Device to put it on.
 
     Raises:
-        InputError: There is nothing by that name, or it is damaged or not one of our models.
+        InputError: There is nothing by that name, it is damaged or not one of our models, or it is
+            of another class than ``kind``.
 
     """
+    kind = kind or PretrainedModel
+    model = _loaded(source, device) if isinstance(source, (str, Path)) else source
+    if isinstance(model, kind):
+        return model
+    if isinstance(model, PretrainedModel):
+        named = f"{source}: " if isinstance(source, (str, Path)) else ""
+        raise InputError(f"{named}{in_words(model)} {getattr(kind, 'refusal', _REFUSAL)}")
+    hint = (
+        ""
+        if issubclass(kind, nn.Module)
+        else "; give audiate.wrap(it, latent_dim=..., sample_rate=...)"
+    )
+    raise InputError(f"{type(model).__name__}: is no {kind.__name__.lower()} yet{hint}")
+
+
+def _loaded(source: str | Path, device: str | torch.device) -> PretrainedModel:
     where = resolve_device(device)
     folder = find(source)
     stored = read_config(folder)
-    known = known_models()
-    if stored.model_type not in known:
+    cls = _class_of(stored.model_type)
+    if cls is None:
         raise InputError(
             f"{folder / CONFIG_NAME}: unknown model type {stored.model_type!r}; "
-            f"this version of audiate knows {', '.join(sorted(known))}"
+            f"this version of audiate knows {', '.join(sorted(PretrainedModel.known))}"
         )
-    cls = known[stored.model_type]
     try:
         config: Any = from_plain(cls.config_class, stored.fields)
     except (TypeError, InputError) as error:
@@ -145,33 +177,16 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
             f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({one_line(error)}); "
             f"fetch or save the model anew"
         ) from error
-    with torch.device("meta"):
-        check_fits(cls(config), folder / WEIGHTS_NAME)
-    model = cls(config)
-    load_weights(model, folder / WEIGHTS_NAME)
+    with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
+            model = cls(config)
+        weights = read_weights(model, folder / WEIGHTS_NAME)
+        model.load_state_dict(weights, assign=True)
+        if any(buffer.is_meta for buffer in model.buffers()):  # one that no file holds
+            model = cls(config)
+            model.load_state_dict(weights)
     model.provenance = stored.provenance
     return model.eval().to(where)
-
-
-def load_as(
-    source: str | Path, kind: type[M], otherwise: str, *, device: str | torch.device = "cpu"
-) -> M:
-    """Load a model of a certain kind.
-
-    Args:
-        source: As for `load`.
-        kind: Its class, or one it derives from.
-        otherwise: End of the error message for a model of another class, after "a VAE".
-        device: Device to put it on.
-
-    Raises:
-        InputError: As for `load`, or it is of another class.
-
-    """
-    model = load(source, device=device)
-    if not isinstance(model, kind):
-        raise InputError(f"{source}: {in_words(model)} {otherwise}")
-    return model
 
 
 def in_words(model: PretrainedModel) -> str:
@@ -180,11 +195,3 @@ def in_words(model: PretrainedModel) -> str:
     plain = model.model_type.replace("-", " ")
     words = plain if plain.title().replace(" ", "") == name else name  # VAE is not Vae
     return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
-
-
-def weights_digest(model: nn.Module) -> str:
-    """Eight characters by which the weights of a model are known again."""
-    found = blake2b(digest_size=4)
-    for tensor in model.state_dict().values():
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()

@@ -12,7 +12,7 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.errors import InputError
 from audiate.models.configs import DigitClassifierConfig
 from audiate.models.hub import SPOKEN_CLASSIFIER
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.pretrained import PretrainedModel
 
 BLOCKS = ("stem", *(f"block{number}" for number in range(1, 9)))
 """Names of the parts whose activations can be read, from the input on: stem and residual blocks."""
@@ -94,6 +94,7 @@ class DigitClassifier(PretrainedModel):
 
     model_type: ClassVar[str] = "digit-classifier"
     config_class: ClassVar[type] = DigitClassifierConfig
+    refusal: ClassVar[str] = f"hears no digits; {SPOKEN_CLASSIFIER} does"
 
     def __init__(self, config: DigitClassifierConfig | None = None) -> None:
         config = config or DigitClassifierConfig()
@@ -138,17 +139,3 @@ class DigitClassifier(PretrainedModel):
         mono = waveforms.mean(1) if waveforms.dim() == 3 else waveforms
         spectrograms: Tensor = self.spectrogram(mono)
         return spectrograms
-
-
-def load_spoken_classifier(name: str | None) -> DigitClassifier:
-    """Load the classifier of spoken digits; by default, the shipped one.
-
-    Args:
-        name: Name, folder or hub id of a `DigitClassifier`, or None.
-
-    Raises:
-        InputError: There is no such model, or it is of another kind.
-
-    """
-    otherwise = "hears no digits; leave out `classifier`"
-    return load_as(name or SPOKEN_CLASSIFIER, DigitClassifier, otherwise)

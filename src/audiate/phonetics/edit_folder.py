@@ -29,10 +29,11 @@ from audiate.folders.runner import (
 )
 from audiate.inversion.build import inverter
 from audiate.inversion.inverter import Inverter
-from audiate.inversion.starts import Method, as_classifier
-from audiate.models.generator import Generator, as_generator, device_of
+from audiate.inversion.starts import Method
+from audiate.models.fingerprint import digest, fingerprint
+from audiate.models.generator import Generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.models.latent_encoder import digest, fingerprint
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import attribute_of, directions
 from audiate.phonetics.editing import Edit, Editor, Wish, say_another
@@ -141,9 +142,9 @@ def edit_folder(
     settings |= {each: f"{value:g}" for each, value in changes.items()}
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
     settings |= {each: str(value) for each, value in numbers.items()}
-    generator = as_generator(generator, device=device)
+    generator = load(generator, Generator, device=device)
     settings["weights"] = digest(fingerprint(generator))
-    ears = None if classifier is None else as_classifier(classifier)
+    ears = None if classifier is None else load(classifier, DigitClassifier)
     with open_outputs(Path(out), "edit", settings, EditResult) as outputs:
         ways = (directions(generator, each, count=samples, seed=seed) for each in changes)
         wishes = list(map(Wish, ways, changes.values()))

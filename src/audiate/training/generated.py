@@ -14,9 +14,8 @@ from audiate.audio.files import prepare_speech
 from audiate.audio.log_mel import LogMel
 from audiate.errors import InputError
 from audiate.inversion.candidates import pool_folder
+from audiate.models.fingerprint import digest
 from audiate.models.generator import AudioGAN
-from audiate.models.image_to_audio import weights_fingerprint
-from audiate.models.latent_encoder import digest
 from audiate.utils.filesystem import replacing
 from audiate.utils.progress import tracked
 
@@ -48,8 +47,7 @@ def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> Gener
         InputError: All sounds are silent.
 
     """
-    weights = [f"{size:.4g}" for size in weights_fingerprint(generator)]
-    name = digest((_VERSION, weights, asdict(features.config), count))
+    name = digest((_VERSION, digest(generator.generator), asdict(features.config), count))
     path = pool_folder() / f"{name}-heard.safetensors"
     stored = _read(path, generator.latent_dim)
     if stored is None:

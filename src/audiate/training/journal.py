@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 from audiate.training.progress import Progress
 from audiate.training.run import Run
 from audiate.training.task import Task
@@ -91,7 +91,7 @@ class Journal:
             task.model.save_pretrained(self._run.last_good)
         else:
             self._run.log(step, {"alarm": alarm})
-            told = InputError(alarm).with_flags()
+            told = with_flags(alarm)
             self.progress.say(f"[bold red]alarm[/] (step {step}): {told}")
 
     def _record(self, step: int, values: Mapping[str, float]) -> None:

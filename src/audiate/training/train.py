@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from audiate.data.installed import data_root
-from audiate.models.generator import Generator, as_generator
-from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
+from audiate.models.fingerprint import digest, fingerprint
+from audiate.models.generator import Generator
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
 from audiate.training.recipes import LatentEncoderRecipe, Recipe
@@ -86,7 +88,7 @@ def train_encoder(
         TypeError: There is no setting of that name.
 
     """
-    generator = as_generator(generator)
+    generator = load(generator, Generator)
     # The fingerprint keeps a run from being resumed with another generator.
     name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
     recipe = replace(LatentEncoderRecipe(generator=name), **settings)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
-from audiate.errors import InputError
+from audiate.errors import with_flags
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 def note(text: str) -> None:
     """Print a line on standard error that is no error, with flags for arguments in backticks."""
-    print(f"audiate: {InputError(text).with_flags()}", file=sys.stderr)
+    print(f"audiate: {with_flags(text)}", file=sys.stderr)
 
 
 def tracked(

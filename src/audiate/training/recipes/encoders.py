@@ -115,20 +115,16 @@ class LatentEncoderRecipe(Recipe):
 
         """
         from audiate.data.sounds import list_sounds
-        from audiate.models.generator import as_generator
-        from audiate.models.pretrained import load_as
+        from audiate.models.generator import Generator
+        from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
 
         listed = list_sounds(self.data, root)
-        inverted = as_generator(self.generator) if generator is None else generator
+        inverted = load(self.generator, Generator) if generator is None else generator
         self.perturbation.check_fits(inverted.num_samples)
         classifier = None
         if self.perceptual_weight:
-            classifier = load_as(
-                self.classifier,
-                DigitClassifier,
-                "classifies no spoken digits; give another `classifier`",
-            )
+            classifier = load(self.classifier, DigitClassifier)
 
         def make_task(device: torch.device, shard: Shard) -> Task:
             from audiate.training.tasks.latent_encoder_task import LatentEncoderTask

@@ -13,7 +13,7 @@ from audiate.data.pairs import Pairs
 from audiate.models.configs import DualEncoderConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load
 from audiate.training.augment_images import changed_images
 from audiate.training.batches import one_cycle
 from audiate.training.task import Shard, Stage, Task
@@ -49,7 +49,7 @@ class MatchTask(Task):
         model = DualEncoder(config)
         self._borrowed = recipe.ears != "none"
         if self._borrowed:
-            flow = load_as(recipe.ears, LatentFlow, "has no ears to lend; give another `ears`")
+            flow = load(recipe.ears, LatentFlow)
             model.ears.load_state_dict(flow.condition_network.state_dict())
         model.to(device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs

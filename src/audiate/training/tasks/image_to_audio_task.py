@@ -11,10 +11,11 @@ from torch import Tensor
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.pairs import Pairs
 from audiate.models.configs import ImageToAudioConfig
-from audiate.models.dual_encoder import ChangedSounds, load_matcher
+from audiate.models.dual_encoder import ChangedSounds, DualEncoder
+from audiate.models.fingerprint import fingerprint
 from audiate.models.generator import AudioGAN
-from audiate.models.image_to_audio import ImageToAudioModel, to_normal, weights_fingerprint
-from audiate.models.pretrained import load_as
+from audiate.models.image_to_audio import ImageToAudioModel, to_normal
+from audiate.models.pretrained import load
 from audiate.training.augment_images import changed_images
 from audiate.training.batches import EpochOrder, one_cycle
 from audiate.training.generated import generated_sounds
@@ -45,13 +46,12 @@ class SayTask(Task):
 
     def __init__(self, recipe: SayRecipe, pairs: Pairs, device: torch.device, shard: Shard) -> None:
         torch.manual_seed(recipe.seed)
-        otherwise = "generates no sound; give another `generator`"
-        generator = load_as(recipe.generator, AudioGAN, otherwise, device=device)  # type: ignore[type-abstract]
-        matcher = load_matcher(recipe.matcher).to(device)
+        generator = load(recipe.generator, AudioGAN, device=device)
+        matcher = load(recipe.matcher, DualEncoder).to(device)
         config = ImageToAudioConfig(
             generator.latent_dim,
             recipe.generator,
-            weights_fingerprint(generator),
+            fingerprint(generator),
             guidance=recipe.guidance,
             candidates=recipe.candidates,
             pictures="whole" if recipe.pairs else "digits",

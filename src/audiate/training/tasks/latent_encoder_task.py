@@ -16,9 +16,11 @@ from audiate.errors import InputError
 from audiate.inversion.inverter import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models.configs import LatentEncoderConfig
-from audiate.models.generator import SOFT, AudioGAN, DraftingGenerator, Generator, generate
-from audiate.models.latent_encoder import LatentEncoder, fingerprint
-from audiate.models.pretrained import load_as
+from audiate.models.fingerprint import fingerprint
+from audiate.models.gan_layers import SOFT
+from audiate.models.generator import AudioGAN, DraftingGenerator, Generator, generate
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.training.batches import EvenOrder, one_cycle
 from audiate.training.batches import generator as seeded
@@ -288,7 +290,7 @@ def _adopt(model: LatentEncoder, source: str) -> None:
         InputError: There is no such encoder, or it is of other latents, clips or spectrograms.
 
     """
-    before = load_as(source, LatentEncoder, "is no encoder; give another `init`")
+    before = load(source, LatentEncoder)
     for name in ("latent_dim", "sample_rate", "num_samples", "channels", "spectrogram"):
         there, here = getattr(before.config, name), getattr(model.config, name)
         if there != here:
