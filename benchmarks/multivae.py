@@ -184,7 +184,7 @@ def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
         heard = torch.zeros(len(waveforms), 48, 48)
         for row, waveform in enumerate(waveforms):
             try:
-                heard[row] = drawer.hear(waveform, sample_rate=rate)
+                heard[row] = drawer.preprocess(waveform, sample_rate=rate)
             except InputError:  # silent
                 continue
         return heard

@@ -51,7 +51,7 @@ def output(model: PretrainedModel) -> Tensor:
             return logits
         assert isinstance(model, AudioToImageModel)
         waveform, rate = package.load_audio(sorted(CLIPS_FOLDER.glob("*.flac"))[0])
-        heard = model.hear(waveform, sample_rate=rate)[None].to(device)
+        heard = model.preprocess(waveform, sample_rate=rate)[None].to(device)
         return model.encode(heard).mu if isinstance(model, VAE) else model.mean_images(heard)
 
 

@@ -75,7 +75,7 @@ class TestImageToAudioModel:
 
     def test_its_sounds_are_its_generators(self, models: Path) -> None:
         model = load(models / "say", ImageToAudioModel)
-        latents, sounds = model.say_seen(torch.rand(2, 28, 28), samples=3)
+        latents, sounds = model.say_batch(torch.rand(2, 28, 28), samples=3)
         assert latents.shape == (2, 3, 6)
         assert latents.abs().max() <= 1
         generator = audiate.load(models / "gan")
@@ -122,16 +122,16 @@ class TestClearScores:
         images, sounds = torch.eye(1, 128), torch.stack([either, clear])
         assert matcher.scores(sounds, images).argmax() == 0
         changed = ChangedSounds(sounds[None], usual_of(matcher, sounds)[None])
-        assert matcher.clear_scores(changed, images).argmax() == 1
+        assert matcher.calibrated_scores(changed, images).argmax() == 1
 
     def test_density_ratios_have_a_mean_of_one(self, matcher: DualEncoder) -> None:
         with torch.no_grad():
             sounds = matcher.embed_changed(torch.rand(3, 48, 48))
             torch.testing.assert_close(sounds.usual[0], usual_of(matcher, sounds.vectors[0]))
             first = ChangedSounds(sounds.vectors[:1], sounds.usual[:1])
-            ratios = matcher.clear_scores(first, matcher.references).exp()
+            ratios = matcher.calibrated_scores(first, matcher.references).exp()
             torch.testing.assert_close(ratios.mean(1), torch.ones(3))
-            lowest = matcher.clear_scores(sounds, matcher.references).exp()
+            lowest = matcher.calibrated_scores(sounds, matcher.references).exp()
             assert (lowest <= ratios + 1e-6).all()
 
     def test_a_sound_and_six_slight_changes_are_heard(self, matcher: DualEncoder) -> None:
@@ -277,7 +277,7 @@ class TestImagine:
         random = torch.Generator().manual_seed(4)
         for image, waveform in zip(pairs.images, pairs.waveforms, strict=True):
             own = torch.randn(noise, generator=random)[: flow.latent_dim]
-            heard = flow.hear(waveform, sample_rate=pairs.sample_rate)
+            heard = flow.preprocess(waveform, sample_rate=pairs.sample_rate)
             with torch.no_grad():
                 expected = flow.images_from(heard[None], own.view(1, 1, -1))[0, 0]
             torch.testing.assert_close(image, expected)

@@ -132,7 +132,7 @@ def draw_and_read(
     digits = torch.full((len(waveforms),), -1)
     for row in tracked(range(len(waveforms)), "drawing clips"):
         try:
-            heard = drawer.hear(waveforms[row], sample_rate=sample_rate)
+            heard = drawer.preprocess(waveforms[row], sample_rate=sample_rate)
         except InputError:  # the clip is silent
             continue
         spectrogram = heard.unsqueeze(0).to(drawer.device)

@@ -123,7 +123,7 @@ class DrawingWork(SheetWork):
         """The spectrogram of a clip."""
         waveform, rate = load_audio(path)
         try:
-            return self.model.hear(waveform, sample_rate=rate)
+            return self.model.preprocess(waveform, sample_rate=rate)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -137,7 +137,7 @@ class DrawingWork(SheetWork):
 
     def draw(self, items: Sequence[Tensor]) -> Tensor:
         """Images (batch, samples, 28, 28) in [0, 1] of spectrograms, on the CPU."""
-        return self.model.draw_heard(torch.stack(list(items)), samples=self.samples, seed=self.seed)
+        return self.model.draw_batch(torch.stack(list(items)), samples=self.samples, seed=self.seed)
 
     @torch.inference_mode()
     def encode(self, items: Sequence[Tensor]) -> Latents:
@@ -152,7 +152,7 @@ class DrawingWork(SheetWork):
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
         """Each clip's spectrogram, then its images."""
         samples = min(self.samples, SHEET_SAMPLES)
-        drawings = self.model.draw_heard(torch.stack(list(items)), samples=samples, seed=self.seed)
+        drawings = self.model.draw_batch(torch.stack(list(items)), samples=samples, seed=self.seed)
         return [_panels(*each) for each in zip(items, drawings, strict=True)]
 
 

@@ -105,7 +105,7 @@ def _drawn_again(
     heard: dict[int, Tensor] = {}
     for number, waveform in enumerate(waveforms):
         with suppress(InputError):
-            heard[number] = flow.hear(waveform, sample_rate=sample_rate)
+            heard[number] = flow.preprocess(waveform, sample_rate=sample_rate)
     drawn = images.clone()
     if heard:
         chosen, spectrograms = list(heard), torch.stack(list(heard.values())).to(flow.device)

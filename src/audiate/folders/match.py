@@ -40,7 +40,7 @@ class Matches:
         scores: (sounds, images): logarithms of how much likelier each two are together than each by
             itself.
         clear_scores: (sounds, images), by which pictures find sounds: an unclear sound has no high
-            one (`audiate.models.DualEncoder.clear_scores`).
+            one (`audiate.models.DualEncoder.calibrated_scores`).
 
     """
 
@@ -98,7 +98,7 @@ def match_folders(
 
     def hear(path: Path) -> Tensor:
         waveform, rate = load_audio(path)
-        return model.hear(waveform, sample_rate=rate)
+        return model.preprocess(waveform, sample_rate=rate)
 
     notify = notify or (lambda _: None)
     settings = {"model": digest(model), "top": str(top)}
@@ -106,7 +106,7 @@ def match_folders(
         heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
         seen = _read(
             find_files(given[1], out, PICTURES),
-            lambda path: model.see(load_image(path)),
+            lambda path: model.preprocess_image(load_image(path)),
             "looking at pictures",
             notify,
         )
@@ -135,7 +135,7 @@ def score_all(model: DualEncoder, spectrograms: Tensor, images: Tensor) -> Score
 
     Args:
         model: The model that matches.
-        spectrograms: (sounds, n_mels, frames), as `DualEncoder.hear` gives them.
+        spectrograms: (sounds, n_mels, frames), as `DualEncoder.preprocess` gives them.
         images: (images, 28, 28) in [0, 1].
 
     """
@@ -146,7 +146,7 @@ def score_all(model: DualEncoder, spectrograms: Tensor, images: Tensor) -> Score
     for part in torch.split(spectrograms, _BATCH):
         heard = model.embed_changed(part.to(model.device))
         scores.append(model.scores(heard.vectors[0], pictures).cpu())
-        clear.append(model.clear_scores(heard, pictures).cpu())
+        clear.append(model.calibrated_scores(heard, pictures).cpu())
     return Scores(torch.cat(scores), torch.cat(clear))
 
 

@@ -105,14 +105,14 @@ class SayingWork(SheetWork):
         assert isinstance(path, Path)  # a recording is no picture
         picture = load_image(path)
         try:
-            return self.model.see(picture)
+            return self.model.preprocess_image(picture)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
     def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
         """Say a batch."""
         images = torch.stack(list(items))
-        latents, sounds = self.model.say_seen(images, samples=self.samples, seed=self.seed)
+        latents, sounds = self.model.say_batch(images, samples=self.samples, seed=self.seed)
         return [
             Product(latent.numpy(), None, partial(self._write, image, waveforms))
             for latent, image, waveforms in zip(latents, items, sounds, strict=True)
@@ -126,7 +126,7 @@ class SayingWork(SheetWork):
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
         """Each picture's digit, then the spectrograms of its sounds."""
         samples = min(self.samples, SHEET_SAMPLES)
-        sounds = self.model.say_seen(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
+        sounds = self.model.say_batch(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
         return [_panels(*each) for each in zip(items, sounds, strict=True)]
 
 

@@ -26,8 +26,8 @@ class SpeechModel(PretrainedModel):
     features: LogMel
 
     @torch.inference_mode()
-    def hear(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
-        """The spectrogram (n_mels, frames) in [0, 1] that the network sees of a clip.
+    def preprocess(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
+        """Make the network's input of a clip: a spectrogram (n_mels, frames) in [0, 1].
 
         Args:
             waveform: (samples,) or (channels, samples), floating point.
@@ -130,15 +130,15 @@ class AudioToImageModel(SpeechModel):
                 is out of range.
 
         """
-        spectrogram = self.hear(waveform, sample_rate=sample_rate)
-        return self.draw_heard(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
+        spectrogram = self.preprocess(waveform, sample_rate=sample_rate)
+        return self.draw_batch(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
 
     @torch.inference_mode()
-    def draw_heard(self, spectrograms: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:
+    def draw_batch(self, inputs: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:
         """Images of several clips at once; each is drawn as `draw` draws it by itself.
 
         Args:
-            spectrograms: (batch, n_mels, frames), as `hear` gives them.
+            inputs: Spectrograms (batch, n_mels, frames), as `preprocess` gives them.
             samples: Number of images for each clip.
             seed: Seed of the noise, which is the same for every clip.
 
@@ -153,8 +153,8 @@ class AudioToImageModel(SpeechModel):
         check_range("seed", seed, 0, 2**63 - 1)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(1, samples, self.latent_dim, generator=generator)
-        noise = noise.expand(len(spectrograms), -1, -1).to(self.device)
-        return self.images_from(spectrograms.to(self.device), noise).cpu()
+        noise = noise.expand(len(inputs), -1, -1).to(self.device)
+        return self.images_from(inputs.to(self.device), noise).cpu()
 
 
 class Posterior(NamedTuple):
@@ -169,7 +169,7 @@ class Posterior(NamedTuple):
 
 
 class VariationalModel(AudioToImageModel):
-    """A drawer that encodes a spectrogram as a Gaussian over z and decodes images from it."""
+    """A model that encodes a spectrogram as a Gaussian over z and decodes images from it."""
 
     latent_dim: ClassVar[int] = 64
 

@@ -43,7 +43,7 @@ def check_picture_kind(pictures: str) -> None:
 
 @dataclass(frozen=True)
 class SpeechModelConfig:
-    """Settings of every model that hears words, which are those of its front end.
+    """Settings of every model of spoken words, which are those of its front end.
 
     Raises `InputError` if the front end does not make spectrograms of 48x48.
     """
@@ -57,12 +57,12 @@ class SpeechModelConfig:
 
 @dataclass(frozen=True)
 class AudioToImageConfig(SpeechModelConfig):
-    """Settings of every drawing model, which are those of its front end."""
+    """Settings of every audio-to-image model, which are those of its front end."""
 
 
 @dataclass(frozen=True)
 class DualEncoderConfig(SpeechModelConfig):
-    """Settings of the two towers, whose networks are fixed and whose front end is not.
+    """Settings of the dual encoder, whose networks are fixed and whose front end is not.
 
     Raises `InputError` where a value is out of range.
 

@@ -1,4 +1,4 @@
-"""From a string on the command line to a generator: one of ours, of a Python module, or a file."""
+"""Open a generator by a name: a model of ours, an object of a Python module, or a file."""
 
 from __future__ import annotations
 

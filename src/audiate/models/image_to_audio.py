@@ -1,4 +1,4 @@
-"""From images to sound: a condition of the image, a flow to a generator's latent, the generator."""
+"""Image to audio: a conditional flow from an image to the latent of a generator of sound."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ImageToAudioModel(PretrainedModel):
 
     - The *condition network* is the image encoder of a `DualEncoder`, which knows images by the
       sounds that belong to them.
-    - The matcher's other tower hears what is about to be said: of some *candidates* for each sound,
-      the one that most clearly belongs to the image is kept.
+    - The audio encoder of that model scores the generated sounds: of some *candidates* for each
+      sound, the one that most clearly belongs to the image is kept.
     - The *generator*, an `AudioGAN` with weights of its own, makes sound of a latent. It has the
       place of the latent flow's decoder.
     - A *flow* carries normal noise to the generator's latents, given the condition, as in
@@ -50,7 +50,7 @@ class ImageToAudioModel(PretrainedModel):
         own = DualEncoderConfig(pictures=config.pictures, references=config.references)
         self.matcher = DualEncoder(own)
         self.velocity = Velocity(config.latent_dim, self.condition_dim)
-        self.unseen = nn.Parameter(torch.zeros(self.condition_dim))
+        self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
         self._generator: AudioGAN | None
         self._keep(None)
 
@@ -105,7 +105,7 @@ class ImageToAudioModel(PretrainedModel):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
 
-        ``condition``: (batch, condition_dim) from `condition`, or `unseen` for no image at all.
+        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` for no image at all.
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity
@@ -129,7 +129,7 @@ class ImageToAudioModel(PretrainedModel):
             self,
             noise.flatten(0, 1),
             self.condition(images).repeat_interleave(samples, 0),
-            self.unseen,
+            self.null_condition,
             guidance=self.config.guidance if guidance is None else guidance,
             steps=self.config.steps,
         )
@@ -153,14 +153,18 @@ class ImageToAudioModel(PretrainedModel):
                 the generator is not there.
 
         """
-        return self.say_seen(self.see(image).unsqueeze(0), samples=samples, seed=seed)[1][0]
+        return self.say_batch(
+            self.preprocess_image(image).unsqueeze(0), samples=samples, seed=seed
+        )[1][0]
 
     @torch.no_grad()
-    def say_seen(self, images: Tensor, *, samples: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def say_batch(
+        self, images: Tensor, *, samples: int = 8, seed: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Latents and sounds of several images; each is said as `say` says it by itself.
 
         Args:
-            images: (batch, 28, 28) in [0, 1], as `see` gives them.
+            images: (batch, 28, 28) in [0, 1], as `preprocess_image` gives them.
             samples: Number of sounds for each image.
             seed: Seed of the noise, which is the same for every image.
 
@@ -193,7 +197,7 @@ class ImageToAudioModel(PretrainedModel):
             noise: (batch, samples, candidates, latent_dim), standard normal.
 
         Returns:
-            As `say_seen`.
+            As `say_batch`.
 
         """
         found = [
@@ -217,17 +221,17 @@ class ImageToAudioModel(PretrainedModel):
     def _scores(self, waveforms: Tensor, image: Tensor) -> Tensor:
         """How well waveforms (batch, channels, samples) belong to an image (28, 28): (batch,)."""
         scores = torch.full((len(waveforms),), -torch.inf, device=self.device)
-        heard, rate = {}, self.matcher.features.config.sample_rate
+        inputs, rate = {}, self.matcher.features.config.sample_rate
         for number, waveform in enumerate(waveforms):
             with suppress(InputError):  # a silent one belongs to nothing
-                heard[number] = prepare_speech(waveform, self.generator.sample_rate, rate)
-        if heard:
+                inputs[number] = prepare_speech(waveform, self.generator.sample_rate, rate)
+        if inputs:
             spectrograms = self.matcher.features.many(
-                [each.to(self.device) for each in heard.values()]
+                [each.to(self.device) for each in inputs.values()]
             )
-            seen = self.matcher.embed_images(image.unsqueeze(0))
+            images = self.matcher.embed_images(image.unsqueeze(0))
             sounds = self.matcher.embed_changed(spectrograms)
-            scores[list(heard)] = self.matcher.clear_scores(sounds, seen)[:, 0]
+            scores[list(inputs)] = self.matcher.calibrated_scores(sounds, images)[:, 0]
         return scores
 
     def voice(self, latents: Tensor) -> Tensor:
@@ -235,7 +239,7 @@ class ImageToAudioModel(PretrainedModel):
         parts = [self.generator(part) for part in torch.split(latents.flatten(0, -2), _AT_ONCE)]
         return torch.cat(parts).view(*latents.shape[:-1], *parts[0].shape[1:])
 
-    def see(self, image: Picture) -> Tensor:
+    def preprocess_image(self, image: Picture) -> Tensor:
         """The image (28, 28) in [0, 1] that the network sees of a picture.
 
         Arguments and errors are those of `say`.

@@ -13,6 +13,7 @@ from audiate.errors import InputError
 from audiate.models.configs import DigitClassifierConfig
 from audiate.models.hub import SPOKEN_CLASSIFIER
 from audiate.models.pretrained import PretrainedModel
+from audiate.models.residual import shortcut
 
 BLOCKS = ("stem", *(f"block{number}" for number in range(1, 9)))
 """Names of the parts whose activations can be read, from the input on: stem and residual blocks."""
@@ -27,11 +28,7 @@ class BasicBlock(nn.Module):
         self.first_norm = nn.BatchNorm2d(outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.shortcut = shortcut(inputs, outputs, stride)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (batch, inputs, n, m) to (batch, outputs, n / stride, m / stride)."""

@@ -50,13 +50,13 @@ class MatchTask(Task):
         self._borrowed = recipe.ears != "none"
         if self._borrowed:
             flow = load(recipe.ears, LatentFlow)
-            model.ears.load_state_dict(flow.condition_network.state_dict())
+            model.audio_encoder.load_state_dict(flow.condition_network.state_dict())
         model.to(device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
         per_epoch = self._batches.steps_per_epoch
-        kept = {id(p) for p in model.ears.parameters()} if self._borrowed else set()
+        kept = {id(p) for p in model.audio_encoder.parameters()} if self._borrowed else set()
         trained = [p for p in model.parameters() if id(p) not in kept]
         super().__init__(
             seed=recipe.seed,
@@ -75,7 +75,7 @@ class MatchTask(Task):
         """Have borrowed ears hear as they do in use."""
         del step
         if self._borrowed:
-            self.model.ears.eval()
+            self.model.audio_encoder.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
         """One update of both towers."""

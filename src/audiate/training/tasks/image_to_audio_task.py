@@ -37,7 +37,7 @@ class SayTask(Task):
 
     An image's latent is drawn among those of the generator's sounds, by how much likelier the image
     is with each sound than by itself, as a `DualEncoder` tells at worst of slight changes of the
-    sound (`DualEncoder.clear_scores`): p(z | image) is p(z) times that ratio. So pairs never run
+    sound (`DualEncoder.calibrated_scores`): p(z | image) is p(z) times that ratio. So pairs never run
     out, and no label is needed. The condition network is the image encoder, which sees each image
     changed at random.
     """
@@ -81,7 +81,7 @@ class SayTask(Task):
             modules={"flow": model},
             optimizers={
                 "flow": torch.optim.AdamW(
-                    [*model.velocity.parameters(), model.unseen],
+                    [*model.velocity.parameters(), model.null_condition],
                     betas=(0.9, 0.99),
                     weight_decay=0.01,
                     fused=True,
@@ -105,7 +105,7 @@ class SayTask(Task):
         with torch.no_grad():
             clean = images.to(self.device)
             seen_clean = self._matcher.embed_images(clean)
-            scores = self._matcher.clear_scores(self._heard, seen_clean).T
+            scores = self._matcher.calibrated_scores(self._heard, seen_clean).T
             likely = (self._recipe.sharpness * scores.float()).softmax(1)
             latents = self._normal[likely.multinomial(1).squeeze(1)]
             seen = changed_images(images) if self._recipe.augment else images
@@ -113,7 +113,7 @@ class SayTask(Task):
         unseen = (torch.rand(len(images), 1) < _UNSEEN).to(self.device)
         # Without an image, latents are those of the prior, of which there is no end.
         latents = torch.where(unseen, torch.randn(latents.shape).to(self.device), latents)
-        condition = torch.where(unseen, self.model.unseen, condition)
+        condition = torch.where(unseen, self.model.null_condition, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
@@ -132,4 +132,4 @@ class SayTask(Task):
     def _said(self) -> tuple[Tensor, Tensor]:
         chosen = torch.arange(_PREVIEWED) * len(self._images) // _PREVIEWED
         images = to_unit(self._images[chosen])
-        return images, self.model.say_seen(images, samples=1)[1]
+        return images, self.model.say_batch(images, samples=1)[1]

@@ -55,7 +55,7 @@ class LatentFlowTask(Task):
                 *model.archetype.parameters(),
             ],
             "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
-            "flow": [*model.velocity.parameters(), model.unheard],
+            "flow": [*model.velocity.parameters(), model.null_condition],
         }
         super().__init__(
             seed=recipe.seed,
@@ -134,7 +134,7 @@ class LatentFlowTask(Task):
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
         unheard = (torch.rand(len(images), 1) < _UNHEARD).to(self.device)
         condition = condition.repeat_interleave(count, 0)
-        condition = torch.where(unheard, self.model.unheard, condition)
+        condition = torch.where(unheard, self.model.null_condition, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
