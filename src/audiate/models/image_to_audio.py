@@ -105,7 +105,7 @@ class ImageToAudioModel(PretrainedModel):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
 
-        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` for no image at all.
+        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` without an image.
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity

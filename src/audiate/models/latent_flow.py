@@ -103,7 +103,7 @@ class LatentFlow(AudioToImageModel):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of ``latents`` at ``times`` (batch,), 0 noise to 1 image.
 
-        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` for no sound at all.
+        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` without a sound.
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity
