@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
     from audiate.phonetics.directions import directions
     from audiate.training.train import train_encoder
+    from audiate.utils.notebook import play, show
 
 _HOME = {
     "DigitClassifier": "audiate.models.resnet",
@@ -51,7 +52,9 @@ _HOME = {
     "imagine": "audiate.folders.imagine",
     "load_image": "audiate.data.images",
     "match_folders": "audiate.folders.match",
+    "play": "audiate.utils.notebook",
     "say_folder": "audiate.folders.say",
+    "show": "audiate.utils.notebook",
     "train_encoder": "audiate.training.train",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
@@ -80,7 +83,9 @@ __all__ = [
     "load_audio",
     "load_image",
     "match_folders",
+    "play",
     "say_folder",
+    "show",
     "train_encoder",
     "wrap",
     "wrap_onnx",

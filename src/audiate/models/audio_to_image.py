@@ -93,6 +93,10 @@ class AudioToImageModel(SpeechModel):
 
         """
 
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return "log-mel 48x48 → image 28x28"
+
     def sample_images(
         self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
     ) -> Tensor:

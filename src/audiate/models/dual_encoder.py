@@ -51,6 +51,7 @@ class DualEncoder(SpeechModel):
 
     model_type: ClassVar[str] = "dual-encoder"
     config_class: ClassVar[type] = DualEncoderConfig
+    pipeline_tag: ClassVar[str] = "feature-extraction"
     refusal: ClassVar[str] = f"does not match sounds and images; {DEFAULT_DUAL_ENCODER} does"
     embedding_dim: ClassVar[int] = 128
 
@@ -69,6 +70,10 @@ class DualEncoder(SpeechModel):
         vectors = torch.zeros(self.config.references, self.embedding_dim)
         # A model without references stores nothing of them.
         self.register_buffer("references", vectors, persistent=len(vectors) > 0)
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"log-mel 48x48, image 28x28 → {self.embedding_dim}"
 
     def preprocess_image(self, picture: Picture) -> Tensor:
         """The image (28, 28) in [0, 1] that the network sees of a picture.

@@ -180,6 +180,10 @@ class AudioGAN(PretrainedModel):
             elif parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
 
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"latent {self.latent_dim} → {self.num_samples:,} samples at {self.sample_rate:,} Hz"
+
     def sample_latent(
         self,
         n: int,

@@ -54,6 +54,10 @@ class ImageToAudioModel(PretrainedModel):
         self._generator: AudioGAN | None
         self._keep(None)
 
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"image 28x28 → latent {self.latent_dim} of {self.config.generator}"
+
     @property
     def latent_dim(self) -> int:
         """Number of entries of a latent."""
@@ -105,7 +109,7 @@ class ImageToAudioModel(PretrainedModel):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
 
-        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` without an image.
+        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` (no image).
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity

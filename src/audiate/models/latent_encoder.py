@@ -22,6 +22,7 @@ class LatentEncoder(PretrainedModel):
 
     model_type: ClassVar[str] = "latent-encoder"
     config_class: ClassVar[type] = LatentEncoderConfig
+    pipeline_tag: ClassVar[str] = "feature-extraction"
     refusal: ClassVar[str] = (
         "is no encoder of sounds to latents; `audiate train latent-encoder` makes one"
     )
@@ -39,6 +40,10 @@ class LatentEncoder(PretrainedModel):
         if not self.network.head.weight.is_meta:  # for the reason that `ResNet18` gives
             with torch.no_grad():
                 self.network.head.weight *= 0.1  # begins near the middle of the prior
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"{self.config.num_samples:,} samples → latent {self.config.latent_dim}"
 
     def start_from(self, classifier: DigitClassifier) -> None:
         """Take the residual blocks of a classifier, all but its head: they know speech."""

@@ -21,6 +21,7 @@ class LeNet(PretrainedModel):
 
     model_type: ClassVar[str] = "lenet"
     config_class: ClassVar[type] = LeNetConfig
+    pipeline_tag: ClassVar[str] = "image-classification"
     refusal: ClassVar[str] = f"reads no drawings; {WRITTEN_CLASSIFIER} does"
 
     def __init__(self, config: LeNetConfig | None = None) -> None:
@@ -37,6 +38,10 @@ class LeNet(PretrainedModel):
             nn.Flatten(),
         )
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return "image 28x28 → 10 digits"
 
     def embed(self, images: Tensor) -> Tensor:
         """Features (batch, 120), at least 0, of images (batch, 28, 28) in [0, 1], white on black.

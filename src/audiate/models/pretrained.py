@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Self, TypeVar, overload
 
 import torch
@@ -46,6 +47,8 @@ class PretrainedModel(nn.Module):
     config_class: ClassVar[type]
     refusal: ClassVar[str] = "is of another kind; name another model"
     """End of the message about a model of another class, after "a VAE"."""
+    pipeline_tag: ClassVar[str] = "other"
+    """The task by which the Hugging Face hub lists the model."""
     known: ClassVar[dict[str, type[PretrainedModel]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -98,9 +101,83 @@ class PretrainedModel(nn.Module):
         return folder
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, device: str | torch.device = "cpu") -> Self:
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        revision: str | None = None,
+    ) -> Self:
         """Load weights of this class; arguments and errors are those of `load`."""
-        return load(source, cls, device=device)
+        return load(source, cls, device=device, revision=revision)
+
+    # Not by `huggingface_hub.PyTorchModelHubMixin`: it reads weights before it compares shapes,
+    # builds a network of any size that a file asks for, and knows neither 8-bit weights nor
+    # provenance.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        storage: Storage = "float32",
+        card: str | None = None,
+        private: bool = False,
+        revision: str | None = None,
+    ) -> str:
+        """Write the model to the Hugging Face hub.
+
+        Args:
+            repo_id: ``owner/name``, which is made where it is not there.
+            storage: As for `save_pretrained`.
+            card: The model card; by default, one that names kind, size and recipe.
+            private: Whether a repository that is made is private.
+            revision: The branch, which is made where it is not there; ``main`` by default.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            InputError: The hub refuses it, or cannot be reached.
+
+        """
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, storage=storage, card=card or self.card(repo_id))
+            try:
+                api.create_repo(repo_id, private=private, exist_ok=True)
+                if revision is not None:
+                    api.create_branch(repo_id, branch=revision, exist_ok=True)
+                commit = api.upload_folder(repo_id=repo_id, folder_path=folder, revision=revision)
+            except Exception as error:  # its many error classes share no base but Exception
+                raise InputError(
+                    f"{repo_id}: cannot be written to the Hugging Face hub "
+                    f"({one_line(error)[:200]}); log in with `hf auth login`, or name another"
+                ) from error
+        return str(commit)
+
+    def card(self, name: str) -> str:
+        """A short model card, with the head in YAML that the Hugging Face hub reads."""
+        recipe, kind = self.provenance.recipe, in_words(self)
+        trained = f" It was trained by `audiate train {recipe}`." if recipe else ""
+        data = self.provenance.settings.get("data", ())
+        listed = ", ".join(data) if isinstance(data, (list, tuple)) else str(data)
+        return (
+            f"---\nlicense: other\nlibrary_name: audiate\npipeline_tag: {self.pipeline_tag}\n"
+            f"datasets: [{listed}]\ntags: [audiate, {self.model_type}]\n---\n"
+            f"# {name.rpartition('/')[2]}\n\n{kind[0].upper()}{kind[1:]} of "
+            f"{self.num_parameters():,} parameters.{trained} `config.json` has all settings.\n\n"
+            f'```python\nimport audiate\n\nmodel = audiate.load("{name}")\n```\n'
+        )
+
+    def __repr__(self) -> str:
+        """The class, the size, and what goes in and out, on one line."""
+        shapes = f", {self.shapes()}" if self.shapes() else ""
+        return f"{type(self).__name__}: {_short(self.num_parameters())} parameters{shapes}"
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words for `repr`."""
+        return ""
 
 
 def known_models() -> dict[str, type[PretrainedModel]]:
@@ -121,14 +198,28 @@ def _class_of(model_type: str) -> type[PretrainedModel] | None:
 
 
 @overload
-def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel: ...
+def load(
+    source: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None
+) -> PretrainedModel: ...
 
 
 @overload
-def load(source: str | Path | M, kind: type[M], *, device: str | torch.device = "cpu") -> M: ...
+def load(
+    source: str | Path | M,
+    kind: type[M],
+    *,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+) -> M: ...
 
 
-def load(source: Any, kind: type[Any] | None = None, *, device: str | torch.device = "cpu") -> Any:
+def load(
+    source: Any,
+    kind: type[Any] | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+) -> Any:
     """Load a model, ready for use (in eval mode).
 
     Loading draws no random numbers.
@@ -139,6 +230,7 @@ def load(source: Any, kind: type[Any] | None = None, *, device: str | torch.devi
             ``owner/name@revision``. An object of class ``kind`` is returned as it is.
         kind: Class that is needed, or one it derives from; any model by default.
         device: Device to put it on.
+        revision: Branch, tag or commit of a hub id.
 
     Raises:
         InputError: There is nothing by that name, it is damaged or not one of our models, or it is
@@ -146,7 +238,7 @@ def load(source: Any, kind: type[Any] | None = None, *, device: str | torch.devi
 
     """
     kind = kind or PretrainedModel
-    model = _loaded(source, device) if isinstance(source, (str, Path)) else source
+    model = _loaded(source, device, revision) if isinstance(source, (str, Path)) else source
     if isinstance(model, kind):
         return model
     if isinstance(model, PretrainedModel):
@@ -160,9 +252,11 @@ def load(source: Any, kind: type[Any] | None = None, *, device: str | torch.devi
     raise InputError(f"{type(model).__name__}: is no {kind.__name__.lower()} yet{hint}")
 
 
-def _loaded(source: str | Path, device: str | torch.device) -> PretrainedModel:
+def _loaded(
+    source: str | Path, device: str | torch.device, revision: str | None
+) -> PretrainedModel:
     where = resolve_device(device)
-    folder = find(source)
+    folder = find(source, revision=revision)
     stored = read_config(folder)
     cls = _class_of(stored.model_type)
     if cls is None:
@@ -195,3 +289,8 @@ def in_words(model: PretrainedModel) -> str:
     plain = model.model_type.replace("-", " ")
     words = plain if plain.title().replace(" ", "") == name else name  # VAE is not Vae
     return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
+
+
+def _short(count: int) -> str:
+    """A number of parameters in a few characters."""
+    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,}"

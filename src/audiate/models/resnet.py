@@ -91,6 +91,7 @@ class DigitClassifier(PretrainedModel):
 
     model_type: ClassVar[str] = "digit-classifier"
     config_class: ClassVar[type] = DigitClassifierConfig
+    pipeline_tag: ClassVar[str] = "audio-classification"
     refusal: ClassVar[str] = f"hears no digits; {SPOKEN_CLASSIFIER} does"
 
     def __init__(self, config: DigitClassifierConfig | None = None) -> None:
@@ -105,6 +106,10 @@ class DigitClassifier(PretrainedModel):
         """Logits (batch, 10) of waveforms (batch, samples) or (batch, channels, samples)."""
         logits: Tensor = self.network(self._spectrograms(waveforms))
         return logits
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"{self.num_samples:,} samples at {self.sample_rate:,} Hz → 10 digits"
 
     def embed(self, waveforms: Tensor) -> Tensor:
         """Features (batch, 512), at least 0, before the last layer; waveforms as for `forward`."""

@@ -38,8 +38,8 @@ class SayTask(Task):
     An image's latent is drawn among those of the generator's sounds, by how much likelier the image
     is with each sound than by itself, as a `DualEncoder` tells at worst of slight changes of the
     sound (`DualEncoder.calibrated_scores`): p(z | image) is p(z) times that ratio. So pairs never
-    run out, and no label is needed. The condition network is the image encoder, which sees each image
-    changed at random.
+    run out, and no label is needed. The condition network is the image encoder, which sees each
+    image changed at random.
     """
 
     model: ImageToAudioModel
