@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from audiate.version import __version__
+
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # see `audiate.utils.devices`
 
 if TYPE_CHECKING:
     from audiate.audio.files import fit_length, load_audio

@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Event
 from typing import IO, Any, Literal, NamedTuple, TypeVar
 
-import soundfile
-
 from audiate.audio.files import Recording, TooLongError, spans_of
 from audiate.bulk.addresses import (
     UnreachableError,
@@ -209,7 +207,7 @@ def _jobs(
 def _begin(fetched: _Fetched, span: tuple[int, int] | None) -> float | None:
     if span is None or fetched.recording is None:
         return None
-    with fetched.recording.open() as content, soundfile.SoundFile(content) as file:
+    with fetched.recording.open_sound() as file:
         return round(float(span[0] / file.samplerate), 3)
 
 
@@ -307,7 +305,7 @@ def _decode(
     recording = Recording(name, fetched.recording.content, span)
     try:
         item = work.read(recording)
-        with recording.open() as content, soundfile.SoundFile(content) as file:
+        with recording.open_sound() as file:
             duration = (span[1] if span else file.frames) / file.samplerate
     except TooLongError as error:
         remedy = "" if span else ", or give `long=cut`, which makes clips of it"

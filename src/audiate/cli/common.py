@@ -23,7 +23,7 @@ Clips = Positional[
 """Sound files, which a command takes by their position."""
 
 Device = Annotated[
-    Literal["auto", "cpu", "cuda"],
+    Literal["auto", "cpu", "cuda", "mps"],
     arg(help="Device to compute on. auto is a CUDA GPU where there is one, else the CPU."),
 ]
 """The device on which a command computes."""

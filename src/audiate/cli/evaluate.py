@@ -24,7 +24,7 @@ class _Common:
 
     json: bool = False
     """Print JSON instead of tables."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device that everything is computed on. auto: a CUDA GPU if there is one, else the CPU."""
     data_dir: Path | None = None
     """Folder with the data sets. Default: AUDIATE_DATA, else the cache that `audiate data`

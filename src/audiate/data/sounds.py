@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from audiate.audio import formats
 from audiate.audio.config import check_sample_rate
 from audiate.audio.files import file_rate, fit_length, is_silent, load_channels, resample
 from audiate.audio.words import split_words
@@ -32,7 +33,10 @@ from audiate.errors import InputError
 DIGIT_RATE = 16_000
 """Sample rate to which spoken digits are brought by default, in Hz."""
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au"),
+    *formats.SUFFIXES,
+)
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files, as a folder is searched for them."""

@@ -10,7 +10,7 @@ from audiate.errors import InputError
 from audiate.models.pretrained import PretrainedModel, load
 from audiate.training.recipes import PairedRecipe, Recipe, recipe_from
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 M = TypeVar("M", bound=PretrainedModel)
 R = TypeVar("R")

@@ -59,7 +59,7 @@ def draw_folder(
         samples: Number of images for each clip.
         seed: Images are those of `AudioToImageModel.draw` with this seed.
         scale: Factor by which pictures are enlarged.
-        device: Where to load a model that is given by name: auto, cpu or cuda.
+        device: Where to load a model that is given by name: auto, cpu, cuda or mps.
         notify: Is called with the error of each clip that cannot be used.
 
     Raises:

@@ -65,7 +65,7 @@ def imagine(
         seed: The same seed gives the same pairs, and when ``count`` grows the first ones stay.
         drawer: A latent flow, or its name, folder or hub id.
         sayer: The model that says images, or its name, folder or hub id.
-        device: Where to load models that are given by name: auto, cpu or cuda.
+        device: Where to load models that are given by name: auto, cpu, cuda or mps.
 
     Raises:
         InputError: There are no such models, or a value is out of range.

@@ -224,7 +224,7 @@ def invert_folder(
         restarts: Number of starts.
         max_iterations: Limit of iterations.
         seed: Seed of random starts.
-        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
 

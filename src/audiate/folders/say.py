@@ -61,7 +61,7 @@ def say_folder(
             was when the model was trained.
         samples: Number of sounds for each picture.
         seed: Sounds are those of `ImageToAudioModel.say` with this seed.
-        device: Where to load a model that is given by name: auto, cpu or cuda.
+        device: Where to load a model that is given by name: auto, cpu, cuda or mps.
         notify: It is called with the error of each picture that cannot be used.
 
     Raises:

@@ -127,7 +127,7 @@ def edit_folder(
         samples: Number of sounds that are measured to find directions.
         rounds: Number of steps that are corrected by what is measured.
         seed: Seed of the samples and of the search.
-        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
 
