@@ -126,7 +126,11 @@ def read_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
                 for name, tensor in expected.items()
             }
             _check_same(path, shapes, needed)
-            weights = {name: torch.empty_like(t, device="cpu") for name, t in expected.items()}
+            # Not `empty_like`, for which PyTorch imports its compiler on the device meta.
+            weights = {
+                name: torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device="cpu")
+                for name, each in expected.items()
+            }
             for name, target in weights.items():
                 scale = file.get_tensor(_scale_of(name)) if _scale_of(name) in stored else None
                 if not _copy(file, name, scale, target):
