@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -69,36 +70,46 @@ class Score(nn.Linear):
         return scores[:, 0] + scores.gather(1, 1 + labels.unsqueeze(1)).squeeze(1)
 
 
-class GANGenerator(nn.Module):
-    """Transposed convolutions from z (batch, latent_dim) to sounds or spectrograms in [-1, 1].
+@dataclass(frozen=True)
+class Architecture:
+    """The convolutions of a GAN's networks.
 
-    Args:
+    Attributes:
         config: Configuration of the model.
-        widths: Number of channels of each layer's input.
-        upsample: Makes a layer of its numbers of input and output channels, and its number.
+        widths: Number of channels of each of the discriminator's layers; the generator has them in
+            reverse.
+        upsample: Makes a layer of the generator.
+        downsample: Makes a layer of the discriminator.
         norm: Batch norm of the right number of dimensions.
-        places: Sizes of the first layer's input, 16 values together.
+        places: Sizes of the input of the generator's first convolution, 16 values together.
+        shuffle: Largest shift by phase shuffle, in samples.
 
     """
 
-    def __init__(
-        self,
-        config: AudioGANConfig,
-        widths: Sequence[int],
-        upsample: Layer,
-        norm: type[nn.Module],
-        places: tuple[int, ...],
-    ) -> None:
+    config: AudioGANConfig
+    widths: Sequence[int]
+    upsample: Layer
+    downsample: Layer
+    norm: type[nn.Module]
+    places: tuple[int, ...]
+    shuffle: int = 0
+
+
+class GANGenerator(nn.Module):
+    """Transposed convolutions from z (batch, latent_dim) to sounds or spectrograms in [-1, 1]."""
+
+    def __init__(self, own: Architecture) -> None:
         super().__init__()
-        self.project = Projection(config, _PLACES * widths[0])
+        widths = own.widths[::-1]
+        self.project = Projection(own.config, _PLACES * widths[0])
         self.upsample = nn.ModuleList(
-            upsample(*sizes, number)
-            for number, sizes in enumerate(pairwise([*widths, config.channels]))
+            own.upsample(*sizes, number)
+            for number, sizes in enumerate(pairwise([*widths, own.config.channels]))
         )
         self.norms = nn.ModuleList(
-            norm(width) if config.batch_norm else nn.Identity() for width in widths
+            own.norm(width) if own.config.batch_norm else nn.Identity() for width in widths
         )
-        self._places = places
+        self._places = own.places
 
     def forward(self, z: Tensor) -> Tensor:
         """Outputs (batch, channels, ...) of latents (batch, latent_dim)."""
@@ -111,26 +122,16 @@ class GANGenerator(nn.Module):
 
 
 class GANEncoder(nn.Module):
-    """The strided convolutions of a discriminator, and of the published Q-network.
+    """The strided convolutions of a discriminator, and of the published Q-network."""
 
-    Args:
-        config: Configuration of the model.
-        widths: Number of channels of each layer's output.
-        downsample: Makes a layer of its numbers of input and output channels, and its number.
-        shuffle: Largest shift by phase shuffle, in samples.
-
-    """
-
-    def __init__(
-        self, config: AudioGANConfig, widths: Sequence[int], downsample: Layer, shuffle: int
-    ) -> None:
+    def __init__(self, own: Architecture) -> None:
         super().__init__()
         self.downsample = nn.ModuleList(
-            downsample(*sizes, number)
-            for number, sizes in enumerate(pairwise([config.channels, *widths]))
+            own.downsample(*sizes, number)
+            for number, sizes in enumerate(pairwise([own.config.channels, *own.widths]))
         )
-        self._shuffle = shuffle
-        self.outputs = _PLACES * widths[-1]
+        self._shuffle = own.shuffle
+        self.outputs = _PLACES * own.widths[-1]
 
     def hidden(self, inputs: Tensor) -> Tensor:
         """Hidden values (batch, outputs) of sounds (batch, channels, ...) or spectrograms."""
@@ -148,11 +149,9 @@ class GANEncoder(nn.Module):
 class Discriminator(GANEncoder):
     """Maps sounds or spectrograms to scores (batch,), higher for real ones."""
 
-    def __init__(
-        self, config: AudioGANConfig, widths: Sequence[int], downsample: Layer, shuffle: int
-    ) -> None:
-        super().__init__(config, widths, downsample, shuffle)
-        self.score = Score(self.outputs, config)
+    def __init__(self, own: Architecture) -> None:
+        super().__init__(own)
+        self.score = Score(self.outputs, own.config)
 
     def forward(self, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
         """Scores of inputs as ``labels`` (batch,); in training mode, with phase shuffle."""
@@ -163,11 +162,9 @@ class Discriminator(GANEncoder):
 class CodeEncoder(GANEncoder):
     """The Q-network of Beguš 2021: the discriminator's architecture, whose outputs are a code."""
 
-    def __init__(
-        self, config: AudioGANConfig, widths: Sequence[int], downsample: Layer, shuffle: int
-    ) -> None:
-        super().__init__(config, widths, downsample, shuffle)
-        self.head = nn.Linear(self.outputs, config.code.size)
+    def __init__(self, own: Architecture) -> None:
+        super().__init__(own)
+        self.head = nn.Linear(self.outputs, own.config.code.size)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (batch, code size) of sounds or spectrograms."""

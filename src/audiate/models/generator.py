@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from audiate.errors import InputError, check_range
 from audiate.models.code_network import WordCodeNetwork, decode_codes, encode_codes
 from audiate.models.configs import AudioGANConfig
-from audiate.models.gan_layers import CodeEncoder, Discriminator, GANGenerator, Layer
+from audiate.models.gan_layers import Architecture, CodeEncoder, Discriminator, GANGenerator
 from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.models.pretrained import PretrainedModel
 
@@ -156,18 +155,15 @@ class AudioGAN(PretrainedModel):
         self.classes = config.classes
         self.names = config.names
 
-    def _build(
-        self, generator: GANGenerator, widths: Sequence[int], downsample: Layer, shuffle: int = 0
-    ) -> None:
+    def _build(self, own: Architecture) -> None:
         """Set the networks, with initial weights as published: Glorot and Bengio 2010, biases 0."""
-        own = (self.config, widths, downsample, shuffle)
-        self.generator = generator
+        self.generator = GANGenerator(own)
         self.register_module(
-            "discriminator", Discriminator(*own) if self.config.discriminator else None
+            "discriminator", Discriminator(own) if self.config.discriminator else None
         )
         match self.config.code.network:
             case "published":
-                self.code_network = CodeEncoder(*own)
+                self.code_network = CodeEncoder(own)
             case "words":
                 self.code_network = WordCodeNetwork(self.config)
             case _:

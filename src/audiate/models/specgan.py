@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from audiate.audio.spectrograms import wide_mel_filters
 from audiate.audio.stft import ShortTimeTransform, full_precision
 from audiate.models.configs import SpecGANConfig
-from audiate.models.gan_layers import GANGenerator
+from audiate.models.gan_layers import Architecture
 from audiate.models.generator import AudioGAN
 
 _RANGE = 3.0  # number of deviations about the mean that are mapped to [-1, 1]
@@ -51,8 +51,7 @@ class SpecGAN(AudioGAN):
         def downsample(inputs: int, outputs: int, _: int) -> nn.Module:
             return DownConv2d(inputs, outputs, config.kernel)
 
-        generator = GANGenerator(config, widths[::-1], upsample, nn.BatchNorm2d, (4, 4))
-        self._build(generator, widths, downsample)
+        self._build(Architecture(config, widths, upsample, downsample, nn.BatchNorm2d, (4, 4)))
         self.transform = ShortTimeTransform(
             config.n_fft, config.num_samples // config.size, config.num_samples
         )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from audiate.models.code_network import WordCodeNetwork
 from audiate.models.configs import WAVEGAN_STRIDES, WaveGANConfig
-from audiate.models.gan_layers import GANGenerator
+from audiate.models.gan_layers import Architecture
 from audiate.models.generator import AudioGAN
 from audiate.models.polyphase import DownConv1d, UpConv1d
 
@@ -36,8 +36,11 @@ class WaveGAN(AudioGAN):
         def downsample(inputs: int, outputs: int, number: int) -> nn.Module:
             return DownConv1d(inputs, outputs, strides[number])
 
-        generator = GANGenerator(config, widths[::-1], upsample, nn.BatchNorm1d, (16,))
-        self._build(generator, widths, downsample, config.phase_shuffle)
+        self._build(
+            Architecture(
+                config, widths, upsample, downsample, nn.BatchNorm1d, (16,), config.phase_shuffle
+            )
+        )
 
     def analyse(self, waveforms: Tensor) -> Tensor:
         """The waveforms themselves, which the discriminator takes as they are."""
