@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audiate.audio.config import LogMelConfig
 from audiate.audio.spectrograms import mel_filters, unit_decibels
-from audiate.audio.stft import FourierModule, full_precision, hann_window, power_spectrum
+from audiate.audio.stft import FourierModule, full_precision, hann_window, spectrum_parts
 
 
 class LogMel(FourierModule):
@@ -79,12 +79,15 @@ class LogMel(FourierModule):
 
         Arguments are those of `forward`.
         """
-        power = self.filters @ power_spectrum(
-            waveforms,
-            self.window,
-            self.config.hop_length,
-            n_fft=self.config.n_fft,
-            by_products=self.by_products,
+        power = (
+            self.filters
+            @ spectrum_parts(
+                waveforms,
+                self.window,
+                self.config.hop_length,
+                n_fft=self.config.n_fft,
+                by_products=self.by_products,
+            ).power()
         )
         begins = torch.arange(power.shape[-1], device=power.device) * self.config.hop_length
         inside = begins <= lengths.to(power.device).unsqueeze(1)

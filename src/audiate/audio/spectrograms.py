@@ -12,7 +12,6 @@ from audiate.audio.stft import (
     FourierModule,
     full_precision,
     hann_window,
-    power_spectrum,
     spectrum_parts,
 )
 
@@ -147,7 +146,9 @@ class MelSpectrogram(FourierModule):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Levels (batch, 64 frames, 64 bands) of waveforms (batch, num_samples)."""
         padded = F.pad(waveforms, (0, self.size * self.hop_length - waveforms.shape[1]))
-        power = power_spectrum(padded, self.window, self.hop_length, by_products=self.by_products)
+        power = spectrum_parts(
+            padded, self.window, self.hop_length, by_products=self.by_products
+        ).power()
         return unit_decibels(self.filters @ power[..., : self.size], _FLOOR_DB).transpose(1, 2)
 
 

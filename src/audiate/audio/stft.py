@@ -25,6 +25,10 @@ class Parts(NamedTuple):
     real: Tensor
     imaginary: Tensor
 
+    def power(self) -> Tensor:
+        """The squared magnitude (batch, bins, frames)."""
+        return self.real.square() + self.imaginary.square()
+
 
 class FourierModule(nn.Module):
     """The base of modules that compute Fourier transforms.
@@ -112,22 +116,6 @@ def short_time_spectrum(
     )
 
 
-def power_spectrum(
-    waveforms: Tensor,
-    window: Tensor,
-    hop_length: int,
-    *,
-    n_fft: int | None = None,
-    centred: bool = True,
-    by_products: bool = False,
-) -> Tensor:
-    """The squared magnitude of a short-time spectrum; arguments are those of `spectrum_parts`."""
-    real, imaginary = spectrum_parts(
-        waveforms, window, hop_length, n_fft=n_fft, centred=centred, by_products=by_products
-    )
-    return real.square() + imaginary.square()
-
-
 def spectrum_parts(
     waveforms: Tensor,
     window: Tensor,
@@ -194,10 +182,10 @@ class ShortTimeTransform(FourierModule):
 
     def power(self, waveforms: Tensor) -> Tensor:
         """Squared magnitudes (batch, bins, frames) of the spectra of waveforms."""
-        power = power_spectrum(
+        parts = spectrum_parts(
             waveforms, self.window, self.hop_length, by_products=self.by_products
         )
-        return power[..., : self.num_samples // self.hop_length]
+        return parts.power()[..., : self.num_samples // self.hop_length]
 
     @full_precision
     def inverse(self, spectra: Tensor) -> Tensor:

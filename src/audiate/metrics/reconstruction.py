@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiate.audio.files import fit_length, resample
 from audiate.audio.spectrograms import Spectrogram, decibels
-from audiate.audio.stft import full_precision, hann_window, power_spectrum
+from audiate.audio.stft import full_precision, hann_window, spectrum_parts
 from audiate.errors import InputError
 
 _SSIM_ROWS = 512  # rows of SSIM's map at a time, as its windows are a matrix of rows times rows
@@ -120,7 +120,9 @@ def _levels(waveforms: Tensor, by_products: bool) -> Iterator[Tensor]:
     for begin in range(0, frames, block):
         last = min(begin + block, frames) - 1
         part = padded[:, begin * hop_length : last * hop_length + n_fft]
-        power = power_spectrum(part, window, hop_length, centred=False, by_products=by_products)
+        power = spectrum_parts(
+            part, window, hop_length, centred=False, by_products=by_products
+        ).power()
         # The peak of a sine of full scale is a quarter of the frame's length under this window.
         yield decibels(power / (n_fft // 4) ** 2, 1e-10)
 
