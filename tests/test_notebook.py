@@ -54,6 +54,10 @@ def test_bad_shapes_are_told() -> None:
         audiate.play(torch.zeros(8), 0)
 
 
-def test_a_model_shows_itself_on_one_line() -> None:
+def test_models_and_inversions_show_themselves_on_one_line() -> None:
+    found = audiate.Inversion(
+        torch.zeros(2, 5), torch.zeros(2, 1, 8), torch.tensor([0.25, 0.75]), torch.ones(2)
+    )
+    assert repr(found) == "Inversion of 2 clips: latent 5, mean loss 0.5"
     flow = audiate.load("flow-digits")
     assert repr(flow) == "LatentFlow: 5.9 M parameters, log-mel 48x48 → image 28x28"
