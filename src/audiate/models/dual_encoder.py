@@ -67,7 +67,7 @@ class DualEncoder(SpeechModel):
         self.log_scale = nn.Parameter(torch.tensor(log(5.0)))
         self.shift = nn.Parameter(torch.tensor(-2.0))
         self.references: Tensor
-        vectors = torch.zeros(self.config.references, self.embedding_dim)
+        vectors = torch.zeros(self.config.references, self.embedding_dim, device="cpu")
         # A model without references stores nothing of them.
         self.register_buffer("references", vectors, persistent=len(vectors) > 0)
 
