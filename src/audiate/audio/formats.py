@@ -51,7 +51,7 @@ def decode(content: BinaryIO, name: str, most: int) -> BinaryIO:
         ) from error
     parts, count = [], 0
     try:
-        with av.open(content) as container:
+        with av.open(content, mode="r") as container:
             if not container.streams.audio:
                 raise InputError(f"{name}: holds no sound; name a recording")
             stream = container.streams.audio[0]
