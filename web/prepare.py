@@ -38,11 +38,7 @@ MODELS = {
 }
 HEARS = {"drawer", "encoder", "listener"}
 PACKAGE = Path(audiate.__file__).parent
-CODE = [
-    *(PACKAGE / name for name in ("audio.py", "features.py", "fourier.py", "spectra.py")),
-    *(PACKAGE / "export").glob("*.py"),
-    *(PACKAGE / "models").glob("*.py"),
-]
+CODE = [each for room in ("audio", "export", "models") for each in (PACKAGE / room).glob("*.py")]
 _SAMPLED = 500  # latents from which the map's directions are found
 
 

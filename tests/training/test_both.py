@@ -95,7 +95,7 @@ class TestMatch:
         for step in range(2):
             train_step(FABRIC, task, step)
         for name, value in flow.condition_network.state_dict().items():
-            assert torch.equal(task.model.state_dict()[f"ears.{name}"], value), name
+            assert torch.equal(task.model.state_dict()[f"audio_encoder.{name}"], value), name
         after = task.model.state_dict()
         assert not torch.equal(after["audio_head.1.weight"], before["audio_head.1.weight"])
 
