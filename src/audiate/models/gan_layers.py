@@ -113,8 +113,9 @@ class GANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Outputs (batch, channels, ...) of latents (batch, latent_dim)."""
-        # Channels come last in memory: the published order, and the fastest.
-        hidden = self.project(z).view(len(z), *self._places, -1).movedim(-1, 1)
+        # Channels come last in memory: the published order, and the fastest. Not `len(z)`, which
+        # would be a constant in an exported graph.
+        hidden = self.project(z).view(z.shape[0], *self._places, -1).movedim(-1, 1)
         for norm, layer in zip(self.norms, self.upsample, strict=True):
             hidden = layer(norm(hidden).relu())
         outputs: Tensor = hidden.tanh()
