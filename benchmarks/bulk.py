@@ -145,7 +145,7 @@ def decode(count: int = 2000) -> None:
         heard[:] = [load_audio(clip) for clip in clips]
 
     def hear() -> None:
-        spectrograms[:] = [model.hear(wave, sample_rate=rate) for wave, rate in heard]
+        spectrograms[:] = [model.preprocess(wave, sample_rate=rate) for wave, rate in heard]
 
     @torch.inference_mode()
     def encode() -> None:

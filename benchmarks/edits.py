@@ -24,9 +24,11 @@ from audiate.audio.files import to_peak
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly, validation_clips
-from audiate.inversion.build import as_classifier, inverter
-from audiate.models.generator import Generator, as_generator
+from audiate.inversion.build import inverter
+from audiate.models.generator import Generator
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.pretrained import load
+from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute
 from audiate.phonetics.editing import Editor, EditTarget
 from audiate.utils.progress import tracked
@@ -71,8 +73,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--samples", type=int, default=400)
     settings = parser.parse_args()
-    generator = as_generator(settings.generator)
-    classifier = as_classifier(SPOKEN_CLASSIFIER)
+    generator = load(settings.generator, Generator)
+    classifier = load(SPOKEN_CLASSIFIER, DigitClassifier)
     pitch = attribute_of("pitch")
     samples = sample_attribute(generator, pitch, count=settings.samples)
     clips = clips_of(settings.source, generator, settings.count)

@@ -25,12 +25,13 @@ from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.said_images import say_each
-from audiate.folders.draw import as_drawer
 from audiate.folders.imagine import imagine
-from audiate.folders.say import as_sayer
 from audiate.metrics.distribution import frechet_distance, neighbourhoods
 from audiate.models.audio_to_image import AudioToImageModel
-from audiate.models.lenet import LeNet, load_written_classifier
+from audiate.models.hub import WRITTEN_CLASSIFIER
+from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import load
 from audiate.utils.reports import make_table, render
 
 LATENT = 32
@@ -176,14 +177,14 @@ def samples_of(model: Any, images: Tensor, sounds: Tensor) -> Samples:
 @torch.inference_mode()
 def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
     """What our models make of the test pairs."""
-    sayer = as_sayer("say-digits")
+    sayer = load("say-digits", ImageToAudioModel)
     rate = sayer.generator.sample_rate
 
     def hear(waveforms: Tensor) -> Tensor:
         heard = torch.zeros(len(waveforms), 48, 48)
         for row, waveform in enumerate(waveforms):
             try:
-                heard[row] = drawer.hear(waveform, sample_rate=rate)
+                heard[row] = drawer.preprocess(waveform, sample_rate=rate)
             except InputError:  # silent
                 continue
         return heard
@@ -234,7 +235,7 @@ def scores(
 
 
 def main(minutes: float = 3.0, count: int = 500) -> None:
-    drawer, reader = as_drawer("flow-digits"), load_written_classifier(None)
+    drawer, reader = load("flow-digits", AudioToImageModel), load(WRITTEN_CLASSIFIER, LeNet)
     # Grey levels are no outcomes of a Bernoulli distribution; their cross-entropy is usual here.
     torch.distributions.Distribution.set_default_validate_args(False)
     torch.manual_seed(0)

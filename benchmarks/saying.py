@@ -21,7 +21,7 @@ def main() -> None:
     assert isinstance(sayer, ImageToAudioModel)
     note = Image.new("L", (300, 200), 230)
     ImageDraw.Draw(note).text((120, 40), "7", fill=40, font=ImageFont.load_default(120))
-    seen = sayer.see(note).unsqueeze(0)
+    seen = sayer.preprocess_image(note).unsqueeze(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "note.png"
         note.save(path)
@@ -44,17 +44,17 @@ def main() -> None:
         )
     seconds |= in_turns(
         {
-            "finding the digit": lambda: sayer.see(note),
-            "ImageToAudioModel.say_seen() of one image, 1 sound": lambda: sayer.say_seen(
+            "finding the digit": lambda: sayer.preprocess_image(note),
+            "ImageToAudioModel.say_batch() of one image, 1 sound": lambda: sayer.say_batch(
                 seen, samples=1
             ),
-            "ImageToAudioModel.say_seen() of one image, 8 sounds": lambda: sayer.say_seen(seen),
+            "ImageToAudioModel.say_batch() of one image, 8 sounds": lambda: sayer.say_batch(seen),
         },
         rounds=10,
     )
     limits = {
         "audiate say of one picture, whole process": 3.0,
-        "ImageToAudioModel.say_seen() of one image, 1 sound": 0.1,
+        "ImageToAudioModel.say_batch() of one image, 1 sound": 0.1,
     }
     print(f"Saying, {torch.get_num_threads()} threads:")
     for name, value in seconds.items():

@@ -10,10 +10,10 @@ import sys
 
 import torch
 
-from audiate.inversion.build import as_classifier
 from audiate.inversion.search import SearchInverter
 from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load
+from audiate.models.resnet import DigitClassifier
 from benchmarks.inversion import now
 
 CLIPS = 128
@@ -24,7 +24,7 @@ def main(name: str = "wavegan-digits", device: str = "cpu") -> None:
     """Print how long the pool takes, and how many clips a second follow."""
     generator = load(name, device=device)
     assert isinstance(generator, AudioGAN)
-    classifier = as_classifier("digits-resnet18").to(device)
+    classifier = load("digits-resnet18", DigitClassifier).to(device)
     z = generator.sample_latent(CLIPS, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         target = torch.cat([generator(part) for part in torch.split(z, 32)])

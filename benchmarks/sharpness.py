@@ -16,8 +16,9 @@ import torch
 from audiate.data.sources import data_root
 from audiate.evaluation.generators import generate_sounds, score_sounds
 from audiate.models.generator import AudioGAN
-from audiate.models.pretrained import load_as
-from audiate.models.resnet import load_spoken_classifier
+from audiate.models.hub import SPOKEN_CLASSIFIER
+from audiate.models.pretrained import load
+from audiate.models.resnet import DigitClassifier
 from audiate.utils.reports import make_table, render
 
 SHARPNESS = (20.0, 60.0, 200.0, 1000.0)
@@ -37,11 +38,11 @@ def main() -> None:
     parser.add_argument("generators", nargs="*", default=["wavegan-digits"])
     parser.add_argument("--count", type=int, default=5_000)
     settings = parser.parse_args()
-    classifier = load_spoken_classifier(None)
+    classifier = load(SPOKEN_CLASSIFIER, DigitClassifier)
     columns = ("generator", "sharpness", "Inception Score", "Fréchet", "as meant (%)", "coverage")
     table = make_table(f"{settings.count:,} clips each, as digits-resnet18 hears them", *columns)
     for name in settings.generators:
-        trained = load_as(name, AudioGAN, "does not generate sound")  # type: ignore[type-abstract]
+        trained = load(name, AudioGAN)
         with torch.inference_mode():
             sets = [
                 generate_sounds(

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from audiate.data.sounds import SoundSet
 from audiate.models.configs import WaveGANConfig
+from audiate.models.gan_layers import phase_shuffle
 from audiate.models.polyphase import DownConv1d, UpConv1d
-from audiate.models.wavegan import WaveGAN, phase_shuffle
+from audiate.models.wavegan import WaveGAN
 from audiate.training.launch import launch
 from audiate.training.loop import update
 from audiate.training.options import Precision

@@ -12,14 +12,16 @@ from audiate.evaluation.audio_to_image import evaluate_drawings, read_test_pairs
 
 from audiate.data.sources import data_root
 from audiate.evaluation.noise import evaluate_voices
+from audiate.models.hub import WRITTEN_CLASSIFIER
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.lenet import load_written_classifier
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import load
 
 
 def main() -> None:
     """Score the shipped model at several strengths of guidance."""
     model = LatentFlow.from_pretrained("flow-digits")
-    classifier = load_written_classifier(None)
+    classifier = load(WRITTEN_CLASSIFIER, LeNet)
     root = data_root()
     pairs = read_test_pairs("flow-digits", model, root)
     print("| guidance | accuracy % | coverage | recall | Fréchet distance | new voices % |")

@@ -119,7 +119,8 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that were never trained: gan/, its encoder/, and a classifier/ of digits."""
 
     from audiate.models.configs import LatentEncoderConfig
-    from audiate.models.latent_encoder import LatentEncoder, fingerprint
+    from audiate.models.fingerprint import fingerprint
+    from audiate.models.latent_encoder import LatentEncoder
     from audiate.models.resnet import DigitClassifier
 
     folder = tmp_path_factory.mktemp("models")

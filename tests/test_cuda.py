@@ -16,8 +16,10 @@ import audiate as package
 from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.dual_encoder import DualEncoder
 from audiate.models.generator import AudioGAN
 from audiate.models.hub import shipped_models
+from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
@@ -46,12 +48,18 @@ def output(model: PretrainedModel) -> Tensor:
             sound = torch.randn(4, 1, model.config.num_samples, generator=random)
             found: Tensor = model((0.1 * sound).to(device))
             return found
+        if isinstance(model, DualEncoder):
+            return model.embed_images(torch.rand(4, 28, 28, generator=random).to(device))
+        if isinstance(model, ImageToAudioModel):
+            noise = torch.randn(4, 2, model.latent_dim, generator=random)
+            images = torch.rand(4, 28, 28, generator=random)
+            return model.latents_from(images.to(device), noise.to(device))
         if isinstance(model, LeNet):
             logits: Tensor = model(torch.rand(4, 28, 28, generator=random).to(device))
             return logits
         assert isinstance(model, AudioToImageModel)
         waveform, rate = package.load_audio(sorted(CLIPS_FOLDER.glob("*.flac"))[0])
-        heard = model.hear(waveform, sample_rate=rate)[None].to(device)
+        heard = model.preprocess(waveform, sample_rate=rate)[None].to(device)
         return model.encode(heard).mu if isinstance(model, VAE) else model.mean_images(heard)
 
 

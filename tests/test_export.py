@@ -118,7 +118,7 @@ def check_drawer(model: AudioToImageModel, path: Path, waveform: Tensor, rate: i
     noise = torch.randn(2, model.latent_dim)
     guidance = {"guidance": torch.tensor(2.0)} if isinstance(model, LatentFlow) else {}
     found = run(path, waveform=waveform, noise=noise, **guidance)
-    heard = model.hear(waveform, sample_rate=rate)[None]
+    heard = model.preprocess(waveform, sample_rate=rate)[None]
     near(found["spectrogram"], heard[0])
     near(found["latent"], model.latents(heard)[0])
     if isinstance(model, LatentFlow):
@@ -131,7 +131,7 @@ def check_drawer(model: AudioToImageModel, path: Path, waveform: Tensor, rate: i
 def check_matcher(model: DualEncoder, path: Path, waveform: Tensor, rate: int) -> None:
     images = torch.rand(5, 28, 28, generator=torch.Generator().manual_seed(1))
     found = run(path, waveform=waveform, images=images)
-    spectrogram = model.hear(waveform, sample_rate=rate)[None]
+    spectrogram = model.preprocess(waveform, sample_rate=rate)[None]
     near(found["sound_vector"], model.embed_sounds(spectrogram)[0])
     near(found["image_vectors"], model.embed_images(images))
     near(found["scores"], model(spectrogram, images)[0])

@@ -68,7 +68,7 @@ class TestDrawFolder:
             drawn = drawer.draw(waveform, sample_rate=rate, samples=3, seed=5)
             picture = np.asarray(Image.open(out / f"{number}.png"))[::2, ::2] / 255
             np.testing.assert_allclose(picture, np.concatenate([*drawn], 1), atol=1.01 / 255)
-            heard = drawer.hear(waveform, sample_rate=rate).unsqueeze(0)
+            heard = drawer.preprocess(waveform, sample_rate=rate).unsqueeze(0)
             np.testing.assert_allclose(
                 latents[number], drawer.latents(heard)[0].detach(), atol=1e-4
             )
@@ -136,7 +136,7 @@ class TestDrawFolder:
         self, drawer: AudioToImageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         heard = []
-        hear = AudioToImageModel.hear
+        hear = AudioToImageModel.preprocess
         monkeypatch.setattr(
             AudioToImageModel,
             "hear",
@@ -197,7 +197,7 @@ class TestInvertFolder:
     ) -> None:
         from audiate.folders import invert as folder
         from audiate.inversion import build
-        from audiate.models.latent_encoder import fingerprint
+        from audiate.models.fingerprint import fingerprint
 
         count = []
 

@@ -11,18 +11,17 @@ import torch.nn.functional as F
 
 from audiate.errors import InputError
 from audiate.models.configs import SpecGANConfig, WaveGANConfig
+from audiate.models.gan_layers import CLEAR, Projection, phase_shuffle
 from audiate.models.generator import (
-    CLEAR,
     AudioGAN,
     DraftingGenerator,
     Generator,
-    Projection,
     generate,
 )
 from audiate.models.polyphase import DownConv1d, UpConv1d
 from audiate.models.pretrained import known_models
 from audiate.models.specgan import DownConv2d, SpecGAN, UpConv2d
-from audiate.models.wavegan import WaveGAN, phase_shuffle
+from audiate.models.wavegan import WaveGAN
 from audiate.training.tasks.gan_networks import set_levels
 
 

@@ -6,11 +6,18 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 import torch
 from conftest import peak_megabytes
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors.torch import load_file, save_file
 
 import audiate
@@ -26,9 +33,9 @@ def saved(tmp_path: Path) -> Path:
     return LeNet().save_pretrained(tmp_path / "lenet")
 
 
-def complaint(source: str | Path) -> str:
+def complaint(source: str | Path, revision: str | None = None) -> str:
     with pytest.raises(InputError) as caught:
-        audiate.load(source)
+        audiate.load(source, revision=revision)
     message = str(caught.value)
     assert "\n" not in message
     assert str(source) in message
@@ -161,17 +168,89 @@ def test_pickles_are_never_opened(saved: Path) -> None:
 def test_a_hub_id_is_downloaded(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def snapshot_download(repo_id: str, allow_patterns: list[str]) -> str:
-        asked.append((repo_id, set(allow_patterns)))
+    def snapshot_download(repo_id: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((repo_id, revision, set(allow_patterns)))
         return str(saved)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    files = {"config.json", "model.safetensors", "README.md"}
     assert isinstance(audiate.load("someone/lenet"), LeNet)
-    assert asked == [("someone/lenet", {"config.json", "model.safetensors", "README.md"})]
+    assert isinstance(audiate.load("someone/lenet@v1.0"), LeNet)
+    assert isinstance(audiate.load("someone/lenet", revision="v1.0"), LeNet)
+    assert asked == [("someone/lenet", revision, files) for revision in (None, "v1.0", "v1.0")]
+    assert "is no hub id; leave `revision` out" in complaint("lenet-mnist", revision="v1.0")
+    assert "is no hub id" in complaint(saved, revision="v1.0")
+
+
+@pytest.mark.parametrize(
+    ("error", "token", "expected"),
+    [
+        (GatedRepoError, None, "is gated; ask for access at https://huggingface.co/someone/lenet"),
+        (
+            RepositoryNotFoundError,
+            None,
+            "is private, or there is none; log in with `hf auth login`",
+        ),
+        (RepositoryNotFoundError, "hf_x", "your account may not read it; check its spelling"),
+        (RevisionNotFoundError, None, "has no revision v1.0; give a branch, a tag or a commit"),
+    ],
+)
+def test_gated_private_and_mistyped_ids_are_told_apart(
+    error: type[HfHubHTTPError],
+    token: str | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def snapshot_download(*_: object, **__: object) -> str:
+        response = SimpleNamespace(headers={}, request=None, status_code=401)
+        raise error("401 Client Error", response=response)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: token)
+    assert expected in complaint("someone/lenet@v1.0")
+
+
+def test_a_model_is_pushed_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    class Api:
+        def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
+            made.append((repo_id, private, exist_ok))
+
+        def create_branch(self, repo_id: str, *, branch: str, exist_ok: bool) -> None:
+            made.append((repo_id, branch, exist_ok))
+
+        def upload_folder(self, *, repo_id: str, folder_path: str, revision: str | None) -> str:
+            made.append((repo_id, revision))
+            Path(folder_path).rename(tmp_path / "pushed")
+            Path(folder_path).mkdir()
+            return "https://huggingface.co/someone/lenet/commit/1"
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    model = LeNet()
+    address = model.push_to_hub("someone/lenet", private=True, revision="v1")
+    assert address == "https://huggingface.co/someone/lenet/commit/1"
+    assert made == [
+        ("someone/lenet", True, True), ("someone/lenet", "v1", True), ("someone/lenet", "v1"),
+    ]  # fmt: skip
+    again = audiate.load(tmp_path / "pushed").state_dict()
+    assert all(torch.equal(again[name], weight) for name, weight in model.state_dict().items())
+    card = (tmp_path / "pushed" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: ")
+    assert "pipeline_tag: image-classification" in card
+    assert 'audiate.load("someone/lenet")' in card
+
+
+def test_loading_draws_no_random_numbers(saved: Path) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    audiate.load(saved)
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot_download(repo_id: str, allow_patterns: list[str]) -> str:
+    def snapshot_download(*_: object, **__: object) -> str:
         raise OSError("no route to host\nand a long story")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)

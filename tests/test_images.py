@@ -17,7 +17,9 @@ from audiate.data import images
 from audiate.data.digits import load_mnist
 from audiate.data.images import find_digit, grey_levels, load_image, otsu_threshold, shrink
 from audiate.errors import InputError
-from audiate.models.lenet import load_written_classifier
+from audiate.models.hub import WRITTEN_CLASSIFIER
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import load
 
 
 def seven(size: int = 120, *, pen: int = 9) -> np.ndarray:
@@ -102,7 +104,7 @@ class TestFindDigit:
 
     def test_real_digits_stay_what_they_are(self, real_data: Path) -> None:
         test = load_mnist(real_data, "test")
-        reader, labels = load_written_classifier(None), test.labels[:300]
+        reader, labels = load(WRITTEN_CLASSIFIER, LeNet), test.labels[:300]
         rng = np.random.default_rng(0)
         pages = []
         for image in test.images[:300]:

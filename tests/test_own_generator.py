@@ -14,7 +14,7 @@ from conftest import small_specgan
 from torch import nn
 
 from audiate.cli.own import OwnGenerator
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 from audiate.models.custom import open_generator
 from audiate.models.hub import find
 from audiate.models.specgan import SpecGAN
@@ -159,7 +159,7 @@ class TestFiles:
             open_generator(str(tmp_path / "state.pth"), latent_dim=3)
         with pytest.raises(InputError, match=r"is a file.*`generator`, `latent_dim` and") as caught:
             find(tmp_path / "state.pth")
-        assert "--generator, --latent-dim and --generator-rate" in caught.value.with_flags()
+        assert "--generator, --latent-dim and --generator-rate" in with_flags(str(caught.value))
 
 
 def test_sizes_that_a_generator_has_itself(here: Path, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def check_latents(page: Page, folder: Path) -> None:
     waveform, rate = load_audio(saved(page, "#save-heard", folder))
     assert rate == 16_000
     flow = LatentFlow.from_pretrained("flow-digits")
-    condition = flow.latents(flow.hear(waveform, sample_rate=rate)[None])
+    condition = flow.latents(flow.preprocess(waveform, sample_rate=rate)[None])
     found = np.load(saved(page, "#save-condition", folder))
     np.testing.assert_allclose(found, condition.numpy(), atol=1e-3)
 

@@ -22,16 +22,18 @@ from audiate.data.latents import read_latents
 from audiate.errors import InputError, Interrupted
 from audiate.folders.match import match_folders
 from audiate.folders.runner import FolderReport
-from audiate.folders.say import SayingWork, as_sayer, say_folder
+from audiate.folders.say import SayingWork, say_folder
 from audiate.models.configs import DualEncoderConfig, ImageToAudioConfig, LatentFlowConfig
 from audiate.models.dual_encoder import ChangedSounds, DualEncoder
+from audiate.models.fingerprint import fingerprint
+from audiate.models.generator import AudioGAN
 from audiate.models.image_to_audio import (
     ImageToAudioModel,
     from_normal,
     to_normal,
-    weights_fingerprint,
 )
 from audiate.models.latent_flow import LatentFlow
+from audiate.models.pretrained import load
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     gan = small_specgan(latent_dim=6)
     gan.save_pretrained(folder / "gan")
-    config = ImageToAudioConfig(6, str(folder / "gan"), weights_fingerprint(gan), steps=2)
+    config = ImageToAudioConfig(6, str(folder / "gan"), fingerprint(gan), steps=2)
     torch.manual_seed(1)
     sayer = ImageToAudioModel(config)
     torch.nn.init.normal_(sayer.velocity.last.weight)  # trained networks do not begin with rest
@@ -72,8 +74,8 @@ class TestImageToAudioModel:
         torch.testing.assert_close(model.say(seven(), seed=1, samples=11)[:8], first)
 
     def test_its_sounds_are_its_generators(self, models: Path) -> None:
-        model = as_sayer(models / "say")
-        latents, sounds = model.say_seen(torch.rand(2, 28, 28), samples=3)
+        model = load(models / "say", ImageToAudioModel)
+        latents, sounds = model.say_batch(torch.rand(2, 28, 28), samples=3)
         assert latents.shape == (2, 3, 6)
         assert latents.abs().max() <= 1
         generator = audiate.load(models / "gan")
@@ -87,14 +89,14 @@ class TestImageToAudioModel:
         torch.testing.assert_close(from_normal(normal), uniform, atol=1e-5, rtol=0)
 
     def test_another_generator_is_refused(self, models: Path, tmp_path: Path) -> None:
-        model = as_sayer(models / "say")
+        model = load(models / "say", ImageToAudioModel)
         other = small_specgan(latent_dim=6)
         with torch.no_grad():
             next(iter(other.generator.parameters())).mul_(1.5)
         other.save_pretrained(tmp_path / "other")
         for name in (tmp_path / "other", models / "match", tmp_path / "missing"):
             with pytest.raises(InputError):
-                as_sayer(models / "say", generator=name)
+                model.use(load(name, AudioGAN))
         audiate.load(models / "gan").save_pretrained(tmp_path / "moved", storage="int8")
         model.config = replace(model.config, generator="gone")
         with pytest.raises(InputError, match="gone"):
@@ -120,16 +122,16 @@ class TestClearScores:
         images, sounds = torch.eye(1, 128), torch.stack([either, clear])
         assert matcher.scores(sounds, images).argmax() == 0
         changed = ChangedSounds(sounds[None], usual_of(matcher, sounds)[None])
-        assert matcher.clear_scores(changed, images).argmax() == 1
+        assert matcher.calibrated_scores(changed, images).argmax() == 1
 
     def test_density_ratios_have_a_mean_of_one(self, matcher: DualEncoder) -> None:
         with torch.no_grad():
             sounds = matcher.embed_changed(torch.rand(3, 48, 48))
             torch.testing.assert_close(sounds.usual[0], usual_of(matcher, sounds.vectors[0]))
             first = ChangedSounds(sounds.vectors[:1], sounds.usual[:1])
-            ratios = matcher.clear_scores(first, matcher.references).exp()
+            ratios = matcher.calibrated_scores(first, matcher.references).exp()
             torch.testing.assert_close(ratios.mean(1), torch.ones(3))
-            lowest = matcher.clear_scores(sounds, matcher.references).exp()
+            lowest = matcher.calibrated_scores(sounds, matcher.references).exp()
             assert (lowest <= ratios + 1e-6).all()
 
     def test_a_sound_and_six_slight_changes_are_heard(self, matcher: DualEncoder) -> None:
@@ -275,7 +277,7 @@ class TestImagine:
         random = torch.Generator().manual_seed(4)
         for image, waveform in zip(pairs.images, pairs.waveforms, strict=True):
             own = torch.randn(noise, generator=random)[: flow.latent_dim]
-            heard = flow.hear(waveform, sample_rate=pairs.sample_rate)
+            heard = flow.preprocess(waveform, sample_rate=pairs.sample_rate)
             with torch.no_grad():
                 expected = flow.images_from(heard[None], own.view(1, 1, -1))[0, 0]
             torch.testing.assert_close(image, expected)

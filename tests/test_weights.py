@@ -33,6 +33,10 @@ def test_each_has_a_card_and_says_how_it_was_made(name: str) -> None:
     inverts = provenance.recipe == "latent-encoder"
     assert f"audiate evaluate {'inversion' if inverts else name}" in card
     assert provenance.settings["seed"] == 0
+    head = dict(line.split(": ", 1) for line in card.split("---\n")[1].splitlines())
+    assert head.keys() == {"license", "library_name", "pipeline_tag", "datasets", "tags"}
+    assert head["library_name"] == "audiate"
+    assert head["datasets"] not in ("", "[]")
 
 
 def test_the_clips_are_ten_short_words_in_several_voices() -> None:

@@ -25,7 +25,7 @@ from audiate.models.hub import (
     WRITTEN_CLASSIFIER,
     find,
 )
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load
 
 ASSETS = Path(__file__).parent / "public" / "assets"
 RATE = 16_000
@@ -50,7 +50,7 @@ def main() -> None:
     if not (ASSETS / "scores.onnx").exists():
         export_scores(ASSETS / "scores.onnx", sample_rate=RATE)
     clips = [write_clip(clip) for clip in sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)]
-    generator = load_as(DEFAULT_GENERATOR, AudioGAN, "generates no sound")  # type: ignore[type-abstract]
+    generator = load(DEFAULT_GENERATOR, AudioGAN)
     drawer = audiate.load(DEFAULT_AUDIO_TO_IMAGE)
     manifest: dict[str, Any] = {
         "sampleRate": RATE,

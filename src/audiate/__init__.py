@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from audiate.version import __version__
+
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # see `audiate.utils.devices`
 
 if TYPE_CHECKING:
     from audiate.audio.files import fit_length, load_audio
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from audiate.models.wrap import wrap, wrap_onnx, wrap_torchscript
     from audiate.phonetics.directions import directions
     from audiate.training.tasks.latent_encoder_task import train_encoder
+    from audiate.utils.notebook import play, show
 
 _HOME = {
     "DigitClassifier": "audiate.models.resnet",
@@ -53,7 +57,9 @@ _HOME = {
     "imagine": "audiate.folders.imagine",
     "load_image": "audiate.data.images",
     "match_folders": "audiate.folders.match",
+    "play": "audiate.utils.notebook",
     "say_folder": "audiate.folders.say",
+    "show": "audiate.utils.notebook",
     "train_encoder": "audiate.training.tasks.latent_encoder_task",
     "wrap": "audiate.models.wrap",
     "wrap_onnx": "audiate.models.wrap",
@@ -83,7 +89,9 @@ __all__ = [
     "load_audio",
     "load_image",
     "match_folders",
+    "play",
     "say_folder",
+    "show",
     "train_encoder",
     "wrap",
     "wrap_onnx",

@@ -16,23 +16,11 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(map(_shown, message)))
-
-    def with_flags(self) -> str:
-        """The message as the command line shows it."""
-        return with_flags(str(self))
+        super().__init__(_printable(message))
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Work was stopped by a signal, after its state was saved."""
-
-
-def with_flags(text: str) -> str:
-    """One line of text with a flag for each argument in backticks, as the command line shows it.
-
-    Characters that would break the line or control the terminal are escaped.
-    """
-    return _ARGUMENT.sub(_flag, "".join(map(_shown, text)))
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -45,6 +33,15 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         limits = f"at least {low:g}" if high == float("inf") else f"{low} to {high}"
         raise InputError(f"{name} {value}: give {limits}")
+
+
+def with_flags(text: str) -> str:
+    """A message as the command line shows it: flags take the place of arguments in backticks."""
+    return _ARGUMENT.sub(_flag, _printable(text))
+
+
+def _printable(text: str) -> str:
+    return "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:

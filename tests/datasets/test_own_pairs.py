@@ -127,7 +127,7 @@ def test_every_recipe_of_pairs_trains_on_them(
     assert model.provenance.settings["pairs"] == str(own)
     if isinstance(model, DualEncoder):
         assert model.config.pictures == "whole"
-        seen = model.see(audiate.load_image(own / "low" / "0.png"))
+        seen = model.preprocess_image(audiate.load_image(own / "low" / "0.png"))
         assert (seen > 0.3).float().mean() < 0.5  # as it is, no digit made of it
     with pytest.raises(InputError, match="was trained on pairs of your own"):
         evaluate_model(str(out), root=tmp_path)

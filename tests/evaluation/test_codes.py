@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiate.cli import main
 from audiate.data.sounds import list_sounds
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 from audiate.models.configs import CodeConfig
 from audiate.phonetics import word_classifier as listening
 from audiate.phonetics.code_words import classify_by, evaluate_codes
@@ -93,7 +93,7 @@ def test_without_labels_pairs_are_put_into_the_groups_that_were_found() -> None:
 def test_a_generator_without_codes_has_none() -> None:
     with pytest.raises(InputError, match="has no codes") as raised:
         evaluate_codes("gan", small_specgan(), WORDS, None, "ears")
-    assert "`audiate train fiwgan`" in raised.value.with_flags()
+    assert "`audiate train fiwgan`" in with_flags(str(raised.value))
 
 
 @pytest.fixture

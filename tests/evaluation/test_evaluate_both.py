@@ -109,7 +109,7 @@ class Zero(DigitClassifier):
 def test_the_report_of_a_sayer(
     shared_data: Path, sayer: ImageToAudioModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saying, "load_as", lambda *_, **__: LatentFlow().eval())
+    monkeypatch.setattr(saying, "load", lambda *_, **__: LatentFlow().eval())
     reader = LeNet().eval()
     zero = Zero().eval()
     report = saying.evaluate_image_to_audio(

@@ -361,7 +361,11 @@ class TestByName:
             (gan, {"protocol": "speakers"}, "`protocol` speakers is not for a SpecGAN"),
             ("flow-digits", {"seeds": 2, "protocol": "voices"}, "`seeds`: not with `protocol` v"),
             ("flow-digits", {"seeds": 0}, "`seeds` 0: give 1 to 100"),
-            ("flow-digits", {"classifier": "vae-fsdd"}, "a VAE reads no drawings; leave out"),
+            (
+                "flow-digits",
+                {"classifier": "vae-fsdd"},
+                "a VAE reads no drawings; lenet-mnist",
+            ),
         ):
             with pytest.raises(InputError, match=complaint):
                 evaluate_model(name, root=tmp_path, **settings)

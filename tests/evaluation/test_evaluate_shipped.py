@@ -26,11 +26,12 @@ from audiate.evaluation.generators import GeneratorReport
 from audiate.evaluation.model import evaluate_model
 from audiate.evaluation.noise import VoicesReport
 from audiate.models.dual_encoder import DualEncoder
+from audiate.models.hub import WRITTEN_CLASSIFIER
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.lenet import LeNet, load_written_classifier
-from audiate.models.pretrained import PretrainedModel
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import PretrainedModel, load
 from audiate.models.resnet import DigitClassifier
 from audiate.models.specgan import SpecGAN
 from audiate.models.vae import VAE
@@ -45,7 +46,7 @@ TESTED = 2_000
 def data_read_once() -> Iterator[None]:
     """Read the pairs, and measure the real train images, once for all models."""
     measured = cache(
-        lambda root: diversity.measure_train_images(load_written_classifier(None), root)
+        lambda root: diversity.measure_train_images(load(WRITTEN_CLASSIFIER, LeNet), root)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawings, "load_pairs", cache(fewer_pairs))
@@ -101,7 +102,7 @@ class TestAudioToImageModels:
 
     def test_one_image_for_everything_covers_nothing(self, real_data: Path) -> None:
         truth = load_mnist(real_data, "test")
-        classifier, labels = load_written_classifier(None), truth.labels[:1000]
+        classifier, labels = load(WRITTEN_CLASSIFIER, LeNet), truth.labels[:1000]
         real = diversity.embed(classifier, truth.images[:1000].float() / 255, labels)
         blank = diversity.embed(classifier, torch.zeros(1000, 28, 28), labels)
         found = diversity.measure(real, blank)

@@ -92,9 +92,9 @@ class TestMatch:
         for step in range(2):
             train_step(task, step)
         for name, value in flow.condition_network.state_dict().items():
-            assert torch.equal(task.model.state_dict()[f"ears.{name}"], value), name
+            assert torch.equal(task.model.state_dict()[f"audio_encoder.{name}"], value), name
         after = task.model.state_dict()
-        assert not torch.equal(after["sound_head.1.weight"], before["sound_head.1.weight"])
+        assert not torch.equal(after["audio_head.1.weight"], before["audio_head.1.weight"])
 
     def test_encoders_that_score_all_alike_are_reported(self, shared_data: Path) -> None:
         pairs = list_pairs(shared_data).read(sample_rate=8000, seed=0)
@@ -124,7 +124,7 @@ class TestSay:
             def embed_images(self, images: Tensor) -> Tensor:
                 return (images[:, 4:14].sum((1, 2)) > 0).float().unsqueeze(1)
 
-            def clear_scores(self, heard: ChangedSounds, seen: Tensor) -> Tensor:
+            def calibrated_scores(self, heard: ChangedSounds, seen: Tensor) -> Tensor:
                 return 20 * (positive.unsqueeze(1) == seen.T).float()
 
         monkeypatch.setattr(task, "_matcher", Signs())
@@ -137,7 +137,7 @@ class TestSay:
         task.model.eval()
         bars = torch.zeros(2, 28, 28)
         bars[0, 4:6, 4:24] = bars[1, 22:24, 4:24] = 1  # 0, and 9
-        latents = task.model.say_seen(bars, samples=60)[0]
+        latents = task.model.say_batch(bars, samples=60)[0]
         right = torch.stack([latents[0, :, 0] > 0, latents[1, :, 0] < 0]).float().mean(1)
         assert (right > 0.8).all(), right
         assert task.preview().shape[1] % 8 == 0

@@ -29,7 +29,8 @@ from audiate.models.configs import (
     WaveGANConfig,
     WaveGANSizes,
 )
-from audiate.models.generator import CLEAR, AudioGAN
+from audiate.models.gan_layers import CLEAR
+from audiate.models.generator import AudioGAN
 from audiate.models.specgan import SpecGAN
 from audiate.models.wavegan import WaveGAN
 from audiate.training.augment import masked, perturbed, shifted

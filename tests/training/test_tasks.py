@@ -337,7 +337,7 @@ class TestTasks:
         update(task, stage)
         moved = {n for n, t in task.model.state_dict().items() if not torch.equal(t, before[n])}
         assert moved
-        assert all(name.startswith(("velocity", "unheard")) for name in moved)
+        assert all(name.startswith(("velocity", "null_condition")) for name in moved)
 
     def test_a_deaf_condition_network_is_noticed(self) -> None:
         task = LatentFlowTask(LatentFlowRecipe(batch_size=40), noise_pairs(), CPU, Shard())

@@ -1,9 +1,11 @@
-"""Sound in and out: files of any kind to float32 waveforms, and waveforms to wav files."""
+"""Read sound files of any kind as float32 waveforms, prepare them, and write wav files."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiate.audio.config import check_sample_rate
+from audiate.audio.formats import decode, is_decodable
 from audiate.errors import InputError
 from audiate.utils.filesystem import writing
 
@@ -83,9 +86,31 @@ class Recording:
             return self.content.open("rb")
         return io.BytesIO(self.content)
 
+    @contextmanager
+    def open_sound(self) -> Iterator[soundfile.SoundFile]:
+        """Open it for its samples; PyAV decodes what libsndfile cannot read.
+
+        Raises:
+            soundfile.SoundFileError: It is no sound file.
+            InputError: PyAV is needed and not installed, or cannot read it either.
+            OSError: It cannot be opened.
+
+        """
+        with self.open() as content:
+            try:
+                file = soundfile.SoundFile(content)
+            except soundfile.SoundFileError:
+                if not is_decodable(content, self.name):
+                    raise
+                file = soundfile.SoundFile(decode(content, self.name, MAX_SAMPLES))
+            with file:
+                yield file
+
 
 def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> tuple[Tensor, int]:
     """Read a sound file: wav, flac, ogg, mp3, aiff and whatever else libsndfile knows.
+
+    With PyAV (``audiate[formats]``) also m4a, aac, opus, webm, 3gp, amr and what else FFmpeg knows.
 
     Args:
         path: The file.
@@ -152,7 +177,7 @@ def _read(
         check_sample_rate(sample_rate)
     try:
         _check_content(path)
-        with path.open() as content, soundfile.SoundFile(content) as file:
+        with path.open_sound() as file:
             check_sample_rate(file.samplerate, f"{path}: sample rate")
             first, promised = path.span or (0, file.frames)
             _check_length(path, file, promised, longest)
@@ -182,7 +207,7 @@ def file_rate(path: Path) -> int:
     """
     try:
         _check_is_file(path)
-        with path.open("rb") as content, soundfile.SoundFile(content) as file:
+        with _recording(path).open_sound() as file:
             rate: int = file.samplerate
             check_sample_rate(rate, f"{path}: sample rate")
             return rate
@@ -207,7 +232,7 @@ def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
     """
     try:
         _check_content(recording)
-        with recording.open() as content, soundfile.SoundFile(content) as file:
+        with recording.open_sound() as file:
             check_sample_rate(file.samplerate, f"{recording}: sample rate")
             _check_length(recording, file, file.frames, MAX_CUT_SECONDS)
             length = max(1, round(seconds * file.samplerate))

@@ -1,4 +1,4 @@
-"""The front end of the drawing models, which finds the word in a clip and makes its spectrogram."""
+"""Log-mel spectrograms of the word in a clip, as audio-to-image models take them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from audiate.audio.config import LogMelConfig
 from audiate.audio.spectrograms import mel_filters, unit_decibels
-from audiate.audio.stft import full_precision, hann_window, power_spectrum
+from audiate.audio.stft import FourierModule, full_precision, hann_window, spectrum_parts
 
 
-class LogMel(nn.Module):
+class LogMel(FourierModule):
     """Makes log-mel spectrograms in which the word fills every frame.
 
     The paper says "48x48 MEL-scaled spectrograms" and no more. Here, the power spectrum (Hann
@@ -79,8 +79,15 @@ class LogMel(nn.Module):
 
         Arguments are those of `forward`.
         """
-        power = self.filters @ power_spectrum(
-            waveforms, self.window, self.config.hop_length, n_fft=self.config.n_fft
+        power = (
+            self.filters
+            @ spectrum_parts(
+                waveforms,
+                self.window,
+                self.config.hop_length,
+                n_fft=self.config.n_fft,
+                by_products=self.by_products,
+            ).power()
         )
         begins = torch.arange(power.shape[-1], device=power.device) * self.config.hop_length
         inside = begins <= lengths.to(power.device).unsqueeze(1)

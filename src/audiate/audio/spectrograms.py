@@ -1,14 +1,19 @@
-"""Spectrograms: mel filters, the one scale of decibels, and what networks and objectives see."""
+"""Spectrograms, mel filters and decibels."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiate.audio.config import SpectrogramKind
-from audiate.audio.stft import full_precision, hann_window, power_spectrum, spectrum_parts
+from audiate.audio.stft import (
+    FourierModule,
+    full_precision,
+    hann_window,
+    spectrum_parts,
+)
 
 _FLOOR_DB = 80.0
 
@@ -78,7 +83,7 @@ def unit_decibels(power: Tensor, floor_db: float) -> Tensor:
     return (1 + decibels(power / peak) / floor_db).clamp_min(0)
 
 
-class Spectrogram(nn.Module):
+class Spectrogram(FourierModule):
     """The spectrograms that the classifier of spoken digits and the inversion take.
 
     Frames have 256 samples, are 128 apart, and lie under a periodic Hann window; the end is padded
@@ -107,14 +112,16 @@ class Spectrogram(nn.Module):
         frames = -(-waveforms.shape[1] // self.hop_length)
         missing = (frames - 1) * self.hop_length + self.n_fft - waveforms.shape[1]
         padded = F.pad(waveforms, (0, missing))
-        parts = spectrum_parts(padded, self.window, self.hop_length, centred=False)
+        parts = spectrum_parts(
+            padded, self.window, self.hop_length, centred=False, by_products=self.by_products
+        )
         real, imaginary = (part.transpose(1, 2) for part in parts)
         if self.kind == "real":
             return real
         return unit_decibels(real.square() + imaginary.square(), _FLOOR_DB)
 
 
-class MelSpectrogram(nn.Module):
+class MelSpectrogram(FourierModule):
     """A small spectrogram of 64 mel bands in 64 frames, whatever a clip's length and sample rate.
 
     Frames are a 64th of the clip apart and at least four times as long, under a periodic Hann
@@ -139,8 +146,10 @@ class MelSpectrogram(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Levels (batch, 64 frames, 64 bands) of waveforms (batch, num_samples)."""
         padded = F.pad(waveforms, (0, self.size * self.hop_length - waveforms.shape[1]))
-        power = power_spectrum(padded, self.window, self.hop_length)[..., : self.size]
-        return unit_decibels(self.filters @ power, _FLOOR_DB).transpose(1, 2)
+        power = spectrum_parts(
+            padded, self.window, self.hop_length, by_products=self.by_products
+        ).power()
+        return unit_decibels(self.filters @ power[..., : self.size], _FLOOR_DB).transpose(1, 2)
 
 
 def levels_of(waveforms: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Fourier transforms of sound, in both forms: by FFT, and by products with matrices.
+"""Short-time Fourier transforms, by FFT or by products with matrices.
 
 All of it is computed in float32 (or float64, after ``.double()``), also within a block of autocast:
 in bfloat16 levels would be off by a hundredth and waveforms by more than a tenth.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from functools import wraps
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -19,8 +18,6 @@ from torch import Tensor, nn
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_BY_PRODUCTS = ContextVar("_BY_PRODUCTS", default=False)
-
 
 class Parts(NamedTuple):
     """Real and imaginary parts of spectra, (batch, bins, frames) each."""
@@ -28,18 +25,34 @@ class Parts(NamedTuple):
     real: Tensor
     imaginary: Tensor
 
+    def power(self) -> Tensor:
+        """The squared magnitude (batch, bins, frames)."""
+        return self.real.square() + self.imaginary.square()
+
+
+class FourierModule(nn.Module):
+    """The base of modules that compute Fourier transforms.
+
+    Attributes:
+        by_products: Whether they compute them as products with matrices of sines and cosines, so
+            that no tensor is complex, as a network needs it to be exported.
+
+    """
+
+    by_products: bool = False
+
 
 @contextmanager
-def matrix_products() -> Iterator[None]:
-    """Compute Fourier transforms as products with matrices of sines and cosines.
-
-    Then no tensor is complex, so that networks can be exported to formats without such tensors.
-    """
-    token = _BY_PRODUCTS.set(True)
+def matrix_products(network: nn.Module) -> Iterator[None]:
+    """Let all parts of a network compute their Fourier transforms as products with matrices."""
+    parts = [part for part in network.modules() if isinstance(part, FourierModule)]
     try:
+        for part in parts:
+            part.by_products = True
         yield
     finally:
-        _BY_PRODUCTS.reset(token)
+        for part in parts:
+            part.by_products = False
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
@@ -103,19 +116,6 @@ def short_time_spectrum(
     )
 
 
-def power_spectrum(
-    waveforms: Tensor,
-    window: Tensor,
-    hop_length: int,
-    *,
-    n_fft: int | None = None,
-    centred: bool = True,
-) -> Tensor:
-    """The squared magnitude of `short_time_spectrum`, which takes the same arguments."""
-    real, imaginary = spectrum_parts(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
-    return real.square() + imaginary.square()
-
-
 def spectrum_parts(
     waveforms: Tensor,
     window: Tensor,
@@ -123,9 +123,13 @@ def spectrum_parts(
     *,
     n_fft: int | None = None,
     centred: bool = True,
+    by_products: bool = False,
 ) -> Parts:
-    """Real and imaginary parts of `short_time_spectrum`, which takes the same arguments."""
-    if not _BY_PRODUCTS.get():
+    """Real and imaginary parts of a short-time spectrum.
+
+    Arguments are those of `short_time_spectrum`, and ``by_products``, as in `FourierModule`.
+    """
+    if not by_products:
         spectrum = short_time_spectrum(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
         return Parts(spectrum.real, spectrum.imag)
     length = n_fft or len(window)
@@ -146,7 +150,7 @@ def _waves(length: int) -> Tensor:
     return torch.cat([angles.cos(), -angles.sin()])
 
 
-class ShortTimeTransform(nn.Module):
+class ShortTimeTransform(FourierModule):
     """The short-time Fourier transform of whole clips, and its inverse.
 
     Frames have ``n_fft`` samples, are ``hop_length`` apart and centred (the clip is surrounded by
@@ -178,8 +182,10 @@ class ShortTimeTransform(nn.Module):
 
     def power(self, waveforms: Tensor) -> Tensor:
         """Squared magnitudes (batch, bins, frames) of the spectra of waveforms."""
-        power = power_spectrum(waveforms, self.window, self.hop_length)
-        return power[..., : self.num_samples // self.hop_length]
+        parts = spectrum_parts(
+            waveforms, self.window, self.hop_length, by_products=self.by_products
+        )
+        return parts.power()[..., : self.num_samples // self.hop_length]
 
     @full_precision
     def inverse(self, spectra: Tensor) -> Tensor:
@@ -227,7 +233,9 @@ class ShortTimeTransform(nn.Module):
         before = [torch.zeros_like(magnitudes)] * 2
         for _ in range(iterations):
             waveforms = self._joined(Parts(*(magnitudes * part for part in phases)))
-            parts = spectrum_parts(waveforms, self.window, self.hop_length)
+            parts = spectrum_parts(
+                waveforms, self.window, self.hop_length, by_products=self.by_products
+            )
             rebuilt = [part[..., : magnitudes.shape[2]] for part in parts]
             real, imaginary = (
                 new - old * (momentum / (1 + momentum))
@@ -241,7 +249,7 @@ class ShortTimeTransform(nn.Module):
 
     def _joined(self, parts: Parts) -> Tensor:
         """Waveforms (batch, num_samples) of spectra's parts: `inverse`, in either form."""
-        if not _BY_PRODUCTS.get():
+        if not self.by_products:
             return self.inverse(torch.complex(*parts))
         weights = torch.full((self.n_fft // 2 - 1, 1), 2 / self.n_fft)  # each stands for two bins
         weights = F.pad(weights, (0, 0, 1, 1), value=1 / self.n_fft)

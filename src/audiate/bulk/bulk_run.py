@@ -162,7 +162,7 @@ def run_bulk(
         long: ``cut``: recordings of at least 1.5 times the model's length are cut into clips.
             ``refuse``: what `draw` and `invert` refuse is refused.
         retry_failed: Work at clips again whose rows hold an error.
-        device: auto, cpu or cuda.
+        device: auto, cpu, cuda or mps.
 
     Raises:
         InputError: There is no such model or source, the output holds something else, or another

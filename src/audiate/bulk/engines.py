@@ -84,7 +84,7 @@ def run_on_ray(
         long: Whether long recordings are cut into clips.
         address: Address of a cluster; None starts Ray on this machine, unless it runs already.
         workers: Number of models; by default one for each GPU, or else for each core.
-        device: auto, cpu or cuda.
+        device: auto, cpu, cuda or mps.
 
     Raises:
         InputError: Ray is not installed, the cluster cannot be reached, or nothing can be written.

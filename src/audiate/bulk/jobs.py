@@ -27,9 +27,10 @@ from audiate.folders.runner import BATCH_SIZE, Product
 from audiate.inversion.settings import InversionSettings
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
+from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.pretrained import in_words, load, load_as, weights_digest
+from audiate.models.pretrained import in_words, load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
 
@@ -155,8 +156,7 @@ class ClassifyJob(Job):
 
     def open(self, device: str) -> OpenJob:
         """Load the classifier. Clips are brought to one peak, as for an inversion."""
-        otherwise = f"hears no digits; `model={SPOKEN_CLASSIFIER}` does"
-        model = load_as(self.model, DigitClassifier, otherwise, device=device)
+        model = load(self.model, DigitClassifier, device=device)
         sizes = _Sizes(1, model.sample_rate, model.num_samples)
 
         @torch.inference_mode()
@@ -278,7 +278,7 @@ def _open_model(
     seconds: float,
 ) -> OpenJob:
     """A job whose results depend on a model alone, and which keeps no files."""
-    settings = {"model": f"{name} ({weights_digest(model)})"}
+    settings = {"model": f"{name} ({digest(model)})"}
     return OpenJob(read, compute, columns, settings, seconds, _batch_size(device))
 
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal, NamedTuple, TypeVar
 
-import soundfile
-
 from audiate.audio.files import Recording, TooLongError, spans_of
 from audiate.bulk.addresses import (
     UnreachableError,
@@ -172,7 +170,7 @@ def _fetch(clip: Clip, long: Long, seconds: float) -> list[Clip]:
         spans = spans_of(clip.item, seconds) if long == "cut" else []
         if not spans:
             return [clip]
-        with clip.item.open() as content, soundfile.SoundFile(content) as file:
+        with clip.item.open_sound() as file:
             rate = file.samplerate
     except Exception as error:  # whatever happens to a file, other clips go on
         return [_failed(clip, error)]
@@ -249,7 +247,7 @@ def _decode(clip: Clip, read: Callable[[Recording], Any]) -> Clip:
     clip = clip._replace(item=None, copy=None)
     try:
         item = read(recording)
-        with recording.open() as content, soundfile.SoundFile(content) as file:
+        with recording.open_sound() as file:
             frames = recording.span[1] if recording.span else file.frames
             return clip._replace(item=item, duration=frames / file.samplerate)
     except TooLongError as error:

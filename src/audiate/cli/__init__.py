@@ -14,7 +14,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audiate.errors import InputError, Interrupted
+from audiate.errors import InputError, Interrupted, with_flags
 from audiate.utils.filesystem import terminated_like_interrupted
 from audiate.version import __version__
 
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here, so that a closed pipe is noticed here
             return status
     except InputError as error:
-        print(f"audiate: error: {error.with_flags()}", file=sys.stderr)
+        print(f"audiate: error: {with_flags(str(error))}", file=sys.stderr)
         return 2
     except Interrupted as stopped:
         print(f"{stopped}, and saved. To go on, run the same command again", file=sys.stderr)

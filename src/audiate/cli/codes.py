@@ -67,19 +67,14 @@ class Codes:
         """Generate, classify, print and write; return the exit status."""
         from audiate.folders.runner import replacing_outputs
         from audiate.models.generator import AudioGAN
-        from audiate.models.pretrained import load_as
+        from audiate.models.pretrained import load
         from audiate.phonetics.code_words import evaluate_codes
         from audiate.utils.devices import resolve_device
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = (TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME)
         with replacing_outputs(self.out, "codes", settings, {}, names) as stage:
-            model = load_as(
-                self.model,
-                AudioGAN,  # type: ignore[type-abstract]
-                "has no codes; `audiate train ciwgan` trains a generator with codes",
-                device=resolve_device(self.device),
-            )
+            model = load(self.model, AudioGAN, device=resolve_device(self.device))
             words, classify, named = self._classifier(model)
             report = evaluate_codes(
                 self.model, model, words, classify, named, count=self.count, seed=self.seed
@@ -98,7 +93,8 @@ class Codes:
         """Return the words, a function that classifies sounds, and its name for the report."""
         from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
         from audiate.models.hub import SPOKEN_CLASSIFIER
-        from audiate.models.resnet import load_spoken_classifier
+        from audiate.models.pretrained import load
+        from audiate.models.resnet import DigitClassifier
         from audiate.phonetics.code_words import classify_by
         from audiate.phonetics.word_classifier import train_word_classifier
 
@@ -117,5 +113,5 @@ class Codes:
         chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
         if chosen == "none":
             return (), None, "groups of like sounds"
-        classifier = load_spoken_classifier(chosen).to(model.device)
+        classifier = load(chosen, DigitClassifier).to(model.device)
         return DIGIT_WORDS, classify_by(classifier, model.sample_rate), chosen

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 
 
 def several(metavar: str, description: str) -> Any:
@@ -30,7 +30,7 @@ Model = Positional[Annotated[str, arg(metavar="MODEL")]]
 """A model's name, which a command takes by its position."""
 
 Device = Annotated[
-    Literal["auto", "cpu", "cuda"],
+    Literal["auto", "cpu", "cuda", "mps"],
     arg(help="Device to compute on. auto is a CUDA GPU where there is one, else the CPU."),
 ]
 """The device on which a command computes."""
@@ -63,5 +63,5 @@ class Group:
 
 
 def print_error(error: InputError) -> None:
-    """Print an error on standard error, with flags for arguments."""
-    print(f"audiate: error: {error.with_flags()}", file=sys.stderr)
+    """Tell of an error on standard error, as the command line spells arguments."""
+    print(f"audiate: error: {with_flags(str(error))}", file=sys.stderr)

@@ -36,9 +36,15 @@ class Compare:
     def run(self) -> int:
         """Compare and print; return the exit status."""
         from audiate.evaluation.comparison import compare
-        from audiate.models.resnet import load_spoken_classifier
+        from audiate.models.hub import SPOKEN_CLASSIFIER
+        from audiate.models.pretrained import load
+        from audiate.models.resnet import DigitClassifier
 
-        classifier = None if self.classifier == "none" else load_spoken_classifier(self.classifier)
+        classifier = (
+            None
+            if self.classifier == "none"
+            else load(self.classifier or SPOKEN_CLASSIFIER, DigitClassifier)
+        )
         report = compare(self.target, self.output, classifier)
         for problem in report.failed.values():
             print(f"audiate: error: {problem}", file=sys.stderr)

@@ -137,8 +137,8 @@ class EvaluateInversion(_Common):
         from audiate.evaluation.inversion import InversionProtocolSettings, evaluate_inversion
         from audiate.models.generator import AudioGAN
         from audiate.models.hub import SPOKEN_CLASSIFIER
-        from audiate.models.pretrained import load_as
-        from audiate.models.resnet import load_spoken_classifier
+        from audiate.models.pretrained import load
+        from audiate.models.resnet import DigitClassifier
         from audiate.utils.devices import resolve_device
         from audiate.utils.reports import check_figure
 
@@ -154,17 +154,12 @@ class EvaluateInversion(_Common):
             hybrid_iterations=self.hybrid_iterations,
             restarts=self.restarts,
         )
-        generator = load_as(
-            self.generator,
-            AudioGAN,  # type: ignore[type-abstract]
-            f"does not generate sound; {DEFAULT_GENERATOR} does",
-            device=resolve_device(self.device),
-        )
+        generator = load(self.generator, AudioGAN, device=resolve_device(self.device))
         report = evaluate_inversion(
             self.generator,
             generator,
             self.classifier or SPOKEN_CLASSIFIER,
-            load_spoken_classifier(self.classifier),
+            load(self.classifier or SPOKEN_CLASSIFIER, DigitClassifier),
             data_root(self.data_dir),
             settings,
         )
@@ -192,12 +187,14 @@ class EvaluateTradeoff(_Common):
         from audiate.data.sources import data_root
         from audiate.evaluation.tradeoff import evaluate_tradeoff
         from audiate.evaluation.trained import TrainingPlace
-        from audiate.models.lenet import load_written_classifier
+        from audiate.models.hub import WRITTEN_CLASSIFIER
+        from audiate.models.lenet import LeNet
+        from audiate.models.pretrained import load
         from audiate.utils.reports import check_figure
 
         check_figure(self.figure)
         place = TrainingPlace(data_root(self.data_dir), self.runs, self.device)
-        report = evaluate_tradeoff(load_written_classifier(self.classifier), place)
+        report = evaluate_tradeoff(load(self.classifier or WRITTEN_CLASSIFIER, LeNet), place)
         return _show(report, self.figure, as_json=self.json)
 
 
@@ -231,10 +228,12 @@ class EvaluateRoundTrip(_Common):
         """Evaluate, print, and draw the figure; return the exit status."""
         from audiate.data.sources import data_root
         from audiate.evaluation.roundtrip import evaluate_roundtrip
-        from audiate.folders.draw import as_drawer
-        from audiate.folders.say import as_sayer
-        from audiate.models.lenet import load_written_classifier
-        from audiate.models.resnet import load_spoken_classifier
+        from audiate.models.audio_to_image import AudioToImageModel
+        from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
+        from audiate.models.image_to_audio import ImageToAudioModel
+        from audiate.models.lenet import LeNet
+        from audiate.models.pretrained import load
+        from audiate.models.resnet import DigitClassifier
         from audiate.utils.devices import resolve_device
         from audiate.utils.reports import check_figure
 
@@ -242,10 +241,10 @@ class EvaluateRoundTrip(_Common):
         device = resolve_device(self.device)
         report = evaluate_roundtrip(
             (self.drawer, self.sayer),
-            as_drawer(self.drawer, device=device),
-            as_sayer(self.sayer, device=device),
-            load_spoken_classifier(self.classifier).to(device),
-            load_written_classifier(None).to(device),
+            load(self.drawer, AudioToImageModel, device=device),
+            load(self.sayer, ImageToAudioModel, device=device),
+            load(self.classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(device),
+            load(WRITTEN_CLASSIFIER, LeNet).to(device),
             data_root(self.data_dir),
             count=self.count,
             seed=self.seed,

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import scipy  # whose parts are imported on first use
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from scipy import ndimage
 from torch import Tensor
 
 from audiate.errors import InputError
@@ -92,9 +92,9 @@ def find_digit(picture: Picture) -> Tensor:
     scale = _BOX / max(bottom - top, right - left)
     wider = _widening(mask, scale)
     around = wider + 1
-    ink = np.pad(np.where(ndimage.binary_dilation(mask, iterations=2), ink, 0), around)
+    ink = np.pad(np.where(scipy.ndimage.binary_dilation(mask, iterations=2), ink, 0), around)
     if wider > 0:
-        ink = ndimage.grey_dilation(ink, footprint=_disc(wider))
+        ink = scipy.ndimage.grey_dilation(ink, footprint=_disc(wider))
     box = ink[top : bottom + 2 * around, left : right + 2 * around]
     size = [max(round(side * scale), 1) for side in box.shape]
     small = _resized(box, size[0], size[1])
@@ -227,14 +227,14 @@ def _ink_of(grey: Grey) -> Grey:
         grey = 1 - grey
     window = max(int(min(grey.shape) * _STROKE) | 1, 3)
     padded = np.pad(grey, window, mode="edge")
-    ink: Grey = ndimage.white_tophat(padded, size=window)[window:-window, window:-window]
+    ink: Grey = scipy.ndimage.white_tophat(padded, size=window)[window:-window, window:-window]
     return ink
 
 
 def _strokes(ink: Grey) -> NDArray[np.bool_]:
     """The pixels (height, width) of the digit: those above the threshold, without specks."""
     mask = ink > max(otsu_threshold(ink), MIN_CONTRAST / 2)
-    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    parts, count = scipy.ndimage.label(mask, np.ones((3, 3)))
     areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     if not count or areas.max() < 4 or mask.mean() > _TOO_FULL:
         raise InputError(
@@ -253,8 +253,8 @@ def _strokes(ink: Grey) -> NDArray[np.bool_]:
 
 def _widening(mask: NDArray[np.bool_], scale: float) -> int:
     """Pixels by which strokes are to be made wider on either side before they are scaled."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))
-    ridge = depth[(depth >= ndimage.maximum_filter(depth, 3)) & (depth > 0)]
+    depth = scipy.ndimage.distance_transform_edt(np.pad(mask, 1))
+    ridge = depth[(depth >= scipy.ndimage.maximum_filter(depth, 3)) & (depth > 0)]
     width = 2 * float(np.median(ridge)) - 1
     return max(int((_STROKE_WIDTH / scale - width) / 2), 0)
 
@@ -271,7 +271,7 @@ def _centred(levels: Grey) -> Grey:
     canvas = np.zeros((_SIZE, _SIZE), dtype=np.float32)
     begins = [
         min(max(round((_SIZE - 1) / 2 - centre), 0), _SIZE - side)
-        for centre, side in zip(ndimage.center_of_mass(levels), levels.shape, strict=True)
+        for centre, side in zip(scipy.ndimage.center_of_mass(levels), levels.shape, strict=True)
     ]
     canvas[begins[0] : begins[0] + levels.shape[0], begins[1] : begins[1] + levels.shape[1]] = (
         levels

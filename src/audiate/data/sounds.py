@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from audiate.audio import formats
 from audiate.audio.config import check_sample_rate
 from audiate.audio.files import file_rate, fit_length, is_silent, load_channels, resample
 from audiate.audio.words import split_words
@@ -38,7 +39,10 @@ from audiate.errors import InputError
 DIGIT_RATE = 16_000
 """Sample rate to which spoken digits are brought by default, in Hz."""
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au")
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au"),
+    *formats.SUFFIXES,
+)
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files."""

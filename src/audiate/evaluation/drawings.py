@@ -188,8 +188,7 @@ def evaluate_audio_to_image(
     if not speakers:
         others = [replace(recipe, seed=recipe.seed + offset) for offset in range(1, seeds)]
     models = [] if speakers else [(name, model)]
-    kind: type[AudioToImageModel] = AudioToImageModel  # type: ignore[type-abstract]
-    models += [place.train_variant(model, each, kind) for each in others]
+    models += [place.train_variant(model, each, AudioToImageModel) for each in others]
     noise = [
         evaluate_speaker(label, each, classifier, speaker, place.root)
         for label, each in models

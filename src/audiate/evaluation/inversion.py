@@ -32,10 +32,12 @@ from audiate.inversion.inverter import Inverter
 from audiate.inversion.objectives import paper_objective, speech_objective
 from audiate.inversion.search import SearchInverter
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.fingerprint import fingerprint
 from audiate.models.generator import AudioGAN, generate
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
-from audiate.models.latent_encoder import LatentEncoder, fingerprint
-from audiate.models.lenet import load_written_classifier
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
@@ -145,7 +147,7 @@ def evaluate_inversion(
     scorer = Scorer(
         classifier,
         AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device),
-        load_written_classifier(None).to(device),
+        load(WRITTEN_CLASSIFIER, LeNet).to(device),
         generator.sample_rate,
         *_clips(generator, classifier, root, settings),
         settings.protocol,

@@ -55,7 +55,7 @@ def second_classifier(
     digits = torch.full((len(waveforms),), -1)
     for row in tracked(range(len(waveforms)), "drawing clips"):
         try:
-            spectrogram = model.hear(waveforms[row], sample_rate=sample_rate)
+            spectrogram = model.preprocess(waveforms[row], sample_rate=sample_rate)
         except InputError:  # the clip is silent
             continue
         images = model.mean_images(spectrogram.unsqueeze(0).to(model.device))

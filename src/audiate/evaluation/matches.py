@@ -161,7 +161,7 @@ def retrieve(found: Scores, spoken: Tensor, written: Tensor) -> Retrieval:
     """
     scores, same = found.scores, spoken.unsqueeze(1) == written
     best = same.gather(1, scores.topk(10, 1).indices).double()
-    best_sounds = same.gather(0, found.clear_scores.topk(10, 0).indices).double()
+    best_sounds = same.gather(0, found.calibrated_scores.topk(10, 0).indices).double()
     of_digits = [best[spoken == digit, 0].mean() for digit in torch.unique(spoken)]
     # Half of the pairs are of one digit; digits weigh alike, however many recordings they have.
     weights = 1.0 / torch.bincount(spoken, minlength=10).clamp_min(1)[spoken].double().unsqueeze(1)

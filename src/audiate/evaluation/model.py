@@ -24,9 +24,9 @@ from audiate.models.generator import AudioGAN
 from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_encoder import LatentEncoder
-from audiate.models.lenet import LeNet, load_written_classifier
+from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, in_words, load
-from audiate.models.resnet import DigitClassifier, load_spoken_classifier
+from audiate.models.resnet import DigitClassifier
 from audiate.utils.devices import resolve_device
 from audiate.utils.reports import Report
 
@@ -88,7 +88,7 @@ def evaluate_model(
     _check(name, model, [each for each, is_given in given.items() if is_given], protocol)
     place = TrainingPlace(root, runs, device)
     if isinstance(model, AudioToImageModel):
-        reader = load_written_classifier(classifier).to(model.device)
+        reader = load(classifier or WRITTEN_CLASSIFIER, LeNet).to(model.device)
         read_by = classifier or WRITTEN_CLASSIFIER
         if protocol == "voices":
             return VoicesReport(read_by, evaluate_voices(name, model, reader, root))
@@ -134,9 +134,9 @@ def _evaluate_sounds(
     count: int | None,
 ) -> Report:
     named = classifier or SPOKEN_CLASSIFIER
-    spoken = load_spoken_classifier(classifier).to(model.device)
+    spoken = load(classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(model.device)
     counted = {} if count is None else {"count": count}
     if isinstance(model, AudioGAN):
         return evaluate_generator(name, model, named, spoken, root, **counted)
-    written = load_written_classifier(None).to(model.device)
+    written = load(WRITTEN_CLASSIFIER, LeNet).to(model.device)
     return evaluate_image_to_audio(name, model, named, spoken, written, root, **counted)

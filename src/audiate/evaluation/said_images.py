@@ -28,7 +28,7 @@ from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.lenet import LeNet
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.batching import in_batches
 from audiate.utils.reports import Report, confusion_table, make_table
@@ -139,12 +139,7 @@ def evaluate_image_to_audio(
     waveforms = say_each(model, images, seed)
     rate = model.generator.sample_rate
     digits = classify_clips(classifier, waveforms, rate).argmax(1)
-    second = load_as(
-        DEFAULT_AUDIO_TO_IMAGE,
-        AudioToImageModel,  # type: ignore[type-abstract]
-        "does not draw",
-        device=model.device,
-    )
+    second = load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel, device=model.device)
     second_digits = second_classifier(second, written_classifier, waveforms, rate)
     said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
     prior = generate_sounds("prior", model.generator, classifier, count, seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from audiate.errors import InputError
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.pretrained import PretrainedModel, load
 from audiate.training.loop import run_recipe
 from audiate.training.options import RunOptions
 from audiate.training.recipes import recipe_from
@@ -16,7 +16,7 @@ from audiate.training.recipes.classifiers import DigitClassifierRecipe
 from audiate.training.recipes.drawing import DrawingRecipe
 from audiate.training.recipes.paired import PairedRecipe
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 M = TypeVar("M", bound=PretrainedModel)
 R = TypeVar("R")
@@ -55,13 +55,11 @@ class TrainingPlace:
         try:
             options = RunOptions(out, resume=out.exists(), device=self.device)
             run_recipe(label, recipe, self.root, options)
+            return load(out, kind, device=self.device)
         except InputError as error:
             raise InputError(
                 f"training for this evaluation: {error}; here `out` is a folder in `runs`"
             ) from error
-        return load_as(
-            out, kind, "is in the way; name another folder with `runs`", device=self.device
-        )
 
     def train_variant(
         self, model: PretrainedModel, recipe: DrawingRecipe | DigitClassifierRecipe, kind: type[M]

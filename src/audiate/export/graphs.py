@@ -219,7 +219,7 @@ class _Scores(nn.Module):
         seen = [self.spectrogram(each).double() for each in pair]
         similarity = structural_similarity(seen[0], seen[1]).float()
         error = mean_squared_error(pair[0].unsqueeze(1), pair[1].unsqueeze(1))
-        return error[0], similarity[0], log_spectral_distance(*pair)[0]
+        return error[0], similarity[0], log_spectral_distance(*pair, by_products=True)[0]
 
 
 def fitted(waveform: Tensor, num_samples: int) -> Tensor:

@@ -85,7 +85,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
         ) from error
     _check_ours(path)
     sizes = [graph.dynamic.get(name, {}) for name in graph.inputs]
-    with torch.no_grad(), matrix_products(), _quietly():
+    with torch.no_grad(), matrix_products(graph.module), _quietly():
         program = torch.onnx.export(
             graph.module.eval(),
             tuple(graph.inputs.values()),

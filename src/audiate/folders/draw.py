@@ -17,9 +17,10 @@ from audiate.errors import InputError, check_range
 from audiate.folders.runner import BATCH_SIZE, FolderReport, Notify, Product, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
-from audiate.models.lenet import LeNet, load_written_classifier
-from audiate.models.pretrained import load_as, weights_digest
+from audiate.models.lenet import LeNet
+from audiate.models.pretrained import load
 from audiate.utils.plots import Panel, image_panel, save_image, side_by_side, sound_panel
 
 
@@ -84,7 +85,7 @@ def draw_folder(
     work, settings = prepare_drawing(model, samples, seed, scale, device=device)
     if classifier is not None and _draws_digits(work.model):
         work.read_by(classifier)
-    settings["classifier"] = "none" if work.classifier is None else weights_digest(work.classifier)
+    settings["classifier"] = "none" if work.classifier is None else digest(work.classifier)
     return run_folder(
         work, found, out, "draw", settings, batch_size=BATCH_SIZE, what="drawing", notify=notify
     )
@@ -118,9 +119,9 @@ def prepare_drawing(
     check_range("`scale`", scale, 1, 64)
     check_range("`seed`", seed, 0, 2**63 - 1)
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = as_drawer(model, device=device)
+    model = load(model, AudioToImageModel, device=device)
     settings = {
-        "model": f"{name} ({weights_digest(model)})",
+        "model": f"{name} ({digest(model)})",
         "samples": str(samples),
         "seed": str(seed),
         "scale": str(scale),
@@ -146,15 +147,13 @@ class DrawingWork(SheetWork[DrawingResult]):
 
     def read_by(self, classifier: str | Path | LeNet | None = None) -> None:
         """Have a LeNet-5, by default the shipped one, read a digit in each image."""
-        if not isinstance(classifier, LeNet):
-            classifier = load_written_classifier(None if classifier is None else str(classifier))
-        self.classifier = classifier.to(self.model.device)
+        self.classifier = load(classifier or WRITTEN_CLASSIFIER, LeNet).to(self.model.device)
 
     def read(self, path: Path | Recording) -> Tensor:
         """Read a clip, and compute its spectrogram."""
         waveform, rate = load_audio(path)
         try:
-            return self.model.hear(waveform, sample_rate=rate)
+            return self.model.preprocess(waveform, sample_rate=rate)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -162,7 +161,7 @@ class DrawingWork(SheetWork[DrawingResult]):
     def compute(self, items: Sequence[Tensor]) -> list[Product[DrawingResult]]:
         """Draw a batch; latents are those before any noise."""
         inputs, device = torch.stack(list(items)), self.model.device
-        drawings = self.model.draw_heard(inputs, samples=self.samples, seed=self.seed)
+        drawings = self.model.draw_batch(inputs, samples=self.samples, seed=self.seed)
         latents = self.model.latents(inputs.to(device)).float().cpu().numpy()
         results: list[DrawingResult | None] = [None] * len(items)
         if self.classifier is not None:
@@ -184,24 +183,9 @@ class DrawingWork(SheetWork[DrawingResult]):
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
         """Draw again, and show the spectrogram of each clip and its images."""
         samples = min(self.samples, SHEET_SAMPLES)
-        drawings = self.model.draw_heard(torch.stack(list(items)), samples=samples, seed=self.seed)
+        drawings = self.model.draw_batch(torch.stack(list(items)), samples=samples, seed=self.seed)
         return [_panels(*each) for each in zip(items, drawings, strict=True)]
 
 
 def _panels(spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
     return sound_panel(spectrogram, wide=2), image_panel(images[:SHEET_SAMPLES])
-
-
-def as_drawer(
-    model: str | Path | AudioToImageModel, *, device: str | torch.device = "cpu"
-) -> AudioToImageModel:
-    """A model that draws, or the one of that name.
-
-    Raises:
-        InputError: There is none of that name, or it does something else.
-
-    """
-    if isinstance(model, AudioToImageModel):
-        return model
-    otherwise = f"does not draw; `model={DEFAULT_AUDIO_TO_IMAGE}` does"
-    return load_as(model, AudioToImageModel, otherwise, device=device)  # type: ignore[type-abstract]

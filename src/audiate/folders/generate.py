@@ -28,8 +28,9 @@ from audiate.folders.runner import BATCH_SIZE, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
 from audiate.inversion.inverter import probe_prior
 from audiate.models.code_network import code_names
-from audiate.models.generator import AudioGAN, Generator, as_generator, device_of, generate
+from audiate.models.generator import AudioGAN, Generator, device_of, generate
 from audiate.models.hub import DEFAULT_GENERATOR
+from audiate.models.pretrained import load
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_tiles
 from audiate.utils.progress import note, tracked
@@ -102,7 +103,7 @@ def generate_folder(
     )
     if name is None:
         name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = as_generator(model, device=device)
+    model = load(model, Generator, device=device)
     z, titles, columns = _set_by_hand(model, _choose(model, choice), choice)
     settings = {
         "model": name,

@@ -13,16 +13,14 @@ from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import save_table
 from audiate.errors import InputError, check_range
-from audiate.folders.draw import as_drawer
 from audiate.folders.record import LATENTS_NAME
 from audiate.folders.runner import replacing_outputs
-from audiate.folders.say import as_sayer
 from audiate.folders.sheet import SHEET_NAME
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.pretrained import in_words
+from audiate.models.pretrained import in_words, load
 from audiate.utils.plots import PanelRow, image_panel, save_image, save_panels, sound_panel
 from audiate.utils.progress import tracked
 
@@ -69,7 +67,7 @@ def imagine(
         seed: The same seed gives the same pairs, and when ``count`` grows the first ones stay.
         drawer: A latent flow, or its name, folder or hub id.
         sayer: The model that says images, or its name, folder or hub id.
-        device: Where to load models that are given by name: auto, cpu or cuda.
+        device: Where to load models that are given by name: auto, cpu, cuda or mps.
 
     Raises:
         InputError: There are no such models, or a value is out of range.
@@ -77,7 +75,10 @@ def imagine(
     """
     check_range("`count`", count, 1, 100_000)
     check_range("`seed`", seed, 0, 2**63 - 1)
-    flow, voice = as_drawer(drawer, device=device), as_sayer(sayer, device=device)
+    flow, voice = (
+        load(drawer, AudioToImageModel, device=device),
+        load(sayer, ImageToAudioModel, device=device),
+    )
     if not isinstance(flow, LatentFlow):
         raise InputError(
             f"`drawer`: {in_words(flow)} draws nothing without a sound; "
@@ -106,7 +107,7 @@ def _drawn_again(
     heard: dict[int, Tensor] = {}
     for number, waveform in enumerate(waveforms):
         with suppress(InputError):
-            heard[number] = flow.hear(waveform, sample_rate=sample_rate)
+            heard[number] = flow.preprocess(waveform, sample_rate=sample_rate)
     drawn = images.clone()
     if heard:
         chosen, spectrograms = list(heard), torch.stack(list(heard.values())).to(flow.device)

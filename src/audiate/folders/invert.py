@@ -18,12 +18,7 @@ from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError
 from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, run_folder
-from audiate.inversion.build import (
-    Initialization,
-    as_classifier,
-    build,
-    choose_initialization,
-)
+from audiate.inversion.build import Initialization, build, choose_initialization
 from audiate.inversion.inverter import Inversion, Inverter
 from audiate.inversion.objectives import (
     Objective,
@@ -39,9 +34,11 @@ from audiate.inversion.settings import (
     Start,
 )
 from audiate.metrics.reconstruction import check_comparable, score_clips
-from audiate.models.generator import Generator, as_generator, device_of
+from audiate.models.fingerprint import digest, fingerprint
+from audiate.models.generator import Generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
@@ -213,7 +210,7 @@ def invert_folder(
         restarts: Number of starts.
         max_iterations: Limit of iterations.
         seed: Seed of random starts.
-        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
 
@@ -225,7 +222,7 @@ def invert_folder(
     """
     given = [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
-    name, generator = name or name_of(generator), as_generator(generator, device=device)
+    name, generator = name or name_of(generator), load(generator, Generator, device=device)
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
@@ -250,7 +247,7 @@ def prepare_inversion(
         "classifier": name_of(classifier),
         **vars(settings),
     }
-    scorer = None if classifier is None else as_classifier(classifier)
+    scorer = None if classifier is None else load(classifier, DigitClassifier)
     begin = choose_initialization(generator, settings, encoder, fingerprint=known)
     if (found := begin.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())

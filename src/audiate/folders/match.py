@@ -18,9 +18,10 @@ from audiate.data.sounds import find_clips
 from audiate.errors import InputError, check_range
 from audiate.folders.runner import Notify, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
-from audiate.models.dual_encoder import DualEncoder, load_matcher
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
-from audiate.models.pretrained import weights_digest
+from audiate.models.pretrained import load
 from audiate.utils.filesystem import writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
 from audiate.utils.progress import tracked
@@ -39,15 +40,15 @@ class Matches:
         images: Names of the pictures.
         scores: (sounds, images): logarithms of how much likelier each two are together than each by
             itself.
-        clear_scores: (sounds, images), by which pictures find sounds: an unclear sound has no high
-            one (`audiate.models.DualEncoder.clear_scores`).
+        calibrated_scores: (sounds, images), by which images choose sounds: an unclear sound has no
+            high one (`audiate.models.dual_encoder.DualEncoder.calibrated_scores`).
 
     """
 
     sounds: Sequence[str]
     images: Sequence[str]
     scores: Tensor
-    clear_scores: Tensor
+    calibrated_scores: Tensor
 
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
@@ -57,7 +58,7 @@ class Matches:
     def sounds_of(self, image: int, top: int) -> list[int]:
         """Numbers of the sounds that belong to a picture, the best ones first."""
         found: list[int] = (
-            self.clear_scores[:, image].topk(min(top, len(self.sounds))).indices.tolist()
+            self.calibrated_scores[:, image].topk(min(top, len(self.sounds))).indices.tolist()
         )
         return found
 
@@ -93,20 +94,20 @@ def match_folders(
 
     """
     check_range("`top`", top, 1, 10_000)
-    out, model = Path(out), load_matcher(model)
+    out, model = Path(out), load(model, DualEncoder)
     given = [each if not isinstance(each, (str, Path)) else [each] for each in (sounds, images)]
 
     def hear(path: Path) -> Tensor:
         waveform, rate = load_audio(path)
-        return model.hear(waveform, sample_rate=rate)
+        return model.preprocess(waveform, sample_rate=rate)
 
     notify = notify or (lambda _: None)
-    settings = {"model": weights_digest(model), "top": str(top)}
+    settings = {"model": digest(model), "top": str(top)}
     with replacing_outputs(out, "match", settings, {}, (RANKS_NAME, SHEET_NAME)) as stage:
         heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
         seen = _read(
             find_files(given[1], out, PICTURES),
-            lambda path: model.see(load_image(path)),
+            lambda path: model.preprocess_image(load_image(path)),
             "looking at pictures",
             notify,
         )
@@ -125,7 +126,7 @@ class Scores(NamedTuple):
     """Scores of all pairs of sounds and images, as `Matches` has them."""
 
     scores: Tensor
-    clear_scores: Tensor
+    calibrated_scores: Tensor
 
 
 @torch.inference_mode()
@@ -134,7 +135,7 @@ def score_all(model: DualEncoder, spectrograms: Tensor, images: Tensor) -> Score
 
     Args:
         model: The model that matches.
-        spectrograms: (sounds, n_mels, frames), as `DualEncoder.hear` gives them.
+        spectrograms: (sounds, n_mels, frames), as `DualEncoder.preprocess` gives them.
         images: (images, 28, 28) in [0, 1].
 
     """
@@ -145,7 +146,7 @@ def score_all(model: DualEncoder, spectrograms: Tensor, images: Tensor) -> Score
     for part in torch.split(spectrograms, _BATCH):
         heard = model.embed_changed(part.to(model.device))
         scores.append(model.scores(heard.vectors[0], pictures).cpu())
-        clear.append(model.clear_scores(heard, pictures).cpu())
+        clear.append(model.calibrated_scores(heard, pictures).cpu())
     return Scores(torch.cat(scores), torch.cat(clear))
 
 
@@ -172,7 +173,13 @@ def _write_ranks(matches: Matches, top: int, path: Path) -> None:
         table.writerow(["given", "file", "rank", "found", "score"])
         for kind, given, found, find, scores in (
             ("sound", matches.sounds, matches.images, matches.images_of, matches.scores),
-            ("image", matches.images, matches.sounds, matches.sounds_of, matches.clear_scores.T),
+            (
+                "image",
+                matches.images,
+                matches.sounds,
+                matches.sounds_of,
+                matches.calibrated_scores.T,
+            ),
         ):
             for number, name in enumerate(given):
                 for rank, other in enumerate(find(number, top), 1):

@@ -16,10 +16,11 @@ from audiate.data.images import load_image
 from audiate.errors import InputError, check_range
 from audiate.folders.runner import BATCH_SIZE, FolderReport, Notify, Product, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
+from audiate.models.fingerprint import digest
 from audiate.models.generator import AudioGAN
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
-from audiate.models.pretrained import load_as, weights_digest
+from audiate.models.pretrained import load
 from audiate.utils.plots import Panel, image_panel, sound_panel
 
 
@@ -52,7 +53,7 @@ def say_folder(
             was when the model was trained.
         samples: Number of sounds for each picture.
         seed: Sounds are those of `ImageToAudioModel.say` with this seed.
-        device: Where to load a model that is given by name: auto, cpu or cuda.
+        device: Where to load a model that is given by name: auto, cpu, cuda or mps.
         notify: It is called with the error of each picture that cannot be used.
 
     Raises:
@@ -67,10 +68,12 @@ def say_folder(
     given = [pictures] if isinstance(pictures, (str, Path)) else pictures
     found = find_files(given, out, PICTURES)
     name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = as_sayer(model, generator=generator, device=device)
+    model = load(model, ImageToAudioModel, device=device)
+    if generator is not None:
+        model.use(load(generator, AudioGAN, device=device))
     settings = {
-        "model": f"{name} ({weights_digest(model)})",
-        "generator": weights_digest(model.generator),
+        "model": f"{name} ({digest(model)})",
+        "generator": digest(model.generator),
         "samples": str(samples),
         "seed": str(seed),
     }
@@ -93,14 +96,14 @@ class SayingWork(SheetWork[None]):
         assert isinstance(path, Path)  # a recording is no picture
         picture = load_image(path)
         try:
-            return self.model.see(picture)
+            return self.model.preprocess_image(picture)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
     def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
         """Generate the sounds of a batch."""
         images = torch.stack(list(items))
-        latents, sounds = self.model.say_seen(images, samples=self.samples, seed=self.seed)
+        latents, sounds = self.model.say_batch(images, samples=self.samples, seed=self.seed)
         rate = self.model.generator.sample_rate
         return [
             Product(
@@ -115,37 +118,10 @@ class SayingWork(SheetWork[None]):
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
         """Generate again, and show the digit of each picture and the spectrograms of its sounds."""
         samples = min(self.samples, SHEET_SAMPLES)
-        sounds = self.model.say_seen(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
+        sounds = self.model.say_batch(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
         return [_panels(*each) for each in zip(items, sounds, strict=True)]
 
 
 def _panels(image: Tensor, waveforms: Tensor) -> Sequence[Panel]:
     levels = Spectrogram()(waveforms[:SHEET_SAMPLES].mean(1)).transpose(1, 2)
     return image_panel(image.unsqueeze(0)), *map(sound_panel, levels)
-
-
-def as_sayer(
-    model: str | Path | ImageToAudioModel,
-    *,
-    generator: str | Path | None = None,
-    device: str | torch.device = "cpu",
-) -> ImageToAudioModel:
-    """A model that says images, or the one of that name.
-
-    Args:
-        model: The model; or its name, folder or hub id.
-        generator: Name, folder or hub id of its generator, in place of the one that it names.
-        device: Where to load a model that is given by name.
-
-    Raises:
-        InputError: There is none of that name, or it does something else, or the generator is
-            another one than the model was trained for.
-
-    """
-    if not isinstance(model, ImageToAudioModel):
-        otherwise = f"says no pictures; `model={DEFAULT_IMAGE_TO_AUDIO}` does"
-        model = load_as(model, ImageToAudioModel, otherwise, device=device)
-    if generator is not None:
-        sounding = "generates no sound; name the generator that the model was trained for"
-        model.use(load_as(generator, AudioGAN, sounding, device=device))  # type: ignore[type-abstract]
-    return model

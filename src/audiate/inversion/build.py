@@ -21,10 +21,11 @@ from audiate.inversion.objectives import Objective, StructureTerm, objective_nam
 from audiate.inversion.search import SearchInverter
 from audiate.inversion.settings import InversionSettings, Method, ObjectiveName, Start
 from audiate.metrics.reconstruction import check_comparable
-from audiate.models.generator import Generator, as_generator, device_of
-from audiate.models.latent_encoder import Fingerprint, LatentEncoder
-from audiate.models.latent_encoder import fingerprint as fingerprint_of
-from audiate.models.pretrained import load_as
+from audiate.models.fingerprint import Fingerprint
+from audiate.models.fingerprint import fingerprint as fingerprint_of
+from audiate.models.generator import Generator, device_of
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 
 GRADIENT_ITERATIONS = 1_000
@@ -76,8 +77,8 @@ def inverter(
 
     """
     settings = InversionSettings(method, start, None, budget, restarts, max_iterations, seed)
-    generator = as_generator(generator)
-    guide = None if classifier is None else as_classifier(classifier)
+    generator = load(generator, Generator)
+    guide = None if classifier is None else load(classifier, DigitClassifier)
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
     first = choose_initialization(generator, settings, encoder, fingerprint=own)
     if objective is None:
@@ -222,4 +223,4 @@ def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
     """
     if isinstance(classifier, DigitClassifier):
         return classifier
-    return load_as(classifier, DigitClassifier, "hears no digits; give another `classifier`")
+    return load(classifier, DigitClassifier)

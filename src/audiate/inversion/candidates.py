@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audiate.errors import Interrupted
+from audiate.models.fingerprint import digest
 from audiate.models.generator import Generator, device_of, generate
-from audiate.models.latent_encoder import digest
 from audiate.utils.filesystem import cache_folder, replacing, uninterrupted
 from audiate.utils.progress import note, tracked
 

@@ -18,11 +18,12 @@ from audiate.inversion.inverter import (
     latent_bounds,
 )
 from audiate.inversion.objectives import Objective, plain_objective
+from audiate.models.fingerprint import Fingerprint
+from audiate.models.fingerprint import fingerprint as fingerprint_of
 from audiate.models.generator import Generator
 from audiate.models.hub import find, shipped_models
-from audiate.models.latent_encoder import Fingerprint, LatentEncoder
-from audiate.models.latent_encoder import fingerprint as fingerprint_of
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import PretrainedModel, load
 from audiate.models.storage import read_config
 
 Encoder = Callable[[Tensor], Tensor]
@@ -101,7 +102,7 @@ def find_encoder(
     if encoder is None:
         shipped = shipped_encoder(own)
         if shipped is not None:
-            return load_as(shipped, LatentEncoder, "")
+            return load(shipped, LatentEncoder)
         raise InputError(
             f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
             f"`encoder`, or do without: `method=search`"
@@ -109,7 +110,7 @@ def find_encoder(
     name = "the encoder"
     if not isinstance(encoder, LatentEncoder):
         name = str(encoder)
-        encoder = load_as(encoder, LatentEncoder, "is no encoder; give another `encoder`")
+        encoder = load(encoder, LatentEncoder)
     if not _same(encoder.config.fingerprint, own):
         raise InputError(
             f"{name}: was trained for another generator ({encoder.config.generator or 'unnamed'}); "

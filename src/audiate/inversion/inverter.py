@@ -41,6 +41,12 @@ class Inversion:
     loss: Tensor
     num_evals: Tensor
 
+    def __repr__(self) -> str:
+        """The number of clips, the size of a latent, and the mean loss, on one line."""
+        clips, dim = self.latent.shape
+        loss = self.loss.double().mean().item()
+        return f"Inversion of {clips} clips: latent {dim}, mean loss {loss:.4g}"
+
 
 Batch = TypeVar("Batch", Inversion, Minimum)
 

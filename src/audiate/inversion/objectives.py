@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audiate.audio.config import SpectrogramKind
 from audiate.audio.spectrograms import Spectrogram, decibels
-from audiate.audio.stft import hann_window, power_spectrum
+from audiate.audio.stft import hann_window, spectrum_parts
 from audiate.errors import InputError, check_range
 from audiate.inversion.settings import ObjectiveName
 from audiate.metrics.reconstruction import structural_similarity
@@ -89,7 +89,7 @@ class LevelTerm(Term):
         found = []
         for n_fft in self.n_ffts:
             window = self.get_buffer(f"window{n_fft}")
-            power = power_spectrum(waveforms.flatten(0, 1), window, n_fft // 4)
+            power = spectrum_parts(waveforms.flatten(0, 1), window, n_fft // 4).power()
             found.append(power.reshape(len(waveforms), -1, power.shape[-1]))
         return found
 

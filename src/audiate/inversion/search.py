@@ -13,9 +13,9 @@ from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluate_
 from audiate.inversion.objectives import Objective, plain_objective
 from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.reconstruction import classifier_input
+from audiate.models.fingerprint import Fingerprint, digest
+from audiate.models.fingerprint import fingerprint as fingerprint_of
 from audiate.models.generator import Generator, device_of
-from audiate.models.latent_encoder import Fingerprint, digest
-from audiate.models.latent_encoder import fingerprint as fingerprint_of
 from audiate.models.resnet import DigitClassifier
 
 # Weights of the distances, beside 1 for the cosine distance of the classifier's features. With more

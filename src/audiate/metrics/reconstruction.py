@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiate.audio.files import fit_length, resample
 from audiate.audio.spectrograms import Spectrogram, decibels
-from audiate.audio.stft import full_precision, hann_window, power_spectrum
+from audiate.audio.stft import full_precision, hann_window, spectrum_parts
 from audiate.errors import InputError
 
 _SSIM_ROWS = 512  # rows of SSIM's map at a time, as its windows are a matrix of rows times rows
@@ -91,7 +91,7 @@ def _gaussian_window(size: int) -> Tensor:
     return weights / weights.sum(1, keepdim=True)
 
 
-def log_spectral_distance(output: Tensor, target: Tensor) -> Tensor:
+def log_spectral_distance(output: Tensor, target: Tensor, *, by_products: bool = False) -> Tensor:
     """Root mean square, over bins, of the difference of levels in dB, averaged over frames.
 
     Gray and Markel 1976, equation 2. Frames have 512 samples and are 128 apart, under a Hann
@@ -100,17 +100,18 @@ def log_spectral_distance(output: Tensor, target: Tensor) -> Tensor:
     Args:
         output: Waveforms (batch, samples).
         target: Waveforms (batch, samples).
+        by_products: As in `audiate.audio.stft.FourierModule`.
 
     Returns:
         Distances (batch,), in dB; 0 for equal waveforms.
 
     """
-    pairs = zip(_levels(output), _levels(target), strict=True)
+    pairs = zip(*(_levels(each, by_products) for each in (output, target)), strict=True)
     each = [(first - second).square().mean(1).sqrt() for first, second in pairs]
     return torch.cat(each, 1).mean(1)
 
 
-def _levels(waveforms: Tensor) -> Iterator[Tensor]:
+def _levels(waveforms: Tensor, by_products: bool) -> Iterator[Tensor]:
     """Levels in dB (batch, bins, frames) of centred frames, `_FRAMES` at a time in all clips."""
     n_fft, hop_length = 512, 128
     window = hann_window(n_fft).to(waveforms.device)
@@ -119,7 +120,9 @@ def _levels(waveforms: Tensor) -> Iterator[Tensor]:
     for begin in range(0, frames, block):
         last = min(begin + block, frames) - 1
         part = padded[:, begin * hop_length : last * hop_length + n_fft]
-        power = power_spectrum(part, window, hop_length, centred=False)
+        power = spectrum_parts(
+            part, window, hop_length, centred=False, by_products=by_products
+        ).power()
         # The peak of a sine of full scale is a quarter of the frame's length under this window.
         yield decibels(power / (n_fft // 4) ** 2, 1e-10)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from audiate.audio.files import Waveform, prepare_speech
 from audiate.audio.log_mel import LogMel
 from audiate.errors import check_range
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.pretrained import PretrainedModel
 
 
@@ -25,8 +26,8 @@ class SpeechModel(PretrainedModel):
     features: LogMel
 
     @torch.inference_mode()
-    def hear(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
-        """The spectrogram (n_mels, frames) in [0, 1] that the network sees of a clip.
+    def preprocess(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
+        """Make the network's input of a clip: a spectrogram (n_mels, frames) in [0, 1].
 
         Args:
             waveform: (samples,) or (channels, samples), floating point.
@@ -54,6 +55,7 @@ class AudioToImageModel(SpeechModel):
 
     """
 
+    refusal: ClassVar[str] = f"does not draw; {DEFAULT_AUDIO_TO_IMAGE} does"
     image_size: int = 28
     latent_dim: ClassVar[int]
 
@@ -90,6 +92,10 @@ class AudioToImageModel(SpeechModel):
             (batch, 28, 28) in [0, 1].
 
         """
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return "log-mel 48x48 → image 28x28"
 
     def sample_images(
         self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
@@ -128,15 +134,15 @@ class AudioToImageModel(SpeechModel):
                 is out of range.
 
         """
-        spectrogram = self.hear(waveform, sample_rate=sample_rate)
-        return self.draw_heard(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
+        spectrogram = self.preprocess(waveform, sample_rate=sample_rate)
+        return self.draw_batch(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
 
     @torch.inference_mode()
-    def draw_heard(self, spectrograms: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:
+    def draw_batch(self, inputs: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:
         """Images of several clips at once; each is drawn as `draw` draws it by itself.
 
         Args:
-            spectrograms: (batch, n_mels, frames), as `hear` gives them.
+            inputs: Spectrograms (batch, n_mels, frames), as `preprocess` gives them.
             samples: Number of images for each clip.
             seed: Seed of the noise, which is the same for every clip.
 
@@ -151,8 +157,8 @@ class AudioToImageModel(SpeechModel):
         check_range("seed", seed, 0, 2**63 - 1)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(1, samples, self.latent_dim, generator=generator)
-        noise = noise.expand(len(spectrograms), -1, -1).to(self.device)
-        return self.images_from(spectrograms.to(self.device), noise).cpu()
+        noise = noise.expand(len(inputs), -1, -1).to(self.device)
+        return self.images_from(inputs.to(self.device), noise).cpu()
 
 
 class Posterior(NamedTuple):
@@ -167,7 +173,7 @@ class Posterior(NamedTuple):
 
 
 class VariationalModel(AudioToImageModel):
-    """A drawer that encodes a spectrogram as a Gaussian over z and decodes images from it."""
+    """A model that encodes a spectrogram as a Gaussian over z and decodes images from it."""
 
     latent_dim: ClassVar[int] = 64
 

@@ -1,4 +1,4 @@
-"""Codes in latents, and the small Q-network that recovers them from aligned words."""
+"""Codes in latents, and a small Q-network that recovers them from aligned words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conditional flow that drawing and saying share: a velocity, and Euler steps along it."""
+"""A conditional flow: its velocity network, and Euler steps along it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def follow(
     velocity: Callable[[Tensor, Tensor, Tensor], Tensor],
     noise: Tensor,
     condition: Tensor,
-    without: Tensor,
+    null_condition: Tensor,
     *,
     guidance: float | Tensor,
     steps: int,
@@ -29,7 +29,7 @@ def follow(
         velocity: Gives velocities (batch, latent_dim) of latents, times and conditions.
         noise: (batch, latent_dim), standard normal.
         condition: (batch, condition_dim).
-        without: The condition (condition_dim,) of a flow that is told nothing.
+        null_condition: (condition_dim,), the condition of an unconditional sample.
         guidance: How far samples are taken away from those without a condition: 1 is not at all
             (classifier-free guidance, Ho and Salimans 2022, who call it 1 + w). A tensor is a
             single number.
@@ -42,14 +42,14 @@ def follow(
     latents = noise
     guided = isinstance(guidance, Tensor) or guidance != 1
     if guided:  # velocities with and without the condition are computed together
-        condition = torch.cat([condition, without.expand_as(condition)])
+        condition = torch.cat([condition, null_condition.expand_as(condition)])
     for step in range(steps):
         both = torch.cat([latents, latents]) if guided else latents
         times = torch.full((both.shape[0],), step / steps, device=noise.device)
         change = velocity(both, times, condition)
         if guided:
-            told, free = change.view(2, -1, noise.shape[1])
-            change = free + guidance * (told - free)
+            conditional, unconditional = change.view(2, -1, noise.shape[1])
+            change = unconditional + guidance * (conditional - unconditional)
         latents = latents + change / steps
     return latents
 

@@ -43,7 +43,7 @@ def check_picture_kind(pictures: str) -> None:
 
 @dataclass(frozen=True)
 class SpeechModelConfig:
-    """Settings of every model that hears words, which are those of its front end.
+    """Settings of every model of spoken words, which are those of its front end.
 
     Raises `InputError` if the front end does not make spectrograms of 48x48.
     """
@@ -57,12 +57,12 @@ class SpeechModelConfig:
 
 @dataclass(frozen=True)
 class AudioToImageConfig(SpeechModelConfig):
-    """Settings of every drawing model, which are those of its front end."""
+    """Settings of every audio-to-image model, which are those of its front end."""
 
 
 @dataclass(frozen=True)
 class DualEncoderConfig(SpeechModelConfig):
-    """Settings of the two towers, whose networks are fixed and whose front end is not.
+    """Settings of the dual encoder, whose networks are fixed and whose front end is not.
 
     Raises `InputError` where a value is out of range.
 
@@ -123,7 +123,7 @@ class ImageToAudioConfig:
     Attributes:
         latent_dim: Number of entries of the generator's latents.
         generator: Name, folder or hub id of the generator whose latents it gives.
-        fingerprint: Mean sizes of that generator's weights, by which it is recognised.
+        fingerprint: As in `LatentEncoderConfig`.
         steps: Number of Euler steps from noise to latent.
         guidance: Weight of p(latent | image) against p(latent), as in `LatentFlowConfig`.
         candidates: Number of sounds that are made for each one that is said: the one that belongs
@@ -368,7 +368,7 @@ class LatentEncoderConfig:
             real part, 128 frames of 129 bins for a clip of 16,384 samples. ``log``: the levels of
             those.
         generator: Name of the generator that is inverted, for messages.
-        fingerprint: Mean power of a few of that generator's clips, by which it is recognised.
+        fingerprint: Numbers by which that generator is recognised, of `audiate.models.fingerprint`.
 
     """
 

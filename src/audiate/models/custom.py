@@ -1,4 +1,4 @@
-"""From a string on the command line to a generator: one of ours, of a Python module, or a file."""
+"""Open a generator by a name: a model of ours, an object of a Python module, or a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from audiate.errors import InputError
 from audiate.models.generator import AudioGAN, Generator
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load
 from audiate.models.storage import one_line
 from audiate.models.wrap import naming, wrap, wrap_onnx, wrap_torchscript
 from audiate.utils.devices import resolve_device
@@ -58,7 +58,7 @@ def open_generator(
             f"{source}: name what the module has that makes the generator, as in {source}make"
         )
     if path.is_dir() or not (name or is_file):
-        ours = load_as(source, AudioGAN, "does not generate sound", device=where)  # type: ignore[type-abstract]
+        ours = load(source, AudioGAN, device=where)
         _check_sizes(source, ours, latent_dim, generator_rate)
         return ours
     found: Any = source

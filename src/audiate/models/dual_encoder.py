@@ -1,4 +1,4 @@
-"""Two towers, one for sounds and one for images, in whose common space they find each other."""
+"""A dual encoder: sounds and images in one space, where they are compared."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from audiate.audio.log_mel import LogMel
 from audiate.data.images import Picture, see_picture
 from audiate.models.audio_to_image import SpeechModel
 from audiate.models.configs import DualEncoderConfig
+from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.pretrained import load_as
 from audiate.models.residual import ImageNetwork, SoundNetwork
 
 _LATER = 3  # frames by which a sound is moved
@@ -29,7 +29,7 @@ class ChangedSounds(NamedTuple):
     Attributes:
         vectors: (changes, sounds, embedding_dim), each of length 1.
         usual: (changes, sounds): the logarithm of each one's mean density ratio with the reference
-            images; 0 where the matcher has none.
+            images; 0 where the model has none.
 
     """
 
@@ -40,36 +40,42 @@ class ChangedSounds(NamedTuple):
 class DualEncoder(SpeechModel):
     """Tells whether a sound and an image belong together.
 
-    Each has networks of its own, a *tower*, which makes a vector of length 1 of it. The cosine of
-    two vectors, scaled and shifted, is the logarithm of how much likelier the two are together than
-    each by itself, log p(sound, image) / (p(sound) p(image)), as far as the training could tell.
+    An audio encoder and an image encoder make vectors of length 1. The cosine of two vectors,
+    scaled and shifted, is the logarithm of how much likelier the two are together than each by
+    itself, log p(sound, image) / (p(sound) p(image)), as far as the training could tell.
     Arandjelović and Zisserman 2017 learn sight and sound by their correspondence alone, and compare
-    vectors of two towers in 2018. The tower of sounds begins with *ears*, a network of the same
-    kind as the latent flow's condition network, whose weights it may have. The vectors of some
-    train images are kept as *references*: an unclear sound has high scores with many of them.
+    vectors of two encoders in 2018. The audio encoder is a network of the same kind as the latent
+    flow's condition network, whose weights it may have. The vectors of some train images are kept
+    as *references*: an unclear sound has high scores with many of them.
     """
 
     model_type: ClassVar[str] = "dual-encoder"
     config_class: ClassVar[type] = DualEncoderConfig
+    pipeline_tag: ClassVar[str] = "feature-extraction"
+    refusal: ClassVar[str] = f"does not match sounds and images; {DEFAULT_DUAL_ENCODER} does"
     embedding_dim: ClassVar[int] = 128
 
     def __init__(self, config: DualEncoderConfig | None = None) -> None:
         config = config or DualEncoderConfig()
         super().__init__(config)
         self.features = LogMel(config.features)
-        self.ears = SoundNetwork(LatentFlow.condition_dim)
-        self.sound_head = nn.Sequential(
+        self.audio_encoder = SoundNetwork(LatentFlow.condition_dim)
+        self.audio_head = nn.Sequential(
             nn.ReLU(), nn.Linear(LatentFlow.condition_dim, self.embedding_dim)
         )
-        self.image_tower = ImageNetwork(self.embedding_dim)
+        self.image_encoder = ImageNetwork(self.embedding_dim)
         self.log_scale = nn.Parameter(torch.tensor(log(5.0)))
         self.shift = nn.Parameter(torch.tensor(-2.0))
         self.references: Tensor
-        vectors = torch.zeros(self.config.references, self.embedding_dim)
-        # A matcher of an earlier version has none, and nothing is stored of it.
+        vectors = torch.zeros(self.config.references, self.embedding_dim, device="cpu")
+        # A model without references stores nothing of them.
         self.register_buffer("references", vectors, persistent=len(vectors) > 0)
 
-    def see(self, picture: Picture) -> Tensor:
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"log-mel 48x48, image 28x28 → {self.embedding_dim}"
+
+    def preprocess_image(self, picture: Picture) -> Tensor:
         """The image (28, 28) in [0, 1] that the network sees of a picture.
 
         Raises:
@@ -80,11 +86,11 @@ class DualEncoder(SpeechModel):
 
     def embed_sounds(self, spectrograms: Tensor) -> Tensor:
         """Vectors (batch, embedding_dim) of length 1 of spectrograms (batch, 48, 48)."""
-        return F.normalize(self.sound_head(self.ears(spectrograms)), dim=1)
+        return F.normalize(self.audio_head(self.audio_encoder(spectrograms)), dim=1)
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Vectors (batch, embedding_dim) of length 1 of images (batch, 28, 28) in [0, 1]."""
-        return F.normalize(self.image_tower(images), dim=1)
+        return F.normalize(self.image_encoder(images), dim=1)
 
     def scores(self, sounds: Tensor, images: Tensor) -> Tensor:
         """Scores (sounds, images) of all pairs of vectors: logarithms of density ratios.
@@ -104,7 +110,7 @@ class DualEncoder(SpeechModel):
         ratios = self.scores(vectors, self.references)
         return ChangedSounds(vectors, ratios.logsumexp(2) - log(len(self.references)))
 
-    def clear_scores(self, sounds: ChangedSounds, images: Tensor) -> Tensor:
+    def calibrated_scores(self, sounds: ChangedSounds, images: Tensor) -> Tensor:
         """Scores (sounds, images) by which an image chooses among sounds.
 
         A sound that may be one thing or another has a high score with images of both. So each score
@@ -140,18 +146,3 @@ def _stretched(spectrograms: Tensor, factor: float) -> Tensor:
     columns = spectrograms.shape[2]
     stretched = F.interpolate(spectrograms, scale_factor=factor, mode="linear")[:, :, :columns]
     return F.pad(stretched, (0, columns - stretched.shape[2]))
-
-
-def load_matcher(name: str | DualEncoder) -> DualEncoder:
-    """Load the model that matches sounds and images.
-
-    Args:
-        name: Name, folder or hub id of a `DualEncoder`.
-
-    Raises:
-        InputError: There is no such model, or it is of another kind.
-
-    """
-    if isinstance(name, DualEncoder):
-        return name
-    return load_as(name, DualEncoder, "does not match sounds and images; leave out `matcher`")

@@ -1,9 +1,8 @@
-"""Generators, which turn a latent into sound: the protocol, and the base of our own networks."""
+"""Generators of sound: the protocol, and the base class of GANs."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -12,17 +11,9 @@ from torch import Tensor, nn
 from audiate.errors import InputError, check_range
 from audiate.models.code_network import WordCodeNetwork, decode_codes, encode_codes
 from audiate.models.configs import AudioGANConfig
-from audiate.models.pretrained import PretrainedModel, load_as
-
-SOFT = 20.0
-"""The `label_sharpness` of trainings, with which gradients tell which label would be better."""
-
-CLEAR = 1000.0
-"""The `label_sharpness` of trained models, with which two labels are hardly ever mixed.
-
-Of random latents, one in five has its two largest label entries within 0.05 of each other, and a
-soft choice makes a mixture of two words of them.
-"""
+from audiate.models.gan_layers import Architecture, CodeEncoder, Discriminator, GANGenerator
+from audiate.models.hub import DEFAULT_GENERATOR
+from audiate.models.pretrained import PretrainedModel
 
 
 @runtime_checkable
@@ -84,20 +75,6 @@ class DraftingGenerator(Generator, Protocol):
         ...
 
 
-def check_generator(generator: object) -> None:
-    """Make sure that an object is a `Generator`.
-
-    Raises:
-        InputError: It is something else, such as a module that is not wrapped yet.
-
-    """
-    if not isinstance(generator, Generator):
-        raise InputError(
-            f"{type(generator).__name__}: is no generator yet; give audiate.wrap(it, latent_dim=..."
-            f", sample_rate=...)"
-        )
-
-
 def generate(generator: Generator, z: Tensor) -> Tensor:
     """Run a generator and check what it gives.
 
@@ -155,8 +132,9 @@ class AudioGAN(PretrainedModel):
     Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
     """
 
-    generator: nn.Module
-    discriminator: nn.Module
+    refusal: ClassVar[str] = f"does not generate sound; {DEFAULT_GENERATOR} does"
+    generator: GANGenerator
+    discriminator: Discriminator
     code_network: nn.Module | None
     latent_dim: int
     sample_rate: int
@@ -176,6 +154,31 @@ class AudioGAN(PretrainedModel):
         self.channels = config.channels
         self.classes = config.classes
         self.names = config.names
+
+    def _build(self, own: Architecture) -> None:
+        """Set the networks, with initial weights as published: Glorot and Bengio 2010, biases 0."""
+        self.generator = GANGenerator(own)
+        self.register_module(
+            "discriminator", Discriminator(own) if self.config.discriminator else None
+        )
+        match self.config.code.network:
+            case "published":
+                self.code_network = CodeEncoder(own)
+            case "words":
+                self.code_network = WordCodeNetwork(self.config)
+            case _:
+                self.register_module("code_network", None)
+        for name, parameter in self.named_parameters():
+            if parameter.is_meta:  # for the reason that `ResNet18` gives
+                continue
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"latent {self.latent_dim} → {self.num_samples:,} samples at {self.sample_rate:,} Hz"
 
     def sample_latent(
         self,
@@ -300,61 +303,3 @@ class AudioGAN(PretrainedModel):
     def forward(self, z: Tensor) -> Tensor:
         """Waveforms (batch, channels, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
         return self.render(self.draft(z))
-
-
-def as_generator(
-    generator: str | Path | Generator, *, device: str | torch.device = "cpu"
-) -> Generator:
-    """Return a generator as it is, or load the one of that name onto a device.
-
-    Raises:
-        InputError: As for `audiate.load`; or the model generates no sound; or the object is a
-            module that is not wrapped yet.
-
-    """
-    if isinstance(generator, (str, Path)):
-        otherwise = "does not generate sound"
-        return load_as(generator, AudioGAN, otherwise, device=device)  # type: ignore[type-abstract]
-    check_generator(generator)
-    return generator
-
-
-class Projection(nn.Linear):
-    """The generator's first layer, which takes z and, with classes, a choice among them.
-
-    The choice is a softmax of the first entries of z times a factor: 20 in training mode, and
-    `config.label_sharpness` otherwise.
-    """
-
-    def __init__(self, config: AudioGANConfig, outputs: int) -> None:
-        super().__init__(config.latent_dim + config.classes, outputs)
-        self._classes, self._sharpness = config.classes, config.label_sharpness
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Outputs (batch, outputs) of latents (batch, latent_dim)."""
-        if self._classes:
-            sharpness = SOFT if self.training else self._sharpness
-            choice = (sharpness * input[:, : self._classes].float()).softmax(1)
-            input = torch.cat([input, choice.to(input.dtype)], 1)
-        return super().forward(input)
-
-
-class Score(nn.Linear):
-    """The discriminator's last layer: one score, plus one for each class, of which one counts.
-
-    This is the projection discriminator of Miyato and Koyama 2018.
-    """
-
-    def __init__(self, inputs: int, config: AudioGANConfig) -> None:
-        classes = config.code.count if config.code.judged else config.classes
-        super().__init__(inputs, 1 + classes)
-        self._classes = classes
-
-    def forward(self, input: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Scores (batch,) of hidden values (batch, inputs), given ``labels`` (batch,), int64."""
-        scores = super().forward(input)
-        if not self._classes:
-            return scores[:, 0]
-        if labels is None:
-            raise ValueError("this discriminator is to be told the label")
-        return scores[:, 0] + scores.gather(1, 1 + labels.unsqueeze(1)).squeeze(1)

@@ -38,7 +38,7 @@ SPOKEN_CLASSIFIER = "digits-resnet18"
 WRITTEN_CLASSIFIER = "lenet-mnist"
 """The shipped classifier of written digits."""
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 def weights_folders() -> list[Path]:
@@ -59,24 +59,28 @@ def _installed() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in configs}
 
 
-def find(source: str | Path) -> Path:
+def find(source: str | Path, *, revision: str | None = None) -> Path:
     """Find the folder that holds the model called ``source``.
 
     Args:
         source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
-            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``, which is downloaded.
+            ``audiate train`` wrote, or a Hugging Face hub id, ``owner/name`` or
+            ``owner/name@revision``, which is downloaded.
+        revision: Branch, tag or commit of a hub id.
 
     Raises:
         InputError: There is no such model, or it is a shipped one that is not installed.
 
     """
-    name = str(source)
+    name, folder = str(source), Path(source)
+    hub_id = _HUB_ID.fullmatch(name if revision is None else f"{name}@{revision}")
+    if revision is not None and (hub_id is None or folder.is_dir()):
+        raise InputError(f"`revision` {revision}: {source} is no hub id; leave `revision` out")
     installed = _installed()
     if name in installed:
         return installed[name]
     if name in PAPERS_MODELS:
         raise InputError(f"{name}: its weights are not installed; install them: {PAPERS_COMMAND}")
-    folder = Path(source)
     if folder.is_dir():
         return _model_in(folder)
     if folder.is_file():
@@ -85,8 +89,8 @@ def find(source: str | Path) -> Path:
             f"TorchScript) is named with `generator`, `latent_dim` and `generator_rate`, or opened "
             f"in Python with audiate.wrap_onnx or audiate.wrap_torchscript"
         )
-    if _HUB_ID.fullmatch(name) and not folder.parent.is_dir():
-        return _download(name)
+    if hub_id and not folder.parent.is_dir():
+        return _download(hub_id["id"], hub_id["revision"])
     raise InputError(
         f"{name}: no such model; give a folder, a hub id (owner/name), or one of "
         f"{', '.join(sorted({*installed, *PAPERS_MODELS}))}"
@@ -108,16 +112,36 @@ def _model_in(folder: Path) -> Path:
     return folder
 
 
-def _download(hub_id: str) -> Path:
+def _download(hub_id: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=list(MODEL_FILES)))
+        folder = Path(
+            snapshot_download(hub_id, revision=revision, allow_patterns=list(MODEL_FILES))
+        )
     except Exception as error:  # its many error classes share no base but Exception
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{hub_id}: neither a folder here nor to be had from the Hugging Face hub ({reason})"
-        ) from error
+        raise InputError(_why_not(error, hub_id, revision)) from error
     if not (folder / WEIGHTS_NAME).is_file():
         raise InputError(f"{hub_id}: that hub repository holds no {WEIGHTS_NAME}")
     return folder
+
+
+def _why_not(error: Exception, hub_id: str, revision: str | None) -> str:
+    """Say why a repository cannot be downloaded, and what to do."""
+    from huggingface_hub import errors, get_token
+
+    name = hub_id if revision is None else f"{hub_id}@{revision}"
+    log_in = "log in with `hf auth login`"
+    if isinstance(error, errors.GatedRepoError):
+        return f"{name}: is gated; ask for access at https://huggingface.co/{hub_id}, and {log_in}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{name}: has no revision {revision}; give a branch, a tag or a commit of it"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        if get_token() is None:  # the hub tells strangers of neither
+            return f"{name}: is private, or there is none; {log_in}, or check its spelling"
+        return (
+            f"{name}: there is none, or it is private and your account may not read it; check "
+            f"its spelling, or ask its owner"
+        )
+    reason = str(error).strip().split("\n")[0]
+    return f"{name}: neither a folder here nor to be had from the Hugging Face hub ({reason})"

@@ -1,4 +1,4 @@
-"""From images to sound: a condition of the image, a flow to a generator's latent, the generator."""
+"""Image to audio: a conditional flow from an image to the latent of a generator of sound."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from audiate.errors import InputError, check_range
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import DualEncoderConfig, ImageToAudioConfig
 from audiate.models.dual_encoder import DualEncoder
+from audiate.models.fingerprint import fingerprint, same_generator
 from audiate.models.generator import AudioGAN
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
+from audiate.models.pretrained import PretrainedModel, load
 
-_SAME = 0.02  # relative difference of weights up to which they are those of the same generator
 _ROUNDING = 1e-6  # so that no entry of a latent is mapped to infinity
 
 
@@ -28,8 +29,8 @@ class ImageToAudioModel(PretrainedModel):
 
     - The *condition network* is the image encoder of a `DualEncoder`, which knows images by the
       sounds that belong to them.
-    - The matcher's other tower hears what is about to be said: of some *candidates* for each sound,
-      the one that most clearly belongs to the image is kept.
+    - The audio encoder of that model scores the generated sounds: of some *candidates* for each
+      sound, the one that most clearly belongs to the image is kept.
     - The *generator*, an `AudioGAN` with weights of its own, makes sound of a latent. It has the
       place of the latent flow's decoder.
     - A *flow* carries normal noise to the generator's latents, given the condition, as in
@@ -40,6 +41,7 @@ class ImageToAudioModel(PretrainedModel):
 
     model_type: ClassVar[str] = "image-to-audio"
     config_class: ClassVar[type] = ImageToAudioConfig
+    refusal: ClassVar[str] = f"says no pictures; {DEFAULT_IMAGE_TO_AUDIO} does"
     condition_dim: ClassVar[int] = DualEncoder.embedding_dim
 
     def __init__(self, config: ImageToAudioConfig | None = None) -> None:
@@ -48,8 +50,13 @@ class ImageToAudioModel(PretrainedModel):
         own = DualEncoderConfig(pictures=config.pictures, references=config.references)
         self.matcher = DualEncoder(own)
         self.velocity = Velocity(config.latent_dim, self.condition_dim)
-        self.unseen = nn.Parameter(torch.zeros(self.condition_dim))
-        self._generator: list[AudioGAN] = []  # in a list, it is no part of this network
+        self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
+        self._generator: AudioGAN | None
+        self._keep(None)
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"image 28x28 → latent {self.latent_dim} of {self.config.generator}"
 
     @property
     def latent_dim(self) -> int:
@@ -65,11 +72,10 @@ class ImageToAudioModel(PretrainedModel):
             InputError: It is not there, or it is another one than this model was trained for.
 
         """
-        if not self._generator:
-            name = self.config.generator
-            otherwise = "generates no sound; name the generator that this model was trained for"
-            self.use(load_as(name, AudioGAN, otherwise))  # type: ignore[type-abstract]
-        generator = self._generator[0]
+        if self._generator is None:
+            self.use(load(self.config.generator, AudioGAN))
+        generator = self._generator
+        assert generator is not None
         if generator.device != self.device:
             generator.to(self.device)
         return generator
@@ -81,17 +87,19 @@ class ImageToAudioModel(PretrainedModel):
             InputError: This model was trained for another one.
 
         """
-        known, own = self.config.fingerprint, weights_fingerprint(generator)
-        same = len(known) == len(own) and all(
-            abs(one - other) <= _SAME * max(one, other)
-            for one, other in zip(known, own, strict=True)
-        )
-        if generator.latent_dim != self.latent_dim or (known and not same):
+        known = self.config.fingerprint
+        if generator.latent_dim != self.latent_dim or (
+            known and not same_generator(known, fingerprint(generator))
+        ):
             raise InputError(
                 f"{self.config.generator}: this model was trained for a generator with other "
                 f"weights; name that one with `generator`, or train this model anew"
             )
-        self._generator = [generator]
+        self._keep(generator)
+
+    def _keep(self, generator: AudioGAN | None) -> None:
+        """Keep a generator as no part of this network: it has a file and a mode of its own."""
+        object.__setattr__(self, "_generator", generator)
 
     def condition(self, images: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of images (batch, 28, 28) in [0, 1]."""
@@ -101,7 +109,7 @@ class ImageToAudioModel(PretrainedModel):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
 
-        ``condition``: (batch, condition_dim) from `condition`, or `unseen` for no image at all.
+        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` (no image).
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity
@@ -125,7 +133,7 @@ class ImageToAudioModel(PretrainedModel):
             self,
             noise.flatten(0, 1),
             self.condition(images).repeat_interleave(samples, 0),
-            self.unseen,
+            self.null_condition,
             guidance=self.config.guidance if guidance is None else guidance,
             steps=self.config.steps,
         )
@@ -149,14 +157,18 @@ class ImageToAudioModel(PretrainedModel):
                 the generator is not there.
 
         """
-        return self.say_seen(self.see(image).unsqueeze(0), samples=samples, seed=seed)[1][0]
+        return self.say_batch(
+            self.preprocess_image(image).unsqueeze(0), samples=samples, seed=seed
+        )[1][0]
 
     @torch.no_grad()
-    def say_seen(self, images: Tensor, *, samples: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def say_batch(
+        self, images: Tensor, *, samples: int = 8, seed: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Latents and sounds of several images; each is said as `say` says it by itself.
 
         Args:
-            images: (batch, 28, 28) in [0, 1], as `see` gives them.
+            images: (batch, 28, 28) in [0, 1], as `preprocess_image` gives them.
             samples: Number of sounds for each image.
             seed: Seed of the noise, which is the same for every image.
 
@@ -189,7 +201,7 @@ class ImageToAudioModel(PretrainedModel):
             noise: (batch, samples, candidates, latent_dim), standard normal.
 
         Returns:
-            As `say_seen`.
+            As `say_batch`.
 
         """
         found = [
@@ -213,17 +225,17 @@ class ImageToAudioModel(PretrainedModel):
     def _scores(self, waveforms: Tensor, image: Tensor) -> Tensor:
         """How well waveforms (batch, channels, samples) belong to an image (28, 28): (batch,)."""
         scores = torch.full((len(waveforms),), -torch.inf, device=self.device)
-        heard, rate = {}, self.matcher.features.config.sample_rate
+        inputs, rate = {}, self.matcher.features.config.sample_rate
         for number, waveform in enumerate(waveforms):
             with suppress(InputError):  # a silent one belongs to nothing
-                heard[number] = prepare_speech(waveform, self.generator.sample_rate, rate)
-        if heard:
+                inputs[number] = prepare_speech(waveform, self.generator.sample_rate, rate)
+        if inputs:
             spectrograms = self.matcher.features.many(
-                [each.to(self.device) for each in heard.values()]
+                [each.to(self.device) for each in inputs.values()]
             )
-            seen = self.matcher.embed_images(image.unsqueeze(0))
+            images = self.matcher.embed_images(image.unsqueeze(0))
             sounds = self.matcher.embed_changed(spectrograms)
-            scores[list(heard)] = self.matcher.clear_scores(sounds, seen)[:, 0]
+            scores[list(inputs)] = self.matcher.calibrated_scores(sounds, images)[:, 0]
         return scores
 
     def voice(self, latents: Tensor) -> Tensor:
@@ -231,7 +243,7 @@ class ImageToAudioModel(PretrainedModel):
         parts = [self.generator(part) for part in torch.split(latents.flatten(0, -2), _AT_ONCE)]
         return torch.cat(parts).view(*latents.shape[:-1], *parts[0].shape[1:])
 
-    def see(self, image: Picture) -> Tensor:
+    def preprocess_image(self, image: Picture) -> Tensor:
         """The image (28, 28) in [0, 1] that the network sees of a picture.
 
         Arguments and errors are those of `say`.
@@ -253,8 +265,3 @@ def from_normal(normal: Tensor) -> Tensor:
     """Standard normal numbers as latents in [-1, 1], by their quantiles."""
     latents: Tensor = torch.erf(normal / 2**0.5)
     return latents
-
-
-def weights_fingerprint(generator: AudioGAN) -> tuple[float, ...]:
-    """The mean size of each of a generator's weights, by which it is recognised."""
-    return tuple(weight.abs().mean().item() for weight in generator.generator.parameters())

@@ -1,8 +1,7 @@
-"""From sound back to the latent of a generator: the inverse mapping."""
+"""The encoder of GAN inversion: ResNet-18 from a spectrogram to a generator's latent."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import ClassVar
 
 import torch
@@ -10,11 +9,8 @@ from torch import Tensor, nn
 
 from audiate.audio.spectrograms import MelSpectrogram, Spectrogram
 from audiate.models.configs import LatentEncoderConfig
-from audiate.models.generator import Generator, generate
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier, ResNet18
-
-Fingerprint = tuple[float, ...]
 
 
 class LatentEncoder(PretrainedModel):
@@ -26,6 +22,10 @@ class LatentEncoder(PretrainedModel):
 
     model_type: ClassVar[str] = "latent-encoder"
     config_class: ClassVar[type] = LatentEncoderConfig
+    pipeline_tag: ClassVar[str] = "feature-extraction"
+    refusal: ClassVar[str] = (
+        "is no encoder of sounds to latents; `audiate train latent-encoder` makes one"
+    )
 
     def __init__(self, config: LatentEncoderConfig | None = None) -> None:
         config = config or LatentEncoderConfig()
@@ -37,8 +37,13 @@ class LatentEncoder(PretrainedModel):
             else Spectrogram(config.spectrogram)
         )
         self.network = ResNet18(config.latent_dim)
-        with torch.no_grad():
-            self.network.head.weight *= 0.1  # begins near the middle of the prior
+        if not self.network.head.weight.is_meta:  # for the reason that `ResNet18` gives
+            with torch.no_grad():
+                self.network.head.weight *= 0.1  # begins near the middle of the prior
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"{self.config.num_samples:,} samples → latent {self.config.latent_dim}"
 
     def start_from(self, classifier: DigitClassifier) -> None:
         """Take the residual blocks of a classifier, all but its head: they know speech."""
@@ -53,16 +58,3 @@ class LatentEncoder(PretrainedModel):
         """Latents (batch, latent_dim) of waveforms (batch, channels, num_samples)."""
         latents: Tensor = self.network(self.spectrogram(waveforms.mean(1)))
         return latents
-
-
-def fingerprint(generator: Generator) -> Fingerprint:
-    """The mean power of four clips of a generator, by which it is recognised."""
-    z = generator.sample_latent(4, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        powers = generate(generator, z).square().mean((1, 2))
-    return tuple(powers.tolist())
-
-
-def digest(numbers: object) -> str:
-    """Eight characters by which numbers are recognised."""
-    return hashlib.sha256(repr(numbers).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""The latent flow: hear a digit, then draw it as different hands would."""
+"""The latent flow: conditional flow matching from noise to latents of images, given a sound."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from audiate.audio.log_mel import LogMel
 from audiate.models.audio_to_image import AudioToImageModel, Posterior
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import LatentFlowConfig
+from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.residual import SoundNetwork
 
 
 class LatentFlow(AudioToImageModel):
-    """Hears a digit, and draws it by a flow between noise and the latents of images.
+    """Draws a spoken digit by a flow between noise and the latents of images.
 
     Three parts, none of which ever sees a label:
 
     - A *condition network* (audio encoder) turns a spectrogram into a condition. It learns by
-      drawing the mean of the images that were heard with a sound, its `mean_images`.
+      drawing the mean of the images that belong to a sound, its `mean_images`.
     - An *autoencoder* of images, a VAE with a light prior, makes 32 numbers of an image. Rombach et
       al. 2022 call this perceptual compression.
     - A *flow* carries normal noise to latents of images, given the condition: a velocity field,
@@ -32,6 +33,7 @@ class LatentFlow(AudioToImageModel):
 
     model_type: ClassVar[str] = "latent-flow"
     config_class: ClassVar[type] = LatentFlowConfig
+    refusal: ClassVar[str] = f"is no latent flow, as {DEFAULT_AUDIO_TO_IMAGE} is"
     condition_dim: ClassVar[int] = 128
     latent_dim: ClassVar[int] = 32
 
@@ -72,7 +74,7 @@ class LatentFlow(AudioToImageModel):
             nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),  # 14 → 28
         )
         self.velocity = Velocity(self.latent_dim, self.condition_dim)
-        self.unheard = nn.Parameter(torch.zeros(self.condition_dim))
+        self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
 
     def condition(self, spectrogram: Tensor) -> Tensor:
         """The condition (batch, condition_dim) for spectrograms (batch, 48, 48)."""
@@ -101,7 +103,7 @@ class LatentFlow(AudioToImageModel):
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of ``latents`` at ``times`` (batch,), 0 noise to 1 image.
 
-        ``condition``: (batch, condition_dim) from `condition`, or `unheard` for no sound at all.
+        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` without a sound.
         """
         velocity: Tensor = self.velocity(latents, times, condition)
         return velocity
@@ -116,7 +118,7 @@ class LatentFlow(AudioToImageModel):
 
     def freely(self, noise: Tensor) -> Tensor:
         """Images (batch, 28, 28) in [0, 1] of no sound at all, for normal noise (batch, dim)."""
-        condition = self.unheard.expand(len(noise), -1)
+        condition = self.null_condition.expand(len(noise), -1)
         return self.flow_from(condition, noise.unsqueeze(1), 1.0)[:, 0]
 
     def flow_from(self, condition: Tensor, noise: Tensor, guidance: float | Tensor) -> Tensor:
@@ -137,7 +139,7 @@ class LatentFlow(AudioToImageModel):
             self,
             noise.flatten(0, 1),
             condition.repeat_interleave(samples, 0),
-            self.unheard,
+            self.null_condition,
             guidance=guidance,
             steps=self.config.steps,
         )

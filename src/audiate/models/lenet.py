@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiate.models.configs import LeNetConfig
 from audiate.models.hub import WRITTEN_CLASSIFIER
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.pretrained import PretrainedModel
 
 
 class LeNet(PretrainedModel):
@@ -21,6 +21,8 @@ class LeNet(PretrainedModel):
 
     model_type: ClassVar[str] = "lenet"
     config_class: ClassVar[type] = LeNetConfig
+    pipeline_tag: ClassVar[str] = "image-classification"
+    refusal: ClassVar[str] = f"reads no drawings; {WRITTEN_CLASSIFIER} does"
 
     def __init__(self, config: LeNetConfig | None = None) -> None:
         super().__init__(config or LeNetConfig())
@@ -37,6 +39,10 @@ class LeNet(PretrainedModel):
         )
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
 
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return "image 28x28 → 10 digits"
+
     def embed(self, images: Tensor) -> Tensor:
         """Features (batch, 120), at least 0, of images (batch, 28, 28) in [0, 1], white on black.
 
@@ -50,17 +56,3 @@ class LeNet(PretrainedModel):
         """Logits (batch, 10) of images (batch, 28, 28) in [0, 1], white on black."""
         logits: Tensor = self.classifier(self.embed(images))
         return logits
-
-
-def load_written_classifier(name: str | None) -> LeNet:
-    """Load the classifier of written digits; by default, the shipped one.
-
-    Args:
-        name: Name, folder or hub id of a LeNet-5, or None.
-
-    Raises:
-        InputError: There is no such model, or it is of another kind.
-
-    """
-    otherwise = "reads no drawings; leave out `classifier`"
-    return load_as(name or WRITTEN_CLASSIFIER, LeNet, otherwise)

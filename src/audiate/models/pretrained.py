@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, ClassVar, Self, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError
@@ -21,17 +21,18 @@ from audiate.models.hub import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, find
 from audiate.models.storage import (
     Provenance,
     Storage,
-    check_fits,
-    load_weights,
     one_line,
     pack,
     read_config,
+    read_weights,
 )
 from audiate.utils.devices import resolve_device
 from audiate.utils.filesystem import replace_text, replacing
 from audiate.utils.serialization import from_plain
 
-M = TypeVar("M", bound="PretrainedModel")
+M = TypeVar("M")
+
+_REFUSAL = "does not generate sound; specgan-digits does"  # of a protocol, which has no attributes
 
 
 class PretrainedModel(nn.Module):
@@ -44,6 +45,10 @@ class PretrainedModel(nn.Module):
 
     model_type: ClassVar[str]
     config_class: ClassVar[type]
+    refusal: ClassVar[str] = "is of another kind; name another model"
+    """End of the message about a model of another class, after "a VAE"."""
+    pipeline_tag: ClassVar[str] = "other"
+    """The task by which the Hugging Face hub lists the model."""
     known: ClassVar[dict[str, type[PretrainedModel]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -96,48 +101,169 @@ class PretrainedModel(nn.Module):
         return folder
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, device: str | torch.device = "cpu") -> Self:
-        """Load weights of this class from a shipped name, a folder, or a hub id ``owner/name``.
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        revision: str | None = None,
+    ) -> Self:
+        """Load weights of this class; arguments and errors are those of `load`."""
+        return load(source, cls, device=device, revision=revision)
+
+    # Not by `huggingface_hub.PyTorchModelHubMixin`: it reads weights before it compares shapes,
+    # builds a network of any size that a file asks for, and knows neither 8-bit weights nor
+    # provenance.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        storage: Storage = "float32",
+        card: str | None = None,
+        private: bool = False,
+        revision: str | None = None,
+    ) -> str:
+        """Write the model to the Hugging Face hub.
+
+        Args:
+            repo_id: ``owner/name``, which is made where it is not there.
+            storage: As for `save_pretrained`.
+            card: The model card; by default, one that names kind, size and recipe.
+            private: Whether a repository that is made is private.
+            revision: The branch, which is made where it is not there; ``main`` by default.
+
+        Returns:
+            The address of the commit.
 
         Raises:
-            InputError: Nothing is there, or it holds another kind of model.
+            InputError: The hub refuses it, or cannot be reached.
 
         """
-        model = load(source, device=device)
-        if not isinstance(model, cls):
-            raise InputError(f"{source}: holds a {type(model).__name__}, not a {cls.__name__}")
-        return model
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, storage=storage, card=card or self.card(repo_id))
+            try:
+                api.create_repo(repo_id, private=private, exist_ok=True)
+                if revision is not None:
+                    api.create_branch(repo_id, branch=revision, exist_ok=True)
+                commit = api.upload_folder(repo_id=repo_id, folder_path=folder, revision=revision)
+            except Exception as error:  # its many error classes share no base but Exception
+                raise InputError(
+                    f"{repo_id}: cannot be written to the Hugging Face hub "
+                    f"({one_line(error)[:200]}); log in with `hf auth login`, or name another"
+                ) from error
+        return str(commit)
+
+    def card(self, name: str) -> str:
+        """A short model card, with the head in YAML that the Hugging Face hub reads."""
+        recipe, kind = self.provenance.recipe, in_words(self)
+        trained = f" It was trained by `audiate train {recipe}`." if recipe else ""
+        data = self.provenance.settings.get("data", ())
+        listed = ", ".join(data) if isinstance(data, (list, tuple)) else str(data)
+        return (
+            f"---\nlicense: other\nlibrary_name: audiate\npipeline_tag: {self.pipeline_tag}\n"
+            f"datasets: [{listed}]\ntags: [audiate, {self.model_type}]\n---\n"
+            f"# {name.rpartition('/')[2]}\n\n{kind[0].upper()}{kind[1:]} of "
+            f"{self.num_parameters():,} parameters.{trained} `config.json` has all settings.\n\n"
+            f'```python\nimport audiate\n\nmodel = audiate.load("{name}")\n```\n'
+        )
+
+    def __repr__(self) -> str:
+        """The class, the size, and what goes in and out, on one line."""
+        shapes = f", {self.shapes()}" if self.shapes() else ""
+        return f"{type(self).__name__}: {_short(self.num_parameters())} parameters{shapes}"
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words for `repr`."""
+        return ""
 
 
 def known_models() -> dict[str, type[PretrainedModel]]:
-    """Return every model class by its `model_type`; each file in ``audiate/models`` is imported."""
+    """Every model class by its `model_type`; each file in ``audiate/models`` is imported."""
     for module in iter_modules(models.__path__):
         import_module(f"{models.__name__}.{module.name}")
     return PretrainedModel.known
 
 
-def load(source: str | Path, *, device: str | torch.device = "cpu") -> PretrainedModel:
+def _class_of(model_type: str) -> type[PretrainedModel] | None:
+    """The class of a `model_type`: that of the file of its name, or else of any file."""
+    own = model_type.replace("-", "_")
+    if model_type not in PretrainedModel.known and own in {
+        m.name for m in iter_modules(models.__path__)
+    }:
+        import_module(f"{models.__name__}.{own}")
+    return PretrainedModel.known.get(model_type) or known_models().get(model_type)
+
+
+@overload
+def load(
+    source: str | Path, *, device: str | torch.device = "cpu", revision: str | None = None
+) -> PretrainedModel: ...
+
+
+@overload
+def load(
+    source: str | Path | M,
+    kind: type[M],
+    *,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+) -> M: ...
+
+
+def load(
+    source: Any,
+    kind: type[Any] | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+) -> Any:
     """Load a model, ready for use (in eval mode).
+
+    Loading draws no random numbers.
 
     Args:
         source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
-            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name``.
+            ``audiate train`` wrote, or a Hugging Face hub id ``owner/name`` or
+            ``owner/name@revision``. An object of class ``kind`` is returned as it is.
+        kind: Class that is needed, or one it derives from; any model by default.
         device: Device to put it on.
+        revision: Branch, tag or commit of a hub id.
 
     Raises:
-        InputError: There is nothing by that name, or it is damaged or not one of our models.
+        InputError: There is nothing by that name, it is damaged or not one of our models, or it is
+            of another class than ``kind``.
 
     """
+    kind = kind or PretrainedModel
+    model = _loaded(source, device, revision) if isinstance(source, (str, Path)) else source
+    if isinstance(model, kind):
+        return model
+    if isinstance(model, PretrainedModel):
+        named = f"{source}: " if isinstance(source, (str, Path)) else ""
+        raise InputError(f"{named}{in_words(model)} {getattr(kind, 'refusal', _REFUSAL)}")
+    hint = (
+        ""
+        if issubclass(kind, nn.Module)
+        else "; give audiate.wrap(it, latent_dim=..., sample_rate=...)"
+    )
+    raise InputError(f"{type(model).__name__}: is no {kind.__name__.lower()} yet{hint}")
+
+
+def _loaded(
+    source: str | Path, device: str | torch.device, revision: str | None
+) -> PretrainedModel:
     where = resolve_device(device)
-    folder = find(source)
+    folder = find(source, revision=revision)
     stored = read_config(folder)
-    known = known_models()
-    if stored.model_type not in known:
+    cls = _class_of(stored.model_type)
+    if cls is None:
         raise InputError(
             f"{folder / CONFIG_NAME}: unknown model type {stored.model_type!r}; "
-            f"this version of audiate knows {', '.join(sorted(known))}"
+            f"this version of audiate knows {', '.join(sorted(PretrainedModel.known))}"
         )
-    cls = known[stored.model_type]
     try:
         config: Any = from_plain(cls.config_class, stored.fields)
     except (TypeError, InputError) as error:
@@ -145,33 +271,16 @@ def load(source: str | Path, *, device: str | torch.device = "cpu") -> Pretraine
             f"{folder / CONFIG_NAME}: does not describe a {cls.__name__} ({one_line(error)}); "
             f"fetch or save the model anew"
         ) from error
-    with torch.device("meta"):
-        check_fits(cls(config), folder / WEIGHTS_NAME)
-    model = cls(config)
-    load_weights(model, folder / WEIGHTS_NAME)
+    with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
+            model = cls(config)
+        weights = read_weights(model, folder / WEIGHTS_NAME)
+        model.load_state_dict(weights, assign=True)
+        if any(buffer.is_meta for buffer in model.buffers()):  # one that no file holds
+            model = cls(config)
+            model.load_state_dict(weights)
     model.provenance = stored.provenance
     return model.eval().to(where)
-
-
-def load_as(
-    source: str | Path, kind: type[M], otherwise: str, *, device: str | torch.device = "cpu"
-) -> M:
-    """Load a model of a certain kind.
-
-    Args:
-        source: As for `load`.
-        kind: Its class, or one it derives from.
-        otherwise: End of the error message for a model of another class, after "a VAE".
-        device: Device to put it on.
-
-    Raises:
-        InputError: As for `load`, or it is of another class.
-
-    """
-    model = load(source, device=device)
-    if not isinstance(model, kind):
-        raise InputError(f"{source}: {in_words(model)} {otherwise}")
-    return model
 
 
 def in_words(model: PretrainedModel) -> str:
@@ -182,9 +291,6 @@ def in_words(model: PretrainedModel) -> str:
     return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
 
 
-def weights_digest(model: nn.Module) -> str:
-    """Eight characters by which the weights of a model are known again."""
-    found = blake2b(digest_size=4)
-    for tensor in model.state_dict().values():
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
+def _short(count: int) -> str:
+    """A number of parameters in a few characters."""
+    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,}"

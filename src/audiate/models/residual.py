@@ -1,4 +1,4 @@
-"""Small residual networks: from spectrograms and from images to a vector each."""
+"""Small residual networks that make a vector of a spectrogram or an image."""
 
 from __future__ import annotations
 
@@ -65,6 +65,13 @@ def standardise(spectrogram: Tensor) -> Tensor:
     return standardised.contiguous(memory_format=torch.channels_last)
 
 
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """The shortcut of a residual block: a 1x1 convolution where sizes change, else nothing."""
+    if inputs == outputs and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016)."""
 
@@ -77,11 +84,7 @@ class Residual(nn.Module):
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
         )
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.shortcut = shortcut(inputs, outputs, stride)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (batch, inputs, n, m) to (batch, outputs, n / stride, m / stride)."""

@@ -12,7 +12,8 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.errors import InputError
 from audiate.models.configs import DigitClassifierConfig
 from audiate.models.hub import SPOKEN_CLASSIFIER
-from audiate.models.pretrained import PretrainedModel, load_as
+from audiate.models.pretrained import PretrainedModel
+from audiate.models.residual import shortcut
 
 BLOCKS = ("stem", *(f"block{number}" for number in range(1, 9)))
 """Names of the parts whose activations can be read, from the input on: stem and residual blocks."""
@@ -27,11 +28,7 @@ class BasicBlock(nn.Module):
         self.first_norm = nn.BatchNorm2d(outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+        self.shortcut = shortcut(inputs, outputs, stride)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (batch, inputs, n, m) to (batch, outputs, n / stride, m / stride)."""
@@ -94,6 +91,8 @@ class DigitClassifier(PretrainedModel):
 
     model_type: ClassVar[str] = "digit-classifier"
     config_class: ClassVar[type] = DigitClassifierConfig
+    pipeline_tag: ClassVar[str] = "audio-classification"
+    refusal: ClassVar[str] = f"hears no digits; {SPOKEN_CLASSIFIER} does"
 
     def __init__(self, config: DigitClassifierConfig | None = None) -> None:
         config = config or DigitClassifierConfig()
@@ -107,6 +106,10 @@ class DigitClassifier(PretrainedModel):
         """Logits (batch, 10) of waveforms (batch, samples) or (batch, channels, samples)."""
         logits: Tensor = self.network(self._spectrograms(waveforms))
         return logits
+
+    def shapes(self) -> str:
+        """What goes in and out, in a few words."""
+        return f"{self.num_samples:,} samples at {self.sample_rate:,} Hz → 10 digits"
 
     def embed(self, waveforms: Tensor) -> Tensor:
         """Features (batch, 512), at least 0, before the last layer; waveforms as for `forward`."""
@@ -138,17 +141,3 @@ class DigitClassifier(PretrainedModel):
         mono = waveforms.mean(1) if waveforms.dim() == 3 else waveforms
         spectrograms: Tensor = self.spectrogram(mono)
         return spectrograms
-
-
-def load_spoken_classifier(name: str | None) -> DigitClassifier:
-    """Load the classifier of spoken digits; by default, the shipped one.
-
-    Args:
-        name: Name, folder or hub id of a `DigitClassifier`, or None.
-
-    Raises:
-        InputError: There is no such model, or it is of another kind.
-
-    """
-    otherwise = "hears no digits; leave out `classifier`"
-    return load_as(name or SPOKEN_CLASSIFIER, DigitClassifier, otherwise)

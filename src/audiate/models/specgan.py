@@ -10,91 +10,13 @@ from torch import Tensor, nn
 
 from audiate.audio.spectrograms import wide_mel_filters
 from audiate.audio.stft import ShortTimeTransform, full_precision
-from audiate.models.code_network import WordCodeNetwork
 from audiate.models.configs import SpecGANConfig
-from audiate.models.generator import AudioGAN, Projection, Score
+from audiate.models.gan_layers import Architecture
+from audiate.models.generator import AudioGAN
 
 _RANGE = 3.0  # number of deviations about the mean that are mapped to [-1, 1]
 _UPDATES = 8  # number of updates of the power in bins
 _FLOOR = 1e-8  # power: -80 dB of a sine of full scale
-
-
-class SpecGANGenerator(nn.Module):
-    """Maps z (batch, latent_dim) to spectrograms (batch, channels, size, size) in [-1, 1]."""
-
-    def __init__(self, config: SpecGANConfig) -> None:
-        super().__init__()
-        widths = _widths(config)[::-1]
-        self.project = Projection(config, 16 * widths[0])
-        self.upsample = nn.ModuleList(
-            UpConv2d(inputs, outputs, config.kernel)
-            for inputs, outputs in zip(widths, [*widths[1:], config.channels], strict=True)
-        )
-        self.norms = nn.ModuleList(
-            nn.BatchNorm2d(width) if config.batch_norm else nn.Identity() for width in widths
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Spectrograms (batch, channels, frames, bands) of latents (batch, latent_dim)."""
-        # Channels come last in memory: the published order, and the fastest.
-        hidden = self.project(z).view(z.shape[0], 4, 4, -1).permute(0, 3, 1, 2)
-        for norm, layer in zip(self.norms, self.upsample, strict=True):
-            hidden = layer(norm(hidden).relu())
-        spectrograms: Tensor = hidden.tanh()
-        return spectrograms
-
-
-class _Trunk(nn.Module):
-    """The strided convolutions of the discriminator, and of the published Q-network."""
-
-    def __init__(self, config: SpecGANConfig) -> None:
-        super().__init__()
-        widths = _widths(config)
-        self.downsample = nn.ModuleList(
-            DownConv2d(inputs, outputs, config.kernel)
-            for inputs, outputs in zip([config.channels, *widths[:-1]], widths, strict=True)
-        )
-        self.outputs = 16 * widths[-1]
-
-    def hidden(self, spectrograms: Tensor) -> Tensor:
-        """Hidden values (batch, outputs) of spectrograms (batch, channels, size, size)."""
-        hidden = spectrograms.contiguous(memory_format=torch.channels_last)
-        for layer in self.downsample:
-            hidden = F.leaky_relu(layer(hidden), 0.2)
-        return hidden.permute(0, 2, 3, 1).flatten(1)
-
-
-class SpecGANDiscriminator(_Trunk):
-    """Maps spectrograms (batch, channels, size, size) to scores (batch,), higher for real ones."""
-
-    def __init__(self, config: SpecGANConfig) -> None:
-        super().__init__(config)
-        self.score = Score(self.outputs, config)
-
-    def forward(self, spectrograms: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Scores of spectrograms as sounds of ``labels`` (batch,)."""
-        score: Tensor = self.score(self.hidden(spectrograms), labels)
-        return score
-
-
-class SpecGANCodeNetwork(_Trunk):
-    """A Q-network in the way of Beguš 2021, of the discriminator's architecture."""
-
-    def __init__(self, config: SpecGANConfig) -> None:
-        super().__init__(config)
-        self.head = nn.Linear(self.outputs, config.code.size)
-
-    def forward(self, spectrograms: Tensor) -> Tensor:
-        """Logits (batch, code size) of spectrograms (batch, channels, size, size)."""
-        logits: Tensor = self.head(self.hidden(spectrograms))
-        return logits
-
-
-def _code_network(config: SpecGANConfig) -> nn.Module | None:
-    """The Q-network that a configuration asks for."""
-    if config.code.network == "published":
-        return SpecGANCodeNetwork(config)
-    return WordCodeNetwork(config) if config.code.network == "words" else None
 
 
 class SpecGAN(AudioGAN):
@@ -112,9 +34,6 @@ class SpecGAN(AudioGAN):
     model_type: ClassVar[str] = "specgan"
     config_class: ClassVar[type] = SpecGANConfig
     phases_matter: ClassVar[bool] = False
-    generator: SpecGANGenerator
-    discriminator: SpecGANDiscriminator
-
     mean: Tensor
     deviation: Tensor
     filters: Tensor
@@ -124,11 +43,15 @@ class SpecGAN(AudioGAN):
         config = config or SpecGANConfig()
         super().__init__(config)
         self.iterations = config.iterations
-        self.generator = SpecGANGenerator(config)
-        self.register_module(
-            "discriminator", SpecGANDiscriminator(config) if config.discriminator else None
-        )
-        self.register_module("code_network", _code_network(config))
+        widths = [config.dim << power for power in range(config.size.bit_length() - 3)]
+
+        def upsample(inputs: int, outputs: int, _: int) -> nn.Module:
+            return UpConv2d(inputs, outputs, config.kernel)
+
+        def downsample(inputs: int, outputs: int, _: int) -> nn.Module:
+            return DownConv2d(inputs, outputs, config.kernel)
+
+        self._build(Architecture(config, widths, upsample, downsample, nn.BatchNorm2d, (4, 4)))
         self.transform = ShortTimeTransform(
             config.n_fft, config.num_samples // config.size, config.num_samples
         )
@@ -137,11 +60,6 @@ class SpecGAN(AudioGAN):
         filters, spread = _bands(config)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("spread", spread, persistent=False)
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif parameter.ndim > 1:
-                nn.init.xavier_uniform_(parameter)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stubs
 
     def analyse(self, waveforms: Tensor) -> Tensor:
@@ -236,16 +154,11 @@ class DownConv2d(nn.Conv2d):
         return super().forward(input)
 
 
-def _widths(config: SpecGANConfig) -> list[int]:
-    """Number of channels of each of the discriminator's layers."""
-    return [config.dim << power for power in range(config.size.bit_length() - 3)]
-
-
 def _bands(config: SpecGANConfig) -> tuple[Tensor, Tensor]:
     """The matrices that map power in bins to power in bands (bands, bins), and back."""
     bins = config.n_fft // 2 + 1
     if config.bands == "linear":
-        filters = torch.eye(config.size, bins)
+        filters = torch.eye(config.size, bins, device="cpu")
         return filters, filters.T.contiguous()
     filters = wide_mel_filters(config.sample_rate, config.n_fft, config.size)
     # Back: a band's power is spread over its bins, and bins between bands get some of both.

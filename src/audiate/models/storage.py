@@ -88,19 +88,26 @@ def read_config(folder: Path) -> StoredModel:
         ) from error
 
 
-def check_fits(expected: nn.Module, path: Path) -> None:
-    """Compare the shapes in a weights file with those of a network, before either is in memory.
+def read_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
+    """Read the weights of a network, after their shapes were compared with the network's.
+
+    They may be stored in any of the ways of `Storage`. Beside them, a part of one tensor at a time
+    is in memory.
 
     Args:
-        expected: The network that the weights are for, on the device ``meta``.
+        model: The network that the weights are for, on the device ``meta``.
         path: The safetensors file.
 
+    Returns:
+        The state for ``model.load_state_dict``, on the CPU.
+
     Raises:
-        InputError: The file is missing or damaged, belongs to another network, or the network has
-            more than `MAX_PARAMETERS` parameters.
+        InputError: The file is missing or damaged, belongs to another network, or holds NaN or
+            infinity; or the network has more than `MAX_PARAMETERS` parameters.
 
     """
-    count = sum(tensor.numel() for tensor in expected.state_dict().values())
+    expected = model.state_dict()
+    count = sum(tensor.numel() for tensor in expected.values())
     if count > MAX_PARAMETERS:
         raise InputError(
             f"{path.parent / CONFIG_NAME}: describes a network of {count:,} parameters, over the "
@@ -114,32 +121,21 @@ def check_fits(expected: nn.Module, path: Path) -> None:
                 for name, part in stored.items()
                 if not name.endswith(_SCALE_SUFFIX)
             }
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
-    needed = {
-        name: (tuple(tensor.shape), tensor.is_floating_point())
-        for name, tensor in expected.state_dict().items()
-    }
-    _check_same(path, shapes, needed)
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Copy the weights in a safetensors file, which `check_fits` has passed, into ``model``.
-
-    They may be stored in any of the ways of `Storage`. Beside the model, a part of one tensor at a
-    time is in memory.
-
-    Raises:
-        InputError: The file is damaged, or holds NaN or infinity.
-
-    """
-    try:
-        with safe_open(_checked(path), framework="pt") as file:
-            names = set(file.keys())
-            for name, target in model.state_dict().items():
-                scale = file.get_tensor(_scale_of(name)) if _scale_of(name) in names else None
+            needed = {
+                name: (tuple(tensor.shape), tensor.is_floating_point())
+                for name, tensor in expected.items()
+            }
+            _check_same(path, shapes, needed)
+            # Not `empty_like`, for which PyTorch imports its compiler on the device meta.
+            weights = {
+                name: torch.empty_strided(each.shape, each.stride(), dtype=each.dtype, device="cpu")
+                for name, each in expected.items()
+            }
+            for name, target in weights.items():
+                scale = file.get_tensor(_scale_of(name)) if _scale_of(name) in stored else None
                 if not _copy(file, name, scale, target):
                     raise InputError(f"{path}: {name!r} holds NaN or infinity; fetch a fresh copy")
+            return weights
     except (SafetensorError, OSError) as error:
         raise _unreadable(path, error) from error
 

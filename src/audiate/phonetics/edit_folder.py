@@ -19,12 +19,13 @@ from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
 from audiate.folders.invert import Target, TargetWork, name_of
 from audiate.folders.runner import FolderReport, Notify, Product, run_folder
-from audiate.inversion.build import as_classifier, inverter
+from audiate.inversion.build import inverter
 from audiate.inversion.inverter import Inverter
 from audiate.inversion.settings import Method
-from audiate.models.generator import Generator, as_generator, device_of
+from audiate.models.fingerprint import digest, fingerprint
+from audiate.models.generator import Generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.models.latent_encoder import digest, fingerprint
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import directions
 from audiate.phonetics.editing import Edit, Editor, EditTarget, say_another
@@ -118,7 +119,7 @@ def edit_folder(
         samples: Number of sounds that are measured to find directions.
         rounds: Number of steps that are corrected by what is measured.
         seed: Seed of the samples and of the search.
-        device: Where to load a generator that is given by name: auto, cpu or cuda.
+        device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
 
@@ -133,9 +134,9 @@ def edit_folder(
     settings |= {each: f"{value:g}" for each, value in changes.items()}
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
     settings |= {each: str(value) for each, value in numbers.items()}
-    generator = as_generator(generator, device=device)
+    generator = load(generator, Generator, device=device)
     settings["weights"] = digest(fingerprint(generator))
-    judge = None if classifier is None else as_classifier(classifier)
+    judge = None if classifier is None else load(classifier, DigitClassifier)
 
     def make_editor() -> Editor:
         found_by = (directions(generator, each, count=samples, seed=seed) for each in changes)

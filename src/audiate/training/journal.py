@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiate.errors import InputError
+from audiate.errors import InputError, with_flags
 from audiate.training.run import Run
 from audiate.training.task import Task
 from audiate.utils.progress import TrainingProgress
@@ -93,7 +93,7 @@ class Journal:
             task.model.save_pretrained(self._run.last_good)
         else:
             self._run.log(step, {"alarm": alarm})
-            message = InputError(alarm).with_flags()
+            message = with_flags(alarm)
             self.progress.say(f"[bold red]alarm[/] (step {step}): {message}")
 
     def _add_to_epoch(self, step: int, means: dict[str, float]) -> None:

@@ -20,7 +20,7 @@ class RunOptions:
     runs/RECIPE."""
     resume: bool = False
     """Go on with the run in that folder after an interruption."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to compute on. auto: CUDA if there is a GPU. For several processes, start with
     torchrun: see docs/training.md."""
     precision: Precision | None = None

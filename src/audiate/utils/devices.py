@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from audiate.errors import InputError
+from audiate.utils.progress import note
+
+MPS_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
+"""Environment variable by which PyTorch computes on the CPU what MPS cannot. `import audiate` sets
+it, and PyTorch reads it when it is imported."""
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """Resolve the name of a device; ``auto`` is a CUDA GPU where there is one, else the CPU.
 
-    On a GPU, convolutions are computed in full float32 from then on, in the whole process: by
+    The GPU of a Mac, ``mps``, is used where it is asked for. What it cannot compute, such as some
+    operations on complex numbers, runs on the CPU, and a note on standard error says so once.
+
+    On a CUDA GPU, convolutions are computed in full float32 from then on, in the whole process: by
     default PyTorch rounds what they multiply to 10 bits (TF32), which moves WaveGAN's samples by
     5e-4. Where autocast asks for bf16, this has no effect.
 
@@ -23,9 +33,27 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise InputError(f"`device` {device}: give auto, cpu or cuda") from error
+        raise InputError(f"`device` {device}: give auto, cpu, cuda or mps") from error
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"`device` {device}: no CUDA device here; use cpu")
+    if resolved.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError(f"`device` {device}: no GPU of a Mac here; use cpu")
     if resolved.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
+    if resolved.type == "mps":
+        _tell_of_fallback()
     return resolved
+
+
+_told: set[str] = set()
+
+
+def _tell_of_fallback() -> None:
+    """Say once what happens to operations that MPS does not have."""
+    if "mps" in _told:
+        return
+    _told.add("mps")
+    if os.environ.get(MPS_FALLBACK) == "1":
+        note("what MPS cannot compute runs on the CPU")
+    else:
+        note(f"MPS cannot compute everything; set {MPS_FALLBACK}=1 to have the rest on the CPU")

@@ -13,7 +13,7 @@ from audiate.data.pairs import Pairs
 from audiate.models.configs import DualEncoderConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.latent_flow import LatentFlow
-from audiate.models.pretrained import load_as
+from audiate.models.pretrained import load
 from audiate.training.augment import changed_images
 from audiate.training.batches import one_cycle
 from audiate.training.recipes.paired import MatchRecipe
@@ -52,12 +52,12 @@ class MatchTask(EpochTask):
         model = DualEncoder(config)
         self._borrowed = recipe.ears != "none"
         if self._borrowed:
-            flow = load_as(recipe.ears, LatentFlow, "is no latent flow; give another `ears`")
-            model.ears.load_state_dict(flow.condition_network.state_dict())
+            flow = load(recipe.ears, LatentFlow)
+            model.audio_encoder.load_state_dict(flow.condition_network.state_dict())
         model = on_device(model, device)
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
-        kept = {id(p) for p in model.ears.parameters()} if self._borrowed else set()
+        kept = {id(p) for p in model.audio_encoder.parameters()} if self._borrowed else set()
         trained = [p for p in model.parameters() if id(p) not in kept]
         adam = torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
         super().__init__(recipe.epochs, self._batches, model, "towers", {"adam": adam}, shard)
@@ -66,7 +66,7 @@ class MatchTask(EpochTask):
         """Put an audio encoder of another model, which is not trained, into eval mode."""
         del step
         if self._borrowed:
-            self.model.ears.eval()
+            self.model.audio_encoder.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
         """One update of both encoders."""

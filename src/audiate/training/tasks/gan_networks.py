@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.models.configs import SpecGANSizes
-from audiate.models.generator import CLEAR, AudioGAN
+from audiate.models.gan_layers import CLEAR
+from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load
 from audiate.models.specgan import SpecGAN
 from audiate.models.wavegan import WaveGAN

@@ -19,11 +19,11 @@ from audiate.data.pairs import Pairs
 from audiate.errors import InputError
 from audiate.inversion.candidates import candidates_folder
 from audiate.models.configs import ImageToAudioConfig
-from audiate.models.dual_encoder import ChangedSounds, load_matcher
+from audiate.models.dual_encoder import ChangedSounds, DualEncoder
+from audiate.models.fingerprint import digest, fingerprint
 from audiate.models.generator import AudioGAN
-from audiate.models.image_to_audio import ImageToAudioModel, to_normal, weights_fingerprint
-from audiate.models.latent_encoder import digest
-from audiate.models.pretrained import load_as
+from audiate.models.image_to_audio import ImageToAudioModel, to_normal
+from audiate.models.pretrained import load
 from audiate.training.augment import changed_images
 from audiate.training.batches import EpochOrder, one_cycle
 from audiate.training.recipes.paired import SayRecipe
@@ -52,22 +52,21 @@ class SayTask(EpochTask):
 
     An image's latent is drawn among those of the generator's sounds, by how much likelier the image
     is with each sound than by itself, as a `DualEncoder` scores at worst of slight changes of the
-    sound (`DualEncoder.clear_scores`): p(z | image) is p(z) times that ratio. So pairs never run
-    out, and no label is needed. The condition network is the image encoder, which sees each image
-    changed at random.
+    sound (`DualEncoder.calibrated_scores`): p(z | image) is p(z) times that ratio. So pairs never
+    run out, and no label is needed. The condition network is the image encoder, which sees each
+    image changed at random.
     """
 
     model: ImageToAudioModel
 
     def __init__(self, recipe: SayRecipe, pairs: Pairs, device: torch.device, shard: Shard) -> None:
         torch.manual_seed(recipe.seed)
-        otherwise = "generates no sound; give another `generator`"
-        generator = load_as(recipe.generator, AudioGAN, otherwise, device=device)  # type: ignore[type-abstract]
-        matcher = load_matcher(recipe.matcher).to(device)
+        generator = load(recipe.generator, AudioGAN, device=device)
+        matcher = load(recipe.matcher, DualEncoder).to(device)
         config = ImageToAudioConfig(
             generator.latent_dim,
             recipe.generator,
-            weights_fingerprint(generator),
+            fingerprint(generator),
             guidance=recipe.guidance,
             candidates=recipe.candidates,
             pictures="whole" if recipe.pairs else "digits",
@@ -88,7 +87,7 @@ class SayTask(EpochTask):
                 for part in torch.split(sounds.spectrograms, _BATCH)
             ]
         self._heard = ChangedSounds(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
-        trained = [*model.velocity.parameters(), model.unseen]
+        trained = [*model.velocity.parameters(), model.null_condition]
         adam = torch.optim.AdamW(trained, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         super().__init__(recipe.epochs, self._order, model, "flow", {"flow": adam}, shard)
 
@@ -107,7 +106,7 @@ class SayTask(EpochTask):
         with torch.no_grad():
             clean = images.to(self.device)
             seen_clean = self._matcher.embed_images(clean)
-            scores = self._matcher.clear_scores(self._heard, seen_clean).T
+            scores = self._matcher.calibrated_scores(self._heard, seen_clean).T
             likely = (self._recipe.sharpness * scores.float()).softmax(1)
             latents = self._normal[likely.multinomial(1).squeeze(1)]
             seen = changed_images(images) if self._recipe.augment else images
@@ -115,7 +114,7 @@ class SayTask(EpochTask):
         dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
         # Without an image, latents are those of the prior, of which there is no end.
         latents = torch.where(dropped, torch.randn(latents.shape).to(self.device), latents)
-        condition = torch.where(dropped, self.model.unseen, condition)
+        condition = torch.where(dropped, self.model.null_condition, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
@@ -134,7 +133,7 @@ class SayTask(EpochTask):
     def _said(self) -> tuple[Tensor, Tensor]:
         chosen = torch.arange(_PREVIEWED) * len(self._images) // _PREVIEWED
         images = to_unit(self._images[chosen])
-        return images, self.model.say_seen(images, samples=1)[1]
+        return images, self.model.say_batch(images, samples=1)[1]
 
 
 @dataclass(frozen=True)
@@ -160,8 +159,7 @@ def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> Gener
         InputError: All sounds are silent.
 
     """
-    weights = [f"{size:.4g}" for size in weights_fingerprint(generator)]
-    name = digest((_VERSION, weights, asdict(features.config), count))
+    name = digest((_VERSION, digest(generator.generator), asdict(features.config), count))
     path = candidates_folder() / f"{name}-heard.safetensors"
     with suppress(OSError, SafetensorError, TypeError):  # none there, or a damaged file
         stored = GeneratedSounds(**load_file(path))

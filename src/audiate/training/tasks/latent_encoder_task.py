@@ -20,16 +20,11 @@ from audiate.errors import InputError
 from audiate.inversion.inverter import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models.configs import LatentEncoderConfig
-from audiate.models.generator import (
-    SOFT,
-    AudioGAN,
-    DraftingGenerator,
-    Generator,
-    as_generator,
-    generate,
-)
-from audiate.models.latent_encoder import LatentEncoder, digest, fingerprint
-from audiate.models.pretrained import load_as
+from audiate.models.fingerprint import digest, fingerprint
+from audiate.models.gan_layers import SOFT
+from audiate.models.generator import AudioGAN, DraftingGenerator, Generator, generate
+from audiate.models.latent_encoder import LatentEncoder
+from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, scheduled
@@ -83,7 +78,7 @@ def train_encoder(
         TypeError: There is no setting of that name.
 
     """
-    generator = as_generator(generator)
+    generator = load(generator, Generator)
     # The fingerprint keeps a run from being resumed with another generator.
     name = f"{type(generator).__name__}-{digest(fingerprint(generator))}"
     recipe = replace(LatentEncoderRecipe(generator=name), **settings)
@@ -109,12 +104,11 @@ def prepare(
 
     """
     listed = list_sounds(recipe.data, root)
-    inverted = as_generator(recipe.generator) if generator is None else generator
+    inverted = load(recipe.generator, Generator) if generator is None else generator
     recipe.perturbation.check_fits(inverted.num_samples)
     classifier = None
     if recipe.perceptual_weight:
-        otherwise = "classifies no spoken digits; give another `classifier`"
-        classifier = load_as(recipe.classifier, DigitClassifier, otherwise)
+        classifier = load(recipe.classifier, DigitClassifier)
 
     read = partial(
         listed.read,
@@ -377,7 +371,7 @@ def _adopt(model: LatentEncoder, source: str) -> None:
         InputError: There is no such encoder, or it is of other latents, clips or spectrograms.
 
     """
-    before = load_as(source, LatentEncoder, "is no encoder; give another `init`")
+    before = load(source, LatentEncoder)
     for name in ("latent_dim", "sample_rate", "num_samples", "channels", "spectrogram"):
         there, here = getattr(before.config, name), getattr(model.config, name)
         if there != here:

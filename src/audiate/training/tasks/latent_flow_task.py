@@ -57,7 +57,7 @@ class LatentFlowTask(EpochTask):
         trained = {
             "condition": [*model.condition_network.parameters(), *model.archetype.parameters()],
             "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
-            "flow": [*model.velocity.parameters(), model.unheard],
+            "flow": [*model.velocity.parameters(), model.null_condition],
         }
         optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.AdamW(
@@ -130,7 +130,7 @@ class LatentFlowTask(EpochTask):
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
         dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
         condition = condition.repeat_interleave(count, 0)
-        condition = torch.where(dropped, self.model.unheard, condition)
+        condition = torch.where(dropped, self.model.null_condition, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
