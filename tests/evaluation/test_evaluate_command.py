@@ -15,7 +15,7 @@ import torch
 from audiate.cli import main, parse
 from audiate.cli.evaluate import EvaluateInversion, EvaluateModel, EvaluateTradeoff
 from audiate.errors import InputError, Interrupted
-from audiate.evaluation.classifiers import evaluate_written_classifier
+from audiate.evaluation.digit_classifiers import evaluate_written_classifier
 from audiate.models.lenet import LeNet
 from audiate.utils.progress import tracked, working
 

@@ -16,7 +16,7 @@ import audiate
 from audiate.data.digits import load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.evaluation import clips, diversity, drawings, generators, noise
-from audiate.evaluation.classifiers import (
+from audiate.evaluation.digit_classifiers import (
     VALIDATION,
     SpokenClassifierReport,
     WrittenClassifierReport,

@@ -15,7 +15,7 @@ from audiate.cli import main
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
 from audiate.evaluation import clips, generators
-from audiate.evaluation.classifiers import (
+from audiate.evaluation.digit_classifiers import (
     VALIDATION,
     SpokenClassifierReport,
     evaluate_spoken_classifier,

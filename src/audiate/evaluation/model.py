@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from audiate.errors import InputError, check_range
-from audiate.evaluation.classifiers import (
+from audiate.evaluation.digit_classifiers import (
     evaluate_spoken_classifier,
     evaluate_without_speakers,
     evaluate_written_classifier,
