@@ -127,8 +127,8 @@ def edit_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    word = check_edit(changes, digit)
-    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, Path(out))
+    word, out = check_edit(changes, digit), Path(out)
+    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
     settings |= {each: f"{value:g}" for each, value in changes.items()}
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
@@ -139,12 +139,13 @@ def edit_folder(
 
     def make_editor() -> Editor:
         ways = (directions(generator, each, count=samples, seed=seed) for each in changes)
-        wishes = list(map(Wish, ways, changes.values()))
-        return Editor(generator, wishes, ears, rounds=rounds, seed=seed)
+        return Editor(
+            generator, [*map(Wish, ways, changes.values())], ears, rounds=rounds, seed=seed
+        )
 
     work = EditWork(generator, _inverter(generator, method, ears, seed), word, make_editor)
     return run_folder(
-        work, found, Path(out), "edit", settings, batch_size=1, what="editing", notify=notify
+        work, found, out, "edit", settings, batch_size=1, what="editing", notify=notify
     )
 
 
