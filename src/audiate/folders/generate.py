@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -68,18 +68,14 @@ def generate_folder(
     Args:
         model: A shipped model's name, a folder, a hub id, or any `Generator`.
         out: The folder. Only files that an earlier call has written are replaced there.
-        count: Number of sounds; with ``sweep``, of latents that are swept. Default: 16, and 1 with
-            ``sweep``.
-        seed: Seed of the latents.
-        label: Only sounds of this label, by name or number, where the model knows any.
-        interpolate: Walk in ``count`` steps from the seed's first latent to its second.
-        walk: Walk in ``count`` steps from the first latent of one file to that of the next;
-            ``walk.npy:7`` is row 7 of a file.
-        latents: File of latents (count, latent_dim), .npy, .npz or .csv, in place of random ones.
-        set: Entries of all latents that are set, as in ``["0=1", "3=-2.5"]``. Where a model has
-            codes and one of their entries is set, the others are 0.
-        sweep: At most two entries that take several values, as in ``["3=-5:5:11"]``: eleven, from
-            -5 to 5.
+        count: As of `LatentChoice`, like the seven after it.
+        seed: Seed of random latents.
+        label: Label of all sounds, by name or number.
+        interpolate: Whether to walk between two random latents.
+        walk: Files of latents to walk between.
+        latents: File of latents, in place of random ones.
+        set: Entries that are set, as in ``["0=1", "3=-2.5"]``.
+        sweep: Entries that take several values, as in ``["3=-5:5:11"]``.
         device: Where to load a model that is given by name: auto, cpu or cuda.
         name: Name of the model in the record.
 
@@ -91,29 +87,27 @@ def generate_folder(
             together, or the folder cannot be written or holds something else.
 
     """
-    choice = LatentChoice(
-        count,
-        seed,
+    label, latents = (
         None if label is None else str(label),
-        interpolate,
-        tuple(map(str, walk)),
         None if latents is None else Path(latents),
-        tuple(set),
-        tuple(sweep),
     )
+    stops = tuple(map(str, walk))
+    choice = LatentChoice(count, seed, label, interpolate, stops, latents, tuple(set), tuple(sweep))
     if name is None:
         name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = load(model, Generator, device=device)
+    settings = {"model": name, "latents": f"seed {seed}" if latents is None else str(latents)}
+    return _generate(load(model, Generator, device=device), Path(out), choice, settings)
+
+
+def _generate(
+    model: Generator, out: Path, choice: LatentChoice, settings: Mapping[str, str]
+) -> Tensor:
     z, titles, columns = _set_by_hand(model, _choose(model, choice), choice)
-    settings = {
-        "model": name,
-        "latents": f"seed {seed}" if choice.latents is None else str(choice.latents),
-    }
     digits = max(len(str(len(z) - 1)), 3)
     names = [f"{number:0{digits}}" for number in range(len(z))]
     files = {each: [f"{each}.wav"] for each in names}
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
-    with replacing_outputs(Path(out), "generate", settings, files, shared) as stage:
+    with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
         save_csv(names, z.numpy(), stage / TABLE_NAME)
         tiles = _write_sounds(model, z, names, stage, choice.shown)

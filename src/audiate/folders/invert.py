@@ -203,8 +203,7 @@ def invert_folder(
         method: As for `audiate.inverter`, like the next two.
         start: Where a search for latents begins.
         encoder: The generator's encoder.
-        classifier: It tells the digit in clip and output, and guides the objective where it has the
-            generator's sample rate. None leaves it out.
+        classifier: Tells the digits, and guides the objective where it has the generator's rate.
         objective: Name of what is minimised; by default levels after a search alone, else speech.
         budget: As for `audiate.inverter`, like the next three.
         restarts: Number of starts.
@@ -216,19 +215,19 @@ def invert_folder(
 
     Raises:
         InputError: There are no clips or no such model, settings do not go together, clips of
-            the generator cannot be compared, or the folder cannot be written or is another's.
+            the generator cannot be compared; or as of `audiate.draw_folder`.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    given = [clips] if isinstance(clips, (str, Path)) else clips
-    found = find_clips(given, Path(out), reserved=(TARGETS_FOLDER,))
+    out, given = Path(out), [clips] if isinstance(clips, (str, Path)) else clips
+    found = find_clips(given, out, reserved=(TARGETS_FOLDER,))
     name, generator = name or name_of(generator), load(generator, Generator, device=device)
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
     size = batch_size_for(generator, settings)
     report = run_folder(
-        run, found, Path(out), "invert", record, batch_size=size, what="inverting", notify=notify
+        run, found, out, "invert", record, batch_size=size, what="inverting", notify=notify
     )
     return InversionReport(report.folder, report.clips, report.new, begin)
 

@@ -17,9 +17,24 @@ SWEPT_CLIPS = 256
 
 @dataclass(frozen=True)
 class LatentChoice:
-    """The latents that sounds are generated from; see `audiate.generate_folder`.
+    """The latents that sounds are generated from.
 
     Raises `InputError` where settings are out of range or do not go together.
+
+    Attributes:
+        count: Number of sounds; with ``sweep``, of latents that are swept. None: 16, and 1 with
+            ``sweep``.
+        seed: Seed of random latents.
+        label: Only sounds of this label, by name or number, where the model knows any.
+        interpolate: Walk in ``count`` steps from the seed's first latent to its second.
+        walk: Walk in ``count`` steps from the first latent of one file to that of the next;
+            ``walk.npy:7`` is row 7 of a file.
+        latents: File of latents (count, latent_dim), .npy, .npz or .csv, in place of random ones.
+        set: Entries of all latents that are set, as in ``("0=1", "3=-2.5")``. Where a model has
+            codes and one of their entries is set, the others are 0.
+        sweep: At most two entries that take several values, as in ``("3=-5:5:11",)``: eleven, from
+            -5 to 5.
+
     """
 
     count: int | None = None

@@ -128,8 +128,8 @@ def edit_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    word = check_edit(changes, digit)
-    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, Path(out))
+    word, out = check_edit(changes, digit), Path(out)
+    found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
     settings |= {each: f"{value:g}" for each, value in changes.items()}
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
@@ -145,7 +145,7 @@ def edit_folder(
 
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
     return run_folder(
-        work, found, Path(out), "edit", settings, batch_size=1, what="editing", notify=notify
+        work, found, out, "edit", settings, batch_size=1, what="editing", notify=notify
     )
 
 
