@@ -169,7 +169,7 @@ class TestSpokenClassifier:
             return classifier
 
         monkeypatch.setattr("audiate.evaluation.trained.run_recipe", run_recipe)
-        monkeypatch.setattr("audiate.evaluation.trained.load_as", loaded)
+        monkeypatch.setattr("audiate.evaluation.trained.load", loaded)
         monkeypatch.setattr("audiate.evaluation.model.load", loaded)
         report = evaluate_model("ears", root=shared_data, protocol="speakers", runs=tmp_path)
         assert isinstance(report, SpokenClassifierReport)

@@ -44,7 +44,7 @@ def speaker_clips(
 
 
 def validation_clips(root: Path, *, sample_rate: int, num_samples: int) -> tuple[Tensor, Tensor]:
-    """Read the Speech Commands validation clips, of speakers that no training has heard.
+    """Read the Speech Commands validation clips, of held-out speakers.
 
     Args:
         root: Data folder.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from audiate.utils.progress import tracked
 from audiate.utils.reports import Report, make_table, number, percent
 
 _SHOWN = 20
+_FORMATS = {"mse": ".5f", "ssim": ".4f", "log_spectral_distance": ".1f"}
 
 
 @dataclass(frozen=True)
@@ -27,39 +28,28 @@ class ComparisonReport(Report):
     """Scores of reconstructions, by the name of the clip.
 
     Attributes:
-        clips: Scores of each pair.
         unmatched: Names that are in one folder only.
         padded: Names of the pairs whose lengths differ by more than a hundredth.
         failed: The reason why a pair could not be scored, by name.
+        clips: Scores of each pair.
 
     """
 
+    unmatched: Sequence[str]
+    padded: Sequence[str]
+    failed: Mapping[str, str]
     clips: Mapping[str, ClipScores]
-    unmatched: Sequence[str] = ()
-    padded: Sequence[str] = ()
-    failed: Mapping[str, str] = field(default_factory=dict)
 
     def means(self) -> dict[str, float | None]:
         """Return the mean of each score; `agreement` is the share of clips whose digit is kept."""
         clips = list(self.clips.values())
         kept = mean_of([float(each.digit_before == each.digit_after) for each in clips])
-        return {
-            "mse": mean_of([each.mse for each in clips]),
-            "ssim": mean_of([each.ssim for each in clips]),
-            "log_spectral_distance": mean_of([each.log_spectral_distance for each in clips]),
-            "agreement": None if clips[0].digit_before is None else kept,
-        }
+        means = {name: mean_of([getattr(each, name) for each in clips]) for name in _FORMATS}
+        return {**means, "agreement": None if clips[0].digit_before is None else kept}
 
     def values(self) -> Mapping[str, Any]:
         """Return `mse`, `ssim`, `log_spectral_distance`, `agreement`, `n`, ..., then `clips`."""
-        return {
-            **self.means(),
-            "n": len(self.clips),
-            "unmatched": self.unmatched,
-            "padded": self.padded,
-            "failed": self.failed,
-            "clips": self.clips,
-        }
+        return {**self.means(), "n": len(self.clips), **vars(self)}
 
     def parts(self) -> Iterator[Table | str]:
         """Return a table of the first clips and of the means."""
@@ -90,8 +80,7 @@ class ComparisonReport(Report):
 
 def _cells(scores: Mapping[str, Any]) -> Iterator[str]:
     """Format the scores that clips and means have."""
-    formats = {"mse": ".5f", "ssim": ".4f", "log_spectral_distance": ".1f"}
-    return (number(scores[name], spec) for name, spec in formats.items())
+    return (number(scores[name], spec) for name, spec in _FORMATS.items())
 
 
 def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> ComparisonReport:
@@ -115,7 +104,7 @@ def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> C
     if target.is_dir() != output.is_dir():
         raise InputError(f"{target}, {output}: give two files, or two folders")
     if not target.is_dir():
-        return _compare_pairs({target.name: (target, output)}, classifier)
+        return _compare_pairs({target.name: (target, output)}, classifier, [])
     theirs, ours = _by_stem(output, passing_over=target), _by_stem(target, passing_over=output)
     matched = {name: (ours[name], theirs[name]) for name in ours if name in theirs}
     if not matched:
@@ -146,24 +135,21 @@ def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
 def _compare_pairs(
     pairs: Mapping[str, tuple[Path, Path]],
     classifier: DigitClassifier | None,
-    unmatched: Sequence[str] = (),
+    unmatched: Sequence[str],
 ) -> ComparisonReport:
     clips: dict[str, ClipScores] = {}
     padded, failed = [], {}
     for name in tracked(list(pairs), "comparing clips"):
-        target, output = pairs[name]
         try:
-            clips[name], lengths_differ = _compare_files(target, output, classifier)
+            clips[name], lengths_differ = _compare_files(*pairs[name], classifier)
         except InputError as error:
-            if len(pairs) == 1:
-                raise
             failed[name] = f"{error}"
             continue
         if lengths_differ:
             padded.append(name)
     if not clips:
         raise InputError(next(iter(failed.values())))
-    return ComparisonReport(clips, unmatched, padded, failed)
+    return ComparisonReport(unmatched, padded, failed, clips)
 
 
 def _compare_files(

@@ -71,7 +71,7 @@ def evaluate_written_classifier(name: str, model: LeNet, root: Path) -> WrittenC
 
 @dataclass(frozen=True)
 class SpokenClassifierReport(Report):
-    """Accuracy of the classifier of spoken digits on speakers that no training has heard.
+    """Accuracy of the classifier of spoken digits on held-out speakers.
 
     Attributes:
         model: Name of the model.
@@ -130,8 +130,9 @@ def evaluate_spoken_classifier(
         InputError: The data is missing or damaged.
 
     """
-    size = {"sample_rate": model.sample_rate, "num_samples": model.num_samples}
-    waveforms, labels = validation_clips(root, **size)
+    waveforms, labels = validation_clips(
+        root, sample_rate=model.sample_rate, num_samples=model.num_samples
+    )
     score = _score(model, waveforms, labels)
     return SpokenClassifierReport(name, {VALIDATION: score}, {VALIDATION: len(labels)})
 

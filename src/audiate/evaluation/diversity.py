@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from audiate.data.digits import load_mnist
-from audiate.evaluation.judges import embed_images
 from audiate.metrics.classification import mean_of
 from audiate.metrics.distribution import frechet_distance, neighbourhoods, pixel_spread
 from audiate.models.lenet import LeNet
+from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
 
 
@@ -72,7 +72,8 @@ class EmbeddedImages(NamedTuple):
 
 def embed(classifier: LeNet, images: Tensor, labels: Tensor) -> EmbeddedImages:
     """Compute the features of images (count, 28, 28) in [0, 1] of digits ``labels`` (count,)."""
-    return EmbeddedImages(images, labels, embed_images(classifier, images))
+    features = in_batches(classifier.embed, images, 500, "embedding images", classifier.device)
+    return EmbeddedImages(images, labels, features)
 
 
 def measure(real: EmbeddedImages, drawn: EmbeddedImages) -> Diversity:

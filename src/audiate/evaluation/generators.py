@@ -242,9 +242,9 @@ def score_sounds(
     chosen, places = torch.unique(torch.cat([reference, others]), return_inverse=True)
     train = _classify(classifier, sounds.waveforms(chosen).mean(1), "classifying train clips")
     again = EvenOrder(labels, torch.zeros_like(labels), count, seed).batch(0)
-    unseen = _classify(classifier, validation, "classifying validation clips").rows(again)
+    held_out = _classify(classifier, validation, "classifying validation clips").rows(again)
     known, compared = train.rows(places[:count]), train.rows(places[count:])
-    usual = _to_nearest(unseen.features, train.features).median()
+    usual = _to_nearest(held_out.features, train.features).median()
 
     def scores(what: str, found: _Features, meant: Tensor | None) -> SoundScores:
         copies = None
@@ -259,7 +259,7 @@ def score_sounds(
             for what, waveforms, meant in sets
         ),
         scores("real, train", compared, sounds.labels[others]),
-        scores("real, validation", unseen, labels[again]),
+        scores("real, validation", held_out, labels[again]),
     ]
 
 
@@ -280,17 +280,13 @@ def generate_sounds(
 
 def _classify(classifier: DigitClassifier, waveforms: Tensor, what: str) -> _Features:
     """Compute the features and levels of waveforms (count, samples)."""
-    spectrogram = Spectrogram().to(classifier.device)
-
-    def levels(part: Tensor) -> Tensor:
-        found: Tensor = spectrogram(part).half()
-        return found
-
     device = classifier.device
-    return _Features(
-        in_batches(classifier.embed, waveforms, _BATCH, what, device),
-        in_batches(levels, waveforms, _BATCH, f"{what}: levels", device),
+    spectrogram = Spectrogram().to(device)
+    features = in_batches(classifier.embed, waveforms, _BATCH, what, device)
+    levels = in_batches(
+        lambda part: spectrogram(part).half(), waveforms, _BATCH, f"{what}: levels", device
     )
+    return _Features(features, levels)
 
 
 def _score(

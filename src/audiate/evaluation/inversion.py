@@ -64,7 +64,7 @@ class InversionProtocolSettings:
         source: ``synthesized`` inverts clips that the generator made, ``real`` inverts recordings.
         protocol: With ``paper``, real clips are those that the generator was trained on, and SSIM
             compares the real parts of spectrograms. With ``default``, real clips are those of
-            speakers that no training has heard, and SSIM compares levels.
+            held-out speakers, and SSIM compares levels.
         methods: The methods to evaluate, out of `METHODS`; by default all, but without ``encoder``
             where none is given or shipped. Hybrid and ours then begin with a search.
         count: Number of clips. All real clips are taken where there are fewer.
@@ -94,9 +94,7 @@ class InversionProtocolSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.methods is not None and not 0 < len(set(self.methods) & set(METHODS)) == len(
-            set(self.methods)
-        ):
+        if self.methods is not None and not (self.methods and set(self.methods) <= set(METHODS)):
             raise InputError(
                 f"`methods` {' '.join(self.methods)}: give any of {' '.join(METHODS)}, with spaces "
                 f"between them"
@@ -226,9 +224,8 @@ def _make_inverters(
     if encoder is not None:
         first = found["encoder"] = EncoderInverter(generator, encoder, plain)
     if set(methods) & (_SEARCHED if encoder is not None else _SEARCHED | _ENCODED):
-        search = inverter(generator, "search", classifier=classifier)
+        search = found["search"] = inverter(generator, "search", classifier=classifier)
         first = search if first is None else first
-        found["search"] = search
         least = min(most, REFINED_ITERATIONS)
         found["refined"] = inverter(
             generator,
@@ -272,8 +269,9 @@ def _clips(
         return _real_clips(generator, root, settings)
     random = torch.Generator().manual_seed(settings.seed)
     z = generator.sample_latent(settings.count, generator=random)
-    make = partial(generate, generator)
-    target = in_batches(make, z, _BATCH, "generating clips", generator.device)
+    target = in_batches(
+        partial(generate, generator), z, _BATCH, "generating clips", generator.device
+    )
     return target, classify_clips(classifier, target, generator.sample_rate).argmax(1)
 
 

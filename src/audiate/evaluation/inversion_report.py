@@ -167,13 +167,11 @@ class Scorer:
         spectrogram = Spectrogram("real" if self.protocol == "paper" else "log")
         span = None if self.protocol == "paper" else 1.0
         pairs = zip(torch.split(output, _BATCH), torch.split(self.target, _BATCH), strict=True)
-
-        def view(part: Tensor) -> Tensor:
-            found: Tensor = spectrogram(part.mean(1)).double()
-            return found
-
-        each = [structural_similarity(view(one), view(other), span) for one, other in pairs]
-        return torch.cat(each).mean().item()
+        found = []
+        for pair in pairs:
+            one, other = (spectrogram(part.mean(1)).double() for part in pair)
+            found.append(structural_similarity(one, other, span))
+        return torch.cat(found).mean().item()
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,15 @@ def read_digits(classifier: LeNet, images: Tensor) -> Tensor:
     )
 
 
-def embed_images(classifier: LeNet, images: Tensor) -> Tensor:
-    """Compute features (count, 120), on the CPU, of images (count, 28, 28) in [0, 1]."""
-    return in_batches(classifier.embed, images, 500, "embedding images", classifier.device)
-
-
 def classify_clips(classifier: DigitClassifier, waveforms: Tensor, sample_rate: int) -> Tensor:
     """Compute logits (count, 10), on the CPU, of waveforms (count, channels, samples)."""
-
-    def logits(part: Tensor) -> Tensor:
-        clips = classifier_input(part, sample_rate, classifier)
-        found: Tensor = classifier(clips.to(classifier.device))
-        return found
-
-    return in_batches(logits, waveforms, 64, "classifying clips")
+    device = classifier.device
+    return in_batches(
+        lambda part: classifier(classifier_input(part, sample_rate, classifier).to(device)),
+        waveforms,
+        64,
+        "classifying clips",
+    )
 
 
 @torch.no_grad()

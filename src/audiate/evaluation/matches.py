@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.table import Table
@@ -62,18 +61,14 @@ class MatchReport(Report):
 
     Attributes:
         model: Name of the model.
-        retrieval: Retrieval, by the name of the test.
-        probes: Accuracy of linear classifiers on the vectors, by what they classify.
+        tests: Retrieval, by the name of the test.
+        linear_probes: Accuracy of linear classifiers on the vectors, by what they classify.
 
     """
 
     model: str
-    retrieval: dict[str, Retrieval]
-    probes: dict[str, float]
-
-    def values(self) -> Mapping[str, Any]:
-        """Return all scores, by test."""
-        return {"model": self.model, "tests": self.retrieval, "linear_probes": self.probes}
+    tests: dict[str, Retrieval]
+    linear_probes: dict[str, float]
 
     def parts(self) -> Iterator[Table | str]:
         """Return tables of retrieval, correspondence and linear probes."""
@@ -82,12 +77,12 @@ class MatchReport(Report):
             *("test", "sounds", "images", "sound → image, at 1", "mean of digits", "at 10"),
             *("image → sound, at 1", "at 10", "corre- spondence", "of other digits"),
         )
-        for name, each in self.retrieval.items():
+        for name, each in self.tests.items():
             shares = astuple(each)[2:]
             table.add_row(name, f"{each.sounds:,}", f"{each.images:,}", *map(percent, shares))
         yield table
         probes = make_table("Linear classifiers on the vectors", "test", "accuracy %")
-        for name, share in self.probes.items():
+        for name, share in self.linear_probes.items():
             probes.add_row(name, percent(share, ".2f"))
         yield probes
         yield (

@@ -99,10 +99,10 @@ class RoundTripReport(FigureReport):
             table.add_row(route.what, f"{route.n:,}", *map(percent, shares))
         yield table
         yield (
-            "Sounds are the Speech Commands validation clips, of speakers that no training has "
-            "heard, and images are MNIST test images. The right digit is that of the clip or the "
-            "image; of imagined pairs, it is what LeNet-5 reads in the image. The second "
-            "classifier draws a sound and has LeNet-5 read the drawing."
+            "Sounds are the Speech Commands validation clips, of held-out speakers, and images are "
+            "MNIST test images. The right digit is that of the clip or the image; of imagined "
+            "pairs, it is what LeNet-5 reads in the image. The second classifier draws a sound and "
+            "has LeNet-5 read the drawing."
         )
 
     def figure(self) -> Figure:

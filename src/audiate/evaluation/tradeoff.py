@@ -57,13 +57,13 @@ class TradeoffReport(FigureReport):
 
     Attributes:
         reports: Scores of each model.
-        settings: Alpha and beta of each VAE-GAN of the sweep, and None for each other model.
+        settings: Alpha and beta of each VAE-GAN of the sweep, and None, None for other models.
         drawings: Some drawings of the ten digits by each model, (count, 10, 28, 28).
 
     """
 
     reports: Sequence[DrawingReport]
-    settings: Sequence[tuple[float, float] | None]
+    settings: Sequence[tuple[float | None, float | None]]
     drawings: Sequence[Tensor]
 
     def values(self) -> Mapping[str, Any]:
@@ -76,7 +76,7 @@ class TradeoffReport(FigureReport):
                 "lenet_accuracy_sampled": report.sampled.accuracy,
                 **vars(report.diversity),
             }
-            for report, (alpha, beta) in self._points()
+            for report, (alpha, beta) in zip(self.reports, self.settings, strict=True)
         ]
         return {"paper": dict(PAPER), "points": points}
 
@@ -87,7 +87,7 @@ class TradeoffReport(FigureReport):
             *("model", "alpha", "beta", "accuracy %"),
             *("coverage", "density", "recall", "Fréchet distance"),
         )
-        for report, weights in self._points():
+        for report, weights in zip(self.reports, self.settings, strict=True):
             found = report.diversity
             table.add_row(
                 report.model,
@@ -97,10 +97,6 @@ class TradeoffReport(FigureReport):
                 number(found.frechet_distance, ".1f"),
             )
         yield table
-
-    def _points(self) -> Iterator[tuple[DrawingReport, tuple[float | None, float | None]]]:
-        for report, setting in zip(self.reports, self.settings, strict=True):
-            yield report, setting or (None, None)
 
     def figure(self) -> Figure:
         """Draw accuracy against coverage, and drawings of each model."""
@@ -130,7 +126,7 @@ class TradeoffReport(FigureReport):
         """Draw the curve of the sweep and the points of the other models."""
         points = [(r.diversity.coverage, 100 * r.sampled.accuracy) for r in self.reports]
         found = list(zip(self.settings, points, strict=True))
-        sweep = [(setting[0], point) for setting, point in found if setting and any(setting)]
+        sweep = [(setting[0], point) for setting, point in found if any(setting)]
         coverages, accuracies = zip(*(point for _, point in sweep), strict=True)
         label = r"VAE-GAN, by weight $\alpha$ of the reconstruction"
         axes.plot(coverages, accuracies, "o-", color="tab:blue", label=label)
@@ -138,8 +134,8 @@ class TradeoffReport(FigureReport):
             axes.annotate(
                 rf"$\alpha$ = {alpha:g}", point, (6, -11), textcoords="offset points", fontsize=8
             )
-        for setting, point in found:
-            if setting is not None and not any(setting):
+        for (alpha, beta), point in found:
+            if alpha == beta == 0:
                 label = r"$\alpha = \beta = 0$: a plain GAN, trained for longer"
                 axes.plot(*point, "x", color="tab:blue", label=label)
         for (_, marker, size, colour), report, point in zip(
@@ -155,8 +151,8 @@ class TradeoffReport(FigureReport):
     def _show_drawings(self, axes: Axes) -> None:
         """Show the drawings: a strip for each model, a column for each digit."""
         names = [
-            rf"$\alpha$ = {setting[0]:g}, $\beta$ = {setting[1]:g}" if setting else report.model
-            for report, setting in zip(self.reports, self.settings, strict=True)
+            report.model if alpha is None else rf"$\alpha$ = {alpha:g}, $\beta$ = {beta:g}"
+            for report, (alpha, beta) in zip(self.reports, self.settings, strict=True)
         ]
         gap = torch.ones(8, 280)
         strips = [torch.cat([grid(each.flatten(0, 1), 10), gap]) for each in self.drawings]
@@ -195,5 +191,5 @@ def evaluate_tradeoff(classifier: LeNet, place: TrainingPlace) -> TradeoffReport
         test = read_test_pairs(name, model, place.root)
         reports.append(evaluate_drawings(name, model, classifier, test))
         drawings.append(draw_examples(model, test, _DRAWINGS))
-    settings = [*((recipe.alpha, recipe.beta) for recipe in SWEEP), *[None for _ in OTHERS]]
-    return TradeoffReport(reports, settings, drawings)
+    weights = [(recipe.alpha, recipe.beta) for recipe in SWEEP]
+    return TradeoffReport(reports, [*weights, *((None, None) for _ in OTHERS)], drawings)

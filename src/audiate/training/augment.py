@@ -58,10 +58,9 @@ def perturbed(waveforms: Tensor, sample_rate: int) -> Tensor:
     moved = at_times(waveforms.unsqueeze(1), times).squeeze(1)
     spectrum = torch.fft.rfft(moved, 2 * samples)  # twice as long: echoes do not wrap
     hertz = torch.linspace(0, sample_rate / 2, spectrum.shape[1])
-    heard = spectrum * _microphones(batch, hertz) * _rooms(batch, samples, sample_rate)
-    power = heard.abs().square().mean(1, keepdim=True)
-    mixed = heard + _spectra_of_noise(heard.shape, power)
-    changed: Tensor = torch.fft.irfft(mixed)
+    spectrum = spectrum * _microphones(batch, hertz) * _rooms(batch, samples, sample_rate)
+    power = spectrum.abs().square().mean(1, keepdim=True)
+    changed: Tensor = torch.fft.irfft(spectrum + _spectra_of_noise(spectrum.shape, power))
     return changed[:, :samples]
 
 
@@ -111,8 +110,7 @@ def augmented(features: LogMel, power: Tensor, words: Tensor) -> Tensor:
     """
     seen = _at_random_positions(features, power, words)
     batch, bands, _ = seen.shape
-    low, high = _NOISE_DB
-    level = -_between(batch, low, high).unsqueeze(2)
+    level = -_between(batch, *_NOISE_DB).unsqueeze(2)
     slope = _tilt(batch, bands, _NOISE_SLOPE_DB).unsqueeze(2)
     bursts = torch.randn_like(seen).square() + torch.rand_like(seen)
     chosen = torch.rand(batch, 1, 1) < 0.5
@@ -216,7 +214,7 @@ def _spectra_of_noise(shape: torch.Size, power: Tensor) -> Tensor:
     ratio = 10 ** (_between(batch, *_SIGNAL_TO_NOISE_DB) / 10)
     chosen = torch.rand(batch, 1) < _NOISY
     slope = 10 ** (_tilt(batch, bins, _NOISE_SLOPE_DB) / 20)
-    slope = slope / slope.square().mean(1, keepdim=True).sqrt()
+    slope /= slope.square().mean(1, keepdim=True).sqrt()
     # Of a signal that fills half of the transform's length, noise has twice the power there.
     level = (2 * power / ratio).sqrt() * chosen
     angle = 2 * pi * torch.rand(batch, bins)

@@ -69,11 +69,6 @@ def generator(*parts: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed_seed(*parts))
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed torch's global generators for one step of one process."""
-    torch.manual_seed(mixed_seed(seed, step, rank))
-
-
 def one_cycle(step: int, steps: int, peak: float, *, warmup: float = 0.2) -> float:
     """A rise from peak / 25 over the first ``warmup`` share of steps, then a fall to zero.
 

@@ -8,7 +8,7 @@ said under every recording condition (a voice with its microphone).
 The steps:
 
 1. Recording conditions are groups of clips by level and background noise (k-means), or the voices
-   where file names tell them. Those of fewer clips than groups are joined to one; where that has
+   where file names hold them. Those of fewer clips than groups are joined to one; where that has
    too few itself, the Q-network sorts its clips at the end.
 2. Under each condition, clips are grouped by a spectral clustering of their aligned words (Ng et
    al. 2002), into groups of even size (by the iteration of Sinkhorn and Knopp 1967, as in Caron et
@@ -69,14 +69,12 @@ class Discovery(NamedTuple):
     Attributes:
         groups: The group (n,), int64, of each clip.
         conditions: The number of recording conditions.
-        certain: Mean probability that the Q-network gives to a clip's group.
-        head: What reads the groups from the Q-network's layers, for `sort_clips`.
+        head: The layer that classifies the groups after the Q-network's layers, for `sort_clips`.
 
     """
 
     groups: Tensor
     conditions: int
-    certain: float
     head: torch.nn.Linear
 
 
@@ -109,7 +107,7 @@ def discover(
         torch.manual_seed(seed)
         power = torch.cat([network.power(part) for part in torch.split(waveforms, 100)])
         words = network.features.find_words(power)
-        chosen = _spread_out(len(power), MOST_CLIPS)
+        chosen = torch.linspace(0, len(power) - 1, min(len(power), MOST_CLIPS)).round().long()
         if voices is None:
             conditions = find_conditions(recording_features(waveforms[chosen], power[chosen]))
         else:
@@ -119,17 +117,19 @@ def discover(
         views = network.features.view(power[chosen], words[chosen])
         length = (words[chosen, 1] - words[chosen, 0] + 1).log()
         groups = first_groups(views, length, conditions, count)
-        changed = torch.stack(
-            [_changed(network, power[chosen], words[chosen]) for _ in range(_VIEWS)]
-        )
+        parts = torch.split(chosen, 200)
+        copies = [
+            torch.cat([augmented(network.features, power[part], words[part]) for part in parts])
+            for _ in range(_VIEWS)
+        ]
+        changed = torch.stack(copies)
         for _ in range(_ROUNDS):
             head = _learn(network, changed, torch.from_numpy(groups), count)
-            groups = _even(_read(network, head, [views, *changed]), conditions)
+            groups = _even(_read(network, head, [views, *copies]), conditions)
         every = _read(network, head, [network.features.view(power, words)])
         found = torch.from_numpy(every.argmax(1))
         found[chosen] = torch.from_numpy(groups)
-        certain = np.exp(every[np.arange(len(found)), found.numpy()]).mean()
-        return Discovery(found, len(np.unique(conditions)), float(certain), head)
+        return Discovery(found, len(np.unique(conditions)), head)
 
 
 def sort_clips(network: WordCodeNetwork, head: torch.nn.Linear, waveforms: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ def joined(conditions: Integers, least: int) -> Integers:
 
 
 def recording_features(waveforms: Tensor, power: Tensor) -> Array:
-    """Level and background noise (n, 1 + bands / 2) of clips, in dB: what tells conditions apart.
+    """Level and background noise (n, 1 + bands / 2), in dB, by which conditions differ.
 
     Args:
         waveforms: Clips (n, channels, samples).
@@ -181,9 +181,9 @@ def recording_features(waveforms: Tensor, power: Tensor) -> Array:
     noise = []
     for each in power.double():
         energy = each.sum(0)
-        heard = energy > 1e-10 * energy.max()  # less is the zeros about a clip
-        order = energy[heard].argsort()[: max(int(heard.sum()) // 10, 2)]
-        quiet = each[:, heard][:, order].clamp_min(1e-12).log10().mul(10).mean(1)
+        inside = energy > 1e-10 * energy.max()  # less is the zeros about a clip
+        order = energy[inside].argsort()[: max(int(inside.sum()) // 10, 2)]
+        quiet = each[:, inside][:, order].clamp_min(1e-12).log10().mul(10).mean(1)
         noise.append(F.avg_pool1d(quiet[None], 2)[0].numpy())
     return np.concatenate([_LEVEL_WEIGHT * level[:, None], np.stack(noise)], 1)
 
@@ -241,13 +241,3 @@ def _read(network: WordCodeNetwork, head: torch.nn.Linear, copies: Sequence[Tens
     read = [head(network.embed(copy)).log_softmax(1) for copy in copies]
     found: Array = torch.stack(read).mean(0).double().numpy()
     return found
-
-
-def _changed(network: WordCodeNetwork, power: Tensor, words: Tensor) -> Tensor:
-    parts = zip(torch.split(power, 200), torch.split(words, 200), strict=True)
-    return torch.cat([augmented(network.features, *part) for part in parts])
-
-
-def _spread_out(count: int, most: int) -> Tensor:
-    """Numbers of at most ``most`` of ``count`` clips, evenly spread over their order."""
-    return torch.linspace(0, count - 1, min(count, most)).round().long()

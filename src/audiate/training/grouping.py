@@ -34,10 +34,8 @@ def silhouette(distances: Array, groups: Integers) -> float:
 def nearest_means(values: Array, count: int) -> Integers:
     """Groups (n,) of the best of five k-means."""
     tries = [_first_means(values, count, seed) for seed in range(5)]
-    distances = min(
-        (squared_distances(values, means) for means in tries), key=lambda d: d.min(1).sum()
-    )
-    groups: Integers = distances.argmin(1)
+    distances = [squared_distances(values, means) for means in tries]
+    groups: Integers = min(distances, key=lambda each: each.min(1).sum()).argmin(1)
     return groups
 
 
@@ -192,7 +190,7 @@ def squared_distances(one: Array, other: Array) -> Array:
 def _improve(joint: Array, order: Integers) -> float:
     """Renumber the groups of one condition after the other in ``order`` (conditions, count).
 
-    ``joint`` (conditions, count, conditions, count) tells how near groups are. The result is how
+    ``joint`` (conditions, count, conditions, count) holds how near groups are. The result is how
     near groups of one number are, which never falls.
     """
     conditions, count = order.shape

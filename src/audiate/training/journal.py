@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -35,14 +37,17 @@ class Journal:
         self._since_write: list[dict[str, Tensor]] = []
         self._written = done - done % task.steps_per_epoch  # the last step with written losses
         self._epoch: list[tuple[int, dict[str, float]]] = []  # numbers of steps, mean losses
-        self._board = _board(run.folder / "tensorboard", done) if self._writes else None
-        if self._writes:  # a resumed run goes on with the losses of the epoch that it was in
+        self._board: EventFile | None = None
+        if self._writes:
+            with suppress(ImportError):  # TensorBoard is not installed
+                self._board = EventFile(run.folder / "tensorboard", done)
+            # A resumed run goes on with the losses of the epoch that it was in.
             for step, means in run.logged_losses(self._written):
                 self._add_to_epoch(step, means)
 
-    def add(self, losses: dict[str, Tensor]) -> None:
-        """Collect the losses of one update."""
-        self._since_write.append(losses)
+    def add(self, losses: Iterable[dict[str, Tensor]]) -> None:
+        """Collect the losses of the updates of one step."""
+        self._since_write += losses
 
     def write(self, step: int) -> None:
         """Log the mean losses since the last call.
@@ -53,8 +58,11 @@ class Journal:
         """
         if not self._since_write:
             return
-        means = {name: value.item() for name, value in _means(self._since_write).items()}
-        self._since_write.clear()
+        entries, self._since_write = self._since_write, []
+        means = {
+            name: torch.stack([each[name] for each in entries if name in each]).mean().item()
+            for name in sorted({name for each in entries for name in each})
+        }
         broken = [name for name, value in means.items() if not abs(value) < float("inf")]
         if broken:
             kept = "the last checkpoint there is sound; " if self._run.checkpoint.exists() else ""
@@ -84,7 +92,7 @@ class Journal:
             shown.append({"image": {**size, "colorspace": 1, "encoded_image_string": png}})
         sound = task.preview_sound()
         if sound is not None:
-            wav = self._run.save_sound(step, sound).read_bytes()
+            wav = self._run.save_preview(step, sound).read_bytes()
             shown.append({"audio": {"encoded_audio_string": wav, "content_type": "audio/wav"}})
         if self._board is not None:
             self._board.add(step, [{"tag": "preview", **each} for each in shown])
@@ -93,8 +101,7 @@ class Journal:
             task.model.save_pretrained(self._run.last_good)
         else:
             self._run.log(step, {"alarm": alarm})
-            message = with_flags(alarm)
-            self.progress.say(f"[bold red]alarm[/] (step {step}): {message}")
+            self.progress.say(f"[bold red]alarm[/] (step {step}): {with_flags(alarm)}")
 
     def _add_to_epoch(self, step: int, means: dict[str, float]) -> None:
         self._epoch.append((step - self._written, means))
@@ -137,19 +144,6 @@ class EventFile:
 
     def _write(self, **fields: object) -> None:
         self._records.write(self._event(wall_time=time.time(), **fields).SerializeToString())
-
-
-def _board(folder: Path, done: int) -> EventFile | None:
-    """TensorBoard's file; None where TensorBoard is not installed."""
-    try:
-        return EventFile(folder, done)
-    except ImportError:
-        return None
-
-
-def _means(entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    names = sorted({name for entry in entries for name in entry})
-    return {name: torch.stack([e[name] for e in entries if name in e]).mean() for name in names}
 
 
 def _mean_losses(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:

@@ -99,7 +99,7 @@ def barrier() -> None:
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in one of the processes."""
+    """Return True in every process if the flag is set in one of them."""
     if not distributed.is_initialized():
         return flag
     count = torch.tensor(float(flag), device=device)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from audiate.errors import InputError, Interrupted
 from audiate.models.storage import Provenance
-from audiate.training.batches import seed_step
+from audiate.training.batches import mixed_seed
 from audiate.training.journal import Journal
 from audiate.training.launch import (
     any_process,
@@ -59,12 +59,7 @@ def run_recipe(
 
 
 def fit(
-    name: str,
-    recipe: Recipe,
-    prepared: Prepared,
-    options: RunOptions,
-    *,
-    quiet: bool = False,
+    name: str, recipe: Recipe, prepared: Prepared, options: RunOptions, *, quiet: bool = False
 ) -> Path:
     """Train, and write the finished model.
 
@@ -89,7 +84,8 @@ def fit(
 
     """
     run = Run(options.folder(name))
-    before = run.stored_environment()
+    stored = run.stored()
+    before = stored.environment if stored is not None else {}
     precision = _precision(options, before)
     device, shard = launch(options.device)
     first = shard.rank == 0
@@ -159,19 +155,18 @@ def _train(
 ) -> None:
     saved_at = time.monotonic()
     for step in range(done, task.steps):
-        for losses in train_step(task, step, precision):
-            journal.add(losses)
-
+        journal.add(train_step(task, step, precision))
         finished = step + 1
         end_of_epoch = finished % task.steps_per_epoch == 0 or finished == task.steps
         if finished % _LOG_EVERY == 0 or end_of_epoch:
             journal.write(finished)
         if end_of_epoch:
             task.end_epoch()
-            with _evaluating(task):
+            for module in task.modules.values():
+                module.eval()
+            with torch.inference_mode():
                 journal.end_epoch(finished, task)
         journal.progress.advance(finished)
-
         stopping = any_process(bool(stop), task.device)
         due = time.monotonic() - saved_at > save_every
         if task.shard.rank == 0 and (stopping or due or finished == task.steps):
@@ -188,7 +183,8 @@ def train_step(
     task: Task, step: int, precision: Precision = "float32"
 ) -> Sequence[dict[str, Tensor]]:
     """Do step ``step`` (from 0) of a training, and return the losses of each of its updates."""
-    seed_step(task.seed, step, 0 if task.draws_whole_batches else task.shard.rank)
+    rank = 0 if task.draws_whole_batches else task.shard.rank
+    torch.manual_seed(mixed_seed(task.seed, step, rank))
     for module in task.modules.values():
         module.train()
     task.begin_step(step)
@@ -222,14 +218,6 @@ def update(task: Task, stage: Stage, precision: Precision = "float32") -> dict[s
         group["lr"] = stage.learning_rate
     optimizer.step()
     return logged
-
-
-@contextmanager
-def _evaluating(task: Task) -> Iterator[None]:
-    for module in task.modules.values():
-        module.eval()
-    with torch.inference_mode():
-        yield
 
 
 @contextmanager

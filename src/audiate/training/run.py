@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,7 @@ from audiate.utils.filesystem import replace_text, replacing, writing
 from audiate.utils.plots import save_image
 
 SETTINGS_NAME = "settings.json"
-CHECKPOINT_NAME = "checkpoint.safetensors"
-LOG_NAME = "log.jsonl"
+
 
 _FOLDERS = ("previews", "tensorboard", "last-good", "model")
 
@@ -40,7 +39,8 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.checkpoint = folder / CHECKPOINT_NAME
+        self.checkpoint = folder / "checkpoint.safetensors"
+        self._log = folder / "log.jsonl"
         self.model = folder / "model"
         self.last_good = folder / "last-good"
 
@@ -53,19 +53,19 @@ class Run:
 
         """
         path = self.folder / SETTINGS_NAME
-        stored = self._stored()
+        stored = self.stored()
         self._check_own(stored)
-        begun = self.checkpoint.exists() or (self.folder / LOG_NAME).exists()
-        if stored is not None and (begun or resume):
-            if not resume:
-                raise InputError(
-                    f"{self.folder}: holds a run already; add `resume` to go on with it, "
-                    f"or name another folder with `out`"
-                )
+        begun = self.checkpoint.exists() or self._log.exists()
+        if stored is None or not (begun or resume):
+            with writing(path, durable=True) as partial:
+                partial.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+        elif resume:
             self._check_same(stored, settings)
-            return
-        with writing(path, durable=True) as partial:
-            partial.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+        else:
+            raise InputError(
+                f"{self.folder}: holds a run already; add `resume` to go on with it, "
+                f"or name another folder with `out`"
+            )
 
     def _check_own(self, stored: Provenance | None) -> None:
         """Make sure that nothing is in the folder that no training has written."""
@@ -102,12 +102,7 @@ class Run:
                 f"repeat the first ones, or name another folder with `out`"
             )
 
-    def stored_environment(self) -> dict[str, str]:
-        """The precision, threads, versions and data that the run began with; empty before that."""
-        stored = self._stored()
-        return {} if stored is None else stored.environment
-
-    def _stored(self) -> Provenance | None:
+    def stored(self) -> Provenance | None:
         """The settings that the run began with; None where no training has written any."""
         path = self.folder / SETTINGS_NAME
         try:
@@ -161,16 +156,14 @@ class Run:
             InputError: It cannot be written.
 
         """
-        path = self.folder / LOG_NAME
-        with _needing_space(path), path.open("a", encoding="utf-8") as file:
+        with _needing_space(self._log), self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
     def rewind_log(self, step: int) -> None:
         """Drop the lines of steps after ``step``, which will be done, and logged, again."""
-        path = self.folder / LOG_NAME
-        if path.exists():
+        if self._log.exists():
             kept = [json.dumps(entry) + "\n" for entry in self._entries() if entry["step"] <= step]
-            replace_text(path, "".join(kept))
+            replace_text(self._log, "".join(kept))
 
     def logged_losses(self, after: int) -> list[tuple[int, dict[str, float]]]:
         """The steps after ``after`` that have a line in the log, each with the losses there."""
@@ -178,25 +171,22 @@ class Run:
         return [(step, entry) for step, entry in found if step > after and "alarm" not in entry]
 
     def _entries(self) -> list[dict[str, Any]]:
-        path = self.folder / LOG_NAME
         entries = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
+        text = self._log.read_text(encoding="utf-8") if self._log.exists() else ""
+        for line in text.splitlines():
+            with suppress(ValueError):  # the line that was being written when the run was killed
                 entries.append(json.loads(line))
-            except ValueError:
-                continue  # the line that was being written when the run was killed
         return entries
 
-    def save_preview(self, step: int, picture: Tensor) -> Path:
-        """Write a picture (height, width) in [0, 1], and return its file."""
-        path = self.folder / "previews" / f"{step:07d}.png"
-        save_image(picture, path)
-        return path
-
-    def save_sound(self, step: int, sound: Sound) -> Path:
-        """Write a sound, and return its file."""
-        path = self.folder / "previews" / f"{step:07d}.wav"
-        save_wav(path, *sound)
+    def save_preview(self, step: int, preview: Tensor | Sound) -> Path:
+        """Write a sound, or a picture (height, width) in [0, 1], and return its file."""
+        path = self.folder / "previews" / f"{step:07d}"
+        if isinstance(preview, Sound):
+            path = path.with_suffix(".wav")
+            save_wav(path, *preview)
+        else:
+            path = path.with_suffix(".png")
+            save_image(preview, path)
         return path
 
 

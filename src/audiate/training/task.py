@@ -106,7 +106,7 @@ class Task(ABC):
     shard: Shard = field(default_factory=Shard)
 
     draws_whole_batches: ClassVar[bool] = False
-    """Whether every process draws the random numbers of the whole batch and takes its part. Then
+    """True if every process draws the random numbers of the whole batch and takes its part. Then
     all processes are given the same seed, and together they compute what a single one would."""
 
     def __post_init__(self) -> None:
@@ -173,7 +173,7 @@ class EpochTask(Task):
         order: Order,
         model: PretrainedModel,
         name: str,
-        optimizers: dict[str, Optimizer],
+        optimizers: Mapping[str, Optimizer],
         shard: Shard,
     ) -> None:
         super().__init__(
@@ -183,7 +183,7 @@ class EpochTask(Task):
             batch_size=order.batch_size,
             model=model,
             modules={name: model},
-            optimizers=optimizers,
+            optimizers=dict(optimizers),
             shard=shard,
         )
 
@@ -193,7 +193,7 @@ class Prepared:
     """A training whose data were found, but not yet read.
 
     Attributes:
-        data: A few words that tell its data from other data, kept with the run and the model.
+        data: A name or fingerprint of its data, kept with the run and the model.
         make_task: Reads the data and builds the task on a device, for one process's share.
 
     """

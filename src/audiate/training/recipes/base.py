@@ -11,6 +11,9 @@ from audiate.models.configs import MAX_CODES
 
 ENDLESS = float("inf")
 
+BY_THE_PAPER = "with the paper's settings, as far as it states them."
+"""The end of the description of a paper's recipe."""
+
 _RANGES: tuple[tuple[float, float, str], ...] = (
     (0, 1, "learning_rate weight_decay code_rate latents_first"),
     (0, 100, "guidance"),

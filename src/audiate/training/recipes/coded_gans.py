@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from audiate.errors import InputError
 from audiate.models.configs import CodeConfig, SpecGANSizes, WaveGANSizes
 from audiate.training.recipes.base import Entry
-from audiate.training.recipes.gans import AudioGANRecipe, published
+from audiate.training.recipes.gans import MEL_SIZES, AudioGANRecipe, published
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CodedRecipe(AudioGANRecipe):
     voices: Literal["auto", "named", "found", "one"] = "auto"
     """Voices, each of which says all words, for --discover. named: the speakers that a data set or
     {voice} in --label-from names. found: recording conditions, by level and background noise. one:
-    a single voice. auto: named where names tell more than one voice, else found."""
+    a single voice. auto: named where there are names of more than one voice, else found."""
     code_network: Literal["published", "words"] = "words"
     """Q-network. published: the discriminator's architecture. words: a small network on words that
     are stretched to one length, and changed at random while it learns."""
@@ -89,11 +89,7 @@ class _OfWaveforms(CodedRecipe):
 class _OfSpectrograms(CodedRecipe):
     steps: int = 3_000
     """Number of updates of the generator."""
-    network: SpecGANSizes = field(
-        default_factory=lambda: SpecGANSizes(
-            dim=24, batch_norm=True, size=64, bands="mel", n_fft=1024, kernel=4, iterations=16
-        )
-    )
+    network: SpecGANSizes = field(default_factory=lambda: replace(MEL_SIZES, dim=24, iterations=16))
     """Sizes of the networks."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from audiate.training.recipes.base import Entry
+from audiate.training.recipes.base import BY_THE_PAPER, Entry
 from audiate.training.recipes.paired import PairedRecipe
 
 
@@ -18,6 +18,8 @@ class DrawingRecipe(PairedRecipe):
 class VAERecipe(DrawingRecipe):
     """The audio-to-image VAE on FSDD and MNIST, paired by digit; training uses no label."""
 
+    batch_size: int = 128
+    """Number of recordings in a batch."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     """Course of the learning rate."""
     weight_decay: float = 0.01
@@ -129,18 +131,14 @@ class LatentFlowRecipe(DrawingRecipe):
         self.check_recordings(least=2)  # a single one has no batch statistics
 
 
-_BY_THE_PAPER = "with the paper's settings, as far as it states them."
 _PAIRED = "on spoken and written digits, paired."
+_FLOW = "The latent flow: many different drawings of a spoken digit."
 _MODELS = {
     "vae": (VAERecipe(), f"The audio-to-image VAE {_PAIRED}", "vae_task"),
-    "vae-paper": (VAE_PAPER, f"The VAE {_BY_THE_PAPER}", "vae_task"),
+    "vae-paper": (VAE_PAPER, f"The VAE {BY_THE_PAPER}", "vae_task"),
     "vaegan": (VAEGANRecipe(), f"The audio-to-image VAE-GAN {_PAIRED}", "vaegan_task"),
-    "vaegan-paper": (VAEGAN_PAPER, f"The VAE-GAN {_BY_THE_PAPER}", "vaegan_task"),
-    "latent-flow": (
-        LatentFlowRecipe(),
-        "The latent flow: many different drawings of a spoken digit.",
-        "latent_flow_task",
-    ),
+    "vaegan-paper": (VAEGAN_PAPER, f"The VAE-GAN {BY_THE_PAPER}", "vaegan_task"),
+    "latent-flow": (LatentFlowRecipe(), _FLOW, "latent_flow_task"),
 }
 _DRAW = ("draw", "CLIP", "--model", "{out}")
 RECIPES = {

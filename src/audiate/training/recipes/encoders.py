@@ -7,14 +7,7 @@ from typing import Literal
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.training.recipes.base import (
-    Entry,
-    Perturbation,
-    Recipe,
-    check_names,
-)
-
-_BLOCKS = tuple(f"block{number}" for number in range(1, 9))
+from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, Recipe, check_names
 
 
 @dataclass(frozen=True)
@@ -26,7 +19,7 @@ class LatentEncoderRecipe(Recipe):
     Face hub id. For a generator of your own, see docs/inversion.md."""
     classifier: str = SPOKEN_CLASSIFIER
     """Classifier of spoken digits, in whose activations sounds are compared."""
-    blocks: tuple[str, ...] = _BLOCKS
+    blocks: tuple[str, ...] = tuple(f"block{number}" for number in range(1, 9))
     """Blocks of the classifier whose activations are compared: stem and block1 to block8."""
     steps: int = 2_000
     """Number of pairs of updates: one on real clips, one on generated clips."""
@@ -41,7 +34,7 @@ class LatentEncoderRecipe(Recipe):
     perceptual_every: int = 4
     """Number of steps between those that compute this distance, which is multiplied by it."""
     label_weight: float = 0.1
-    """Weight of the cross-entropy of the label that a latent tells. It has no effect for a
+    """Weight of the cross-entropy of the label that a latent stands for. It has no effect for a
     generator without labels. Of real clips, those count whose label has a name that the generator
     knows."""
     latents_first: float = 0.0
@@ -85,7 +78,6 @@ class LatentEncoderRecipe(Recipe):
 
 LATENT_ENCODER_PAPER = LatentEncoderRecipe(
     steps=72_750,  # 250 epochs of 18,620 clips
-    batch_size=64,
     schedule="constant",
     perceptual_weight=1.0,
     perceptual_every=1,
@@ -99,15 +91,10 @@ LATENT_ENCODER_PAPER = LatentEncoderRecipe(
 )
 """The settings of Keyes et al. 2020, section 4.1."""
 
+_ENCODER = "An encoder from sound to the latent of a generator"
 _MODELS = {
-    "latent-encoder": (
-        LatentEncoderRecipe(),
-        "An encoder from sound to the latent of a generator.",
-    ),
-    "latent-encoder-paper": (
-        LATENT_ENCODER_PAPER,
-        "Such an encoder with the paper's settings, as far as it states them.",
-    ),
+    "latent-encoder": (LatentEncoderRecipe(), f"{_ENCODER}."),
+    "latent-encoder-paper": (LATENT_ENCODER_PAPER, f"{_ENCODER}, {BY_THE_PAPER}"),
 }
 _WHICH = ("--generator", "{generator}", "--encoder", "{out}")
 RECIPES = {

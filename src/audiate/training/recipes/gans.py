@@ -7,12 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.models.configs import AudioGANSizes, CodeConfig, SpecGANSizes, WaveGANSizes
-from audiate.training.recipes.base import (
-    Entry,
-    Perturbation,
-    Recipe,
-    check_names,
-)
+from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, Recipe, check_names
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class LabelledGANRecipe(AudioGANRecipe):
 
     use_labels: bool = True
     """If clips have labels, train the discriminator to check that the largest of the first values
-    of z tells which label is heard."""
+    of z is that of the clip's label."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +94,17 @@ class WaveGANRecipe(LabelledGANRecipe):
     """Sizes of the networks."""
 
 
+MEL_SIZES = SpecGANSizes(batch_norm=True, size=64, bands="mel", n_fft=1024, kernel=4, iterations=8)
+"""Sizes of SpecGAN's networks for mel spectrograms."""
+
+
 @dataclass(frozen=True)
 class SpecGANRecipe(LabelledGANRecipe):
     """SpecGAN on spoken digits, or on a folder of your own."""
 
     steps: int = 6_000
     """Number of updates of the generator."""
-    network: SpecGANSizes = field(
-        default_factory=lambda: SpecGANSizes(
-            batch_norm=True, size=64, bands="mel", n_fft=1024, kernel=4, iterations=8
-        )
-    )
+    network: SpecGANSizes = MEL_SIZES
     """Sizes of the networks."""
 
 
@@ -141,13 +136,12 @@ WAVEGAN_PAPER = published(WaveGANRecipe(network=WaveGANSizes()), use_labels=Fals
 SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes()), use_labels=False)
 """The settings of Donahue et al. 2019, table 6 and section 3.2."""
 
-_BY_THE_PAPER = "with the paper's settings, as far as it states them."
 _SOUNDS = "on spoken digits or a folder of your own."
 _MODELS = {
     "wavegan": (WaveGANRecipe(), f"WaveGAN: latents to waveforms, {_SOUNDS}"),
-    "wavegan-paper": (WAVEGAN_PAPER, f"WaveGAN {_BY_THE_PAPER}"),
+    "wavegan-paper": (WAVEGAN_PAPER, f"WaveGAN {BY_THE_PAPER}"),
     "specgan": (SpecGANRecipe(), f"SpecGAN: latents to spectrograms to waveforms, {_SOUNDS}"),
-    "specgan-paper": (SPECGAN_PAPER, f"SpecGAN {_BY_THE_PAPER}"),
+    "specgan-paper": (SPECGAN_PAPER, f"SpecGAN {BY_THE_PAPER}"),
 }
 RECIPES = {
     name: Entry(*described, "audiate.training.tasks.gan_task", ("generate", "{out}"))

@@ -18,7 +18,7 @@ class PairedRecipe(Recipe):
     epochs: int = 3
     """Number of passes over the 60,000 train pairs."""
     batch_size: int = 128
-    """Number of images in a batch; for the VAE, number of recordings."""
+    """Number of images in a batch."""
     images_per_recording: int = 16
     """Number of images that are learnt from at a time, of those that are paired with a
     recording."""
@@ -63,8 +63,6 @@ class SayRecipe(PairedRecipe):
 
     epochs: int = 6
     """Number of passes over the train images."""
-    batch_size: int = 128
-    """Number of images in a batch."""
     images_per_recording: int = 1
     """Has no effect here, since the dual encoder alone has learnt from recordings."""
     learning_rate: float = 2e-3
@@ -95,8 +93,6 @@ class MatchRecipe(PairedRecipe):
 
     epochs: int = 4
     """Number of passes over as many images as there are train pairs."""
-    batch_size: int = 128
-    """Number of images in a batch."""
     images_per_recording: int = 4
     """Number of images that are learnt from at a time, of those that are paired with a
     recording."""

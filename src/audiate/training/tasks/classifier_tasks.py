@@ -75,7 +75,7 @@ class _ClassifierTask(EpochTask):
 
 
 class DigitClassifierTask(_ClassifierTask):
-    """Tell spoken digits, which are equally frequent and changed at random."""
+    """Classify spoken digits, which are equally frequent and changed at random."""
 
     model: DigitClassifier
 
@@ -96,7 +96,7 @@ class DigitClassifierTask(_ClassifierTask):
 
 
 class LeNetTask(_ClassifierTask):
-    """Tell written digits that are distorted at random."""
+    """Classify written digits that are distorted at random."""
 
     model: LeNet
 

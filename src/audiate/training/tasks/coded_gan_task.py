@@ -51,9 +51,8 @@ class CodedGANTask(AudioGANTask):
             _check_enough(len(sounds.labels), recipe)
         unlabelled = replace(sounds, labels=torch.zeros_like(sounds.labels), names=("all",))
         super().__init__(recipe, unlabelled, device, shard)
-        network = self._q_network
         kind = torch.optim.Adam if recipe.code_optimizer == "adam" else torch.optim.RMSprop
-        self.optimizers["code"] = kind(network.parameters(), lr=recipe.code_rate)
+        self.optimizers["code"] = kind(self._q_network.parameters(), lr=recipe.code_rate)
         self._groups = _Groups(len(sounds.labels))
         self._grouped = not recipe.discover
         if recipe.discover:
@@ -81,16 +80,11 @@ class CodedGANTask(AudioGANTask):
         if int(groups.min()) < 0:
             network = self._q_network
             assert isinstance(network, WordCodeNetwork)
+            waveforms, voices = self._as_recorded(), self._voices()
             with working("sorting the clips into groups"):
-                found = discover(
-                    network.cpu(),
-                    self._as_recorded(),
-                    self._code.count,
-                    recipe.seed,
-                    self._voices(),
-                ).groups
+                found = discover(network.cpu(), waveforms, self._code.count, recipe.seed, voices)
             network.to(self.device)
-            groups.copy_(self._arranged(found, network))
+            groups.copy_(self._arranged(found.groups, network))
         self._sounds = replace(self._sounds, labels=groups.cpu())
         self._order = EvenOrder(
             self._sounds.labels, self._sounds.sources, recipe.batch_size, recipe.seed
@@ -135,13 +129,8 @@ class CodedGANTask(AudioGANTask):
             Stage("code", lambda: self._code_losses(step), read, self._coded.code_rate),
         ]
 
-    def _generator_losses(self) -> Mapping[str, Tensor]:
-        drawn, meant = self._draw()
-        self._drawn = drawn.detach(), meant
-        return {
-            "generator": self._adversarial(drawn, meant),
-            "code": self._code_loss(drawn, meant),
-        }
+    def _further_losses(self, drawn: Tensor, meant: Tensor) -> Mapping[str, Tensor]:
+        return {"code": self._code_loss(drawn, meant)}
 
     def _code_losses(self, step: int) -> Mapping[str, Tensor]:
         if self._drawn is None:

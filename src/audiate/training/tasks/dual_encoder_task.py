@@ -57,14 +57,13 @@ class MatchTask(EpochTask):
         model = on_device(model, device)
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
-        kept = {id(p) for p in model.audio_encoder.parameters()} if self._borrowed else set()
-        trained = [p for p in model.parameters() if id(p) not in kept]
+        model.audio_encoder.requires_grad_(not self._borrowed)
+        trained = [p for p in model.parameters() if p.requires_grad]
         adam = torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
         super().__init__(recipe.epochs, self._batches, model, "towers", {"adam": adam}, shard)
 
-    def begin_step(self, step: int) -> None:
+    def begin_step(self, step: int) -> None:  # noqa: ARG002
         """Put an audio encoder of another model, which is not trained, into eval mode."""
-        del step
         if self._borrowed:
             self.model.audio_encoder.eval()
 
@@ -81,9 +80,8 @@ class MatchTask(EpochTask):
             images = changed_images(images)
         scores = self.model(self._batches.spectrograms(pairs), images.to(self.device)).float()
         own = torch.eye(len(pairs), dtype=torch.bool).repeat_interleave(count, 1).to(self.device)
-        if self._recipe.loss == "contrast":
-            return {"matching": _contrast(scores, own)}
-        return {"matching": _correspondence(scores, own)}
+        loss = _contrast if self._recipe.loss == "contrast" else _correspondence
+        return {"matching": loss(scores, own)}
 
     @torch.no_grad()
     def end_epoch(self) -> None:
@@ -97,7 +95,7 @@ class MatchTask(EpochTask):
 
     def preview(self) -> Tensor:
         """The scores of sixteen sounds with images that are paired with them, as a picture."""
-        pairs = torch.arange(16) * len(self._batches) // 16
+        pairs = torch.arange(16) * len(self._batches.heard) // 16
         scores = self.model(
             self._batches.sounds.spectrograms(self._batches.heard[pairs]).to(self.device),
             to_unit(self._batches.images(pairs, 1)).flatten(0, 1).to(self.device),
@@ -117,12 +115,12 @@ class MatchTask(EpochTask):
 
 
 def _correspondence(scores: Tensor, own: Tensor) -> Tensor:
-    """Cross-entropy of telling pairs that belong together, half of them, from the others."""
+    """Cross-entropy of the classes of pairs: together or not, of which each weighs half."""
     return F.softplus(-scores[own]).mean() + F.softplus(scores[~own]).mean()
 
 
 def _contrast(scores: Tensor, own: Tensor) -> Tensor:
-    """Cross-entropy of finding each image's sound, and each sound's images, in the batch."""
+    """Cross-entropy of each image's sound, and of each sound's images, in the batch."""
     sound = (scores.log_softmax(0) * own).sum(0).mean()
     image = (scores.log_softmax(1) * own).sum(1).mean() / own.sum(1).float().mean()
     return -(sound + image)

@@ -34,7 +34,7 @@ from audiate.utils.plots import grid
 
 R = TypeVar("R", bound=AudioGANRecipe)
 
-_HEARD = 64  # clips that alarms are based on
+_JUDGED = 64  # clips that alarms are based on
 _SHOWN = 16
 _STANDING = 50  # batches of latents that statistics of the averaged weights are measured on
 # Limits of the alarms:
@@ -42,7 +42,7 @@ _SILENT_RMS = 1e-3  # of full scale
 _AWAKE = 500  # steps after which silence is an alarm; the moving average may need as many to sound
 _CLIPPED = 0.05  # share of samples at full scale, of which real clips have hardly any
 _COLLAPSED_SPREAD = 0.4  # relative to real clips
-_WON = 0.995  # share of clips that the discriminator tells apart
+_WON = 0.995  # share of clips that the discriminator classifies as real or generated
 _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
 
 
@@ -105,13 +105,13 @@ class AudioGANTask(Task):
         self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
         model = build(recipe, sounds)
         if isinstance(model, SpecGAN) and recipe.init is None:
-            every = torch.split(torch.arange(len(sounds.labels)), _HEARD)
+            every = torch.split(torch.arange(len(sounds.labels)), _JUDGED)
             set_levels(model, (self._waveforms(part) for part in every))
         model.to(device)
         live = deepcopy(model.generator) if recipe.average_halflife else model.generator
         self._generator = live
         self._drawn: tuple[Tensor, Tensor] | None = None  # generated in this step, and their labels
-        self._heard: Tensor | None = None
+        self._generated: Tensor | None = None
         self._done = 0  # steps
         super().__init__(
             seed=recipe.seed,
@@ -130,8 +130,8 @@ class AudioGANTask(Task):
             },
             shard=shard,
         )
-        self._latents = model.sample_latent(_HEARD, generator=seeded(recipe.seed, 1))
-        real = EvenOrder(sounds.labels, sounds.sources, _HEARD, recipe.seed).batch(0)
+        self._latents = model.sample_latent(_JUDGED, generator=seeded(recipe.seed, 1))
+        real = EvenOrder(sounds.labels, sounds.sources, _JUDGED, recipe.seed).batch(0)
         self._real_spread = spread_of(_levels(self._waveforms(real)))
 
     def begin_step(self, step: int) -> None:  # noqa: ARG002
@@ -146,29 +146,23 @@ class AudioGANTask(Task):
         if penalised:
             weights["penalty"] = recipe.penalty * recipe.penalty_every
         rate = recipe.learning_rate
-        return [
-            Stage("generator", self._generator_losses, {"generator": 1.0}, rate),
-            *(
-                Stage(
-                    "discriminator",
-                    lambda turn=turn: self._discriminator_losses(step, turn, penalised),  # type: ignore[misc]
-                    weights,
-                    rate,
-                )
-                for turn in range(recipe.critic_updates)
-            ),
-        ]
+        stages = [Stage("generator", self._generator_losses, {"generator": 1.0}, rate)]
+        for turn in range(recipe.critic_updates):
+            losses = partial(self._discriminator_losses, step, turn, penalised)
+            stages.append(Stage("discriminator", losses, weights, rate))
+        return stages
 
     def _generator_losses(self) -> Mapping[str, Tensor]:
         drawn, meant = self._draw()
         self._drawn = drawn.detach(), meant
-        return {"generator": self._adversarial(drawn, meant)}
-
-    def _adversarial(self, drawn: Tensor, meant: Tensor) -> Tensor:
-        """The generator's mean loss against the discriminator."""
         scores = self._scores(drawn, meant)
         wasserstein = self._recipe.loss == "wgan-gp"
-        return (-scores if wasserstein else non_saturating_loss(scores)).mean()
+        adversarial = (-scores if wasserstein else non_saturating_loss(scores)).mean()
+        return {"generator": adversarial, **self._further_losses(drawn, meant)}
+
+    def _further_losses(self, drawn: Tensor, meant: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Losses of the generator's output and its labels, beside the adversarial one."""
+        return {}
 
     def _draw(self) -> tuple[Tensor, Tensor]:
         """The generator's output for this process's part of a batch of latents, and its labels."""
@@ -201,12 +195,10 @@ class AudioGANTask(Task):
         self, real: Tensor, labels: Tensor, drawn: Tensor, meant: Tensor, penalised: bool
     ) -> dict[str, Tensor]:
         real.requires_grad_(penalised)
-        for_real = self._scores(real, labels)
-        for_drawn = self._scores(drawn, meant)
-        told_apart = torch.cat([for_real > 0, for_drawn < 0]).float().mean()
+        for_real, for_drawn = self._scores(real, labels), self._scores(drawn, meant)
         losses = {
             "discriminator": discriminator_loss(for_real, for_drawn).mean(),
-            "told_apart": told_apart,
+            "told_apart": torch.cat([for_real > 0, for_drawn < 0]).float().mean(),
         }
         if penalised:
             losses["penalty"] = r1_penalty(for_real, real).mean()
@@ -236,7 +228,7 @@ class AudioGANTask(Task):
 
     def end_step(self, step: int) -> None:
         """Renew the moving average, which is short at first, to forget the initial weights."""
-        self._heard, self._done = None, step + 1
+        self._generated, self._done = None, step + 1
         halflife = min(self._recipe.average_halflife, 0.1 * step)
         if self._generator is not self.model.generator:
             keep = 0.5 ** (1 / halflife) if halflife else 0.0
@@ -254,12 +246,10 @@ class AudioGANTask(Task):
         if self._generator is self.model.generator:
             return
         random = seeded(self._recipe.seed, 2)
-        latents = (
-            self.model.sample_latent(self._recipe.batch_size, generator=random)
-            for _ in range(_STANDING)
-        )
+        size = self._recipe.batch_size
+        latents = (self.model.sample_latent(size, generator=random) for _ in range(_STANDING))
         update_bn(latents, self.model.generator)
-        self._heard = None
+        self._generated = None
 
     def preview(self) -> Tensor:
         """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
@@ -268,21 +258,21 @@ class AudioGANTask(Task):
 
     def preview_sound(self) -> Sound:
         """The same 16 clips, one after the other."""
-        heard = self._samples()[:_SHOWN]
-        return Sound(heard.transpose(0, 1).flatten(1).cpu(), self._sounds.sample_rate)
+        shown = self._samples()[:_SHOWN]
+        return Sound(shown.transpose(0, 1).flatten(1).cpu(), self._sounds.sample_rate)
 
     def _samples(self) -> Tensor:
         """Waveforms of the latents that previews and alarms are based on, generated once a step."""
-        if self._heard is None:
-            self._heard = self.model(self._latents).float()
-        return self._heard
+        if self._generated is None:
+            self._generated = self.model(self._latents).float()
+        return self._generated
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report silence, clipping, a discriminator that has won, or clips that are all alike."""
-        heard = self._samples()
-        rms = heard.square().mean().sqrt().item()
-        clipped = (heard.abs() > 0.999).float().mean().item()
-        spread = (spread_of(_levels(heard)) / self._real_spread).item()
+        samples = self._samples()
+        rms = samples.square().mean().sqrt().item()
+        clipped = (samples.abs() > 0.999).float().mean().item()
+        spread = (spread_of(_levels(samples)) / self._real_spread).item()
         remedy = "Lower `learning_rate`, or see what the clips hold; last-good, if there, is older"
         milder = "Raise `penalty`, or give it more clips"
         if rms < _SILENT_RMS and self._done >= min(_AWAKE, self.steps):
@@ -297,15 +287,12 @@ class AudioGANTask(Task):
             return f"mode collapse: clips differ {spread:.2f} times as much as real ones. {remedy}"
         return None
 
-    def _won(self, told_apart: float) -> str | None:
-        """A few words on how far the discriminator is ahead, if it is too far."""
-        if self._recipe.loss != "wgan-gp":
-            return (
-                f"it tells {100 * told_apart:.1f} % of clips apart" if told_apart >= _WON else None
-            )
-        if told_apart < _WON_DISTANCE:
-            return None
-        return f"it puts real and drawn clips {told_apart:.1f} times as far apart as they are"
+    def _won(self, lead: float) -> str | None:
+        """A few words on the discriminator's lead, if it is too large."""
+        if self._recipe.loss == "wgan-gp":
+            words = f"it puts real and drawn clips {lead:.1f} times as far apart as they are"
+            return words if lead >= _WON_DISTANCE else None
+        return f"it tells {100 * lead:.1f} % of clips apart" if lead >= _WON else None
 
 
 def _levels(waveforms: Tensor) -> Tensor:

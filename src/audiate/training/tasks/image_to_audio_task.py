@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn.functional import pad
 
 from audiate.audio.files import prepare_speech
 from audiate.audio.log_mel import LogMel
@@ -37,7 +38,7 @@ from audiate.utils.progress import tracked
 _UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
 _BATCH = 500
 _PREVIEWED = 8
-_VERSION = 1  # of the way in which sounds are made and heard
+_VERSION = 1  # of the way in which sounds are made and kept
 _SEED = 0x5A7  # no usual one: clips generated with the same seed would be learnt
 _GENERATED = 50
 
@@ -86,14 +87,13 @@ class SayTask(EpochTask):
                 self._matcher.embed_changed(to_unit(part).to(device))
                 for part in torch.split(sounds.spectrograms, _BATCH)
             ]
-        self._heard = ChangedSounds(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
+        self._sounds = ChangedSounds(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
         trained = [*model.velocity.parameters(), model.null_condition]
         adam = torch.optim.AdamW(trained, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         super().__init__(recipe.epochs, self._order, model, "flow", {"flow": adam}, shard)
 
-    def begin_step(self, step: int) -> None:
+    def begin_step(self, step: int) -> None:  # noqa: ARG002
         """Put the dual encoder, which is not trained, into eval mode."""
-        del step
         self.model.matcher.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
@@ -106,7 +106,7 @@ class SayTask(EpochTask):
         with torch.no_grad():
             clean = images.to(self.device)
             seen_clean = self._matcher.embed_images(clean)
-            scores = self._matcher.calibrated_scores(self._heard, seen_clean).T
+            scores = self._matcher.calibrated_scores(self._sounds, seen_clean).T
             likely = (self._recipe.sharpness * scores.float()).softmax(1)
             latents = self._normal[likely.multinomial(1).squeeze(1)]
             seen = changed_images(images) if self._recipe.augment else images
@@ -118,15 +118,14 @@ class SayTask(EpochTask):
         return {"flow": flow_loss(self.model, latents, condition)}
 
     def preview(self) -> Tensor:
-        """Images, each above the spectrogram of what is said."""
+        """Images, each above the spectrogram of its sound."""
         images, waveforms = self._said()
         levels = Spectrogram()(waveforms[:, 0].mean(1)).transpose(1, 2).flip(1)
-        tall = torch.zeros(len(images), 28, levels.shape[2])
-        tall[:, :, : images.shape[2]] = images
-        return side_by_side(torch.cat([tall, levels], 1))
+        wide = pad(images, (0, levels.shape[2] - images.shape[2]))
+        return side_by_side(torch.cat([wide, levels], 1))
 
     def preview_sound(self) -> Sound:
-        """What is said of these images, one after the other."""
+        """The sounds of these images, one after the other."""
         waveforms = self._said()[1][:, 0]
         return Sound(waveforms.transpose(0, 1).flatten(1), self.model.generator.sample_rate)
 
@@ -177,11 +176,10 @@ def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> Gener
 def _make(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
     random = torch.Generator().manual_seed(_SEED)
     latents = generator.sample_latent(count, generator=random)
-    kept, heard = [], []
+    kept, spectrograms = [], []
     parts = torch.split(latents, _GENERATED)
-    sizes = [len(part) for part in parts]
     what = "generating sounds, once for this generator"
-    for part in tracked(parts, what, weights=sizes):
+    for part in tracked(parts, what, weights=[len(part) for part in parts]):
         waveforms = []
         for latent, waveform in zip(part, generator(part), strict=True):
             try:
@@ -191,7 +189,7 @@ def _make(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
                 continue
             kept.append(latent.cpu())
         if waveforms:
-            heard.append((features.many(waveforms) * 255).round().to(torch.uint8).cpu())
+            spectrograms.append((features.many(waveforms) * 255).round().to(torch.uint8).cpu())
     if not kept:
         raise InputError("`generator`: all of its sounds are silent; train it longer")
-    return GeneratedSounds(torch.stack(kept), torch.cat(heard))
+    return GeneratedSounds(torch.stack(kept), torch.cat(spectrograms))

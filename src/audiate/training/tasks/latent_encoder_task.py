@@ -99,17 +99,14 @@ def prepare(
         generator: Generator to be inverted, in place of the one that the recipe names.
 
     Raises:
-        InputError: Data are missing or damaged, or a model of that name is, or perturbations do
-            not fit the generator's clips.
+        InputError: Data are missing or damaged, or a model of that name is, or a perturbation is
+            too large for the generator's clips.
 
     """
     listed = list_sounds(recipe.data, root)
     inverted = load(recipe.generator, Generator) if generator is None else generator
     recipe.perturbation.check_fits(inverted.num_samples)
-    classifier = None
-    if recipe.perceptual_weight:
-        classifier = load(recipe.classifier, DigitClassifier)
-
+    classifier = load(recipe.classifier, DigitClassifier) if recipe.perceptual_weight else None
     read = partial(
         listed.read,
         sample_rate=inverted.sample_rate,
@@ -163,10 +160,8 @@ class LatentEncoderTask(Task):
         self._levels = LevelTerm().to(device)
         self._drafts = generator if isinstance(generator, DraftingGenerator) else None
         self._labelled = generator if _has_labels(generator) and recipe.label_weight else None
-        self._real_labels = None
-        if self._labelled is not None:
-            self._real_labels = _labels_of(sounds, self._labelled.names)
-        optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        named = self._labelled.names if self._labelled is not None else ()
+        self._real_labels = _labels_of(sounds, named)
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
@@ -174,7 +169,7 @@ class LatentEncoderTask(Task):
             batch_size=recipe.batch_size,
             model=model,
             modules={"encoder": model},
-            optimizers={"encoder": optimizer},
+            optimizers={"encoder": torch.optim.Adam(model.parameters(), fused=True)},
             shard=shard,
         )
         z = generator.sample_latent(64, generator=seeded(recipe.seed, 1))
@@ -198,24 +193,16 @@ class LatentEncoderTask(Task):
         recipe = self._recipe
         rate = scheduled(recipe.schedule, step, self.steps, recipe.learning_rate, warmup=0.05)
         weights = self._weights(step)
-        comparable = weights.keys() - {"waveform"}
-        if self._real_labels is None:
-            comparable -= {"label"}
-        real = {f"real_{name}": weights[name] for name in weights if name in comparable}
-        if real and self._recipe.outside_weight and self._bounds is not None:
-            real["real_outside"] = self._recipe.outside_weight
-        stages = [
-            Stage(
-                "encoder",
-                lambda: self._generated_losses(weights.keys()),
-                {"latent": 1.0, **weights},
-                rate,
-            )
-        ]
-        if real:
-            before = Stage("encoder", lambda: self._real_losses(step, comparable), real, rate)
-            stages.insert(0, before)
-        return stages
+        apart = {"waveform", "label"} if self._real_labels is None else {"waveform"}
+        real = {f"real_{name}": weights[name] for name in weights if name not in apart}
+        every = {"latent": 1.0, **weights}
+        generated = Stage("encoder", lambda: self._generated_losses(weights.keys()), every, rate)
+        if not real:
+            return [generated]
+        if recipe.outside_weight and self._bounds is not None:
+            real["real_outside"] = recipe.outside_weight
+        names = weights.keys() - apart
+        return [Stage("encoder", lambda: self._real_losses(step, names), real, rate), generated]
 
     def _weights(self, step: int) -> dict[str, float]:
         """Weights of the distances between sounds, and of labels, at this step."""
@@ -281,19 +268,18 @@ class LatentEncoderTask(Task):
         """Distances called ``names`` between the sounds of latents and the target."""
         losses: dict[str, Tensor] = {}
         left = set(names) - {"label"}
-        draft = None
-        if self._drafts is not None and left:
-            draft = self._drafts.draft(latent)
-            if "levels" in left:
-                levels = self._drafts.level_distance(draft, target)
-                if levels is not None:
-                    losses["levels"] = levels.mean()
-                    left.remove("levels")
         if not left:
             return losses
-        if self._drafts is None or draft is None:
+        if self._drafts is None:
             output = generate(self._generator, latent).float()
         else:
+            draft = self._drafts.draft(latent)
+            levels = self._drafts.level_distance(draft, target) if "levels" in left else None
+            if levels is not None:
+                losses["levels"] = levels.mean()
+                left.remove("levels")
+                if not left:
+                    return losses
             output = self._drafts.render(draft, through_phases=False).float()
         if "levels" in left:
             losses["levels"] = _distance(self._levels, output, target)
@@ -326,18 +312,18 @@ class LatentEncoderTask(Task):
         if spread < _LEAST_SPREAD and self._done >= min(_AWAKE, self.steps):
             return (
                 f"deaf: latents of different clips differ {spread:.2f} times as much as the "
-                f"prior's, so the encoder does not listen. Lower `learning_rate`"
+                f"prior's, so they do not depend on the sound. Lower `learning_rate`"
             )
         return None
 
 
 def _has_labels(generator: Generator) -> TypeGuard[AudioGAN]:
-    """Whether the first entries of a latent stand for labels."""
+    """Return True if the first entries of a latent stand for labels."""
     return isinstance(generator, AudioGAN) and generator.classes > 0
 
 
 def _labels_of(sounds: SoundSet, names: tuple[str, ...]) -> Tensor | None:
-    """Labels (count,) as a generator numbers them, -1 for others; None where it knows none."""
+    """Labels (count,) as a generator's ``names`` number them, else -1; None if all would be -1."""
     numbers = [names.index(name) if name in names else -1 for name in sounds.names]
     return torch.tensor(numbers)[sounds.labels] if max(numbers, default=-1) >= 0 else None
 

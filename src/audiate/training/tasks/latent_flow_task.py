@@ -15,13 +15,13 @@ from audiate.models.latent_flow import LatentFlow
 from audiate.training.batches import one_cycle
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import LatentFlowRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.task import Prepared, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
+    DrawingTask,
     mean_image,
     on_device,
     prepare_pairs,
-    preview_of,
     to_unit,
 )
 
@@ -36,7 +36,7 @@ def prepare(recipe: LatentFlowRecipe, root: Path) -> Prepared:
     return prepare_pairs(recipe, root, LatentFlowTask)
 
 
-class LatentFlowTask(EpochTask):
+class LatentFlowTask(DrawingTask):
     """Train a condition network and an autoencoder of images, then the flow.
 
     The condition network draws the mean of the images that are paired with a recording: as their
@@ -59,7 +59,7 @@ class LatentFlowTask(EpochTask):
             "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
             "flow": [*model.velocity.parameters(), model.null_condition],
         }
-        optimizers: dict[str, torch.optim.Optimizer] = {
+        optimizers = {
             name: torch.optim.AdamW(
                 parameters,
                 betas=(0.9, 0.99 if name == "flow" else 0.999),
@@ -79,38 +79,26 @@ class LatentFlowTask(EpochTask):
             rate = one_cycle(step - first, self.steps - first, recipe.learning_rate, warmup=0.1)
             return [Stage("flow", lambda: self._flow_losses(step), {"flow": 1.0}, rate)]
         rate = one_cycle(step, first, recipe.learning_rate)
+        drawing, weights = {"mean_image": 1.0}, {"reconstruction": 1.0, "image_kl": _IMAGE_KL}
         return [
-            Stage(
-                "condition",
-                lambda: self._condition_losses(step),
-                {"mean_image": 1.0},
-                1.5 * rate,
-            ),
-            Stage(
-                "autoencoder",
-                lambda: self._autoencoder_losses(step),
-                {"reconstruction": 1.0, "image_kl": _IMAGE_KL},
-                rate,
-            ),
+            Stage("condition", lambda: self._condition_losses(step), drawing, 1.5 * rate),
+            Stage("autoencoder", lambda: self._autoencoder_losses(step), weights, rate),
         ]
 
     def _condition_losses(self, step: int) -> Mapping[str, Tensor]:
         pairs = self._batches.pairs(step)
         images = self._batches.images(pairs, self._recipe.images_per_recording)
         target = mean_image(images).to(self.device)
-        logits = self.model.mean_logits(
-            self.model.condition(self._batches.spectrograms(pairs))
-        ).float()
+        condition = self.model.condition(self._batches.spectrograms(pairs))
+        logits = self.model.mean_logits(condition).float()
         return {
             "mean_image": bernoulli_nll(logits, target).mean(),
             "spread": spread_of(logits.detach().sigmoid()) / spread_of(target),
         }
 
     def _autoencoder_losses(self, step: int) -> Mapping[str, Tensor]:
-        pairs = self._batches.pairs(step)
         count = min(_IMAGES_TO_CODE, self._recipe.images_per_recording)
-        images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
-        posterior = Posterior(*(part.float() for part in self.model.encode_images(images)))
+        images, posterior = self._encoded(self._batches.pairs(step), count)
         noise = torch.randn(len(images), LatentFlow.latent_dim).to(self.device)
         logits = self.model.decode_logits(posterior.sample(noise)).float()
         return {
@@ -118,13 +106,17 @@ class LatentFlowTask(EpochTask):
             "image_kl": gaussian_kl(*posterior).mean(),
         }
 
+    def _encoded(self, pairs: Tensor, count: int) -> tuple[Tensor, Posterior]:
+        """``count`` images of each pair's recording, (batch, 28, 28), and their latents."""
+        images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
+        return images, Posterior(*(part.float() for part in self.model.encode_images(images)))
+
     def _flow_losses(self, step: int) -> Mapping[str, Tensor]:
         pairs = self._batches.pairs(step)
         count = self._recipe.images_per_recording
-        images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
         with torch.no_grad():  # both are finished: as they will be when they draw
             self.model.eval()
-            posterior = Posterior(*(part.float() for part in self.model.encode_images(images)))
+            images, posterior = self._encoded(pairs, count)
             condition = self.model.condition(self._batches.spectrograms(pairs))
             self.model.train()
         latents = posterior.sample(torch.randn(len(images), LatentFlow.latent_dim).to(self.device))
@@ -132,10 +124,6 @@ class LatentFlowTask(EpochTask):
         condition = condition.repeat_interleave(count, 0)
         condition = torch.where(dropped, self.model.null_condition, condition)
         return {"flow": flow_loss(self.model, latents, condition)}
-
-    def preview(self) -> Tensor:
-        """Two recordings a row: for each the mean image, then samples."""
-        return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report a condition network whose output is the same for every sound."""

@@ -18,7 +18,7 @@ from audiate.models.audio_to_image import AudioToImageModel, SpeechModel
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
 from audiate.training.recipes.paired import PairedRecipe
-from audiate.training.task import Prepared, Shard, Task
+from audiate.training.task import EpochTask, Prepared, Shard, Task
 from audiate.utils.plots import grid
 
 _CHUNK = 100
@@ -101,7 +101,7 @@ class ImagesOfRecordings:
     """The images that are paired with each recording."""
 
     def __init__(self, pairs: Pairs) -> None:
-        self._images, self._heard = pairs.images, pairs.heard
+        self._images, self._recordings = pairs.images, pairs.heard
         self._by_recording = pairs.heard.argsort(stable=True)
         self._counts = torch.bincount(pairs.heard, minlength=len(pairs.recordings))
         self._begins = self._counts.cumsum(0) - self._counts
@@ -120,7 +120,7 @@ class ImagesOfRecordings:
         own = self._images[pairs].unsqueeze(1)
         if count == 1:
             return own
-        recordings = self._heard[pairs]
+        recordings = self._recordings[pairs]
         draw = torch.rand(len(pairs), count - 1) * self._counts[recordings].unsqueeze(1)
         others = self._by_recording[self._begins[recordings].unsqueeze(1) + draw.long()]
         return torch.cat([own, self._images[others]], 1)
@@ -171,9 +171,6 @@ class Batches:
         self._shard, self._device = shard, model.device
         self._change: Change = change if recipe.augment else "not"
 
-    def __len__(self) -> int:
-        return len(self.heard)
-
     def pairs(self, step: int) -> Tensor:
         """Numbers of pairs (recordings,), this process's part: one for each recording."""
         return self._shard.take(self._order.batch(step))
@@ -197,10 +194,17 @@ def mean_image(images: Tensor) -> Tensor:
     return images.float().sum(1) / (255 * images.shape[1])
 
 
-def preview_of(model: AudioToImageModel, sounds: MelRecordings) -> Tensor:
-    """A picture with two recordings a row: for each the mean image, then four samples."""
-    recordings = torch.arange(_PREVIEW_RECORDINGS) * sounds.count // _PREVIEW_RECORDINGS
-    spectrograms = sounds.spectrograms(recordings).to(model.device)
-    means = model.mean_images(spectrograms).unsqueeze(1)
-    samples = model.sample_images(spectrograms, _PREVIEW_SAMPLES)
-    return grid(torch.cat([means, samples], 1).flatten(0, 1), 2 * (1 + _PREVIEW_SAMPLES)).cpu()
+class DrawingTask(EpochTask):
+    """A training of a model that draws recordings, by `Batches` of pairs."""
+
+    model: AudioToImageModel
+    _batches: Batches
+
+    def preview(self) -> Tensor:
+        """A picture with two recordings a row: for each the mean image, then four samples."""
+        sounds = self._batches.sounds
+        recordings = torch.arange(_PREVIEW_RECORDINGS) * sounds.count // _PREVIEW_RECORDINGS
+        spectrograms = sounds.spectrograms(recordings).to(self.device)
+        means = self.model.mean_images(spectrograms).unsqueeze(1)
+        samples = self.model.sample_images(spectrograms, _PREVIEW_SAMPLES)
+        return grid(torch.cat([means, samples], 1).flatten(0, 1), 2 * (1 + _PREVIEW_SAMPLES)).cpu()

@@ -14,16 +14,16 @@ from audiate.models.vae import VAE
 from audiate.training.batches import linear_warmup, scheduled
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import VAERecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.task import Prepared, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
+    DrawingTask,
     mean_image,
     on_device,
     prepare_pairs,
-    preview_of,
 )
 
-_COLLAPSED_KL = 0.1  # nats; to tell ten digits apart takes ln 10 = 2.3
+_COLLAPSED_KL = 0.1  # nats; ten digits take ln 10 = 2.3
 
 
 def prepare(recipe: VAERecipe, root: Path) -> Prepared:
@@ -31,7 +31,7 @@ def prepare(recipe: VAERecipe, root: Path) -> Prepared:
     return prepare_pairs(recipe, root, VAETask)
 
 
-class VAETask(EpochTask):
+class VAETask(DrawingTask):
     """Reconstruct the image from the recording it is paired with, and keep q(z|x) near the prior.
 
     The evidence lower bound of Kingma & Welling 2014, except that the decoded image is of another
@@ -71,15 +71,10 @@ class VAETask(EpochTask):
         spectrograms = self._batches.spectrograms(pairs)
         noise = torch.randn(len(pairs), VAE.latent_dim)
         logits, posterior = self.model(spectrograms, noise.to(self.device))
-        mu, logvar = (part.float() for part in posterior)
         return {
             "reconstruction": bernoulli_nll(logits.float(), images.to(self.device)).mean(),
-            "kl": gaussian_kl(mu, logvar).mean(),
+            "kl": gaussian_kl(*(part.float() for part in posterior)).mean(),
         }
-
-    def preview(self) -> Tensor:
-        """Two recordings a row: for each the mean image, then samples."""
-        return preview_of(self.model, self._batches.sounds)
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report posterior collapse, when z does not depend on the sound, and a dead encoder."""
@@ -100,12 +95,10 @@ class VAETask(EpochTask):
     @torch.no_grad()
     def _dead_layer(self) -> int | None:
         """Number of the encoder's first layer whose ReLUs are 0 for every recording of a batch."""
-        heard = self._batches.heard[self._batches.pairs(0)]
-        spectrograms = self._batches.sounds.spectrograms(heard).to(self.device)
-        return next(
-            (n for n, alive in enumerate(alive_units(self.model, spectrograms), 1) if not alive),
-            None,
-        )
+        recordings = self._batches.heard[self._batches.pairs(0)]
+        spectrograms = self._batches.sounds.spectrograms(recordings).to(self.device)
+        alive = alive_units(self.model, spectrograms)
+        return alive.index(0) + 1 if 0 in alive else None
 
 
 @torch.no_grad()

@@ -20,20 +20,20 @@ from audiate.training.losses import (
     non_saturating_loss,
 )
 from audiate.training.recipes.drawing import VAEGANRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.task import Prepared, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
+    DrawingTask,
     mean_image,
     on_device,
     prepare_pairs,
-    preview_of,
     to_unit,
 )
 
 _IMAGES_OF_MEAN = 16
 # Limits of the alarms:
-_IGNORED_KL = 0.3  # nats; to tell ten digits apart takes ln 10 = 2.3
-_WON = 0.995  # share of images that the discriminator tells apart
+_IGNORED_KL = 0.3  # nats; ten digits take ln 10 = 2.3
+_WON = 0.995  # share of images that the discriminator classifies as real or drawn
 _COLLAPSED_SPREAD = 0.4  # relative to real images
 
 
@@ -42,7 +42,7 @@ def prepare(recipe: VAEGANRecipe, root: Path) -> Prepared:
     return prepare_pairs(recipe, root, VAEGANTask)
 
 
-class VAEGANTask(EpochTask):
+class VAEGANTask(DrawingTask):
     """Draw images that a discriminator takes for real and that resemble those of the sound.
 
     Żelaszczyk 2020, "VAE-GAN": adversarial loss + alpha · reconstruction + beta · KL, of which the
@@ -74,17 +74,12 @@ class VAEGANTask(EpochTask):
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard)
         self._seen: tuple[Tensor, Tensor] | None = None  # real and drawn images of this step
-        parts = [model.encoder, model.mu, model.logvar, model.decoder]
-        trained = {
-            "generator": [
-                p for part in parts[0 if conditional else 3 :] for p in part.parameters()
-            ],
-            "discriminator": list(model.discriminator.parameters()),
-        }
+        encoder = [model.encoder, model.mu, model.logvar] if conditional else []
+        generator = nn.ModuleList([*encoder, model.decoder])
         betas = (recipe.adam_beta1, 0.999)
-        optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(parameters, betas=betas, fused=True)
-            for name, parameters in trained.items()
+        optimizers = {
+            name: torch.optim.Adam(part.parameters(), betas=betas, fused=True)
+            for name, part in (("generator", generator), ("discriminator", model.discriminator))
         }
         super().__init__(recipe.epochs, self._batches, model, "vaegan", optimizers, shard)
 
@@ -132,8 +127,8 @@ class VAEGANTask(EpochTask):
         """The discriminator's logits, computed with its running statistics.
 
         With the statistics of the batch, its last norm would send no gradient back as soon as it
-        tells all drawn from all real: their logits are then two points, and two points always
-        normalise to the same.
+        classifies all images: their logits are then two points, and two points always normalise to
+        the same.
         """
         self.model.discriminator.eval()
         logits = self.model.discriminate(self._noisy(drawn)).float()
@@ -158,10 +153,6 @@ class VAEGANTask(EpochTask):
         """
         return images + self._recipe.instance_noise * torch.randn(images.shape).to(images.device)
 
-    def preview(self) -> Tensor:
-        """Two recordings a row: for each the mean image, then samples."""
-        return preview_of(self.model, self._batches.sounds)
-
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report a z that ignores the sound, a discriminator that has won, or alike drawings."""
         if means["kl"] < _IGNORED_KL:
@@ -169,8 +160,8 @@ class VAEGANTask(EpochTask):
             return f"the drawings ignore the sound: q(z|x) holds {means['kl']:.3f} nats. {remedy}"
         if means["told_apart"] > _WON:
             return (
-                f"the discriminator has won: it tells {100 * means['told_apart']:.1f} % of images "
-                f"apart, so there is little to learn from it. Lower `learning_rate`"
+                f"the discriminator has won: it classifies {100 * means['told_apart']:.1f} % of "
+                f"images, so there is little to learn from it. Lower `learning_rate`"
             )
         if means["spread"] < _COLLAPSED_SPREAD:
             return (
