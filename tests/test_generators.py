@@ -235,7 +235,7 @@ class TestEveryGenerator:
         scores = model.discriminator(same, torch.arange(4))
         assert scores.shape == (4,)
         assert len(set(scores.tolist())) == 4
-        with pytest.raises(ValueError, match="told the label"):
+        with pytest.raises(ValueError, match="needs the labels"):
             model.discriminator(seen)
 
 

@@ -367,7 +367,7 @@ class TestInvert:
             ),
             (["CLIP", "--method", "search", "--start", "both"], "--start: --method search has its"),
             (["CLIP", "--encoder", "lenet-mnist"], "is no encoder"),
-            (["CLIP", "--classifier", "vae-fsdd"], "hears no digits"),
+            (["CLIP", "--classifier", "vae-fsdd"], "classifies no spoken digits"),
             (["EMPTY"], "holds no sound file"),
             (["CLIP", "--restarts", "0"], "--restarts 0"),
             (["CLIP", "--restarts", "3", "--budget", "1s"], "--restarts: a budget goes on for"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import audiate
@@ -20,7 +20,7 @@ from audiate.models.generator import AudioGAN
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, in_words, known_models
-from audiate.models.storage import Provenance, pack, unpack
+from audiate.models.storage import Provenance, pack, read_weights
 from audiate.models.vae import VAE
 from audiate.models.vaegan import VAEGAN
 
@@ -276,15 +276,27 @@ class TestLatentFlow:
 
 
 class TestStorage:
-    def test_eight_bits_are_rounded_to_nearest(self) -> None:
+    @staticmethod
+    def read_back(
+        stored: dict[str, torch.Tensor], shapes_of: dict[str, torch.Tensor], path: Path
+    ) -> dict[str, torch.Tensor]:
+        model = torch.nn.Module()
+        for name, tensor in shapes_of.items():
+            model.register_buffer(name, tensor)
+        save_file(stored, path)
+        return read_weights(model, path)
+
+    def test_eight_bits_are_rounded_to_nearest(self, tmp_path: Path) -> None:
         state = {"w": torch.tensor([[1.27, -0.014, 0.016], [0.0, 0.0, 0.0]])}
         packed = pack(state, "int8")
         assert packed["w"].tolist() == [[127, -1, 2], [0, 0, 0]]
-        torch.testing.assert_close(unpack(packed)["w"][0], torch.tensor([1.27, -0.01, 0.02]))
+        restored = self.read_back(packed, state, tmp_path / "model.safetensors")
+        torch.testing.assert_close(restored["w"][0], torch.tensor([1.27, -0.01, 0.02]))
 
-    def test_vectors_and_counts_are_kept_exactly(self) -> None:
+    def test_vectors_and_counts_are_kept_exactly(self, tmp_path: Path) -> None:
         state = {"bias": torch.randn(5), "steps": torch.tensor(70_000)}
-        restored = unpack(pack(state, "int8"))
+        packed = pack(state, "int8")
+        restored = self.read_back(packed, state, tmp_path / "model.safetensors")
         assert torch.equal(restored["bias"], state["bias"])
         assert torch.equal(restored["steps"], state["steps"])
 

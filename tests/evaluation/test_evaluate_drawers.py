@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from audiate.audio.log_mel import LogMel
 from audiate.data.digits import LabelledRecordings, load_validation_words
 from audiate.data.pairs import load_pairs
 from audiate.errors import InputError
@@ -30,7 +29,7 @@ from audiate.evaluation.tradeoff import evaluate_tradeoff
 from audiate.evaluation.trained import TrainingPlace, recipe_of
 from audiate.metrics.distribution import pixel_spread
 from audiate.models.audio_to_image import AudioToImageModel
-from audiate.models.configs import AudioToImageConfig, LatentFlowConfig
+from audiate.models.configs import LatentFlowConfig, SpeechModelConfig
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
@@ -58,8 +57,7 @@ class Tones(AudioToImageModel):
     latent_dim = 1
 
     def __init__(self, recipe: DrawingRecipe) -> None:
-        super().__init__(AudioToImageConfig())
-        self.features = LogMel()
+        super().__init__(SpeechModelConfig())
         self.unused = torch.nn.Parameter(torch.zeros(1))  # a model has parameters on a device
         self.provenance = Provenance("vae", asdict(recipe))
 

@@ -141,7 +141,7 @@ class TestGenerators:
         assert values["classifier"] == str(small_models / "classifier")
         assert [each["n"] for each in values["real"]] == [100, 100]
         assert main([*flags, "lenet-mnist"]) == 2
-        complaint = "lenet-mnist: a LeNet hears no digits; digits-resnet18 does"
+        complaint = "lenet-mnist: a LeNet classifies no spoken digits; digits-resnet18 does"
         assert complaint in capsys.readouterr().err
 
 

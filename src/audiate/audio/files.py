@@ -91,20 +91,41 @@ class Recording:
         """Open it for its samples; PyAV decodes what libsndfile cannot read.
 
         Raises:
-            soundfile.SoundFileError: It is no sound file.
-            InputError: PyAV is needed and not installed, or cannot read it either.
-            OSError: It cannot be opened.
+            InputError: It is no sound file, cannot be read, or has a sample rate below 100 Hz or
+                above 10 MHz; or PyAV is needed and not installed.
 
         """
-        with self.open() as content:
-            try:
-                file = soundfile.SoundFile(content)
-            except soundfile.SoundFileError:
-                if not is_decodable(content, self.name):
-                    raise
-                file = soundfile.SoundFile(decode(content, self.name, MAX_SAMPLES))
-            with file:
-                yield file
+        try:
+            self._check_content()
+            with self.open() as content:
+                try:
+                    file = soundfile.SoundFile(content)
+                except soundfile.SoundFileError:
+                    if not is_decodable(content, self.name):
+                        raise
+                    file = soundfile.SoundFile(decode(content, self.name, MAX_SAMPLES))
+                with file:
+                    check_sample_rate(file.samplerate, f"{self}: sample rate")
+                    yield file
+        except (soundfile.SoundFileError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
+            raise InputError(
+                f"{self}: cannot be read as sound ({reason}); convert it to wav or flac"
+            ) from error
+
+    def _check_content(self) -> None:
+        if not isinstance(self.content, Path):
+            empty = not self.content
+        elif self.content.is_dir():
+            raise InputError(f"{self}: is a folder; name the sound files in it, as in {self}/*.wav")
+        elif not self.content.exists():
+            raise InputError(f"{self}: no such file")
+        elif not self.content.is_file():
+            raise InputError(f"{self}: is a pipe or a device; save the sound to a file first")
+        else:
+            empty = self.content.stat().st_size == 0
+        if empty:
+            raise InputError(f"{self}: the file is empty; copy it again")
 
 
 def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> tuple[Tensor, int]:
@@ -127,10 +148,8 @@ def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> 
 
     """
     channels, rate = _read(_recording(path), 1, sample_rate)
-    waveform = _to_unit_range(_to_mono(channels))
-    return (waveform if sample_rate is None else resample(waveform, rate, sample_rate)), (
-        sample_rate or rate
-    )
+    to_rate = sample_rate or rate
+    return resample(_to_unit_range(_to_mono(channels)), rate, to_rate), to_rate
 
 
 def load_channels(
@@ -175,21 +194,16 @@ def _read(
     """
     if sample_rate is not None:
         check_sample_rate(sample_rate)
-    try:
-        _check_content(path)
-        with path.open_sound() as file:
-            check_sample_rate(file.samplerate, f"{path}: sample rate")
-            first, promised = path.span or (0, file.frames)
-            _check_length(path, file, promised, longest)
-            _check_size(f"{path}: ", promised * file.channels)
-            if sample_rate is not None:
-                _check_size(f"{path}: ", promised * channels * sample_rate / file.samplerate)
-            if first:
-                file.seek(first)
-            samples = file.read(promised, dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with path.open_sound() as file:
+        rate = file.samplerate
+        first, promised = path.span or (0, file.frames)
+        _check_length(path, file, promised, longest)
+        _check_size(f"{path}: ", promised * file.channels)
+        if sample_rate is not None:
+            _check_size(f"{path}: ", promised * channels * sample_rate / rate)
+        if first:
+            file.seek(first)
+        samples = file.read(promised, dtype="float32", always_2d=True)
     # An mp3's own count of frames is an estimate; a tenth missing is no estimate any more.
     if len(samples) < 0.9 * promised:
         raise InputError(f"{path}: truncated after {len(samples) / rate:.2f} s; copy it again")
@@ -205,14 +219,9 @@ def file_rate(path: Path) -> int:
         InputError: It is no sound file, or its rate is below 100 Hz or above 10 MHz.
 
     """
-    try:
-        _check_is_file(path)
-        with _recording(path).open_sound() as file:
-            rate: int = file.samplerate
-            check_sample_rate(rate, f"{path}: sample rate")
-            return rate
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with _recording(path).open_sound() as file:
+        rate: int = file.samplerate
+        return rate
 
 
 def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
@@ -230,27 +239,17 @@ def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
             before it should.
 
     """
-    try:
-        _check_content(recording)
-        with recording.open_sound() as file:
-            check_sample_rate(file.samplerate, f"{recording}: sample rate")
-            _check_length(recording, file, file.frames, MAX_CUT_SECONDS)
-            length = max(1, round(seconds * file.samplerate))
-            if file.frames < 1.5 * length:
-                return []
-            # What a damaged header promises would become thousands of clips that are not there.
-            file.seek(max(0, file.frames - file.frames // 10 - 1))
-            if not len(file.read(1)):
-                raise InputError(f"{recording}: is truncated; copy it again")
-            count = (file.frames + length // 2) // length
-            return [(at * length, min(length, file.frames - at * length)) for at in range(count)]
-    except (soundfile.SoundFileError, OSError) as error:
-        raise _unreadable(recording, error) from error
-
-
-def _unreadable(name: Path | Recording, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or str(error).split(": ")[-1].rstrip(". ")
-    return InputError(f"{name}: cannot be read as sound ({reason}); convert it to wav or flac")
+    with recording.open_sound() as file:
+        _check_length(recording, file, file.frames, MAX_CUT_SECONDS)
+        length = max(1, round(seconds * file.samplerate))
+        if file.frames < 1.5 * length:
+            return []
+        # What a damaged header promises would become thousands of clips that are not there.
+        file.seek(max(0, file.frames - file.frames // 10 - 1))
+        if not len(file.read(1)):
+            raise InputError(f"{recording}: is truncated; copy it again")
+        count = (file.frames + length // 2) // length
+        return [(at * length, min(length, file.frames - at * length)) for at in range(count)]
 
 
 def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
@@ -261,7 +260,7 @@ def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
 
     """
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
-    encoded = io.BytesIO()  # a full disk is told by the operating system, not by libsndfile
+    encoded = io.BytesIO()  # the system reports a full disk, and libsndfile does not
     soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
     with writing(path) as partial:
         partial.write_bytes(encoded.getbuffer())
@@ -291,24 +290,6 @@ def fit_length(waveform: Tensor, num_samples: int) -> Tensor:
         if inside.max().item() > most:
             best, most = begin + int(inside.argmax()), inside.max().item()
     return waveform[..., best : best + num_samples]
-
-
-def _check_is_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name the sound files in it, as in {path}/*.wav")
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_file():
-        raise InputError(f"{path}: is a pipe or a device; save the sound to a file first")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty; copy it again")
-
-
-def _check_content(recording: Recording) -> None:
-    if isinstance(recording.content, Path):
-        _check_is_file(recording.content)
-    elif not recording.content:
-        raise InputError(f"{recording}: the file is empty; copy it again")
 
 
 def _check_length(path: Recording, file: soundfile.SoundFile, frames: int, longest: float) -> None:

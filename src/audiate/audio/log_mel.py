@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audiate.audio.config import LogMelConfig
 from audiate.audio.spectrograms import mel_filters, unit_decibels
-from audiate.audio.stft import FourierModule, full_precision, hann_window, spectrum_parts
+from audiate.audio.stft import FourierModule, full_precision
 
 
 class LogMel(FourierModule):
@@ -27,20 +27,14 @@ class LogMel(FourierModule):
     beginning and the end of the word count as constants).
     """
 
-    window: Tensor
     filters: Tensor
 
     def __init__(self, config: LogMelConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or LogMelConfig()
-        window = hann_window(self.config.window_length)
-        self.register_buffer("window", window, persistent=False)
+        own = config or LogMelConfig()
+        super().__init__(own.window_length, own.hop_length, own.n_fft)
+        self.config = own
         filters = mel_filters(
-            self.config.sample_rate,
-            self.config.n_fft,
-            self.config.n_mels,
-            f_min=self.config.f_min,
-            f_max=self.config.f_max,
+            own.sample_rate, own.n_fft, own.n_mels, f_min=own.f_min, f_max=own.f_max
         )
         self.register_buffer("filters", filters, persistent=False)
 
@@ -79,17 +73,8 @@ class LogMel(FourierModule):
 
         Arguments are those of `forward`.
         """
-        power = (
-            self.filters
-            @ spectrum_parts(
-                waveforms,
-                self.window,
-                self.config.hop_length,
-                n_fft=self.config.n_fft,
-                by_products=self.by_products,
-            ).power()
-        )
-        begins = torch.arange(power.shape[-1], device=power.device) * self.config.hop_length
+        power = self.filters @ self.parts(waveforms).power()
+        begins = torch.arange(power.shape[-1], device=power.device) * self.hop_length
         inside = begins <= lengths.to(power.device).unsqueeze(1)
         return power * inside.unsqueeze(1)
 

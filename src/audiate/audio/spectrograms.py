@@ -8,12 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.audio.config import SpectrogramKind
-from audiate.audio.stft import (
-    FourierModule,
-    full_precision,
-    hann_window,
-    spectrum_parts,
-)
+from audiate.audio.stft import FourierModule, full_precision
 
 _FLOOR_DB = 80.0
 
@@ -99,12 +94,9 @@ class Spectrogram(FourierModule):
     hop_length = 128
     bins = n_fft // 2 + 1
 
-    window: Tensor
-
     def __init__(self, kind: SpectrogramKind = "log") -> None:
-        super().__init__()
+        super().__init__(self.n_fft, self.hop_length)
         self.kind = kind
-        self.register_buffer("window", hann_window(self.n_fft), persistent=False)
 
     @full_precision
     def forward(self, waveforms: Tensor) -> Tensor:
@@ -112,10 +104,7 @@ class Spectrogram(FourierModule):
         frames = -(-waveforms.shape[1] // self.hop_length)
         missing = (frames - 1) * self.hop_length + self.n_fft - waveforms.shape[1]
         padded = F.pad(waveforms, (0, missing))
-        parts = spectrum_parts(
-            padded, self.window, self.hop_length, centred=False, by_products=self.by_products
-        )
-        real, imaginary = (part.transpose(1, 2) for part in parts)
+        real, imaginary = (part.transpose(1, 2) for part in self.parts(padded, centred=False))
         if self.kind == "real":
             return real
         return unit_decibels(real.square() + imaginary.square(), _FLOOR_DB)
@@ -131,25 +120,20 @@ class MelSpectrogram(FourierModule):
 
     size = 64
 
-    window: Tensor
     filters: Tensor
 
     def __init__(self, sample_rate: int, num_samples: int) -> None:
-        super().__init__()
-        self.hop_length = -(-num_samples // self.size)
-        self.n_fft = max(1 << (4 * self.hop_length - 1).bit_length(), 256)
+        hop_length = -(-num_samples // self.size)
+        super().__init__(max(1 << (4 * hop_length - 1).bit_length(), 256), hop_length)
         filters = wide_mel_filters(sample_rate, self.n_fft, self.size)
         self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("window", hann_window(self.n_fft), persistent=False)
 
     @full_precision
     def forward(self, waveforms: Tensor) -> Tensor:
         """Levels (batch, 64 frames, 64 bands) of waveforms (batch, num_samples)."""
         padded = F.pad(waveforms, (0, self.size * self.hop_length - waveforms.shape[1]))
-        power = spectrum_parts(
-            padded, self.window, self.hop_length, by_products=self.by_products
-        ).power()
-        return unit_decibels(self.filters @ power[..., : self.size], _FLOOR_DB).transpose(1, 2)
+        power = self.parts(padded).power()[..., : self.size]
+        return unit_decibels(self.filters @ power, _FLOOR_DB).transpose(1, 2)
 
 
 def levels_of(waveforms: Tensor) -> Tensor:

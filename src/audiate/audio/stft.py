@@ -31,15 +31,38 @@ class Parts(NamedTuple):
 
 
 class FourierModule(nn.Module):
-    """The base of modules that compute Fourier transforms.
+    """The base of modules that compute short-time Fourier transforms, under a Hann window.
 
     Attributes:
-        by_products: Whether they compute them as products with matrices of sines and cosines, so
-            that no tensor is complex, as a network needs it to be exported.
+        window: The periodic Hann window (window_length,).
+        hop_length: Number of samples between the beginnings of frames.
+        n_fft: Length of the transform, in samples; that of the window by default.
+        by_products: Whether transforms are products with matrices of sines and cosines, so that no
+            tensor is complex, as a network needs it to be exported.
 
     """
 
+    window: Tensor
     by_products: bool = False
+
+    def __init__(self, window_length: int, hop_length: int, n_fft: int | None = None) -> None:
+        super().__init__()
+        self.hop_length, self.n_fft = hop_length, n_fft or window_length
+        self.register_buffer("window", hann_window(window_length), persistent=False)
+
+    def parts(self, waveforms: Tensor, *, centred: bool = True) -> Parts:
+        """Real and imaginary parts of spectra of waveforms (batch, samples).
+
+        Arguments are those of `spectrum_parts`.
+        """
+        return spectrum_parts(
+            waveforms,
+            self.window,
+            self.hop_length,
+            n_fft=self.n_fft,
+            centred=centred,
+            by_products=self.by_products,
+        )
 
 
 @contextmanager
@@ -78,44 +101,6 @@ def hann_window(length: int) -> Tensor:
 
 
 @full_precision
-def short_time_spectrum(
-    waveforms: Tensor,
-    window: Tensor,
-    hop_length: int,
-    *,
-    n_fft: int | None = None,
-    centred: bool = True,
-) -> Tensor:
-    """The short-time Fourier transform of waveforms.
-
-    Args:
-        waveforms: (batch, samples).
-        window: (window_length,), which is put in the middle of ``n_fft`` samples.
-        hop_length: Number of samples between the beginnings of frames.
-        n_fft: Length of the transform, in samples; that of the window by default.
-        centred: True: frame t is centred at sample ``t * hop_length``, with zeros around the clip.
-            False: frame t begins there, and only whole frames count.
-
-    Returns:
-        Complex spectra (batch, n_fft / 2 + 1, frames), in the window's precision, but at least
-        in that of float32.
-
-    """
-    precision = torch.promote_types(window.dtype, torch.float32)
-    if window.is_inference():  # made in inference mode, and now perhaps used with gradients
-        window = window.clone()
-    return torch.stft(
-        waveforms.to(precision),
-        n_fft or len(window),
-        hop_length,
-        len(window),
-        window.to(precision),
-        center=centred,
-        pad_mode="constant",
-        return_complex=True,
-    )
-
-
 def spectrum_parts(
     waveforms: Tensor,
     window: Tensor,
@@ -125,14 +110,38 @@ def spectrum_parts(
     centred: bool = True,
     by_products: bool = False,
 ) -> Parts:
-    """Real and imaginary parts of a short-time spectrum.
+    """The short-time Fourier transform of waveforms.
 
-    Arguments are those of `short_time_spectrum`, and ``by_products``, as in `FourierModule`.
+    Args:
+        waveforms: (batch, samples).
+        window: (window_length,), which is put in the middle of ``n_fft`` samples.
+        hop_length: Number of samples between the beginnings of frames.
+        n_fft: Length of the transform, in samples; that of the window by default.
+        centred: True: frame t is centred at sample ``t * hop_length``, with zeros around the clip.
+            False: frame t begins there, and only whole frames count.
+        by_products: As in `FourierModule`.
+
+    Returns:
+        Spectra (batch, n_fft / 2 + 1, frames), in the window's precision, but at least in that of
+        float32.
+
     """
-    if not by_products:
-        spectrum = short_time_spectrum(waveforms, window, hop_length, n_fft=n_fft, centred=centred)
-        return Parts(spectrum.real, spectrum.imag)
     length = n_fft or len(window)
+    if not by_products:
+        precision = torch.promote_types(window.dtype, torch.float32)
+        if window.is_inference():  # made in inference mode, and now perhaps used with gradients
+            window = window.clone()
+        spectrum = torch.stft(
+            waveforms.to(precision),
+            length,
+            hop_length,
+            len(window),
+            window.to(precision),
+            center=centred,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        return Parts(spectrum.real, spectrum.imag)
     before = (length - len(window)) // 2
     kernels = _waves(length) * F.pad(window, (before, length - len(window) - before))
     edge = length // 2 if centred else 0
@@ -158,16 +167,13 @@ class ShortTimeTransform(FourierModule):
     (batch, n_fft / 2 + 1, samples / hop_length). The frame beyond the last full hop is left out.
     """
 
-    window: Tensor
     phases: Tensor
 
     def __init__(self, n_fft: int, hop_length: int, num_samples: int) -> None:
-        super().__init__()
-        self.n_fft, self.hop_length = n_fft, hop_length
-        self.num_samples = num_samples
-        self.register_buffer("window", hann_window(n_fft), persistent=False)
+        super().__init__(n_fft, hop_length)
+        self.num_samples, self.frames = num_samples, num_samples // hop_length
         bins = torch.arange(n_fft // 2 + 1, device="cpu")
-        frames = torch.arange(num_samples // hop_length, device="cpu")
+        frames = torch.arange(self.frames, device="cpu")
         # From frame to frame, a tone in the middle of its bin turns by this much.
         turns = bins.unsqueeze(1) * hop_length * frames % n_fft / n_fft
         source = torch.Generator().manual_seed(0)
@@ -177,15 +183,11 @@ class ShortTimeTransform(FourierModule):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Spectra (batch, bins, frames) of waveforms (batch, num_samples)."""
-        spectra = short_time_spectrum(waveforms, self.window, self.hop_length)
-        return spectra[..., : self.num_samples // self.hop_length]
+        return torch.complex(*self.parts(waveforms))[..., : self.frames]
 
     def power(self, waveforms: Tensor) -> Tensor:
         """Squared magnitudes (batch, bins, frames) of the spectra of waveforms."""
-        parts = spectrum_parts(
-            waveforms, self.window, self.hop_length, by_products=self.by_products
-        )
-        return parts.power()[..., : self.num_samples // self.hop_length]
+        return self.parts(waveforms).power()[..., : self.frames]
 
     @full_precision
     def inverse(self, spectra: Tensor) -> Tensor:
@@ -233,10 +235,7 @@ class ShortTimeTransform(FourierModule):
         before = [torch.zeros_like(magnitudes)] * 2
         for _ in range(iterations):
             waveforms = self._joined(Parts(*(magnitudes * part for part in phases)))
-            parts = spectrum_parts(
-                waveforms, self.window, self.hop_length, by_products=self.by_products
-            )
-            rebuilt = [part[..., : magnitudes.shape[2]] for part in parts]
+            rebuilt = [part[..., : self.frames] for part in self.parts(waveforms)]
             real, imaginary = (
                 new - old * (momentum / (1 + momentum))
                 for new, old in zip(rebuilt, before, strict=True)

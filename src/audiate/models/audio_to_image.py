@@ -11,6 +11,7 @@ from torch import Tensor
 from audiate.audio.files import Waveform, prepare_speech
 from audiate.audio.log_mel import LogMel
 from audiate.errors import check_range
+from audiate.models.configs import SpeechModelConfig
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.pretrained import PretrainedModel
 
@@ -19,11 +20,13 @@ class SpeechModel(PretrainedModel):
     """A network that takes the log-mel spectrogram of a spoken word.
 
     Attributes:
-        features: Makes spectrograms of waveforms; a subclass sets it.
+        features: Makes spectrograms of waveforms, by the settings of the configuration.
 
     """
 
-    features: LogMel
+    def __init__(self, config: SpeechModelConfig | None = None) -> None:
+        super().__init__(config)
+        self.features = LogMel(self.config.features)
 
     @torch.inference_mode()
     def preprocess(self, waveform: Waveform, *, sample_rate: int) -> Tensor:
@@ -46,10 +49,9 @@ class SpeechModel(PretrainedModel):
 class AudioToImageModel(SpeechModel):
     """A network that turns the log-mel spectrogram of a spoken word into images.
 
-    A subclass sets `features`, its own front end, and says how noise becomes images.
+    A subclass says how noise becomes images.
 
     Attributes:
-        features: Makes spectrograms of waveforms.
         image_size: Height and width of an image, in pixels.
         latent_dim: Number of values of noise that one image is drawn from.
 
@@ -94,7 +96,7 @@ class AudioToImageModel(SpeechModel):
         """
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return "log-mel 48x48 → image 28x28"
 
     def sample_images(

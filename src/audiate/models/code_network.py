@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,15 +10,9 @@ from audiate.audio.config import LogMelConfig
 from audiate.audio.log_mel import LogMel
 from audiate.audio.stft import full_precision
 from audiate.errors import check_range
-from audiate.models.configs import CodeConfig
+from audiate.models.configs import AudioGANConfig, CodeConfig
 
-if TYPE_CHECKING:
-    from audiate.models.configs import AudioGANConfig
-
-FRAMES = 48
-"""Number of frames that a word is stretched to."""
-
-_BANDS, _SEEN_FRAMES = 32, 24  # size of what the network sees, after means over neighbours
+_BANDS, _FRAMES = 32, 24  # size of the network's input, after means over neighbours
 _HIDDEN = (256, 128)
 
 
@@ -68,7 +60,7 @@ def word_front_end(sample_rate: int) -> LogMel:
             window_length=window,
             hop_length=max(round(0.008 * sample_rate), 1),
             n_mels=48,
-            frames=FRAMES,
+            frames=48,
             f_min=min(60.0, sample_rate / 100),
             f_max=min(5000.0, sample_rate / 2),
         )
@@ -88,7 +80,7 @@ class WordCodeNetwork(nn.Module):
         self.features = word_front_end(config.sample_rate)
         wide, narrow = _HIDDEN
         self.layers = nn.Sequential(
-            *(nn.Linear(_BANDS * _SEEN_FRAMES, wide, bias=False), nn.LayerNorm(wide), nn.ReLU()),
+            *(nn.Linear(_BANDS * _FRAMES, wide, bias=False), nn.LayerNorm(wide), nn.ReLU()),
             *(nn.Linear(wide, narrow, bias=False), nn.LayerNorm(narrow), nn.ReLU()),
         )
         self.head = nn.Linear(narrow, config.code.size)
@@ -102,9 +94,9 @@ class WordCodeNetwork(nn.Module):
 
     def embed(self, words: Tensor) -> Tensor:
         """Hidden values (batch, 128), at least 0, of words (batch, bands, frames) in [0, 1]."""
-        seen = F.adaptive_avg_pool2d(words.float().unsqueeze(1), (_BANDS, _SEEN_FRAMES)).flatten(1)
-        spread = seen.std(1, keepdim=True)
-        hidden: Tensor = self.layers((seen - seen.mean(1, keepdim=True)) / (spread + 1e-3))
+        inputs = F.adaptive_avg_pool2d(words.float().unsqueeze(1), (_BANDS, _FRAMES)).flatten(1)
+        spread = inputs.std(1, keepdim=True)
+        hidden: Tensor = self.layers((inputs - inputs.mean(1, keepdim=True)) / (spread + 1e-3))
         return hidden
 
     def read(self, words: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Nothing here imports torch, so that the command line can offer these values as f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
 from audiate.audio.config import SPECTROGRAM_SIZE, LogMelConfig, SpectrogramKind, check_sample_rate
 from audiate.errors import InputError, check_range
@@ -27,19 +27,6 @@ WAVEGAN_STRIDES = {
 }
 """The strides of WaveGAN's layers, by the number of samples that it generates."""
 
-C = TypeVar("C")
-
-
-def check_picture_kind(pictures: str) -> None:
-    """Make sure that a config says what is seen of a picture.
-
-    Raises:
-        InputError: It says something else.
-
-    """
-    if pictures not in ("digits", "whole"):
-        raise InputError(f"pictures {pictures!r}: give digits or whole")
-
 
 @dataclass(frozen=True)
 class SpeechModelConfig:
@@ -56,20 +43,15 @@ class SpeechModelConfig:
 
 
 @dataclass(frozen=True)
-class AudioToImageConfig(SpeechModelConfig):
-    """Settings of every audio-to-image model, which are those of its front end."""
-
-
-@dataclass(frozen=True)
 class DualEncoderConfig(SpeechModelConfig):
     """Settings of the dual encoder, whose networks are fixed and whose front end is not.
 
     Raises `InputError` where a value is out of range.
 
     Attributes:
-        pictures: What is seen of a picture. ``digits``: the digit that is found in it. ``whole``:
-            all of it, as of pairs of your own.
-        references: Number of train images whose vectors are kept, to tell how clear a sound is.
+        pictures: The part of a picture that the network takes. ``digits``: the digit that is found
+            in it. ``whole``: all of it, as of pairs of your own.
+        references: Number of train images whose vectors are kept, by which scores are calibrated.
 
     """
 
@@ -78,22 +60,23 @@ class DualEncoderConfig(SpeechModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_picture_kind(self.pictures)
+        if self.pictures not in ("digits", "whole"):
+            raise InputError(f"pictures {self.pictures!r}: give digits or whole")
         check_range("references", self.references, 0, 10**5)
 
 
 @dataclass(frozen=True)
-class VAEConfig(AudioToImageConfig):
+class VAEConfig(SpeechModelConfig):
     """Settings of the VAE, whose network is fixed by the paper and whose front end is not."""
 
 
 @dataclass(frozen=True)
-class VAEGANConfig(AudioToImageConfig):
+class VAEGANConfig(SpeechModelConfig):
     """Settings of the VAE-GAN, whose networks are fixed by the paper and whose front end is not."""
 
 
 @dataclass(frozen=True)
-class LatentFlowConfig(AudioToImageConfig):
+class LatentFlowConfig(SpeechModelConfig):
     """Settings of a latent flow, which may be changed after the training, too.
 
     Raises `InputError` where a value is out of range.
@@ -145,11 +128,15 @@ class ImageToAudioConfig:
     def __post_init__(self) -> None:
         check_range("latent_dim", self.latent_dim, 1, 10**6)
         _check_printable("generator", [self.generator])
-        check_picture_kind(self.pictures)
-        check_range("references", self.references, 0, 10**5)
+        _ = self.dual_encoder
         check_range("steps", self.steps, 1, 1000)
         check_range("guidance", self.guidance, 0, 100)
         check_range("candidates", self.candidates, 1, 1000)
+
+    @property
+    def dual_encoder(self) -> DualEncoderConfig:
+        """Settings of the dual encoder that is part of the model."""
+        return DualEncoderConfig(pictures=self.pictures, references=self.references)
 
 
 @dataclass(frozen=True)
@@ -165,7 +152,7 @@ class DigitClassifierConfig:
     """
 
     spectrogram: SpectrogramKind = "log"
-    """Kind of spectrogram that the network sees. log: levels in decibels. real: the real part of
+    """Kind of spectrogram that the network takes. log: levels in decibels. real: the real part of
     the transform, as in the paper."""
     sample_rate: int = 16_000
     """Sample rate of a clip, in Hz."""
@@ -226,7 +213,7 @@ class CodeConfig:
         network: The network that recovers the code from the sound, the Q-network. published: the
             discriminator's architecture. words: a small network on spectrograms in which the word
             fills every frame. none: it is not kept.
-        judged: Whether the discriminator is told the code of a clip (Miyato and Koyama 2018).
+        judged: Whether the discriminator is given the code of a clip (Miyato and Koyama 2018).
 
     """
 

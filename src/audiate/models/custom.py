@@ -20,8 +20,7 @@ from audiate.models.storage import one_line
 from audiate.models.wrap import naming, wrap, wrap_onnx, wrap_torchscript
 from audiate.utils.devices import resolve_device
 
-_PYTHON_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<attribute>[^\W\d][\w.]*)")
-_PYTHON_NAME_WITHOUT_ATTRIBUTE = re.compile(r"(?P<module>[^\W\d][\w.]*):")
+_PYTHON_NAME = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<attribute>[^\W\d][\w.]*)?")
 _TORCHSCRIPT_ENDINGS = (".pt", ".ts", ".pth")
 
 
@@ -53,7 +52,7 @@ def open_generator(
     where = resolve_device(device)
     path, name = Path(source), _PYTHON_NAME.fullmatch(source)
     is_file = path.is_file() or path.suffix in (".onnx", *_TORCHSCRIPT_ENDINGS)
-    if _PYTHON_NAME_WITHOUT_ATTRIBUTE.fullmatch(source):
+    if name and not name["attribute"]:
         raise InputError(
             f"{source}: name what the module has that makes the generator, as in {source}make"
         )
@@ -116,7 +115,7 @@ def _made(source: str, module_name: str, attribute: str) -> Any:
             if not hasattr(found, name):
                 raise InputError(f"{source}: {module_name} has no {attribute}; check its name")
             found = getattr(found, name)
-        if isinstance(found, nn.Module) or _is_instance_of_generator(found):
+        if isinstance(found, (nn.Module, Generator)) and not isinstance(found, type):
             return found
         if not callable(found):
             raise InputError(
@@ -135,10 +134,6 @@ def _made(source: str, module_name: str, attribute: str) -> Any:
             f"module or a function of latents"
         )
     return made
-
-
-def _is_instance_of_generator(found: object) -> bool:
-    return isinstance(found, Generator) and not isinstance(found, type)
 
 
 def _is_part(missing: str | None, module_name: str) -> bool:

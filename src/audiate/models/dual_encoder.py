@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.audio.log_mel import LogMel
 from audiate.data.images import Picture, see_picture
 from audiate.models.audio_to_image import SpeechModel
 from audiate.models.configs import DualEncoderConfig
@@ -38,11 +37,11 @@ class ChangedSounds(NamedTuple):
 
 
 class DualEncoder(SpeechModel):
-    """Tells whether a sound and an image belong together.
+    """Scores how well a sound and an image belong together.
 
     An audio encoder and an image encoder make vectors of length 1. The cosine of two vectors,
     scaled and shifted, is the logarithm of how much likelier the two are together than each by
-    itself, log p(sound, image) / (p(sound) p(image)), as far as the training could tell.
+    itself, log p(sound, image) / (p(sound) p(image)).
     Arandjelović and Zisserman 2017 learn sight and sound by their correspondence alone, and compare
     vectors of two encoders in 2018. The audio encoder is a network of the same kind as the latent
     flow's condition network, whose weights it may have. The vectors of some train images are kept
@@ -56,9 +55,7 @@ class DualEncoder(SpeechModel):
     embedding_dim: ClassVar[int] = 128
 
     def __init__(self, config: DualEncoderConfig | None = None) -> None:
-        config = config or DualEncoderConfig()
         super().__init__(config)
-        self.features = LogMel(config.features)
         self.audio_encoder = SoundNetwork(LatentFlow.condition_dim)
         self.audio_head = nn.Sequential(
             nn.ReLU(), nn.Linear(LatentFlow.condition_dim, self.embedding_dim)
@@ -72,11 +69,11 @@ class DualEncoder(SpeechModel):
         self.register_buffer("references", vectors, persistent=len(vectors) > 0)
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return f"log-mel 48x48, image 28x28 → {self.embedding_dim}"
 
     def preprocess_image(self, picture: Picture) -> Tensor:
-        """The image (28, 28) in [0, 1] that the network sees of a picture.
+        """The network's input of a picture: an image (28, 28) in [0, 1].
 
         Raises:
             InputError: The picture is blank or too large, or none.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from audiate.models.configs import AudioGANConfig
 
 SOFT = 20.0
-"""The `label_sharpness` of trainings, with which gradients tell which label would be better."""
+"""The `label_sharpness` of trainings, with which the choice of a label has gradients."""
 
 CLEAR = 1000.0
 """The `label_sharpness` of trained models, with which two labels are hardly ever mixed.
@@ -23,7 +23,7 @@ soft choice makes a mixture of two words of them.
 """
 
 Layer = Callable[[int, int, int], nn.Module]
-"""Makes a layer of its numbers of input channels and output channels, and its place in a row."""
+"""Makes a layer of its numbers of input and output channels, and its option."""
 
 _PLACES = 16  # times, or times and bands, between the fully connected layers and the convolutions
 _SHUFFLED = 4  # number of layers, from the first, whose outputs are shuffled
@@ -66,7 +66,7 @@ class Score(nn.Linear):
         if not self._classes:
             return scores[:, 0]
         if labels is None:
-            raise ValueError("this discriminator is to be told the label")
+            raise ValueError("this discriminator needs the labels")
         return scores[:, 0] + scores.gather(1, 1 + labels.unsqueeze(1)).squeeze(1)
 
 
@@ -80,6 +80,7 @@ class Architecture:
             reverse.
         upsample: Makes a layer of the generator.
         downsample: Makes a layer of the discriminator.
+        options: The option of each layer, in the order of either network: its stride or kernel.
         norm: Batch norm of the right number of dimensions.
         places: Sizes of the input of the generator's first convolution, 16 values together.
         shuffle: Largest shift by phase shuffle, in samples.
@@ -90,6 +91,7 @@ class Architecture:
     widths: Sequence[int]
     upsample: Layer
     downsample: Layer
+    options: Sequence[int]
     norm: type[nn.Module]
     places: tuple[int, ...]
     shuffle: int = 0
@@ -103,8 +105,10 @@ class GANGenerator(nn.Module):
         widths = own.widths[::-1]
         self.project = Projection(own.config, _PLACES * widths[0])
         self.upsample = nn.ModuleList(
-            own.upsample(*sizes, number)
-            for number, sizes in enumerate(pairwise([*widths, own.config.channels]))
+            own.upsample(*sizes, option)
+            for sizes, option in zip(
+                pairwise([*widths, own.config.channels]), own.options, strict=True
+            )
         )
         self.norms = nn.ModuleList(
             own.norm(width) if own.config.batch_norm else nn.Identity() for width in widths
@@ -128,8 +132,10 @@ class GANEncoder(nn.Module):
     def __init__(self, own: Architecture) -> None:
         super().__init__()
         self.downsample = nn.ModuleList(
-            own.downsample(*sizes, number)
-            for number, sizes in enumerate(pairwise([own.config.channels, *own.widths]))
+            own.downsample(*sizes, option)
+            for sizes, option in zip(
+                pairwise([own.config.channels, *own.widths]), own.options, strict=True
+            )
         )
         self._shuffle = own.shuffle
         self.outputs = _PLACES * own.widths[-1]

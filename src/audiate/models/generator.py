@@ -126,7 +126,7 @@ class AudioGAN(PretrainedModel):
     kind, and `render` makes waveforms of it.
 
     Where `config.classes` is not 0, sounds have labels: the largest of the first ``classes``
-    entries of z says which sound is meant, and the discriminator is told which one it is to be.
+    entries of z says which sound is meant, and the discriminator is given the label.
 
     Where `config.code` is one, the first entries of z are a code instead, and `code_network` (the
     Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
@@ -136,12 +136,6 @@ class AudioGAN(PretrainedModel):
     generator: GANGenerator
     discriminator: Discriminator
     code_network: nn.Module | None
-    latent_dim: int
-    sample_rate: int
-    num_samples: int
-    channels: int
-    classes: int
-    names: tuple[str, ...]
     differentiable = True
     phases_matter: ClassVar[bool] = True
     """Whether waveforms may be compared sample by sample; see `DraftingGenerator`."""
@@ -177,7 +171,7 @@ class AudioGAN(PretrainedModel):
                 nn.init.xavier_uniform_(parameter)
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return f"latent {self.latent_dim} → {self.num_samples:,} samples at {self.sample_rate:,} Hz"
 
     def sample_latent(
@@ -198,7 +192,7 @@ class AudioGAN(PretrainedModel):
             labels: (n,), int64: draw from the prior given these labels, or these codes.
 
         Raises:
-            InputError: The model knows no labels, or a label is out of range.
+            InputError: The model has no labels, or a label is out of range.
 
         """
         check_range("n", n, 0, 10**9)
@@ -270,7 +264,7 @@ class AudioGAN(PretrainedModel):
     def word_power(self, draft: Tensor) -> Tensor:
         """Power (batch, bands, frames) of a draft, in which the word is found for the Q-network."""
 
-    def code_logits(self, seen: Tensor) -> Tensor:
+    def code_logits(self, draft: Tensor) -> Tensor:
         """Logits (batch, code size) of the code of what `draft` or `analyse` gives.
 
         They are those of a softmax over one-hot codes, or of a sigmoid for each binary entry.
@@ -284,9 +278,9 @@ class AudioGAN(PretrainedModel):
             raise InputError(
                 "this generator has no Q-network; `audiate train ciwgan` trains one with it"
             )
-        logits: Tensor = network(
-            self.word_power(seen) if isinstance(network, WordCodeNetwork) else seen
-        )
+        if isinstance(network, WordCodeNetwork):
+            draft = self.word_power(draft)
+        logits: Tensor = network(draft)
         return logits
 
     def codes_of(self, waveforms: Tensor) -> Tensor:

@@ -26,13 +26,13 @@ CARD_NAME = "README.md"
 MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME)
 
 DEFAULT_AUDIO_TO_IMAGE = "flow-digits"
-"""The shipped model that draws spoken digits, which also gives a second opinion on what is said."""
+"""The shipped model that draws spoken digits."""
 DEFAULT_GENERATOR = "specgan-digits"
 """The shipped generator of spoken digits."""
 DEFAULT_IMAGE_TO_AUDIO = "say-digits"
 """The shipped model that says written digits."""
 DEFAULT_DUAL_ENCODER = "match-digits"
-"""The shipped model that tells which sounds and images belong together."""
+"""The shipped dual encoder, which matches sounds with images."""
 SPOKEN_CLASSIFIER = "digits-resnet18"
 """The shipped classifier of spoken digits."""
 WRITTEN_CLASSIFIER = "lenet-mnist"
@@ -137,7 +137,7 @@ def _why_not(error: Exception, hub_id: str, revision: str | None) -> str:
     if isinstance(error, errors.RevisionNotFoundError):
         return f"{name}: has no revision {revision}; give a branch, a tag or a commit of it"
     if isinstance(error, errors.RepositoryNotFoundError):
-        if get_token() is None:  # the hub tells strangers of neither
+        if get_token() is None:  # the hub hides private ones from strangers
             return f"{name}: is private, or there is none; {log_in}, or check its spelling"
         return (
             f"{name}: there is none, or it is private and your account may not read it; check "

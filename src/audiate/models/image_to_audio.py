@@ -12,7 +12,7 @@ from audiate.audio.files import prepare_speech
 from audiate.data.images import Picture, see_picture
 from audiate.errors import InputError, check_range
 from audiate.models.conditional_flow import Velocity, follow
-from audiate.models.configs import DualEncoderConfig, ImageToAudioConfig
+from audiate.models.configs import ImageToAudioConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import fingerprint, same_generator
 from audiate.models.generator import AudioGAN
@@ -20,6 +20,7 @@ from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.pretrained import PretrainedModel, load
 
 _ROUNDING = 1e-6  # so that no entry of a latent is mapped to infinity
+_AT_ONCE = 32  # latents that are made sound at once
 
 
 class ImageToAudioModel(PretrainedModel):
@@ -47,15 +48,14 @@ class ImageToAudioModel(PretrainedModel):
     def __init__(self, config: ImageToAudioConfig | None = None) -> None:
         config = config or ImageToAudioConfig()
         super().__init__(config)
-        own = DualEncoderConfig(pictures=config.pictures, references=config.references)
-        self.matcher = DualEncoder(own)
+        self.matcher = DualEncoder(config.dual_encoder)
         self.velocity = Velocity(config.latent_dim, self.condition_dim)
         self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
         self._generator: AudioGAN | None
         self._keep(None)
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return f"image 28x28 → latent {self.latent_dim} of {self.config.generator}"
 
     @property
@@ -223,7 +223,7 @@ class ImageToAudioModel(PretrainedModel):
         return latents[chosen], sounds[chosen]
 
     def _scores(self, waveforms: Tensor, image: Tensor) -> Tensor:
-        """How well waveforms (batch, channels, samples) belong to an image (28, 28): (batch,)."""
+        """Scores (batch,) of waveforms (batch, channels, samples) with an image (28, 28)."""
         scores = torch.full((len(waveforms),), -torch.inf, device=self.device)
         inputs, rate = {}, self.matcher.features.config.sample_rate
         for number, waveform in enumerate(waveforms):
@@ -244,14 +244,11 @@ class ImageToAudioModel(PretrainedModel):
         return torch.cat(parts).view(*latents.shape[:-1], *parts[0].shape[1:])
 
     def preprocess_image(self, image: Picture) -> Tensor:
-        """The image (28, 28) in [0, 1] that the network sees of a picture.
+        """The network's input of a picture: an image (28, 28) in [0, 1].
 
         Arguments and errors are those of `say`.
         """
         return see_picture(image, self.config.pictures)
-
-
-_AT_ONCE = 32  # latents that are made sound at once
 
 
 def to_normal(latents: Tensor) -> Tensor:

@@ -42,17 +42,14 @@ class LatentEncoder(PretrainedModel):
                 self.network.head.weight *= 0.1  # begins near the middle of the prior
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return f"{self.config.num_samples:,} samples → latent {self.config.latent_dim}"
 
     def start_from(self, classifier: DigitClassifier) -> None:
-        """Take the residual blocks of a classifier, all but its head: they know speech."""
-        blocks = classifier.network.state_dict()
-        head = {name for name in blocks if name.startswith("head.")}
-        own = self.network.state_dict()
-        self.network.load_state_dict(
-            {name: own[name] if name in head else value for name, value in blocks.items()}
-        )
+        """Take the residual blocks of a classifier, all but its head."""
+        weights = classifier.network.state_dict()
+        blocks = {name: weights[name] for name in weights if not name.startswith("head.")}
+        self.network.load_state_dict(blocks, strict=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Latents (batch, latent_dim) of waveforms (batch, channels, num_samples)."""

@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from audiate.audio.log_mel import LogMel
 from audiate.models.audio_to_image import AudioToImageModel, Posterior
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import LatentFlowConfig
@@ -18,7 +17,7 @@ from audiate.models.residual import SoundNetwork
 class LatentFlow(AudioToImageModel):
     """Draws a spoken digit by a flow between noise and the latents of images.
 
-    Three parts, none of which ever sees a label:
+    Three parts, none of which is given a label:
 
     - A *condition network* (audio encoder) turns a spectrogram into a condition. It learns by
       drawing the mean of the images that belong to a sound, its `mean_images`.
@@ -38,9 +37,7 @@ class LatentFlow(AudioToImageModel):
     latent_dim: ClassVar[int] = 32
 
     def __init__(self, config: LatentFlowConfig | None = None) -> None:
-        config = config or LatentFlowConfig()
         super().__init__(config)
-        self.features = LogMel(config.features)
         self.condition_network = SoundNetwork(self.condition_dim)
         self.archetype = nn.Sequential(
             nn.ReLU(),
@@ -109,7 +106,7 @@ class LatentFlow(AudioToImageModel):
         return velocity
 
     def latents(self, spectrogram: Tensor) -> Tensor:
-        """The condition (batch, condition_dim), which is all that the flow knows of the sound."""
+        """The condition (batch, condition_dim), which is all that the flow takes of the sound."""
         return self.condition(spectrogram)
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:

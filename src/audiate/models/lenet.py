@@ -25,7 +25,7 @@ class LeNet(PretrainedModel):
     refusal: ClassVar[str] = f"reads no drawings; {WRITTEN_CLASSIFIER} does"
 
     def __init__(self, config: LeNetConfig | None = None) -> None:
-        super().__init__(config or LeNetConfig())
+        super().__init__(config)
         self.features = nn.Sequential(
             nn.Conv2d(1, 6, 5),
             nn.ReLU(),
@@ -40,7 +40,7 @@ class LeNet(PretrainedModel):
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return "image 28x28 → 10 digits"
 
     def embed(self, images: Tensor) -> Tensor:

@@ -17,22 +17,13 @@ from torch import nn
 
 from audiate import models
 from audiate.errors import InputError
-from audiate.models.hub import CARD_NAME, CONFIG_NAME, WEIGHTS_NAME, find
-from audiate.models.storage import (
-    Provenance,
-    Storage,
-    one_line,
-    pack,
-    read_config,
-    read_weights,
-)
+from audiate.models.hub import CARD_NAME, CONFIG_NAME, DEFAULT_GENERATOR, WEIGHTS_NAME, find
+from audiate.models.storage import Provenance, Storage, one_line, pack, read_config, read_weights
 from audiate.utils.devices import resolve_device
 from audiate.utils.filesystem import replace_text, replacing
 from audiate.utils.serialization import from_plain
 
 M = TypeVar("M")
-
-_REFUSAL = "does not generate sound; specgan-digits does"  # of a protocol, which has no attributes
 
 
 class PretrainedModel(nn.Module):
@@ -57,9 +48,9 @@ class PretrainedModel(nn.Module):
         if "model_type" in cls.__dict__:
             PretrainedModel.known[cls.model_type] = cls
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any = None) -> None:
         super().__init__()
-        self.config = config
+        self.config = config or self.config_class()
         self.provenance = Provenance()
 
     @property
@@ -76,7 +67,7 @@ class PretrainedModel(nn.Module):
     ) -> Path:
         """Write config, weights and (where given) a model card into ``folder``.
 
-        Each file is replaced atomically, the weights first: a reader sees the old file or the new.
+        Each file is replaced atomically, the weights first: a reader gets the old file or the new.
 
         Raises:
             InputError: The folder cannot be written.
@@ -172,11 +163,12 @@ class PretrainedModel(nn.Module):
 
     def __repr__(self) -> str:
         """The class, the size, and what goes in and out, on one line."""
-        shapes = f", {self.shapes()}" if self.shapes() else ""
-        return f"{type(self).__name__}: {_short(self.num_parameters())} parameters{shapes}"
+        count, shapes = self.num_parameters(), f", {self.shapes()}" if self.shapes() else ""
+        size = f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,}"
+        return f"{type(self).__name__}: {size} parameters{shapes}"
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words for `repr`."""
+        """Describe inputs and outputs in a few words, for `repr`."""
         return ""
 
 
@@ -243,12 +235,11 @@ def load(
         return model
     if isinstance(model, PretrainedModel):
         named = f"{source}: " if isinstance(source, (str, Path)) else ""
-        raise InputError(f"{named}{in_words(model)} {getattr(kind, 'refusal', _REFUSAL)}")
-    hint = (
-        ""
-        if issubclass(kind, nn.Module)
-        else "; give audiate.wrap(it, latent_dim=..., sample_rate=...)"
-    )
+        # A protocol, which has no attributes, is that of generators.
+        refusal = getattr(kind, "refusal", f"does not generate sound; {DEFAULT_GENERATOR} does")
+        raise InputError(f"{named}{in_words(model)} {refusal}")
+    wrapping = "; give audiate.wrap(it, latent_dim=..., sample_rate=...)"
+    hint = "" if issubclass(kind, nn.Module) else wrapping
     raise InputError(f"{type(model).__name__}: is no {kind.__name__.lower()} yet{hint}")
 
 
@@ -289,8 +280,3 @@ def in_words(model: PretrainedModel) -> str:
     plain = model.model_type.replace("-", " ")
     words = plain if plain.title().replace(" ", "") == name else name  # VAE is not Vae
     return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
-
-
-def _short(count: int) -> str:
-    """A number of parameters in a few characters."""
-    return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,}"

@@ -92,7 +92,7 @@ class DigitClassifier(PretrainedModel):
     model_type: ClassVar[str] = "digit-classifier"
     config_class: ClassVar[type] = DigitClassifierConfig
     pipeline_tag: ClassVar[str] = "audio-classification"
-    refusal: ClassVar[str] = f"hears no digits; {SPOKEN_CLASSIFIER} does"
+    refusal: ClassVar[str] = f"classifies no spoken digits; {SPOKEN_CLASSIFIER} does"
 
     def __init__(self, config: DigitClassifierConfig | None = None) -> None:
         config = config or DigitClassifierConfig()
@@ -108,7 +108,7 @@ class DigitClassifier(PretrainedModel):
         return logits
 
     def shapes(self) -> str:
-        """What goes in and out, in a few words."""
+        """Describe inputs and outputs in a few words."""
         return f"{self.num_samples:,} samples at {self.sample_rate:,} Hz → 10 digits"
 
     def embed(self, waveforms: Tensor) -> Tensor:

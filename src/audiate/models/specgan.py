@@ -44,14 +44,10 @@ class SpecGAN(AudioGAN):
         super().__init__(config)
         self.iterations = config.iterations
         widths = [config.dim << power for power in range(config.size.bit_length() - 3)]
-
-        def upsample(inputs: int, outputs: int, _: int) -> nn.Module:
-            return UpConv2d(inputs, outputs, config.kernel)
-
-        def downsample(inputs: int, outputs: int, _: int) -> nn.Module:
-            return DownConv2d(inputs, outputs, config.kernel)
-
-        self._build(Architecture(config, widths, upsample, downsample, nn.BatchNorm2d, (4, 4)))
+        kernels = [config.kernel] * len(widths)
+        self._build(
+            Architecture(config, widths, UpConv2d, DownConv2d, kernels, nn.BatchNorm2d, (4, 4))
+        )
         self.transform = ShortTimeTransform(
             config.n_fft, config.num_samples // config.size, config.num_samples
         )

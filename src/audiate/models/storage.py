@@ -33,7 +33,7 @@ _FLOATING = ("F64", "F32", "F16", "BF16")
 
 @dataclass(frozen=True)
 class Provenance:
-    """The origin of a model's weights: enough to train it again and to know its test clips.
+    """The origin of a model's weights, by which it is trained again and its test clips are chosen.
 
     Attributes:
         recipe: Name of the recipe, as in ``audiate train NAME``; empty if it was never trained.
@@ -114,7 +114,12 @@ def read_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
             f"{MAX_PARAMETERS:,} that are loaded; take a smaller model"
         )
     try:
-        with safe_open(_checked(path), framework="pt") as file:
+        if path.exists() and not path.is_file():
+            raise OSError("no regular file")
+        with path.open("rb") as content:
+            if int.from_bytes(content.read(8), "little") > _MAX_HEADER_BYTES:
+                raise OSError("its header is too long, or it is none")
+        with safe_open(path, framework="pt") as file:
             stored = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             shapes = {
                 name: (tuple(part.get_shape()), _is_floating(part, stored.get(_scale_of(name))))
@@ -136,8 +141,12 @@ def read_weights(model: nn.Module, path: Path) -> dict[str, Tensor]:
                 if not _copy(file, name, scale, target):
                     raise InputError(f"{path}: {name!r} holds NaN or infinity; fetch a fresh copy")
             return weights
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such weights file; fetch or save the model again") from error
     except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise InputError(
+            f"{path}: not a safetensors file, or damaged ({one_line(error)}); fetch a fresh copy"
+        ) from error
 
 
 def _copy(file: Any, name: str, scale: Tensor | None, target: Tensor) -> bool:
@@ -180,15 +189,6 @@ def pack(state: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:
     return packed
 
 
-def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `pack`, up to its rounding: every floating tensor as float32."""
-    return {
-        name: _restored(value, stored.get(_scale_of(name)))
-        for name, value in stored.items()
-        if not name.endswith(_SCALE_SUFFIX)
-    }
-
-
 def _restored(value: Tensor, scale: Tensor | None) -> Tensor:
     if value.dtype == torch.int8 and scale is not None and scale.shape == value.shape[:1]:
         return value.float() * _along_first(scale, value.ndim)
@@ -229,24 +229,6 @@ def _check_same(path: Path, found: Shapes, needed: Shapes) -> None:
             f"{path}: weights of another network than {CONFIG_NAME} beside it describes "
             f"({'; '.join(trouble)}); fetch or save both anew"
         )
-
-
-def _checked(path: Path) -> Path:
-    """Make sure that a weights file can be opened without hanging or filling the memory."""
-    if path.exists() and not path.is_file():
-        raise OSError("no regular file")
-    with path.open("rb") as file:
-        if int.from_bytes(file.read(8), "little") > _MAX_HEADER_BYTES:
-            raise OSError("its header is too long, or it is none")
-    return path
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    if not path.exists():
-        return InputError(f"{path}: no such weights file; fetch or save the model again")
-    return InputError(
-        f"{path}: not a safetensors file, or damaged ({one_line(error)}); fetch a fresh copy"
-    )
 
 
 def one_line(error: BaseException) -> str:

@@ -120,7 +120,7 @@ def convert_wavegan(
         name: Name of the checkpoint, for messages.
         num_samples: Number of samples of a clip. Networks of six layers, which make 32,768 or
             65,536, need it.
-        sample_rate: Sample rate of the sound, in Hz, which the checkpoint does not tell.
+        sample_rate: Sample rate of the sound, in Hz, which a checkpoint does not hold.
 
     Raises:
         InputError: They are no WaveGAN's, or of a variant with other layers.
@@ -141,10 +141,7 @@ def convert_wavegan(
                 discriminator=any(key.startswith("D/") for key in variables),
             )
         )
-        weights = {
-            f"{part}.{own}": tensor
-            for part, own, tensor in (_ours(key, value) for key, value in variables.items())
-        }
+        weights = dict(_ours(key, value) for key, value in variables.items())
     except (InputError, ValueError, IndexError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{name}: its layers are not those of the published WaveGAN ({error}); only these are "
@@ -200,9 +197,8 @@ def _fill(model: WaveGAN, weights: dict[str, Tensor], name: str) -> None:
     model.load_state_dict({key: weights[key] for key in expected})
 
 
-def _ours(name: str, value: NDArray[np.float32]) -> tuple[str, str, Tensor]:
-    """Translate a variable of TensorFlow to its network, name and layout here."""
-    tensor = torch.from_numpy(np.ascontiguousarray(value, np.float32))
+def _ours(name: str, value: NDArray[np.float32]) -> tuple[str, Tensor]:
+    """Translate a variable of TensorFlow to its name and layout here."""
     scope, layer, _, kind = name.split("/")
     part = {"G": "generator", "D": "discriminator"}[scope]
     ending = {"kernel": "weight", "bias": "bias"}[kind]
@@ -213,12 +209,7 @@ def _ours(name: str, value: NDArray[np.float32]) -> tuple[str, str, Tensor]:
         "downconv": f"downsample.{number}",
         "output": "score",
     }[module]
-    if ending == "weight":
-        match own.split(".")[0]:
-            case "upsample":  # (1, width, out, in)
-                tensor = tensor[0].permute(2, 1, 0)
-            case "downsample":  # (width, in, out)
-                tensor = tensor.permute(2, 1, 0)
-            case _:  # (in, out)
-                tensor = tensor.T
-    return part, f"{own}.{ending}", tensor.contiguous()
+    if module == "upconv" and kind == "kernel":
+        value = value[0]  # of (1, width, out, in)
+    # TensorFlow has the dimensions of each layer in reverse order.
+    return f"{part}.{own}.{ending}", torch.from_numpy(np.ascontiguousarray(value.T, np.float32))

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from audiate.audio.log_mel import LogMel
 from audiate.models.audio_to_image import Posterior, VariationalModel
 from audiate.models.configs import VAEConfig
 from audiate.models.residual import standardise
@@ -26,9 +25,7 @@ class VAE(VariationalModel):
     config_class: ClassVar[type] = VAEConfig
 
     def __init__(self, config: VAEConfig | None = None) -> None:
-        config = config or VAEConfig()
         super().__init__(config)
-        self.features = LogMel(config.features)
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 64, 4, stride=2),  # 48 → 23
             nn.ReLU(),

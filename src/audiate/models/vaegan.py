@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.audio.log_mel import LogMel
 from audiate.models.audio_to_image import Posterior, VariationalModel
 from audiate.models.configs import VAEGANConfig
 from audiate.models.residual import standardise
@@ -28,9 +27,7 @@ class VAEGAN(VariationalModel):
     config_class: ClassVar[type] = VAEGANConfig
 
     def __init__(self, config: VAEGANConfig | None = None) -> None:
-        config = config or VAEGANConfig()
         super().__init__(config)
-        self.features = LogMel(config.features)
         self.encoder = nn.Sequential(
             *_down(1, 128, bias=False),  # 48 → 23
             *_down(128, 256, bias=False),  # 23 → 10
@@ -84,8 +81,8 @@ class _Conv2d(nn.Conv2d):
         (height, width), kernel, stride = input.shape[2:], self.kernel_size[0], self.stride[0]
         if max(height, width) >= kernel + stride:
             return super().forward(input)
-        seen = input[:, :, :kernel, :kernel]
-        return F.linear(seen.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+        patch = input[:, :, :kernel, :kernel]
+        return F.linear(patch.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
 
 
 class _ConvTranspose2d(nn.ConvTranspose2d):

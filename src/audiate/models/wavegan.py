@@ -29,16 +29,10 @@ class WaveGAN(AudioGAN):
         super().__init__(config)
         strides = WAVEGAN_STRIDES[config.num_samples]
         widths = [config.dim << power for power in range(len(strides))]
-
-        def upsample(inputs: int, outputs: int, number: int) -> nn.Module:
-            return UpConv1d(inputs, outputs, strides[number])
-
-        def downsample(inputs: int, outputs: int, number: int) -> nn.Module:
-            return DownConv1d(inputs, outputs, strides[number])
-
+        shuffle = config.phase_shuffle
         self._build(
             Architecture(
-                config, widths, upsample, downsample, nn.BatchNorm1d, (16,), config.phase_shuffle
+                config, widths, UpConv1d, DownConv1d, strides, nn.BatchNorm1d, (16,), shuffle
             )
         )
 

@@ -7,22 +7,22 @@ the result beside the waveform.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiate.audio.files import fit_length, load_channels, save_wav
 from audiate.errors import InputError
 from audiate.models.generator import AudioGAN
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import PretrainedModel, in_words
-from audiate.models.resnet import BLOCKS, DigitClassifier, ResNet18
+from audiate.models.resnet import DigitClassifier
 from audiate.utils.filesystem import writing
 from audiate.utils.reports import csv_text
 
@@ -50,10 +50,12 @@ def generator_activations(model: AudioGAN, z: Tensor) -> Activations:
     The series of WaveGAN's layers are means over channels after the nonlinearity, and those of
     SpecGAN's over frequency, too; the last layer is the output.
     """
-    layers = model.generator.upsample
-    assert isinstance(layers, nn.ModuleList)
     found: list[Tensor] = []
-    with _hooked(layers, found.append):
+    with ExitStack() as hooks:
+        for layer in model.generator.upsample:
+            hooks.enter_context(
+                layer.register_forward_hook(lambda _layer, _input, output: found.append(output))
+            )
         waveform = model(z.to(model.device))[0].mean(0).cpu()
     last = len(found) - 1
     series = {
@@ -78,11 +80,8 @@ def classifier_activations(model: PretrainedModel, clip: Path) -> Activations:
         )
     rate, samples = model.config.sample_rate, model.config.num_samples
     waveform = fit_length(load_channels(clip, 1, rate), samples)
-    network = next(each for each in model.modules() if isinstance(each, ResNet18))
-    found: list[Tensor] = []
-    with _hooked((getattr(network, name) for name in BLOCKS), found.append):
-        model(waveform[None].to(model.device))
-    series = {name: _series(hidden, samples) for name, hidden in zip(BLOCKS, found, strict=True)}
+    found = model.network.activations(model.spectrogram(waveform.to(model.device)))
+    series = {name: _series(hidden, samples) for name, hidden in found.items()}
     return Activations(waveform[0], rate, series)
 
 
@@ -118,20 +117,6 @@ def _draw(activations: Activations, path: Path) -> None:
     plots[-1].set_xlabel("seconds")
     with writing(path) as partial:
         figure.savefig(partial, format="png", dpi=110)
-
-
-@contextmanager
-def _hooked(layers: Iterable[nn.Module], record: Callable[[Tensor], None]) -> Iterator[None]:
-    """Record the outputs of layers."""
-    handles = [
-        layer.register_forward_hook(lambda _module, _input, output: record(output))
-        for layer in layers
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _series(hidden: Tensor, samples: int) -> Tensor:

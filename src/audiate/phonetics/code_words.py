@@ -56,9 +56,9 @@ def evaluate_codes(
     Args:
         name: Name of the generator, for the report.
         model: A generator with codes.
-        words: Names of the words that ``classify`` tells apart.
-        classify: Tells the words; None to sort the samples into as many groups of like sounds as
-            there are codes, which are named A, B and so on.
+        words: Names of the words that ``classify`` gives the numbers of.
+        classify: Classifies sounds as words; None to sort the samples into as many groups of like
+            sounds as there are codes, which are named A, B and so on.
         classifier_name: Name of the classifier, for the report.
         count: Number of samples for each code.
         seed: Seed of the latents.

@@ -101,9 +101,9 @@ class CodesReport(FigureReport):
         yield self._words_table()
         note = (
             f"{self.pure} of {len(self.codes)} codes are one word in {100 * PURE:.0f} % of the "
-            f"samples or more; these are {self.distinct_words} different words. A code tells "
-            f"{self.information:.2f} bits of the word. The last row tells for each word which code "
-            f"it most often comes from."
+            f"samples or more; these are {self.distinct_words} different words. A code has "
+            f"{self.information:.2f} bits of information on the word. The last row shows for each "
+            f"word which code it most often comes from."
         )
         if self.recovered is not None:
             mean = sum(self.recovered) / len(self.recovered)
@@ -111,7 +111,7 @@ class CodesReport(FigureReport):
         if self.one_sound:
             note += (
                 " Note: the code is the whole latent, so a code has one sound only, and each share "
-                "tells of that one sound."
+                "is that of this one sound."
             )
         yield note
         if self.pairs:

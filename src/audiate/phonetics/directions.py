@@ -212,21 +212,17 @@ def calibrated(
     unit = direction.vector / direction.vector.norm().clamp_min(1e-12)
     step = float(samples.z.std())
     before = samples.values[:_CALIBRATED]
+    reach = 0.5 * sqrt(z.shape[1])  # half of a latent's length, in deviations of one entry
     slopes = []
     for along in _ALONG:
-        moved = measured(generator, z + along * step * unit * _reach(z), attribute)
-        slopes.append((moved - before) / (along * step * _reach(z)))
+        moved = measured(generator, z + along * step * unit * reach, attribute)
+        slopes.append((moved - before) / (along * step * reach))
     every = np.concatenate(slopes)
     slope = float(np.median(every[np.isfinite(every)])) if np.isfinite(every).any() else 0.0
     least = 1e-3 * float(samples.values.std()) / step + 1e-9
     if abs(slope) < least:  # it does not change: the direction stays as long as the prior is wide
         return replace(direction, vector=unit * step)
     return replace(direction, vector=unit / slope)
-
-
-def _reach(z: Tensor) -> float:
-    """Length of a move, in deviations of one entry: half of a latent's length."""
-    return 0.5 * sqrt(z.shape[1])
 
 
 def ridge(z: Array, values: Array) -> Array:
@@ -290,7 +286,7 @@ def hyperplane(z: Array, inside: NDArray[np.bool_]) -> Array:
 
 
 def _unsupervised(generator: Generator, z: Tensor, method: str) -> Array:
-    """Directions (n, latent_dim) that no attribute tells, the strongest first."""
+    """Directions (n, latent_dim) that are found without an attribute, the strongest first."""
     layer = getattr(getattr(generator, "generator", None), "project", None)
     if not isinstance(generator, AudioGAN) or not isinstance(layer, torch.nn.Linear):
         raise InputError(

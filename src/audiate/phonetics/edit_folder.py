@@ -115,7 +115,7 @@ def edit_folder(
         digit: Digit to say instead, as a number or an English word.
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
         method: How latents are found, as for `audiate.inverter`.
-        classifier: Tells the digit, which is kept; or None.
+        classifier: Classifies the digit, which is kept; or None.
         samples: Number of sounds that are measured to find directions.
         rounds: Number of steps that are corrected by what is measured.
         seed: Seed of the samples and of the search.
@@ -137,12 +137,7 @@ def edit_folder(
     generator = load(generator, Generator, device=device)
     settings["weights"] = digest(fingerprint(generator))
     judge = None if classifier is None else load(classifier, DigitClassifier)
-
-    def make_editor() -> Editor:
-        found_by = (directions(generator, each, count=samples, seed=seed) for each in changes)
-        targets = list(map(EditTarget, found_by, changes.values()))
-        return Editor(generator, targets, judge, rounds=rounds, seed=seed)
-
+    make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
     return run_folder(
         work, found, out, "edit", settings, batch_size=1, what="editing", notify=notify
@@ -156,6 +151,19 @@ def _inverter(
     guide = judge if judge is not None and judge.sample_rate == generator.sample_rate else None
     most = _ITERATIONS if method == "hybrid" else None
     return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
+
+
+def _editor(
+    generator: Generator,
+    changes: Mapping[str, float],
+    judge: DigitClassifier | None,
+    samples: int,
+    rounds: int,
+    seed: int,
+) -> Editor:
+    found = (directions(generator, each, count=samples, seed=seed) for each in changes)
+    targets = list(map(EditTarget, found, changes.values()))
+    return Editor(generator, targets, judge, rounds=rounds, seed=seed)
 
 
 def check_edit(changes: Mapping[str, float], digit: str | int | None) -> int | None:
@@ -194,7 +202,7 @@ class EditWork(TargetWork[EditResult]):
         word: int | None,
         make_editor: Callable[[], Editor],
     ) -> None:
-        """Name what edits clips.
+        """Prepare the work.
 
         Args:
             generator: The generator.
@@ -255,5 +263,5 @@ def _save_comparison(recording: Tensor, said: Tensor, edited: Tensor, path: Path
 
 
 def _number(value: float) -> float | None:
-    """A number as JSON has it, which knows no NaN."""
+    """The number, or None in place of NaN, which JSON has not."""
     return value if math.isfinite(value) else None

@@ -155,7 +155,7 @@ class Editor:
         Args:
             generator: Any generator.
             targets: Changes of attributes. Without any, only the word is kept or changed.
-            classifier: Tells the digit that is said, which is to be kept; None for other sounds.
+            classifier: Classifies the spoken digit, which is to be kept; None for other sounds.
             rounds: Number of steps; 0 moves along the directions once, and looks no further.
             seed: Seed of the random neighbours.
 
@@ -164,7 +164,7 @@ class Editor:
         self.targets, self._rounds, self._seed = tuple(targets), rounds, seed
         self.attributes = [attribute_of(each.direction.attribute) for each in targets]
         vectors = [each.direction.vector.double().numpy() for each in targets]
-        self._moves = np.stack(vectors) if vectors else np.zeros((0, generator.latent_dim))
+        self._moves = np.array(vectors).reshape(-1, generator.latent_dim)
         self._scale = np.array([TOLERANCE.get(a.name, 1.0) for a in self.attributes])
         spread = generator.sample_latent(256, generator=torch.Generator().manual_seed(0))
         self._deviation = float(spread.std())
@@ -215,9 +215,7 @@ class Editor:
     def _climb(self, best: _Candidate, goal: _Goal) -> _Candidate:
         """Take steps from a candidate, each the best of several, and correct the slopes."""
         source = np.random.default_rng(self._seed)
-        slopes: Array = self._moves
-        if len(slopes):
-            slopes = np.linalg.pinv(slopes.T).astype(np.float64)
+        slopes: Array = np.linalg.pinv(self._moves.T)
         for turn in range(self._rounds):
             move = self._predicted(slopes, np.nan_to_num(goal.wanted - best.values))
             width = _WIDTH * self._deviation * (1 - turn / (2 * self._rounds))
@@ -260,8 +258,6 @@ class Editor:
 
     def _predicted(self, slopes: Array, missing: Array) -> Array:
         """The shortest move that the slopes (attributes, latent_dim) predict to make up for it."""
-        if not len(slopes):
-            return np.zeros(self.generator.latent_dim)
         move: Array = np.linalg.pinv(slopes, rcond=1e-3) @ missing
         longest = _MOST_STEP * self._deviation * len(move) ** 0.5
         shorter: Array = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-12))
@@ -330,9 +326,9 @@ class Editor:
 
 
 def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
-    """A latent (latent_dim,) of another word, where the generator's labels tell words.
+    """A latent (latent_dim,) of another word, where the generator's labels are words.
 
-    The largest of the entries that tell the label changes places with that of the word.
+    The largest of the label entries changes places with that of the word.
 
     Raises:
         InputError: The generator has no such labels.

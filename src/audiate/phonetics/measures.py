@@ -7,15 +7,13 @@ extra of the package.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audiate.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Array = NDArray[np.float64]
 
@@ -210,21 +208,19 @@ def f0_track(samples: NDArray[np.floating], sample_rate: int) -> Track:
     return Track(pitch.xs(), np.where(f0 > 0, f0, np.nan))
 
 
-def _levels(samples: Array, sample_rate: int, seconds: float) -> Array:
-    """Power, in dB, in each millisecond, averaged over so many seconds."""
+def _levels(samples: Array, sample_rate: int, seconds: float) -> tuple[Array, float]:
+    """Power, in dB, in each millisecond, averaged over so many seconds, and its step in seconds."""
     step = max(round(_EDGE_STEP * sample_rate), 1)
     count = len(samples) // step
     power = np.square(samples[: count * step]).reshape(count, step).mean(1)
     width = max(round(seconds / _EDGE_STEP), 1)
     smooth = np.convolve(power, np.ones(width) / width, mode="same")
-    levels: Array = 10 * np.log10(smooth + 1e-14)
-    return levels
+    return 10 * np.log10(smooth + 1e-14), step / sample_rate
 
 
 def _word(samples: Array, sample_rate: int) -> tuple[float, float]:
     """The word's beginning and end, in seconds."""
-    step = max(round(_EDGE_STEP * sample_rate), 1) / sample_rate
-    levels = _levels(samples, sample_rate, 0.005)
+    levels, step = _levels(samples, sample_rate, 0.005)
     loud = np.flatnonzero(levels >= levels.max() - _BELOW_PEAK_DB)
     return float(loud[0] * step), float(min((loud[-1] + 1) * step, len(samples) / sample_rate))
 
@@ -275,8 +271,7 @@ def _onset(samples: Array, sample_rate: int, begin: float, voiced: Array) -> flo
     """Voice onset time, in seconds, after a burst; NaN without a burst before the voice."""
     if not len(voiced):
         return np.nan
-    step = max(round(_EDGE_STEP * sample_rate), 1) / sample_rate
-    levels = _levels(samples, sample_rate, 0.002)
+    levels, step = _levels(samples, sample_rate, 0.002)
     # Praat's frames are wide, so the voice begins where power does, near the first voiced frame.
     first = _voice_begins(samples, sample_rate, float(voiced[0]))
     early = max(int((max(begin - 0.02, 0)) / step), 0)
@@ -296,8 +291,7 @@ def _voice_begins(samples: Array, sample_rate: int, near: float) -> float:
     spectrum = np.fft.rfft(samples)
     spectrum[np.fft.rfftfreq(len(samples), 1 / sample_rate) > CEILING_HZ] = 0
     low = np.fft.irfft(spectrum, len(samples))
-    levels = _levels(low, sample_rate, 0.003)
-    step = max(round(_EDGE_STEP * sample_rate), 1) / sample_rate
+    levels, step = _levels(low, sample_rate, 0.003)
     first, last = max(int((near - 0.02) / step), 0), min(int((near + 0.04) / step), len(levels))
     around = levels[first:last]
     loud = np.flatnonzero(around >= around.max() - 8) if len(around) else np.zeros(0, dtype=int)

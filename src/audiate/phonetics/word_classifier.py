@@ -25,7 +25,7 @@ class WordClassifier(nn.Module):
     """A classifier of a user's own words.
 
     It is the small network of `WordCodeNetwork` on words that are stretched to one length, trained
-    with labels, and knows nothing of a generator's Q-network.
+    with labels, and shares nothing with a generator's Q-network.
 
     Attributes:
         names: The words.
