@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from audiate.inversion.inverter import (
     latent_bounds,
 )
 from audiate.inversion.objectives import Objective, plain_objective
-from audiate.models.fingerprint import Fingerprint
+from audiate.models.fingerprint import Fingerprint, same_generator
 from audiate.models.fingerprint import fingerprint as fingerprint_of
 from audiate.models.generator import Generator
 from audiate.models.hub import find, shipped_models
@@ -28,8 +28,6 @@ from audiate.models.storage import read_config
 
 Encoder = Callable[[Tensor], Tensor]
 """Maps waveforms (batch, channels, num_samples) to latents (batch, latent_dim)."""
-
-_SAME = 0.1  # relative difference of fingerprints: quantised weights sound a little different
 
 
 class EncoderInverter:
@@ -100,8 +98,7 @@ def find_encoder(
         else "audiate.train_encoder(generator, folder) in Python"
     )
     if encoder is None:
-        shipped = shipped_encoder(own)
-        if shipped is not None:
+        if (shipped := shipped_encoder(own)) is not None:
             return load(shipped, LatentEncoder)
         raise InputError(
             f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
@@ -111,7 +108,7 @@ def find_encoder(
     if not isinstance(encoder, LatentEncoder):
         name = str(encoder)
         encoder = load(encoder, LatentEncoder)
-    if not _same(encoder.config.fingerprint, own):
+    if not same_generator(encoder.config.fingerprint, own):
         raise InputError(
             f"{name}: was trained for another generator ({encoder.config.generator or 'unnamed'}); "
             f"train one for this: {how}"
@@ -123,12 +120,8 @@ def shipped_encoder(fingerprint: Fingerprint) -> str | None:
     """Name of the shipped encoder of the generator with this fingerprint; None without one."""
     for name in shipped_models():
         model_type, config, _ = read_config(find(name))
-        if model_type == LatentEncoder.model_type and _same(config["fingerprint"], fingerprint):
+        if model_type == LatentEncoder.model_type and same_generator(
+            config["fingerprint"], fingerprint
+        ):
             return name
     return None
-
-
-def _same(one: Sequence[float], other: Sequence[float]) -> bool:
-    return len(one) == len(other) and all(
-        abs(a - b) <= _SAME * max(abs(a), abs(b)) for a, b in zip(one, other, strict=True)
-    )
