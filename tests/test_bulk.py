@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -592,17 +593,19 @@ def test_one_command_at_a_time(job: EncodeJob, clips: Path, tmp_path: Path) -> N
         run(job, clips, tmp_path / "out")
 
 
-def test_memory_is_bounded_by_the_chunk(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+def test_memory_is_bounded_by_the_chunk(
+    job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reader that nobody takes chunks from does not go on reading."""
     from audiate.bulk.archives import WorkUnit, find_files
     from audiate.bulk.reading import THREADS
 
-    plain, read = job.open("cpu").read, 0
+    opened, read = job.open("cpu"), 0
 
     def count(path: Any) -> Any:
         nonlocal read
         read += 1
-        return plain(path)
+        return opened.read(path)
 
     names = tmp_path / "names.txt"
     links = [tmp_path / f"{number}.flac" for number in range(200)]
@@ -610,8 +613,8 @@ def test_memory_is_bounded_by_the_chunk(job: EncodeJob, clips: Path, tmp_path: P
         link.symlink_to(clips / "low" / "0.flac")
     names.write_text("".join(f"{link}\n" for link in links))
     unit = WorkUnit("files", tuple(find_files([str(names)], "out")))
-    settings: dict[str, Any] = {"size": 10, "long": "refuse", "seconds": 1}
-    chunks = chunks_of(count, unit, **settings, ended=threading.Event())
+    monkeypatch.setattr(OpenJob, "chunk_size", 10)
+    chunks = chunks_of(replace(opened, read=count), unit, "refuse", threading.Event())
     next(chunks)
     assert read <= 10 + 4 * THREADS + 2
     chunks.close()

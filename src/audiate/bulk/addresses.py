@@ -93,7 +93,7 @@ class UnreachableError(Exception):
 def is_missing(error: BaseException) -> bool:
     """Whether an error says that there is no such file.
 
-    When a web server does not answer, fsspec reports a missing file, which is told apart here.
+    When a web server does not answer, fsspec reports a missing file, too; that does not count.
     """
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -122,7 +122,7 @@ def reason_of(error: BaseException) -> str:
 
 @contextmanager
 def reaching(address: str) -> Iterator[None]:
-    """Tell errors of a server, which may have gone by the next time, from those of a file.
+    """Distinguish errors of a server, which may be over by the next time, from those of a file.
 
     Raises:
         UnreachableError: A server neither gives the file at ``address`` nor says that it has none.

@@ -53,7 +53,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """What one worker reads from its beginning to its end.
+    """A unit of work, which one worker reads from its beginning to its end.
 
     Attributes:
         kind: Sound files, a tar file, or a row group of a Parquet file.

@@ -100,7 +100,7 @@ class _Count:
     Attributes:
         before: Number of rows that were there.
         known: Number of clips that are to be read, without those of uncounted work units.
-        uncounted: Number of work units whose clips nobody has counted.
+        uncounted: Number of work units with an unknown number of clips.
         cut: Whether recordings are cut, into a number of clips that is known when they are read.
 
     """
@@ -178,7 +178,9 @@ def run_bulk(
         is_new = _check_report(store, job.command, settings)
         units, before = plan(store, sources, opened.chunk_size, retry_failed=retry_failed)
         if is_new:  # only now, as a source that was mistyped begins nothing
-            _write_report(store, job.command, settings)
+            report = {"command": f"bulk {job.command}", "settings": settings}
+            report |= {"files": {}, "clips": {}}
+            store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
         known = sum(unit.count - len(unit.done) for unit in units if unit.count is not None)
         count = _Count(before, known, sum(unit.count is None for unit in units), long == "cut")
         chunks = (
@@ -267,11 +269,6 @@ def _check_report(store: Store, command: str, settings: Mapping[str, str]) -> bo
             f"settings, or name another folder with `out`"
         )
     return bool(differing) or earlier != f"bulk {command}"
-
-
-def _write_report(store: Store, command: str, settings: Mapping[str, str]) -> None:
-    report = {"command": f"bulk {command}", "settings": settings, "files": {}, "clips": {}}
-    store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
 
 
 def _read_report(store: Store, stored: bytes | None) -> tuple[str, dict[str, str]]:

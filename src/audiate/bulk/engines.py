@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle  # only what one process of a run tells another
+import pickle  # only for messages between the processes of a run
 import socket
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -19,7 +19,7 @@ import torch
 from audiate.bulk.addresses import Store
 from audiate.bulk.archives import WorkUnit
 from audiate.bulk.jobs import Job, OpenJob
-from audiate.bulk.reading import Chunk, Long, chunks_of
+from audiate.bulk.reading import Long, chunks_of
 from audiate.bulk.rows import Written, write_chunk
 from audiate.errors import InputError
 
@@ -33,15 +33,10 @@ def run_here(
 ) -> Generator[Written, None, None]:
     """Work in this process; the next chunk is read while the model computes."""
     ended = Event()
-    chunks = (chunk for unit in units for chunk in _chunks(job, unit, long, ended))
+    chunks = (chunk for unit in units for chunk in chunks_of(job, unit, long, ended))
     with closing(_read_ahead(chunks, ended)) as ready:
         for chunk in ready:
             yield write_chunk(store, job, chunk)
-
-
-def _chunks(job: OpenJob, unit: WorkUnit, long: Long, ended: Event) -> Iterator[Chunk]:
-    sizes: dict[str, Any] = {"size": job.chunk_size, "seconds": job.seconds}
-    return chunks_of(job.read, unit, **sizes, long=long, ended=ended)
 
 
 def _read_ahead(items: Generator[T, None, None], ended: Event) -> Generator[T, None, None]:
@@ -200,7 +195,7 @@ def _open_reader(job: Job) -> OpenJob:
 
 def _read(table: Any, job: Job, long: Long) -> Iterator[Any]:
     for unit in _unpacked(table):
-        for chunk in _chunks(_open_reader(job), unit, long, Event()):
+        for chunk in chunks_of(_open_reader(job), unit, long, Event()):
             yield _packed(chunk)
 
 

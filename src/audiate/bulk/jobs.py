@@ -23,7 +23,7 @@ from audiate.folders.invert import (
     prepare_inversion,
     read_target,
 )
-from audiate.folders.runner import BATCH_SIZE, Product
+from audiate.folders.runner import BATCH_SIZE, ClipWork
 from audiate.inversion.settings import InversionSettings
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
@@ -124,10 +124,10 @@ class EncodeJob(Job):
         if isinstance(model, AudioToImageModel):
             drawing, _ = prepare_drawing(model, 1, 0, 1)
             read: Callable[[Recording], Any] = drawing.read
-            encode: Callable[[Sequence[Any]], Any] = partial(_image_latents, model)
+            encode: Callable[[Tensor], Tensor] = model.latents
             seconds = _WORD_SECONDS
         elif isinstance(model, LatentEncoder):
-            read, encode = partial(read_target, sizes=model.config), partial(_encode, model)
+            read, encode = partial(read_target, sizes=model.config), model
             seconds = model.config.num_samples / model.config.sample_rate
         else:
             raise InputError(
@@ -136,8 +136,11 @@ class EncodeJob(Job):
                 f"specgan-digits-encoder"
             )
 
-        def compute(clips: Sequence[Any]) -> list[Result]:
-            return [Result({"latent": latent}) for latent in encode(clips)]
+        @torch.inference_mode()
+        def compute(clips: Sequence[Tensor | Target]) -> list[Result]:
+            inputs = [clip.waveform if isinstance(clip, Target) else clip for clip in clips]
+            latents = encode(torch.stack(inputs).to(model.device)).float().cpu().numpy()
+            return [Result({"latent": latent}) for latent in latents]
 
         return _open_model(self.model, model, device, read, compute, {"latent": "latent"}, seconds)
 
@@ -161,7 +164,8 @@ class ClassifyJob(Job):
 
         @torch.inference_mode()
         def compute(clips: Sequence[Target]) -> list[Result]:
-            rows = model(_waveforms(clips, model.device)).softmax(1).tolist()
+            waveforms = torch.stack([clip.waveform for clip in clips]).to(model.device)
+            rows = model(waveforms).softmax(1).tolist()
             return [
                 Result({"digit": row.index(max(row)), "probabilities": tuple(row)}) for row in rows
             ]
@@ -197,13 +201,9 @@ class DrawJob(Job):
             self.model, self.samples, self.seed, self.scale, device=device
         )
         drawing.read_by()
-
-        def compute(clips: Sequence[Tensor]) -> list[Result]:
-            return [_first_file(each) for each in drawing.compute(clips)]
-
         return OpenJob(
             drawing.read,
-            compute,
+            partial(_results, drawing),
             {"latent": "latent", "digits": "tuple[int, ...]"},
             {**settings, "pictures": str(self.pictures)},
             _WORD_SECONDS,
@@ -253,13 +253,9 @@ class InvertJob(Job):
         run, settings, _ = prepare_inversion(
             generator, self.generator, self.search, self.encoder, self.classifier
         )
-
-        def compute(clips: Sequence[Target]) -> list[Result]:
-            return [_first_file(each) for each in run.compute(clips)]
-
         return OpenJob(
             run.read,
-            compute,
+            partial(_results, run),
             {"latent": "latent", **{each.name: str(each.type) for each in fields(ClipResult)}},
             {**settings, "sounds": str(self.sounds)},
             generator.num_samples / generator.sample_rate,
@@ -282,26 +278,13 @@ def _open_model(
     return OpenJob(read, compute, columns, settings, seconds, _batch_size(device))
 
 
-def _first_file(product: Product[Any]) -> Result:
-    """Return a clip's columns, and the writer of the first of its files: a picture or a sound."""
-    found = {} if product.result is None else asdict(product.result)
-    return Result({"latent": product.latent, **found}, product.writers[0])
-
-
-@torch.inference_mode()
-def _image_latents(model: AudioToImageModel, clips: Sequence[Tensor]) -> Any:
-    """The latents (batch, numbers) of an audio-to-image model, before any noise."""
-    return model.latents(torch.stack(list(clips)).to(model.device)).float().cpu().numpy()
-
-
-@torch.inference_mode()
-def _encode(model: LatentEncoder, clips: Sequence[Target]) -> Any:
-    """The latents (batch, latent_dim) that a generator's encoder gives, as they are."""
-    return model(_waveforms(clips, model.device)).float().cpu().numpy()
-
-
-def _waveforms(clips: Sequence[Target], device: torch.device) -> Tensor:
-    return torch.stack([clip.waveform for clip in clips]).to(device)
+def _results(work: ClipWork[Any, Any], clips: Sequence[Any]) -> list[Result]:
+    """Columns of clips, and the writer of the first of each one's files: a picture or a sound."""
+    found = []
+    for product in work.compute(clips):
+        columns = {} if product.result is None else asdict(product.result)
+        found.append(Result({"latent": product.latent, **columns}, product.writers[0]))
+    return found
 
 
 def _batch_size(device: str) -> int:

@@ -26,6 +26,7 @@ from audiate.bulk.addresses import (
     reason_of,
 )
 from audiate.bulk.archives import File, WorkUnit, is_hidden
+from audiate.bulk.jobs import OpenJob
 from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError
 
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 
 class Clip(NamedTuple):
-    """A clip, or the reason why there is none.
+    """A clip, or the reason for which it cannot be used.
 
     Attributes:
         source: Address of the file, or of the container and the member in it.
@@ -70,7 +71,7 @@ class Clip(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What no two clips share."""
+        """The name of the clip, which no other clip has."""
         return key_of(self.source, self.begin)
 
 
@@ -98,13 +99,7 @@ def key_of(source: str, begin: float | None) -> str:
 
 
 def chunks_of(
-    read: Callable[[Recording], Any],
-    unit: WorkUnit,
-    *,
-    size: int,
-    long: Long,
-    seconds: float,
-    ended: Event,
+    job: OpenJob, unit: WorkUnit, long: Long, ended: Event
 ) -> Generator[Chunk, None, None]:
     """Read a work unit.
 
@@ -112,11 +107,9 @@ def chunks_of(
     next one is begun.
 
     Args:
-        read: Reads a clip; the job's.
+        job: Reads the clips, and knows their length and the number of them in a chunk.
         unit: The work unit.
-        size: Number of clips in a chunk.
         long: Whether long recordings are cut into clips.
-        seconds: Length of those clips, in seconds.
         ended: Makes it stop after the recordings that are being read.
 
     """
@@ -125,15 +118,15 @@ def chunks_of(
     total = 0
     threads = ThreadPoolExecutor(THREADS)
     try:
-        fetched = _ahead(threads, lambda clip: _fetch(clip, long, seconds), _recordings(unit))
+        fetched = _ahead(threads, lambda clip: _fetch(clip, long, job.seconds), _recordings(unit))
         cut = (None if clip.key in unit.done else clip for each in fetched for clip in each)
-        for clip in _ahead(threads, lambda clip: clip and _decode(clip, read), cut):
+        for clip in _ahead(threads, lambda clip: clip and _decode(clip, job.read), cut):
             if ended.is_set():
                 return
             total += 1
             if clip is None:  # it has its row
                 continue
-            if len(clips) == size:
+            if len(clips) == job.chunk_size:
                 yield Chunk(unit.container, version, clips, None)
                 clips = []
             clips.append(clip)

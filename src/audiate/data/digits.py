@@ -126,9 +126,6 @@ def split_by_speaker(clips: list[Clip], speaker: str) -> tuple[list[Clip], list[
     )
 
 
-_PREFIX = {"train": "train", "test": "t10k"}
-
-
 class LabelledImages(NamedTuple):
     """Images (count, 28, 28), uint8, white on black, and their digits (count,), int64."""
 
@@ -144,7 +141,7 @@ def load_mnist(root: Path, split: Literal["train", "test"]) -> LabelledImages:
 
     """
     folder = require("mnist", root)
-    prefix = _PREFIX[split]
+    prefix = "train" if split == "train" else "t10k"
     images = _read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
     labels = _read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
     return LabelledImages(images, labels.long())
@@ -164,7 +161,6 @@ def _read_idx(path: Path) -> Tensor:
     return torch.from_numpy(values.copy())
 
 
-_SPEECH_COMMANDS_NAME = re.compile(r"(?P<speaker>[0-9a-f]+)_nohash_[0-9]+\.(wav|flac)")
 _LISTED = re.compile(r"(?P<clip>[a-z]+/(?P<speaker>[0-9a-f]+)_nohash_[0-9]+)\.(wav|flac)")
 
 
@@ -190,12 +186,11 @@ def load_speech_commands(root: Path, split: Literal["train", "validation", "test
     clips: dict[str, Clip] = {}
     for label, word in enumerate(DIGIT_WORDS):
         for path in sorted((folder / word).glob("*_nohash_*")):
-            match = _SPEECH_COMMANDS_NAME.fullmatch(path.name)
-            key = f"{word}/{path.stem}"
-            if match is None or key in clips:
+            match = _LISTED.fullmatch(f"{word}/{path.name}")
+            if match is None or match["clip"] in clips:
                 continue
-            if key in wanted or (split == "train" and match["speaker"] not in tested):
-                clips[key] = Clip(path, label, match["speaker"])
+            if match["clip"] in wanted or (split == "train" and match["speaker"] not in tested):
+                clips[match["clip"]] = Clip(path, label, match["speaker"])
     if not clips:
         raise InputError(
             f"{folder}: holds no {split} clip, by its lists; run "

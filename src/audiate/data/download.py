@@ -140,7 +140,7 @@ def _download(remote: Remote, stage: Path, report: Report) -> Path:
             part.unlink()
             failures.append(f"what {url} sent {problem}")
             report(Transfer(remote.filename, 0, remote.size, note=failures[-1]))
-    # A mirror that fails twice in one way says so once.
+    # A mirror that fails twice in one way is named once.
     raise _TransferError(
         f"cannot download {remote.filename}: {'; '.join(dict.fromkeys(failures))}", transient=False
     )
@@ -177,7 +177,7 @@ def _receive(url: str, remote: Remote, part: Path, report: Report) -> None:
     with response:
         status = response.status_code
         if status == 416 and done:
-            return  # no byte is left to send: the checksum tells a whole part from a wrong one
+            return  # no byte is left to send; the checksum shows whether the part is right
         if status not in (200, 206):
             raise _TransferError(
                 f"{url} answered {status} {response.reason}",
@@ -201,7 +201,7 @@ def _receive(url: str, remote: Remote, part: Path, report: Report) -> None:
                 raise _TransferError(f"{url} stopped sending", transient=True) from error
             except HTTPError as error:
                 raise _TransferError(f"{url} cut the connection", transient=True) from error
-        if length and done < total:  # urllib3 1.x does not tell
+        if length and done < total:  # urllib3 1.x does not raise
             raise _TransferError(f"{url} cut the connection", transient=True)
 
 

@@ -37,7 +37,7 @@ def identity(source: Path) -> str:
 
 
 class FileKind(NamedTuple):
-    """A kind of files, told by the endings of their names.
+    """A kind of files, recognised by the endings of their names.
 
     Attributes:
         noun: Word for the content of such a file.

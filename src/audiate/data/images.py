@@ -29,7 +29,9 @@ channels for colour and 4 with opacity: bytes, or floats in [0, 1]."""
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 _SIZE, _BOX = 28, 20  # of MNIST's images, and of the box that the digit fills there
-_SEEN = 320  # pixels of the longer side to which a picture is reduced before a digit is looked for
+_LONGEST = (
+    320  # pixels of the longer side to which a picture is reduced before a digit is looked for
+)
 _STROKE = 1 / 3  # of the shorter side: what is wider than this is background
 _STROKE_WIDTH = 2.4  # pixels of 28 that a stroke is at least wide; thinner ones are made wider
 _LEAST_PART = 0.05  # of the largest part's area: smaller parts are specks
@@ -57,7 +59,7 @@ def load_image(path: str | Path) -> Tensor:
         with Image.open(path, formats=_FORMATS) as image:
             _check_size(f"{path}: ", image.width * image.height)
             if image.format == "JPEG":  # decoded at less than its size where that is large
-                image.draft("L", (4 * _SEEN, 4 * _SEEN))
+                image.draft("L", (4 * _LONGEST, 4 * _LONGEST))
             return torch.from_numpy(_to_grey(image))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = str(error).split(" '")[0].rstrip(". ")
@@ -69,9 +71,9 @@ def load_image(path: str | Path) -> Tensor:
 def find_digit(picture: Picture) -> Tensor:
     """Find the one digit in a picture, and centre it as MNIST does.
 
-    Light or dark ground is told by the picture's border. Light that falls unevenly is taken away
-    (white top-hat: Gonzalez and Woods, Digital Image Processing), what stands out is told from the
-    ground by the threshold of Otsu 1979, and specks are left out. The digit is scaled to a box of
+    The picture's border decides whether the ground is light or dark. Uneven light is removed (white
+    top-hat: Gonzalez and Woods, Digital Image Processing), the digit is separated from the ground
+    by the threshold of Otsu 1979, and specks are left out. The digit is scaled to a box of
     20x20 pixels, thin strokes are made wider, and its centre of mass is put into the middle of
     28x28 (LeCun et al. 1998, section III A).
 
@@ -85,7 +87,10 @@ def find_digit(picture: Picture) -> Tensor:
         InputError: Nothing stands out in the picture, or it is none or too large.
 
     """
-    ink = _ink_of(_reduced(grey_levels(picture)))
+    grey = grey_levels(picture)
+    if (longest := max(grey.shape)) > _LONGEST:
+        grey = _scaled(grey, _LONGEST, longest)
+    ink = _ink_of(grey)
     mask = _strokes(ink)
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
@@ -95,9 +100,7 @@ def find_digit(picture: Picture) -> Tensor:
     ink = np.pad(np.where(scipy.ndimage.binary_dilation(mask, iterations=2), ink, 0), around)
     if wider > 0:
         ink = scipy.ndimage.grey_dilation(ink, footprint=_disc(wider))
-    box = ink[top : bottom + 2 * around, left : right + 2 * around]
-    size = [max(round(side * scale), 1) for side in box.shape]
-    small = _resized(box, size[0], size[1])
+    small = _scaled(ink[top : bottom + 2 * around, left : right + 2 * around], scale)
     small = small / max(float(np.quantile(small[small > 0.1 * small.max()], 0.8)), 1e-6)
     return torch.from_numpy(_centred(small.clip(0, 1)))
 
@@ -129,10 +132,10 @@ def shrink(picture: Picture) -> Tensor:
     """
     grey = grey_levels(picture)
     border = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    high, wide = (max(round(side * _SIZE / max(grey.shape)), 1) for side in grey.shape)
+    small = _scaled(grey, _SIZE, max(grey.shape))
     canvas = np.full((_SIZE, _SIZE), border, dtype=np.float32)
-    top, left = (_SIZE - high) // 2, (_SIZE - wide) // 2
-    canvas[top : top + high, left : left + wide] = _resized(grey, high, wide)
+    top, left = ((_SIZE - side) // 2 for side in small.shape)
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     return torch.from_numpy(canvas.clip(0, 1))
 
 
@@ -201,15 +204,9 @@ def _check_size(what: str, pixels: int) -> None:
         raise InputError(f"{what}{pixels:,} pixels, and at most {MAX_PIXELS:,}; make it smaller")
 
 
-def _reduced(grey: Grey) -> Grey:
-    longest = max(grey.shape)
-    if longest <= _SEEN:
-        return grey
-    high, wide = (max(round(side * _SEEN / longest), 1) for side in grey.shape)
-    return _resized(grey, high, wide)
-
-
-def _resized(levels: Grey, high: int, wide: int) -> Grey:
+def _scaled(levels: Grey, factor: float, divisor: int = 1) -> Grey:
+    """Scale levels by ``factor / divisor``, to at least one pixel on each side."""
+    high, wide = (max(round(side * factor / divisor), 1) for side in levels.shape)
     image = Image.fromarray(levels.astype(np.float32))
     return np.asarray(image.resize((wide, high), Image.Resampling.HAMMING))
 
@@ -269,11 +266,10 @@ def _centred(levels: Grey) -> Grey:
     """Levels, at most 28 high and wide, on black 28x28, their centre of mass in the middle."""
     levels = levels[:_SIZE, :_SIZE]
     canvas = np.zeros((_SIZE, _SIZE), dtype=np.float32)
-    begins = [
+    high, wide = levels.shape
+    row, column = (
         min(max(round((_SIZE - 1) / 2 - centre), 0), _SIZE - side)
         for centre, side in zip(scipy.ndimage.center_of_mass(levels), levels.shape, strict=True)
-    ]
-    canvas[begins[0] : begins[0] + levels.shape[0], begins[1] : begins[1] + levels.shape[1]] = (
-        levels
     )
+    canvas[row : row + high, column : column + wide] = levels
     return canvas

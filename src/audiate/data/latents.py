@@ -70,7 +70,7 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
     """
     try:
         stored = _read_text(path) if path.suffix.lower() == ".csv" else _read(path)
-        with np.errstate(over="ignore"):  # what becomes infinite is told below
+        with np.errstate(over="ignore"):  # infinite numbers are refused below
             found = np.atleast_2d(stored).astype(np.float32)
         if found.ndim == 3:
             found = found.reshape(-1, found.shape[2])
@@ -119,15 +119,14 @@ def _read(path: Path) -> NDArray[np.generic]:
 
 
 def _read_array(file: IO[bytes], size: int) -> NDArray[np.generic]:
-    """An array of real numbers, whose header is compared with the size of the file first."""
+    """Read an array of real numbers, after a check of its header against the size of the file."""
     version = np.lib.format.read_magic(file)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
+    if version == (1, 0):
+        shape, by_column, kind = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, by_column, kind = np.lib.format.read_array_header_2_0(file)
+    else:
         raise ValueError(f"version {version[0]}.{version[1]} of the format")
-    shape, by_column, kind = read_header(file)
     if kind.kind not in "fiu":
         raise ValueError("no array of real numbers")
     count = int(np.prod([int(each) for each in shape], dtype=object))
@@ -136,7 +135,7 @@ def _read_array(file: IO[bytes], size: int) -> NDArray[np.generic]:
     if count > _MAX_NUMBERS:
         raise ValueError(f"{count:,} numbers")
     if count * kind.itemsize > size:
-        raise ValueError(f"truncated: its header tells of {count:,} numbers")
+        raise ValueError(f"truncated: its header promises {count:,} numbers")
     content = file.read(count * kind.itemsize)
     if len(content) < count * kind.itemsize:
         raise ValueError("truncated")
@@ -241,8 +240,7 @@ def walked(stops: Sequence[Latents], count: int) -> Latents:
     """Interpolate latents (count, latent_dim) evenly between stops (latent_dim,)."""
     places = np.linspace(0, len(stops) - 1, count)
     first = np.minimum(places.astype(int), len(stops) - 2)
-    share = (places - first)[:, None]
-    joined = np.stack(stops)
+    share, joined = (places - first)[:, None], np.stack(stops)
     found: Latents = ((1 - share) * joined[first] + share * joined[first + 1]).astype(np.float32)
     return found
 

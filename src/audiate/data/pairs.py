@@ -287,7 +287,7 @@ def list_own_pairs(place: Path) -> ListedOwnPairs:
     if len(folders) < 2:
         raise InputError(
             f"{place}: holds {len(folders)} sub-folders; give two or more, each with sounds and "
-            f"images of the same thing, or there is nothing to be told apart"
+            f"images of the same thing, or there is nothing to distinguish"
         )
     groups = [(find_sounds(folder), files_below(folder, PICTURES)) for folder in folders]
     return ListedOwnPairs(groups, place)

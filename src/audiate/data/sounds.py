@@ -324,7 +324,7 @@ def _common_rate(files: Sequence[Clip]) -> int:
     """The sample rate of all files that can be read, in Hz."""
     rates = {}
     for file in files:
-        with suppress(InputError):  # whoever reads the files then tells of all that are broken
+        with suppress(InputError):  # `read` reports all broken files together
             rates[file.path] = file_rate(file.path)
     found, first = next(iter(rates.items()), (None, DIGIT_RATE))
     for path, rate in rates.items():
@@ -338,12 +338,9 @@ def _common_rate(files: Sequence[Clip]) -> int:
 
 def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
     """A file's clips (channels, num_samples); the last is kept if it is at least half full."""
-    if waveform.shape[1] < 1.5 * num_samples:
-        parts = [fit_length(waveform, num_samples)]
-    else:
-        parts = [
-            fit_length(part, num_samples)
-            for part in torch.split(waveform, num_samples, 1)
-            if part.shape[1] >= num_samples / 2
-        ]
-    return [part for part in parts if not is_silent(part.flatten())]
+    parts: Sequence[Tensor] = [waveform]
+    if waveform.shape[1] >= 1.5 * num_samples:
+        parts = torch.split(waveform, num_samples, 1)
+        parts = [part for part in parts if part.shape[1] >= num_samples / 2]
+    clips = [fit_length(part, num_samples) for part in parts]
+    return [clip for clip in clips if not is_silent(clip.flatten())]

@@ -186,7 +186,7 @@ def find_source(name: str) -> Source:
 
 
 class State(StrEnum):
-    """How much of a data set is on this machine."""
+    """The state of a data set on this machine."""
 
     ABSENT = "absent"
     INCOMPLETE = "incomplete"
@@ -313,13 +313,13 @@ def _present(source: Source, folder: Path) -> list[str]:
 
 
 def is_sound(source: Source, path: Path) -> bool:
-    """Tell whether an installed file is there, and whole as far as can be told."""
+    """Whether an installed file is there, and whole as far as `inspect` can check."""
     return path.exists() and _problem(source, path) is None
 
 
 def _problem(source: Source, path: Path) -> str | None:
     """The problem of an installed file in a few words; None if it is sound."""
-    if path.suffix == ".flac":  # nobody published it: it tells when it is read, in `load_audio`
+    if path.suffix == ".flac":  # has no published checksum: `load_audio` checks it when it is read
         return None
     try:
         if path.stat().st_size == 0 or (path.suffix == ".txt" and not path.read_bytes().strip()):

@@ -29,7 +29,7 @@ from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 
 _SIZES = {"waveform": "samples", "noise": "count", "images": "count", "latents": "count"}
-"""Inputs whose first size may vary, with the name of that size."""
+"""Names of the inputs with a first size that may vary, and of that size."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,8 @@ class _DualEncoderGraph(_SoundGraph):
 
     def forward(self, waveform: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         spectrogram = self.model.features(self.resample(waveform).unsqueeze(0))
-        sound, seen = self.model.embed_sounds(spectrogram), self.model.embed_images(images)
-        return self.model.scores(sound, seen)[0], sound[0], seen
+        sound, vectors = self.model.embed_sounds(spectrogram), self.model.embed_images(images)
+        return self.model.scores(sound, vectors)[0], sound[0], vectors
 
 
 class _ImageToAudioGraph(nn.Module):
@@ -216,8 +216,8 @@ class _Scores(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         pair = output.unsqueeze(0), target.unsqueeze(0)
-        seen = [self.spectrogram(each).double() for each in pair]
-        similarity = structural_similarity(seen[0], seen[1]).float()
+        output, target = (self.spectrogram(each).double() for each in pair)
+        similarity = structural_similarity(output, target).float()
         error = mean_squared_error(pair[0].unsqueeze(1), pair[1].unsqueeze(1))
         return error[0], similarity[0], log_spectral_distance(*pair, by_products=True)[0]
 

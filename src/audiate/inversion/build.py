@@ -48,7 +48,6 @@ def inverter(
     max_iterations: int | None = InversionSettings.max_iterations,
     seed: int = InversionSettings.seed,
     batch_size: int = BATCH,
-    fingerprint: Fingerprint | None = None,
 ) -> Inverter:
     """Make an inverter: a callable from waveforms to an `Inversion`.
 
@@ -69,7 +68,6 @@ def inverter(
             from random latents, none after a search), or of rounds of evolution (300).
         seed: Seed of random starts.
         batch_size: Number of clips, or of starts, in a batch.
-        fingerprint: The generator's, where it is known already.
 
     Raises:
         InputError: There is no such thing, it does not fit, or the method ignores a setting.
@@ -79,13 +77,13 @@ def inverter(
     settings = InversionSettings(method, start, None, budget, restarts, max_iterations, seed)
     generator = load(generator, Generator)
     guide = None if classifier is None else load(classifier, DigitClassifier)
-    own = fingerprint_of(generator) if fingerprint is None else fingerprint
-    first = choose_initialization(generator, settings, encoder, fingerprint=own)
+    own = fingerprint_of(generator)
+    begin = choose_initialization(generator, settings, encoder, fingerprint=own)
     if objective is None:
-        objective = objective_named(first.objective, guide, generator.sample_rate)
+        objective = objective_named(begin.objective, guide, generator.sample_rate)
     if not isinstance(objective, Objective):
         raise InputError(f"objective {objective!r}: give one, as plain_objective() is")
-    return build(generator, settings, first, objective, guide, batch_size, own)
+    return build(generator, settings, begin, objective, guide, batch_size, own)
 
 
 class Initialization(NamedTuple):
@@ -113,7 +111,7 @@ class Initialization(NamedTuple):
     @property
     def described(self) -> str:
         """The part that runs first, with its verb, as in "the search runs"."""
-        if self.encoder is None:
+        if self.only_search:
             return "the search runs"
         return "the encoder and the search run" if self.search else "the encoder runs"
 
@@ -171,12 +169,10 @@ def build(
         check_comparable(generator.num_samples)
     device, limit, seed = device_of(generator), settings.max_iterations, settings.seed
     common = generator, objective.to(device)
-    encode: Inverter | None = None
-    search: SearchInverter | None = None
+    encode = search = None
     if begin.encoder is not None:
-        encode = EncoderInverter(
-            generator, begin.encoder.to(device), objective, batch_size=batch_size
-        )
+        encoder = begin.encoder.to(device)
+        encode = EncoderInverter(generator, encoder, objective, batch_size=batch_size)
     if begin.search:
         search = SearchInverter(
             generator,
@@ -212,15 +208,3 @@ def build(
     if first is search and settings.restarts > 1:
         return HalvingInverter(partial(search.nearest, count=settings.restarts), refine)
     return HybridInverter(first, refine)
-
-
-def as_classifier(classifier: str | Path | DigitClassifier) -> DigitClassifier:
-    """A classifier of spoken digits as it is, or the one of that name.
-
-    Raises:
-        InputError: There is none of that name, or it is something else.
-
-    """
-    if isinstance(classifier, DigitClassifier):
-        return classifier
-    return load(classifier, DigitClassifier)

@@ -98,8 +98,7 @@ def find_encoder(
         else "audiate.train_encoder(generator, folder) in Python"
     )
     if encoder is None:
-        shipped = shipped_encoder(own)
-        if shipped is not None:
+        if (shipped := shipped_encoder(own)) is not None:
             return load(shipped, LatentEncoder)
         raise InputError(
             f"no encoder is shipped for this generator; train one ({how}) and name its folder with "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -146,16 +147,17 @@ class GradientInverter:
         for rows, begin in zip(torch.split(owner, self.batch_size), begins, strict=True):
             first, last = int(rows[0]), int(rows[-1])
             targets = Targets(self.objective, target[first : last + 1])
-            found = search(
-                partial(self._losses, targets, rows - first, begin),
-                begin,
-                max_iterations=max_iterations,
-                tolerance=self.tolerance,
-                box=self.box,
-                bounds=self.bounds,
-                seed=self.seed,
+            parts.append(
+                search(
+                    partial(self._losses, targets, rows - first, begin),
+                    begin,
+                    max_iterations=max_iterations,
+                    tolerance=self.tolerance,
+                    box=self.box,
+                    bounds=self.bounds,
+                    seed=self.seed,
+                )
             )
-            parts.append(found)
         return joined(parts)
 
     def _losses(
@@ -185,6 +187,7 @@ def check_differentiable(generator: Generator) -> None:
 _ROUNDS = ((1.0, 15), (0.375, 40))
 
 
+@dataclass(eq=False)
 class HalvingInverter:
     """Minimise the objective by L-BFGS from several starts, with successive halving.
 
@@ -192,17 +195,15 @@ class HalvingInverter:
     iterations, the 3 with the lowest losses have 40 more, and the best one has the rest. A loss has
     many minima, and after a few iterations the second nearest latent of a search often is far
     ahead of the nearest.
+
+    Attributes:
+        starts: Gives latents (batch, count, latent_dim) for waveforms.
+        refine: Improves them. Each start has at most as many iterations as its limit allows.
+
     """
 
-    def __init__(self, starts: Callable[[Tensor], Tensor], refine: GradientInverter) -> None:
-        """Set up the inverter.
-
-        Args:
-            starts: Gives latents (batch, count, latent_dim) for waveforms.
-            refine: Improves them. Each start has at most as many iterations as its limit allows.
-
-        """
-        self.starts, self.refine = starts, refine
+    starts: Callable[[Tensor], Tensor]
+    refine: GradientInverter
 
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert waveforms (batch, channels, num_samples); ``init`` has no effect."""

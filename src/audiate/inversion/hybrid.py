@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import reduce
 
 import torch
@@ -22,12 +22,18 @@ HYBRID_ITERATIONS = 200
 _OTHERS = 15  # latents of a search after the nearest, with which a budget goes on
 
 
+@dataclass(eq=False)
 class HybridInverter:
-    """Improve the latents of a first inverter by a second one (Keyes et al. 2020, section 4.4)."""
+    """Improve the latents of a first inverter by a second one (Keyes et al. 2020, section 4.4).
 
-    def __init__(self, first: Inverter, refine: Inverter) -> None:
-        """Use ``first`` for the initial latents and ``refine`` to improve them."""
-        self.first, self.refine = first, refine
+    Attributes:
+        first: Gives the initial latents.
+        refine: Improves them.
+
+    """
+
+    first: Inverter
+    refine: Inverter
 
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert waveforms (batch, channels, num_samples); ``init`` goes to the first inverter."""
@@ -36,41 +42,49 @@ class HybridInverter:
         return replace(found, num_evals=begun.num_evals + found.num_evals)
 
 
+@dataclass(eq=False)
 class BestInverter:
-    """Run several inverters with one objective, and keep the lowest loss of each clip."""
+    """Run several inverters with one objective, and keep the lowest loss of each clip.
 
-    def __init__(self, inverters: Sequence[Inverter]) -> None:
-        """Use ``inverters``, at least one."""
-        self.inverters = tuple(inverters)
+    Attributes:
+        inverters: At least one.
+
+    """
+
+    inverters: Sequence[Inverter]
 
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert waveforms (batch, channels, num_samples); ``init`` goes to each inverter."""
         return reduce(_better, (invert(target, init) for invert in self.inverters))
 
 
+@dataclass(eq=False)
 class BudgetInverter:
     """Find the best inversion within a number of seconds for each clip.
 
     A quick inverter gives the first latents. As long as time remains, L-BFGS goes on from there,
     then from the next nearest latents of a search, if there is one, and then from random latents.
     The latent with the lowest loss is kept, so more time never gives a worse one.
+
+    Attributes:
+        first: The quick inverter, which has the same objective.
+        generator: A generator.
+        objective: What is minimised.
+        seconds: Time for each clip, in seconds.
+        search: A search of the generator's latents, if there is one.
+        seed: Seed of random starts.
+        batch_size: Number of clips in a batch.
+
     """
 
-    def __init__(
-        self,
-        first: Inverter,
-        generator: Generator,
-        objective: Objective,
-        seconds: float,
-        *,
-        search: SearchInverter | None = None,
-        seed: int = 0,
-        batch_size: int = BATCH,
-    ) -> None:
-        """Spend ``seconds`` on each clip, beginning with ``first``, which has this objective."""
-        self.first, self.generator, self.objective = first, generator, objective
-        self.seconds, self.search = seconds, search
-        self.seed, self.batch_size = seed, batch_size
+    first: Inverter
+    generator: Generator
+    objective: Objective
+    seconds: float
+    _: KW_ONLY
+    search: SearchInverter | None = None
+    seed: int = 0
+    batch_size: int = BATCH
 
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert within ``seconds`` times the number of clips; ``init`` goes to ``first``."""

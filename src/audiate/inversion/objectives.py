@@ -17,8 +17,6 @@ from audiate.inversion.settings import ObjectiveName
 from audiate.metrics.reconstruction import structural_similarity
 from audiate.models.resnet import BLOCKS, DigitClassifier
 
-RESIDUAL_BLOCKS = BLOCKS[1:]
-
 _FLOOR_DB = 80.0
 
 
@@ -138,7 +136,7 @@ class PerceptualTerm(Term):
         self,
         classifier: DigitClassifier,
         sample_rate: int,
-        blocks: Collection[str] = RESIDUAL_BLOCKS,
+        blocks: Collection[str] = BLOCKS[1:],
         *,
         normalised: bool = True,
     ) -> None:
@@ -148,8 +146,9 @@ class PerceptualTerm(Term):
             classifier: Classifier of spoken digits. Clips shorter than its own are put in the
                 middle of zeros, and channels are averaged.
             sample_rate: Sample rate of the clips, in Hz.
-            blocks: Names of the blocks to compare, out of `audiate.models.resnet.BLOCKS`.
-            normalised: Whether blocks are brought to one scale; False is the paper's way.
+            blocks: Names of the blocks to compare, out of `audiate.models.resnet.BLOCKS`; by
+                default the residual ones.
+            normalised: Whether blocks are brought to one scale; in the paper they are not.
 
         Raises:
             InputError: The classifier takes another sample rate, ``blocks`` is empty, or there is
@@ -169,7 +168,7 @@ class PerceptualTerm(Term):
                 f"blocks {', '.join(unknown) or 'none'}: give any of {', '.join(BLOCKS)}"
             )
         self.classifier = classifier
-        self.blocks = tuple(name for name in BLOCKS if name in set(blocks))
+        self.blocks = tuple(name for name in BLOCKS if name in blocks)
         self.normalised = normalised
 
     def features(self, waveforms: Tensor) -> list[Tensor]:
@@ -283,7 +282,7 @@ def level_objective(classifier: DigitClassifier | None, sample_rate: int) -> Obj
 
     A generator can say a word of a recording again, but never with the same phases. Terms that
     depend on them then pull away from the word: from the nearest of 3,000 latents, L-BFGS on
-    `speech_objective` lowers the share of words that a listener other than ``classifier``
+    `speech_objective` lowers the share of words that a recogniser other than ``classifier``
     recognises, and L-BFGS on this one does not.
 
     Args:

@@ -79,7 +79,15 @@ class InversionSettings:
         most = NUM_CANDIDATES if self.method == "search" else 10_000
         check_range("`restarts`", self.restarts, 1, most)
         if self.budget is not None:
-            self._check_budget(self.budget)
+            check_range("`budget`", self.budget, 0.001, 10**6)
+            if self.method != "hybrid":
+                raise InputError("`method`: a budget chooses its own; leave one of them out")
+            if self.restarts > 1 or self.max_iterations:
+                name = "restarts" if self.restarts > 1 else "max_iterations"
+                raise InputError(
+                    f"`{name}`: a budget goes on for as long as time remains, with as many starts "
+                    f"as fit; leave one of them out"
+                )
         if self.restarts > 1 and (self.method == "evolution" or not self.refines):
             raise InputError(
                 f"`restarts`: `method={self.method}` follows no gradients"
@@ -92,17 +100,3 @@ class InversionSettings:
             )
         if self.start != "auto" and self.method in ("encoder", "search", "gradient"):
             raise InputError(f"`start`: `method={self.method}` has its own; leave `start` out")
-
-    def _check_budget(self, budget: float) -> None:
-        check_range("`budget`", budget, 0.001, 10**6)
-        if self.method != "hybrid":
-            raise InputError("`method`: a budget chooses its own; leave one of them out")
-        for name, given in (
-            ("restarts", self.restarts > 1),
-            ("max_iterations", self.max_iterations),
-        ):
-            if given:
-                raise InputError(
-                    f"`{name}`: a budget goes on for as long as time remains, with as many starts "
-                    f"as fit; leave one of them out"
-                )
