@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.cli.common import Device
+from audiate.cli.common import Device, keywords
 from audiate.errors import check_range
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 
@@ -43,9 +43,7 @@ class Imagine:
         from audiate.folders.imagine import imagine, write_imagined
         from audiate.folders.sheet import SHEET_NAME
 
-        pairs = imagine(
-            self.count, seed=self.seed, drawer=self.drawer, sayer=self.sayer, device=self.device
-        )
+        pairs = imagine(**keywords(self, "out"))
         settings = {"drawer": self.drawer, "sayer": self.sayer, "seed": str(self.seed)}
         write_imagined(pairs, self.out, settings)
         pairs_ = "1 pair" if self.count == 1 else f"{self.count} pairs"
