@@ -326,8 +326,7 @@ class TestGenerate:
 
         for name in ("save_wav", "save_tiles"):
             with monkeypatch.context() as patch:
-                module = "audio.files" if name == "save_wav" else "utils.plots"
-                patch.setattr(f"audiate.{module}.{name}", interrupted)
+                patch.setattr(f"audiate.folders.generate.{name}", interrupted)
                 assert main(again) == 130
             assert {path.name: path.read_bytes() for path in out.iterdir()} == before
         assert main(again) == 0

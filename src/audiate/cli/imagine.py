@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiate.cli.common import Device, keywords
-from audiate.errors import check_range
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 
 
@@ -34,12 +33,8 @@ class Imagine:
     out: Path = Path("out/imagine")
     """Folder for the pairs. It is made where it is missing."""
 
-    def __post_init__(self) -> None:
-        check_range("`count`", self.count, 1, 100_000)
-        check_range("`seed`", self.seed, 0, 2**63 - 1)
-
     def run(self) -> int:
-        """Imagine and write, and return the exit status."""
+        """Sample and write pairs, and return the exit status."""
         from audiate.folders.imagine import imagine, write_imagined
         from audiate.folders.sheet import SHEET_NAME
 

@@ -41,7 +41,7 @@ class Match:
     """Folder for the results. It is made where it is missing."""
 
     def run(self) -> int:
-        """Match and write, and return the exit status."""
+        """Rank, write and print; return the exit status."""
         from audiate.folders.match import RANKS_NAME, match_folders
         from audiate.folders.sheet import SHEET_NAME
 
