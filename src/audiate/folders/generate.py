@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -91,32 +91,35 @@ def generate_folder(
             together, or the folder cannot be written or holds something else.
 
     """
-    choice = LatentChoice(
-        count,
-        seed,
-        None if label is None else str(label),
-        interpolate,
-        tuple(map(str, walk)),
-        None if latents is None else Path(latents),
-        tuple(set),
-        tuple(sweep),
-    )
+    label = None if label is None else str(label)
+    stops, file = tuple(map(str, walk)), None if latents is None else Path(latents)
+    choice = LatentChoice(count, seed, label, interpolate, stops, file, tuple(set), tuple(sweep))
     name, model = name or name_of(model), load(model, Generator, device=device)
     z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
-    settings = {
-        "model": name,
-        "latents": f"seed {seed}" if choice.latents is None else str(choice.latents),
-    }
+    settings = {"model": name, "latents": f"seed {seed}" if file is None else str(file)}
+    _write(model, z, Path(out), settings, titles, columns, choice.shown)
+    return z
+
+
+def _write(
+    model: Generator,
+    z: Tensor,
+    out: Path,
+    settings: Mapping[str, str],
+    titles: Sequence[str] | None,
+    columns: int,
+    most: int,
+) -> None:
+    """Write the sounds of latents and all other files, with at most so many sounds on the sheet."""
     names = numbered(len(z))
     files = {each: [f"{each}.wav"] for each in names}
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
-    with replacing_outputs(Path(out), "generate", settings, files, shared) as stage:
+    with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
         save_csv(names, z.numpy(), stage / TABLE_NAME)
-        tiles = _write_sounds(model, z, names, stage, choice.shown)
+        tiles = _write_sounds(model, z, names, stage, most)
         shown = _titles(model, z[: len(tiles)], names, titles)
         save_tiles(tiles, shown, stage / SHEET_NAME, columns=columns)
-    return z
 
 
 def _choose(model: Generator, choice: LatentChoice) -> Tensor:

@@ -221,10 +221,8 @@ def invert_folder(
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
-    size = batch_size_for(generator, settings)
-    report = run_folder(
-        run, found, Path(out), "invert", record, batch_size=size, what="inverting", notify=notify
-    )
+    size, out = batch_size_for(generator, settings), Path(out)
+    report = run_folder(run, found, out, "invert", record, "inverting", size, notify)
     return InversionReport(report.folder, report.clips, report.new, begin)
 
 

@@ -150,7 +150,6 @@ def run_folder(
     out: Path,
     command: str,
     settings: Mapping[str, str],
-    *,
     what: str,
     batch_size: int | None = None,
     notify: Notify | None = None,
