@@ -139,7 +139,7 @@ class TestDrawFolder:
         hear = AudioToImageModel.preprocess
         monkeypatch.setattr(
             AudioToImageModel,
-            "hear",
+            "preprocess",
             lambda *a, **k: heard.append(1) or hear(*a, **k),  # type: ignore[func-returns-value]
         )
         audiate.draw_folder(tones(tmp_path), tmp_path / "out", model=drawer)
