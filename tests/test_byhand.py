@@ -137,7 +137,7 @@ class TestCommand:
             ("--set 1=0 --set 1=2", "entry 1 of z is given twice"),
             ("--set 1=0 --sweep 1=0:1:3", "entry 1 of z is given twice"),
             ("--label 2 --set 0=1", "--label: --set and --sweep give the code already"),
-            ("--latents z.npy --count 2", "--count: the file of --latents tells how many"),
+            ("--latents z.npy --count 2", "--count: the file of --latents says how many"),
         ],
     )
     def test_what_cannot_be_done_is_said(

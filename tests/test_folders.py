@@ -77,7 +77,7 @@ class TestDrawFolder:
         self, drawer: AudioToImageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clips, out = tones(tmp_path / "clips", 5), tmp_path / "out"
-        monkeypatch.setattr("audiate.folders.draw.BATCH_SIZE", 2)
+        monkeypatch.setattr("audiate.folders.runner.BATCH_SIZE", 2)
         interrupt_second_batch(monkeypatch, DrawingWork)
         with pytest.raises(Interrupted, match="stopped after 2 of 5 clips"):
             audiate.draw_folder(clips, out, model=drawer)
@@ -139,7 +139,7 @@ class TestDrawFolder:
         hear = AudioToImageModel.preprocess
         monkeypatch.setattr(
             AudioToImageModel,
-            "hear",
+            "preprocess",
             lambda *a, **k: heard.append(1) or hear(*a, **k),  # type: ignore[func-returns-value]
         )
         audiate.draw_folder(tones(tmp_path), tmp_path / "out", model=drawer)
@@ -171,7 +171,7 @@ class TestGenerateFolder:
             assert one.read_bytes() == other.read_bytes()
 
     def test_settings_are_checked_before_a_model_is_loaded(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="`count`: the file of `latents` tells how many"):
+        with pytest.raises(InputError, match="`count`: the file of `latents` says how many"):
             audiate.generate_folder("nothing", tmp_path, count=3, latents="z.npy")
         with pytest.raises(InputError, match="`seed`"):
             audiate.generate_folder("nothing", tmp_path, seed=-1)

@@ -349,6 +349,7 @@ class TestInvert:
             "the generator makes 0.26 s; clips that are longer, of which the part with the most "
             "energy was taken: 2 of 2\n"
         ) in captured.err
+        assert "shorter" not in captured.err
         assert "2 clips inverted" in captured.out
         report = json.loads((out / "report.json").read_text())["clips"]
         assert "is silent" in report["silent"]["error"]

@@ -14,6 +14,7 @@ from PIL import Image
 import audiate
 from audiate.errors import InputError
 from audiate.utils.notebook import Display
+from audiate.utils.reports import render
 
 
 def contents(display: Display) -> list[bytes]:
@@ -61,3 +62,8 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
     assert repr(found) == "Inversion of 2 clips: latent 5, mean loss 0.5"
     flow = audiate.load("flow-digits")
     assert repr(flow) == "LatentFlow: 5.9 M parameters, log-mel 48x48 → image 28x28"
+
+
+def test_reports_are_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert render("12 [clips]") == "12 [clips]"

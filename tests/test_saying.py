@@ -210,7 +210,7 @@ class TestSayFolder:
         def say() -> FolderReport[None]:
             return say_folder(pictures, tmp_path / "out", model=models / "say", samples=1)
 
-        monkeypatch.setattr("audiate.folders.say.BATCH_SIZE", 1)
+        monkeypatch.setattr("audiate.folders.runner.BATCH_SIZE", 1)
         with monkeypatch.context() as patch:
             interrupt_second_batch(patch, SayingWork)
             with pytest.raises(Interrupted):

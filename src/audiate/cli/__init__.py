@@ -1,4 +1,4 @@
-"""The command line: it imports the module of the command that is called, and no other."""
+"""The command line, which imports the module of the command that is called and no other."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0 where all is done, 1 where nobody reads the output any more, 2 for bad
+        The exit status: 0 where all is done, 1 where the reader has closed the output, 2 for bad
         input, 130 after Ctrl-C or SIGTERM.
 
     """
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("audiate: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read the output has had enough
+    except BrokenPipeError:  # the reader has closed the output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -152,17 +152,11 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
     import tyro
 
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-    prog = f"audiate {prog}"
-    if isinstance(command, type):
-        return tyro.cli(command, prog=prog, args=words, config=config)
-    return tyro.cli(
-        type(command),
-        default=command,
-        description=command.description,
-        prog=prog,
-        args=words,
-        config=config,
-    )
+    defaults: dict[str, Any] = {}
+    if not isinstance(command, type):
+        defaults = {"default": command, "description": command.description}
+        command = type(command)
+    return tyro.cli(command, prog=f"audiate {prog}", args=words, config=config, **defaults)
 
 
 def _known(name: str, names: Iterable[str], group: str = "") -> str:

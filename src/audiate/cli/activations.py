@@ -44,7 +44,7 @@ class Activations:
         import torch
 
         from audiate.data.latents import read_latents
-        from audiate.folders.runner import replacing_outputs
+        from audiate.folders.runner import numbered, replacing_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
         from audiate.phonetics.activations import (
@@ -73,7 +73,7 @@ class Activations:
             raise InputError(f"{self.model}: takes a recording; name one with `clip`")
         else:
             views = [classifier_activations(model, self.clip)]
-        names = [f"{number:03}" for number in range(len(views))]
+        names = numbered(len(views))
         files = {name: [f"{name}{end}" for end in (".csv", ".png", ".wav")] for name in names}
         settings = {"model": self.model}
         with replacing_outputs(self.out, "activations", settings, files, ()) as stage:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Fixed, Positional, Suppress
 
-from audiate.cli.common import Device, Group, print_error, several
+from audiate.cli.common import Classifier, Device, Group, print_error, several
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
 from audiate.inversion.settings import InversionSettings
@@ -59,27 +58,16 @@ class _Bulk(ABC):
         """Process all clips, print a summary, and return the exit status."""
         from audiate.bulk import run_bulk
 
-        report = run_bulk(
-            self._job(),
-            self.source,
-            self.out,
-            engine=self.engine,
-            workers=self.workers,
-            address=self.address,
-            long=self.long,
-            retry_failed=self.retry_failed,
-            device=self.device,
-        )
+        names = [each.name for each in fields(_Bulk) if each.name not in ("source", "out")]
+        options = {name: getattr(self, name) for name in names}
+        report = run_bulk(self._job(), self.source, self.out, **options)
         failures = report.totals.failures
         for error in list(failures.values())[:_MOST_LISTED]:
             print_error(InputError(error))
-        if len(failures) > _MOST_LISTED:
-            more = len(failures) - _MOST_LISTED
-            print_error(
-                InputError(f"{more:,} more could not be used; the column error has the reasons")
-            )
+        if (more := len(failures) - _MOST_LISTED) > 0:
+            reason = "more could not be used; the column error has the reasons"
+            print_error(InputError(f"{more:,} {reason}"))
         print("\n".join(report.summary()))
-        sys.stdout.flush()
         return 2 if failures else 0
 
 
@@ -169,7 +157,7 @@ class BulkInvert(_Bulk):
     package.module:make, an .onnx file or a TorchScript file."""
     encoder: str | None = None
     """The generator's encoder. The default is the shipped one."""
-    classifier: str = SPOKEN_CLASSIFIER
+    classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits, which also guides gradients. none does without."""
     sounds: bool = False
     """Keep the sounds, in tar files."""
@@ -181,13 +169,11 @@ class BulkInvert(_Bulk):
 
         return InvertJob(
             self.generator,
-            self.own.latent_dim,
-            self.own.generator_rate,
-            self.own.prior,
-            self.settings,
-            self.encoder,
-            None if self.classifier == "none" else self.classifier,
-            self.sounds,
+            **vars(self.own),
+            search=self.settings,
+            encoder=self.encoder,
+            classifier=self.classifier,
+            sounds=self.sounds,
         )
 
 

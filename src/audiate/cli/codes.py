@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     from audiate.models.generator import AudioGAN
     from audiate.phonetics.code_words import Classify
 
-TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME = (
-    "codes.txt",
-    "codes.csv",
-    "codes-pairs.csv",
-    "codes.json",
-    "codes.png",
-)
+FIGURE_NAME = "codes.png"
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class Codes:
         if self.data is not None and self.listener is not None:
             raise InputError("`listener`: one is trained on `data`; leave one of them out")
         if self.data is None and (self.label_from is not None or self.cut_words):
-            raise InputError("`label_from`: tells labels of `data`; name that folder, too")
+            raise InputError("`label_from`: reads the labels of `data`; name that folder, too")
 
     def run(self) -> int:
         """Generate, classify, print and write; return the exit status."""
@@ -72,7 +66,7 @@ class Codes:
         from audiate.utils.devices import resolve_device
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
-        names = (TEXT_NAME, TABLE_NAME, PAIRS_NAME, VALUES_NAME, FIGURE_NAME)
+        names = ("codes.txt", "codes.csv", "codes-pairs.csv", "codes.json", FIGURE_NAME)
         with replacing_outputs(self.out, "codes", settings, {}, names) as stage:
             model = load(self.model, AudioGAN, device=resolve_device(self.device))
             words, classify, named = self._classifier(model)
@@ -80,10 +74,10 @@ class Codes:
                 self.model, model, words, classify, named, count=self.count, seed=self.seed
             )
             stage.mkdir(parents=True, exist_ok=True)
-            (stage / TEXT_NAME).write_text(report.to_text() + "\n", encoding="utf-8")
-            (stage / TABLE_NAME).write_text(report.to_csv(), encoding="utf-8")
-            (stage / PAIRS_NAME).write_text(report.pairs_to_csv(), encoding="utf-8")
-            (stage / VALUES_NAME).write_text(report.to_json() + "\n", encoding="utf-8")
+            text, values = f"{report.to_text()}\n", f"{report.to_json()}\n"
+            contents = (text, report.to_csv(), report.pairs_to_csv(), values)
+            for name, content in zip(names, contents, strict=False):
+                (stage / name).write_text(content, encoding="utf-8")
             report.save_figure(stage / FIGURE_NAME)
         print(report.to_text())
         print(f"figure: {self.out / FIGURE_NAME}")
@@ -96,10 +90,10 @@ class Codes:
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
         from audiate.phonetics.code_words import classify_by
-        from audiate.phonetics.word_classifier import train_word_classifier
 
         if self.data is not None:
             from audiate.data.sounds import list_sounds
+            from audiate.phonetics.word_classifier import train_word_classifier
 
             listed = list_sounds(
                 (str(self.data),), Path(), label_from=self.label_from, cut_words=self.cut_words

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from audiate.errors import InputError, with_flags
 
@@ -36,6 +37,18 @@ Device = Annotated[
 """The device on which a command computes."""
 
 
+Classifier = Annotated[
+    str | None,
+    PrimitiveConstructorSpec[str | None](
+        nargs=1,
+        metavar="STR",
+        instance_from_str=lambda words: None if words[0] == "none" else words[0],
+        is_instance=lambda value: value is None or isinstance(value, str),
+        str_from_instance=lambda value: [value or "none"],
+    ),
+]
+"""A classifier, of which the command line spells None as none."""
+
 DataDir = Annotated[
     Path | None,
     arg(help="Folder of the data sets. Default: AUDIATE_DATA, else the user's cache folder."),
@@ -62,6 +75,11 @@ class Group:
     noun: str = "COMMAND"
 
 
+def keywords(command: object, *left_out: str) -> dict[str, Any]:
+    """The flags of a command as keyword arguments, but for some."""
+    return {name: value for name, value in vars(command).items() if name not in left_out}
+
+
 def print_error(error: InputError) -> None:
-    """Tell of an error on standard error, as the command line spells arguments."""
+    """Print an error on standard error, as the command line spells arguments."""
     print(f"audiate: error: {with_flags(str(error))}", file=sys.stderr)

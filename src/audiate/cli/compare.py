@@ -9,6 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from audiate.cli.common import Classifier
 from audiate.models.hub import SPOKEN_CLASSIFIER
 
 
@@ -30,21 +31,17 @@ class Compare:
     """The reconstruction, or a folder of reconstructions."""
     json: bool = False
     """Print JSON instead of a table."""
-    classifier: str = SPOKEN_CLASSIFIER
+    classifier: Classifier = SPOKEN_CLASSIFIER
     """Name or folder of the classifier of spoken digits. none: no digits are compared."""
 
     def run(self) -> int:
         """Compare and print; return the exit status."""
         from audiate.evaluation.comparison import compare
-        from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
 
-        classifier = (
-            None
-            if self.classifier == "none"
-            else load(self.classifier or SPOKEN_CLASSIFIER, DigitClassifier)
-        )
+        named = self.classifier
+        classifier = None if named is None else load(named, DigitClassifier)
         report = compare(self.target, self.output, classifier)
         for problem in report.failed.values():
             print(f"audiate: error: {problem}", file=sys.stderr)

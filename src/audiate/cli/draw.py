@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.cli.common import Clips, Device, print_error
+from audiate.cli.common import Classifier, Clips, Device, print_error
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
 
 _READ_LINES = 20  # clips whose digits are printed
@@ -36,7 +36,7 @@ class Draw:
     """Seed of the images: the same clip and seed give the same images."""
     scale: int = 1
     """Factor by which the images are enlarged."""
-    classifier: str = WRITTEN_CLASSIFIER
+    classifier: Classifier = WRITTEN_CLASSIFIER
     """The LeNet-5 that reads the images: a name, a folder, or a hub id. none does without."""
     device: Device = "auto"
     out: Path = Path("out/draw")
@@ -48,17 +48,7 @@ class Draw:
         from audiate.folders.draw import draw_folder
         from audiate.folders.sheet import SHEET_NAME
 
-        report = draw_folder(
-            self.clips,
-            self.out,
-            model=self.model,
-            samples=self.samples,
-            seed=self.seed,
-            scale=self.scale,
-            classifier=None if self.classifier == "none" else self.classifier,
-            device=self.device,
-            notify=print_error,
-        )
+        report = draw_folder(**vars(self), notify=print_error)
         read = {name: result for name, result in report.results.items() if name in report.new}
         for name, result in list(read.items())[:_READ_LINES]:
             clip = Path(report.clips[name].source or name).name

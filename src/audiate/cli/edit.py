@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from audiate.cli.common import Clips, Device, print_error
+from audiate.cli.common import Classifier, Clips, Device, keywords, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import check_range
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -45,7 +45,7 @@ class EditCommand:
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["encoder", "search", "hybrid"] = "hybrid"
     """Method that finds the clip's latent; see `audiate invert`."""
-    classifier: str = SPOKEN_CLASSIFIER
+    classifier: Classifier = SPOKEN_CLASSIFIER
     """Classifier of spoken digits, by which the digit is kept. none: no classifier, for other
     sounds."""
     samples: int = 400
@@ -71,16 +71,9 @@ class EditCommand:
 
         changes = self._changes()
         report = edit_folder(
-            self.clips,
-            self.out,
-            changes,
-            digit=self.digit,
+            **keywords(self, "pitch", "loudness", "duration", "generator", "device", "own"),
+            changes=changes,
             generator=self.own.open(self.generator, device=self.device),
-            method=self.method,
-            classifier=None if self.classifier == "none" else self.classifier,
-            samples=self.samples,
-            rounds=self.rounds,
-            seed=self.seed,
             name=self.generator,
             notify=print_error,
         )
@@ -108,7 +101,7 @@ class EditCommand:
 
 
 def _line(result: EditResult) -> str:
-    """Return a line that tells what an edit has reached."""
+    """A line about the changes that an edit has reached."""
     parts = []
     for change in result.changes:
         part = f"{change.attribute} {_difference(change, change.after)}"

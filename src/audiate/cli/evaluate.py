@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from audiate.cli.common import DataDir, Device, Group, Model
+from audiate.cli.common import DataDir, Device, Group, Model, keywords
 from audiate.errors import InputError, check_range
-from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, DEFAULT_IMAGE_TO_AUDIO
+from audiate.models.hub import (
+    DEFAULT_AUDIO_TO_IMAGE,
+    DEFAULT_GENERATOR,
+    DEFAULT_IMAGE_TO_AUDIO,
+    SPOKEN_CLASSIFIER,
+    WRITTEN_CLASSIFIER,
+)
 
 if TYPE_CHECKING:
     from audiate.utils.reports import FigureReport
@@ -77,16 +83,8 @@ class EvaluateModel(_Common):
         from audiate.data.sources import data_root
         from audiate.evaluation.model import evaluate_model
 
-        report = evaluate_model(
-            self.model,
-            root=data_root(self.data_dir),
-            protocol=self.protocol,
-            seeds=self.seeds,
-            classifier=self.classifier,
-            count=self.count,
-            runs=self.runs,
-            device=self.device,
-        )
+        options = keywords(self, "json", "data_dir", "model")
+        report = evaluate_model(self.model, root=data_root(self.data_dir), **options)
         print(report.to_json() if self.json else report.to_text())
         return 0
 
@@ -103,9 +101,9 @@ class EvaluateInversion(_Common):
     """Generator whose latents are recovered: name of a shipped model, folder, or hub id."""
     encoder: str | None = None
     """Encoder of that generator: folder of a run, or hub id. Default: the shipped one."""
-    classifier: str | None = None
+    classifier: str = SPOKEN_CLASSIFIER
     """Name or folder of the classifier of spoken digits, which also guides the methods ours,
-    search and refined. Default: digits-resnet18."""
+    search and refined."""
     source: Literal["synthesized", "real"] = "synthesized"
     """Clips that are inverted. synthesized: the generator's own clips. real: recordings."""
     protocol: Literal["paper", "default"] = "paper"
@@ -136,7 +134,6 @@ class EvaluateInversion(_Common):
         from audiate.data.sources import data_root
         from audiate.evaluation.inversion import InversionProtocolSettings, evaluate_inversion
         from audiate.models.generator import AudioGAN
-        from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
         from audiate.utils.devices import resolve_device
@@ -144,22 +141,14 @@ class EvaluateInversion(_Common):
 
         figure = self.figure or Path(f"out/inversion-{self.source}.png")
         check_figure(figure)
-        settings = InversionProtocolSettings(
-            encoder=self.encoder,
-            source=self.source,
-            protocol=self.protocol,
-            methods=self.methods,
-            count=self.count,
-            max_iterations=self.max_iterations,
-            hybrid_iterations=self.hybrid_iterations,
-            restarts=self.restarts,
-        )
+        outer = ("json", "device", "data_dir", "generator", "classifier", "figure")
+        settings = InversionProtocolSettings(**keywords(self, *outer))
         generator = load(self.generator, AudioGAN, device=resolve_device(self.device))
         report = evaluate_inversion(
             self.generator,
             generator,
-            self.classifier or SPOKEN_CLASSIFIER,
-            load(self.classifier or SPOKEN_CLASSIFIER, DigitClassifier),
+            self.classifier,
+            load(self.classifier, DigitClassifier),
             data_root(self.data_dir),
             settings,
         )
@@ -175,8 +164,8 @@ class EvaluateTradeoff(_Common):
     first; all five take about 70 minutes on one core.
     """
 
-    classifier: str | None = None
-    """Name or folder of the classifier of the drawings. Default: lenet-mnist."""
+    classifier: str = WRITTEN_CLASSIFIER
+    """Name or folder of the classifier of the drawings."""
     runs: Path = Path("runs/evaluate")
     """Folder for the VAE-GANs. Finished trainings are reused."""
     figure: Path = Path("out/tradeoff.png")
@@ -187,14 +176,13 @@ class EvaluateTradeoff(_Common):
         from audiate.data.sources import data_root
         from audiate.evaluation.tradeoff import evaluate_tradeoff
         from audiate.evaluation.trained import TrainingPlace
-        from audiate.models.hub import WRITTEN_CLASSIFIER
         from audiate.models.lenet import LeNet
         from audiate.models.pretrained import load
         from audiate.utils.reports import check_figure
 
         check_figure(self.figure)
         place = TrainingPlace(data_root(self.data_dir), self.runs, self.device)
-        report = evaluate_tradeoff(load(self.classifier or WRITTEN_CLASSIFIER, LeNet), place)
+        report = evaluate_tradeoff(load(self.classifier, LeNet), place)
         return _show(report, self.figure, as_json=self.json)
 
 
@@ -211,8 +199,8 @@ class EvaluateRoundTrip(_Common):
     """Latent flow: name of a shipped model, folder, or hub id."""
     sayer: str = DEFAULT_IMAGE_TO_AUDIO
     """Image-to-audio model: name of a shipped model, folder, or hub id."""
-    classifier: str | None = None
-    """Name or folder of the classifier of spoken digits. Default: digits-resnet18."""
+    classifier: str = SPOKEN_CLASSIFIER
+    """Name or folder of the classifier of spoken digits."""
     count: int = 300
     """Number of MNIST's test images that are said, and of pairs that are imagined."""
     seed: int = 0
@@ -229,7 +217,6 @@ class EvaluateRoundTrip(_Common):
         from audiate.data.sources import data_root
         from audiate.evaluation.roundtrip import evaluate_roundtrip
         from audiate.models.audio_to_image import AudioToImageModel
-        from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
         from audiate.models.image_to_audio import ImageToAudioModel
         from audiate.models.lenet import LeNet
         from audiate.models.pretrained import load
@@ -243,7 +230,7 @@ class EvaluateRoundTrip(_Common):
             (self.drawer, self.sayer),
             load(self.drawer, AudioToImageModel, device=device),
             load(self.sayer, ImageToAudioModel, device=device),
-            load(self.classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(device),
+            load(self.classifier, DigitClassifier).to(device),
             load(WRITTEN_CLASSIFIER, LeNet).to(device),
             data_root(self.data_dir),
             count=self.count,

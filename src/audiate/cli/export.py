@@ -40,9 +40,8 @@ class Export:
         if self.out.suffix != ".onnx" and not self.out.is_dir():
             raise InputError(f"{self.out}: give OUT a name that ends in .onnx")
         if self.model == SCORES:
-            graph = export_scores(
-                self.out, sample_rate=16_000 if self.sample_rate is None else self.sample_rate
-            )
+            rate = 16_000 if self.sample_rate is None else self.sample_rate
+            graph = export_scores(self.out, sample_rate=rate)
         else:
             graph = export(load(self.model), self.out, sample_rate=self.sample_rate)
         takes = ", ".join(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from audiate.cli.common import Device
+from audiate.cli.common import Device, keywords
 from audiate.cli.own import OwnGenerator
 from audiate.folders.latent_choice import LatentChoice
 from audiate.models.hub import DEFAULT_GENERATOR
@@ -61,8 +61,7 @@ class Generate:
         self._choice()  # checked before a model is loaded
 
     def _choice(self) -> LatentChoice:
-        names = [each.name for each in fields(LatentChoice)]
-        return LatentChoice(**{name: getattr(self, name) for name in names})
+        return LatentChoice(**keywords(self, "model", "device", "out", "own"))
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""

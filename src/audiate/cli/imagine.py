@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.cli.common import Device
-from audiate.errors import check_range
+from audiate.cli.common import Device, keywords
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
 
 
@@ -34,18 +33,12 @@ class Imagine:
     out: Path = Path("out/imagine")
     """Folder for the pairs. It is made where it is missing."""
 
-    def __post_init__(self) -> None:
-        check_range("`count`", self.count, 1, 100_000)
-        check_range("`seed`", self.seed, 0, 2**63 - 1)
-
     def run(self) -> int:
-        """Imagine and write, and return the exit status."""
+        """Sample and write pairs, and return the exit status."""
         from audiate.folders.imagine import imagine, write_imagined
         from audiate.folders.sheet import SHEET_NAME
 
-        pairs = imagine(
-            self.count, seed=self.seed, drawer=self.drawer, sayer=self.sayer, device=self.device
-        )
+        pairs = imagine(**keywords(self, "out"))
         settings = {"drawer": self.drawer, "sayer": self.sayer, "seed": str(self.seed)}
         write_imagined(pairs, self.out, settings)
         pairs_ = "1 pair" if self.count == 1 else f"{self.count} pairs"

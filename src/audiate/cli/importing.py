@@ -9,6 +9,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from audiate.cli.common import keywords
 from audiate.errors import InputError, check_range
 
 
@@ -39,15 +40,11 @@ class ImportWaveGAN:
         if (self.out / CONFIG_NAME).exists():
             raise InputError(f"{self.out}: holds a model already; name another folder")
         variables = read_checkpoint(self.checkpoint)
-        model = convert_wavegan(
-            variables,
-            str(self.checkpoint),
-            num_samples=self.num_samples,
-            sample_rate=self.sample_rate,
-        )
+        sizes = keywords(self, "checkpoint", "out")
+        model = convert_wavegan(variables, str(self.checkpoint), **sizes)
         model.save_pretrained(self.out)
         if not any(name.startswith("D/") for name in variables):
             print("no discriminator in it; a training that begins with it has a new one")
         again = shlex.join(["audiate", "generate", str(self.out)])
-        print(f"{model.num_parameters():,} parameters into {self.out}; hear it with: {again}")
+        print(f"{model.num_parameters():,} parameters into {self.out}; listen to it with: {again}")
         return 0

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from audiate.cli.common import Clips, Device, print_error
+from audiate.cli.common import Classifier, Clips, Device, keywords, print_error
 from audiate.cli.own import OwnGenerator
 from audiate.errors import InputError
 from audiate.inversion.settings import InversionSettings
@@ -74,7 +74,7 @@ class Invert:
     encoder: str | None = None
     """The generator's encoder: the folder of a run or a model, or a hub id. The default is the
     shipped one."""
-    classifier: str = SPOKEN_CLASSIFIER
+    classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits, which also guides gradients. none: no classifier, for other
     sounds."""
     device: Device = "auto"
@@ -89,14 +89,11 @@ class Invert:
 
         generator = self.own.open(self.generator, device=self.device)
         report = invert_folder(
-            self.clips,
-            self.out,
+            **keywords(self, "generator", "device", "settings", "own"),
+            **vars(self.settings),
             generator=generator,
-            encoder=self.encoder,
-            classifier=None if self.classifier == "none" else self.classifier,
             name=self.generator,
             notify=print_error,
-            **vars(self.settings),
         )
         print(report.summary())
         for line in report.notes(

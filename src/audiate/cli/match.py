@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from audiate.cli.common import print_error
+from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 
 
@@ -40,8 +41,7 @@ class Match:
     """Folder for the results. It is made where it is missing."""
 
     def run(self) -> int:
-        """Match and write, and return the exit status."""
-        from audiate.errors import InputError
+        """Rank, write and print; return the exit status."""
         from audiate.folders.match import RANKS_NAME, match_folders
         from audiate.folders.sheet import SHEET_NAME
 
@@ -51,14 +51,7 @@ class Match:
             errors.append(error)
             print_error(error)
 
-        matches = match_folders(
-            self.sounds,
-            self.images,
-            self.out,
-            model=self.model,
-            top=self.top,
-            notify=notify,
-        )
+        matches = match_folders(**vars(self), notify=notify)
         counted = f"matched sounds: {len(matches.sounds)}, pictures: {len(matches.images)}"
         print(f"{counted}: see {self.out / RANKS_NAME} and {self.out / SHEET_NAME}")
         return 2 if errors else 0

@@ -33,10 +33,4 @@ class OwnGenerator:
         """
         from audiate.models.custom import open_generator
 
-        return open_generator(
-            source,
-            latent_dim=self.latent_dim,
-            generator_rate=self.generator_rate,
-            prior=self.prior,
-            device=device,
-        )
+        return open_generator(source, **vars(self), device=device)

@@ -52,17 +52,7 @@ class Say:
         from audiate.folders.say import say_folder
         from audiate.folders.sheet import SHEET_NAME
 
-        report = say_folder(
-            self.pictures,
-            self.out,
-            model=self.model,
-            generator=self.generator,
-            samples=self.samples,
-            seed=self.seed,
-            device=self.device,
-            notify=print_error,
-        )
+        report = say_folder(**vars(self), notify=print_error)
         if len(report.errors) < len(report.clips):
-            said = report.counted("said").replace("clip", "picture", 1)
-            print(f"{said}: see {self.out / SHEET_NAME}")
+            print(f"{report.counted('said', 'picture')}: see {self.out / SHEET_NAME}")
         return 2 if report.errors else 0

@@ -14,7 +14,7 @@ from torch import Tensor
 from audiate.audio.files import Recording, load_audio
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError, check_range
-from audiate.folders.runner import BATCH_SIZE, FolderReport, Notify, Product, run_folder
+from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.fingerprint import digest
@@ -86,9 +86,7 @@ def draw_folder(
     if classifier is not None and _draws_digits(work.model):
         work.read_by(classifier)
     settings["classifier"] = "none" if work.classifier is None else digest(work.classifier)
-    return run_folder(
-        work, found, out, "draw", settings, batch_size=BATCH_SIZE, what="drawing", notify=notify
-    )
+    return run_folder(work, found, out, "draw", settings, what="drawing", notify=notify)
 
 
 def _draws_digits(model: AudioToImageModel) -> bool:
@@ -118,8 +116,7 @@ def prepare_drawing(
     check_range("`samples`", samples, 1, 1000)
     check_range("`scale`", scale, 1, 64)
     check_range("`seed`", seed, 0, 2**63 - 1)
-    name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = load(model, AudioToImageModel, device=device)
+    name, model = name_of(model), load(model, AudioToImageModel, device=device)
     settings = {
         "model": f"{name} ({digest(model)})",
         "samples": str(samples),

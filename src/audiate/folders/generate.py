@@ -24,7 +24,7 @@ from audiate.data.latents import (
 )
 from audiate.errors import InputError, check_range
 from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
-from audiate.folders.runner import BATCH_SIZE, replacing_outputs
+from audiate.folders.runner import BATCH_SIZE, name_of, numbered, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
 from audiate.inversion.inverter import probe_prior
 from audiate.models.code_network import code_names
@@ -57,7 +57,7 @@ def generate_folder(
     device: str | torch.device = "cpu",
     name: str | None = None,
 ) -> Tensor:
-    """Generate sounds, and write them to a folder, where earlier sounds make way for them.
+    """Generate sounds, and write them to a folder, where they replace earlier sounds.
 
     Writes ``000.wav``, ``001.wav`` and so on; ``latents.npy``, their latents, and ``latents.csv``,
     the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled
@@ -87,33 +87,35 @@ def generate_folder(
             together, or the folder cannot be written or holds something else.
 
     """
-    label, latents = (
-        None if label is None else str(label),
-        None if latents is None else Path(latents),
-    )
-    stops = tuple(map(str, walk))
-    choice = LatentChoice(count, seed, label, interpolate, stops, latents, tuple(set), tuple(sweep))
-    if name is None:
-        name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    settings = {"model": name, "latents": f"seed {seed}" if latents is None else str(latents)}
-    return _generate(load(model, Generator, device=device), Path(out), choice, settings)
+    label = None if label is None else str(label)
+    stops, file = tuple(map(str, walk)), None if latents is None else Path(latents)
+    choice = LatentChoice(count, seed, label, interpolate, stops, file, tuple(set), tuple(sweep))
+    name, model = name or name_of(model), load(model, Generator, device=device)
+    z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
+    settings = {"model": name, "latents": f"seed {seed}" if file is None else str(file)}
+    _write(model, z, Path(out), settings, titles, columns, choice.shown)
+    return z
 
 
-def _generate(
-    model: Generator, out: Path, choice: LatentChoice, settings: Mapping[str, str]
-) -> Tensor:
-    z, titles, columns = _set_by_hand(model, _choose(model, choice), choice)
-    digits = max(len(str(len(z) - 1)), 3)
-    names = [f"{number:0{digits}}" for number in range(len(z))]
+def _write(
+    model: Generator,
+    z: Tensor,
+    out: Path,
+    settings: Mapping[str, str],
+    titles: Sequence[str] | None,
+    columns: int,
+    most: int,
+) -> None:
+    """Write the sounds of latents and all other files, with at most so many sounds on the sheet."""
+    names = numbered(len(z))
     files = {each: [f"{each}.wav"] for each in names}
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
     with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
         save_csv(names, z.numpy(), stage / TABLE_NAME)
-        tiles = _write_sounds(model, z, names, stage, choice.shown)
+        tiles = _write_sounds(model, z, names, stage, most)
         shown = _titles(model, z[: len(tiles)], names, titles)
         save_tiles(tiles, shown, stage / SHEET_NAME, columns=columns)
-    return z
 
 
 def _choose(model: Generator, choice: LatentChoice) -> Tensor:
@@ -137,7 +139,7 @@ def _choose(model: Generator, choice: LatentChoice) -> Tensor:
 
 
 def _read(model: Generator, path: Path) -> Tensor:
-    """Latents (count, latent_dim) of a file; there is a warning if they are far out."""
+    """Latents (count, latent_dim) of a file, with a note if they lie far outside of the prior."""
     z = torch.from_numpy(read_latents(path, model.latent_dim))
     (low, high), _ = probe_prior(model)
     margin = _MARGIN * (high - low)
@@ -151,7 +153,7 @@ def _read(model: Generator, path: Path) -> Tensor:
     return z
 
 
-def _set_by_hand(
+def _set_and_sweep(
     model: Generator, z: Tensor, choice: LatentChoice
 ) -> tuple[Tensor, Sequence[str] | None, int]:
     """Set and sweep entries of latents.
@@ -186,16 +188,15 @@ def _write_sounds(
     model: Generator, z: Tensor, names: Sequence[str], folder: Path, most: int
 ) -> Tensor:
     """Write a wav for each latent, and return the spectrograms of at most so many sounds."""
-    see, where = Spectrogram(), device_of(model)
+    spectrogram, device = Spectrogram(), device_of(model)
     shown: list[Tensor] = []
-    starts = range(0, len(z), BATCH_SIZE)
-    sizes = [len(names[start : start + BATCH_SIZE]) for start in starts]
-    for start in tracked(starts, "generating", weights=sizes):
-        waveforms = generate(model, z[start : start + BATCH_SIZE].to(where)).cpu()
-        for name, waveform in zip(names[start:], waveforms, strict=False):
-            save_wav(folder / f"{name}.wav", waveform, model.sample_rate)
+    parts, paths = torch.split(z, BATCH_SIZE), (folder / f"{name}.wav" for name in names)
+    for part in tracked(parts, "generating", weights=[len(part) for part in parts]):
+        waveforms = generate(model, part.to(device)).cpu()
+        for waveform, path in zip(waveforms, paths, strict=False):
+            save_wav(path, waveform, model.sample_rate)
         if sum(map(len, shown)) < most:
-            shown.append(see(waveforms.mean(1)).transpose(1, 2))
+            shown.append(spectrogram(waveforms.mean(1)).transpose(1, 2))
     return torch.cat(shown)[:most]
 
 

@@ -1,4 +1,4 @@
-"""Pairs of a sound and an image that belong together, out of nothing."""
+"""Sample pairs of a sound and an image that belong together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import save_table
 from audiate.errors import InputError, check_range
 from audiate.folders.record import LATENTS_NAME
-from audiate.folders.runner import replacing_outputs
+from audiate.folders.runner import numbered, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_IMAGE_TO_AUDIO
@@ -35,7 +35,7 @@ class Imagined:
 
     Attributes:
         images: (count, 28, 28) in [0, 1], white on black.
-        latents: (count, latent_dim) of the sayer's generator.
+        latents: (count, latent_dim) of the generator of the image-to-audio model.
         waveforms: (count, channels, num_samples) in [-1, 1].
         sample_rate: In Hz.
 
@@ -58,15 +58,15 @@ def imagine(
 ) -> Imagined:
     """Sample from p(image, sound).
 
-    The latent flow draws an image without a sound, which is said, and then drawn again as what was
-    said. The first image may be unclear, so that it is said as one thing or another; the last one
-    is an image of the sound. This is Gibbs sampling (Geman and Geman 1984) of two steps.
+    The latent flow draws an image without a sound. The image-to-audio model says it, and the flow
+    draws an image of that sound, since the first image may be unclear. This is Gibbs sampling
+    (Geman and Geman 1984) of two steps.
 
     Args:
         count: Number of pairs.
         seed: The same seed gives the same pairs, and when ``count`` grows the first ones stay.
         drawer: A latent flow, or its name, folder or hub id.
-        sayer: The model that says images, or its name, folder or hub id.
+        sayer: An image-to-audio model, or its name, folder or hub id.
         device: Where to load models that are given by name: auto, cpu, cuda or mps.
 
     Raises:
@@ -75,10 +75,8 @@ def imagine(
     """
     check_range("`count`", count, 1, 100_000)
     check_range("`seed`", seed, 0, 2**63 - 1)
-    flow, voice = (
-        load(drawer, AudioToImageModel, device=device),
-        load(sayer, ImageToAudioModel, device=device),
-    )
+    flow = load(drawer, AudioToImageModel, device=device)
+    voice = load(sayer, ImageToAudioModel, device=device)
     if not isinstance(flow, LatentFlow):
         raise InputError(
             f"`drawer`: {in_words(flow)} draws nothing without a sound; "
@@ -104,20 +102,20 @@ def _drawn_again(
     flow: LatentFlow, images: Tensor, noise: Tensor, waveforms: Tensor, sample_rate: int
 ) -> Tensor:
     """Images (batch, 28, 28) of waveforms, by their noise; that of a silent one stays as it is."""
-    heard: dict[int, Tensor] = {}
+    inputs: dict[int, Tensor] = {}
     for number, waveform in enumerate(waveforms):
         with suppress(InputError):
-            heard[number] = flow.preprocess(waveform, sample_rate=sample_rate)
+            inputs[number] = flow.preprocess(waveform, sample_rate=sample_rate)
     drawn = images.clone()
-    if heard:
-        chosen, spectrograms = list(heard), torch.stack(list(heard.values())).to(flow.device)
+    if inputs:
+        chosen, spectrograms = list(inputs), torch.stack(list(inputs.values())).to(flow.device)
         again = flow.images_from(spectrograms, noise[chosen].unsqueeze(1).to(flow.device))
         drawn[chosen] = again[:, 0].cpu()
     return drawn
 
 
 def write_imagined(pairs: Imagined, out: Path, settings: dict[str, str]) -> None:
-    """Write pairs to a folder, whose earlier pairs make way once all are complete.
+    """Write pairs to a folder, where they replace earlier pairs once all are complete.
 
     Writes ``000.wav``, ``000.png`` and so on; ``latents.npz``, the numbers of the pairs and the
     latents of their sounds; ``sheet.png``, the first 64 pairs; and ``report.json``.
@@ -126,8 +124,7 @@ def write_imagined(pairs: Imagined, out: Path, settings: dict[str, str]) -> None
         InputError: The folder cannot be written or holds something else.
 
     """
-    digits = max(len(str(len(pairs.images) - 1)), 3)
-    names = [f"{number:0{digits}}" for number in range(len(pairs.images))]
+    names = numbered(len(pairs.images))
     files = {name: [f"{name}.wav", f"{name}.png"] for name in names}
     with replacing_outputs(out, "imagine", settings, files, (LATENTS_NAME, SHEET_NAME)) as stage:
         for name, image, waveform in zip(names, pairs.images, pairs.waveforms, strict=True):

@@ -17,7 +17,7 @@ from audiate.audio.spectrograms import levels_of
 from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError
-from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, run_folder
+from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, name_of, run_folder
 from audiate.inversion.build import Initialization, build, choose_initialization
 from audiate.inversion.inverter import Inversion, Inverter
 from audiate.inversion.objectives import (
@@ -46,7 +46,7 @@ from audiate.utils.plots import save_side_by_side
 R = TypeVar("R")
 
 _BAD = 0.5  # of the loss of silence: more is a bad minimum
-_NEARLY = 0.05  # seconds by which a clip may be longer or shorter before it is worth a word
+_NEARLY = 0.05  # seconds by which a clip may be longer or shorter without a note
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class ClipResult:
         mse: Mean squared difference of samples.
         ssim: Structural similarity of the real parts of spectrograms, at most 1.
         log_spectral_distance: In dB.
-        digit_before: The digit that the classifier hears in the clip; None without a classifier.
-        digit_after: The digit that it hears in the output.
+        digit_before: The classifier's digit of the clip; None without a classifier.
+        digit_after: The classifier's digit of the output.
         evaluations: Number of runs of the generator.
         seconds: Time of the search, in seconds; clips of one batch share it evenly.
         duration: Length of the clip before it was cut or padded, in seconds.
@@ -103,7 +103,7 @@ class InversionReport(FolderReport[ClipResult]):
         return f"{self.counted('inverted')}: {mean:.1f} dB log-spectral distance{share}; {where}"
 
     def notes(self, *, seconds: float, budget: float | None = None) -> list[str]:
-        """Lines about what may surprise, for the clips that were inverted in this call.
+        """Return notes on cut clips, bad minima and a missed budget, for clips of this call.
 
         Args:
             seconds: Length of the generator's clips.
@@ -113,20 +113,15 @@ class InversionReport(FolderReport[ClipResult]):
         new = [result for name, result in self.results.items() if name in self.new]
         longer = sum(each.duration > seconds + _NEARLY for each in new)
         shorter = sum(each.duration < seconds - _NEARLY for each in new)
+        counts = {
+            "clips that are longer, of which the part with the most energy was taken": longer,
+            "clips that are shorter, to which zeros were added": shorter,
+        }
         found = []
-        if longer or shorter:
-            cut = "clips that are longer, of which the part with the most energy was taken"
-            padded = "clips that are shorter, to which zeros were added"
-            counts = [
-                f"{what}: {count} of {len(new)}"
-                for what, count in ((cut, longer), (padded, shorter))
-                if count
-            ]
-            found.append(f"the generator makes {seconds:.2f} s; {'; '.join(counts)}")
-        bad = sum(
-            each.silent_loss is not None and each.loss > _BAD * each.silent_loss for each in new
-        )
-        if bad:
+        if lines := [f"{what}: {n} of {len(new)}" for what, n in counts.items() if n]:
+            found.append(f"the generator makes {seconds:.2f} s; {'; '.join(lines)}")
+        silent = [(each.loss, each.silent_loss) for each in new if each.silent_loss is not None]
+        if bad := sum(loss > _BAD * of_silence for loss, of_silence in silent):
             found.append(
                 f"{bad} of {len(new)} clips ended in a bad minimum, above half of the loss of "
                 f"silence: try more iterations, or several starts, as in `restarts=10`"
@@ -147,7 +142,7 @@ _GPU_BATCH = 64
 
 
 class Target(NamedTuple):
-    """A clip as a generator would make it.
+    """A clip with the channels, sample rate, length and peak of a generator's clips.
 
     Attributes:
         waveform: (channels, num_samples), with a peak of 0.9.
@@ -191,8 +186,8 @@ def invert_folder(
     """Find the latents of sound files, and write them and their sounds to a folder.
 
     Writes for each clip ``<clip>.wav``, the output; ``<clip>.npy``, the latent; ``<clip>.png``,
-    clip and output; ``heard/<clip>.wav``, the clip as the generator would make it; and for all
-    ``latents.npz``, the names of the clips and their latents (clips, latent_dim), and
+    clip and output; ``heard/<clip>.wav``, the clip at the generator's rate and length; and for
+    all ``latents.npz``, the names of the clips and their latents (clips, latent_dim), and
     ``report.json``, the settings and a `ClipResult` for each clip. Clips that were inverted before
     with the same settings are left as they are.
 
@@ -203,7 +198,8 @@ def invert_folder(
         method: As for `audiate.inverter`, like the next two.
         start: Where a search for latents begins.
         encoder: The generator's encoder.
-        classifier: Tells the digits, and guides the objective where it has the generator's rate.
+        classifier: Classifies the digit of clip and output, and guides the objective where it has
+            the generator's sample rate. None leaves it out.
         objective: Name of what is minimised; by default levels after a search alone, else speech.
         budget: As for `audiate.inverter`, like the next three.
         restarts: Number of starts.
@@ -225,10 +221,8 @@ def invert_folder(
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
-    size = batch_size_for(generator, settings)
-    report = run_folder(
-        run, found, out, "invert", record, batch_size=size, what="inverting", notify=notify
-    )
+    size, out = batch_size_for(generator, settings), Path(out)
+    report = run_folder(run, found, out, "invert", record, "inverting", size, notify)
     return InversionReport(report.folder, report.clips, report.new, begin)
 
 
@@ -267,19 +261,19 @@ def prepare_inversion(
     )
     # Losses by levels alone have another scale, on which silence is no measure of a minimum.
     descends = settings.method in ("gradient", "hybrid") and settings.budget is None
-    silence_tells = descends and chosen != "levels"
+    compares_silence = descends and chosen != "levels"
     run = InversionWork(
         generator,
         invert,
         scorer,
         measured_by=None if settings.refines else objective,
-        compared_by=objective if silence_tells else None,
+        compared_by=objective if compares_silence else None,
     )
     return run, {key: str(value) for key, value in record.items() if value is not None}, begin
 
 
 class TargetWork(ClipWork[Target, R]):
-    """Read clips as a generator would make them."""
+    """Read clips as targets for a generator."""
 
     sizes: Sizes
 
@@ -310,7 +304,7 @@ class InversionWork(TargetWork[ClipResult]):
     Attributes:
         generator: The generator.
         invert: The inverter that finds latents.
-        classifier: Tells the digit of clips and outputs; None leaves that out.
+        classifier: Classifies the digit of clips and outputs; None leaves that out.
         measured_by: Measures the loss of what the inverter found; None where the inverter has
             measured it by the same objective.
         compared_by: Measures the loss of silence, for comparison; None leaves that out.
@@ -342,9 +336,8 @@ class InversionWork(TargetWork[ClipResult]):
         found = self.invert(target.to(self._device))
         seconds = (time.monotonic() - began) / len(target)
         found, logits = self._measure(found, target.to(self._device))
-        scores = score_clips(
-            found.output, target, self.generator.sample_rate, self.classifier, logits=logits
-        )
+        rate = self.generator.sample_rate
+        scores = score_clips(found.output, target, rate, self.classifier, logits=logits)
         silent_losses = self._silent_losses(target)
         outputs, latents = found.output.detach().cpu(), found.latent.detach().float().cpu().numpy()
         products = []
@@ -357,7 +350,6 @@ class InversionWork(TargetWork[ClipResult]):
                 seconds=round(seconds, 4),
                 duration=round(item.duration, 4),
             )
-            rate = self.generator.sample_rate
             writers = (
                 partial(save_wav, waveform=outputs[row], sample_rate=rate),
                 partial(save_array, latents[row]),
@@ -371,7 +363,7 @@ class InversionWork(TargetWork[ClipResult]):
     def _measure(
         self, found: Inversion, target: Tensor
     ) -> tuple[Inversion, tuple[Tensor, Tensor] | None]:
-        """Measure the loss of latents that were not searched for; also returns the logits.
+        """Measure the loss of an encoder's latents; also return the logits.
 
         The classifier, which costs most, runs once for loss and digits together.
         """
@@ -396,22 +388,15 @@ class InversionWork(TargetWork[ClipResult]):
 
 
 def _save_comparison(target: Tensor, output: Tensor, path: Path) -> None:
-    """Write a picture of a clip and of what was recovered, each (channels, samples)."""
+    """Write a picture of a clip and of its reconstruction, each (channels, samples)."""
     waveforms = torch.stack([target.mean(0), output.mean(0)])
     save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), path)
 
 
 def batch_size_for(generator: Generator, settings: InversionSettings) -> int:
-    """Number of clips that are worked at together."""
+    """Number of clips that are inverted together."""
     if settings.budget is not None:
         return 1
     if device_of(generator).type == "cuda":
         return _GPU_BATCH
     return _SEARCHED if settings.refines else _LOOKED_UP
-
-
-def name_of(model: object) -> str:
-    """A model's name in the record: the one that was given, or that of its class."""
-    if model is None:
-        return "none"
-    return str(model) if isinstance(model, (str, Path)) else type(model).__name__

@@ -9,10 +9,6 @@ from audiate.errors import InputError, check_range
 
 MAX_SOUNDS = 100_000
 """Limit of the number of sounds that are generated at a time."""
-SHEET_CLIPS = 64
-"""Limit of the number of sounds on a sheet."""
-SWEPT_CLIPS = 256
-"""Limit of the number of sounds on the sheet of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class LatentChoice:
         if self.latents is not None and (self.interpolate or self.label is not None):
             raise InputError("`latents`: without `interpolate` and `label`; leave those out")
         if self.latents is not None and self.count is not None:
-            raise InputError("`count`: the file of `latents` tells how many; leave one out")
+            raise InputError("`count`: the file of `latents` says how many; leave one out")
         if self.walk and (self.interpolate or self.label is not None or self.latents is not None):
             raise InputError(
                 "`walk`: without `interpolate`, `label` and `latents`; leave those out"
@@ -73,4 +69,4 @@ class LatentChoice:
     @property
     def shown(self) -> int:
         """Limit of the number of sounds on the sheet."""
-        return SWEPT_CLIPS if self.sweep else SHEET_CLIPS
+        return 256 if self.sweep else 64

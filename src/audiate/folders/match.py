@@ -33,7 +33,7 @@ _BATCH = 200
 
 @dataclass(frozen=True)
 class Matches:
-    """How well sounds and pictures belong together.
+    """Scores of all pairs of sounds and pictures.
 
     Attributes:
         sounds: Names of the sounds.
@@ -52,15 +52,16 @@ class Matches:
 
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
-        found: list[int] = self.scores[sound].topk(min(top, len(self.images))).indices.tolist()
-        return found
+        return _best(self.scores[sound], top)
 
     def sounds_of(self, image: int, top: int) -> list[int]:
         """Numbers of the sounds that belong to a picture, the best ones first."""
-        found: list[int] = (
-            self.calibrated_scores[:, image].topk(min(top, len(self.sounds))).indices.tolist()
-        )
-        return found
+        return _best(self.calibrated_scores[:, image], top)
+
+
+def _best(scores: Tensor, top: int) -> list[int]:
+    found: list[int] = scores.topk(min(top, len(scores))).indices.tolist()
+    return found
 
 
 def match_folders(
@@ -75,7 +76,7 @@ def match_folders(
     """Rank pictures for every sound and sounds for every picture, and write both to a folder.
 
     Writes ``ranks.csv``, a line for each sound and each of its ``top`` pictures, then likewise for
-    each picture and its sounds, with the scores and the clear scores of `Matches` in turn;
+    each picture and its sounds, with the scores and the calibrated scores of `Matches` in turn;
     ``sheet.png``, the first 50 of either with what they found; and ``report.json``, the record of
     these files.
 
@@ -97,26 +98,25 @@ def match_folders(
     out, model = Path(out), load(model, DualEncoder)
     given = [each if not isinstance(each, (str, Path)) else [each] for each in (sounds, images)]
 
-    def hear(path: Path) -> Tensor:
+    def read_sound(path: Path) -> Tensor:
         waveform, rate = load_audio(path)
         return model.preprocess(waveform, sample_rate=rate)
+
+    def read_picture(path: Path) -> Tensor:
+        return model.preprocess_image(load_image(path))
 
     notify = notify or (lambda _: None)
     settings = {"model": digest(model), "top": str(top)}
     with replacing_outputs(out, "match", settings, {}, (RANKS_NAME, SHEET_NAME)) as stage:
-        heard = _read(find_clips(given[0], out), hear, "hearing sounds", notify)
-        seen = _read(
-            find_files(given[1], out, PICTURES),
-            lambda path: model.preprocess_image(load_image(path)),
-            "looking at pictures",
-            notify,
-        )
-        if not heard or not seen:
-            what = "`sounds`" if not heard else "`images`"
+        found = _read(find_clips(given[0], out), read_sound, "reading sounds", notify)
+        pictured = find_files(given[1], out, PICTURES)
+        shown = _read(pictured, read_picture, "reading pictures", notify)
+        if not found or not shown:
+            what = "`sounds`" if not found else "`images`"
             raise InputError(f"{what}: none of these files can be used; name others")
-        spectrograms, pictures = (torch.stack(list(each.values())) for each in (heard, seen))
+        spectrograms, pictures = (torch.stack(list(each.values())) for each in (found, shown))
         scores = score_all(model, spectrograms, pictures)
-        matches = Matches(list(heard), list(seen), *scores)
+        matches = Matches(list(found), list(shown), *scores)
         _write_ranks(matches, top, stage / RANKS_NAME)
         _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
     return matches
@@ -142,12 +142,12 @@ def score_all(model: DualEncoder, spectrograms: Tensor, images: Tensor) -> Score
     pictures = torch.cat(
         [model.embed_images(part.to(model.device)) for part in torch.split(images, _BATCH)]
     )
-    scores, clear = [], []
+    scores, calibrated = [], []
     for part in torch.split(spectrograms, _BATCH):
-        heard = model.embed_changed(part.to(model.device))
-        scores.append(model.scores(heard.vectors[0], pictures).cpu())
-        clear.append(model.calibrated_scores(heard, pictures).cpu())
-    return Scores(torch.cat(scores), torch.cat(clear))
+        embedded = model.embed_changed(part.to(model.device))
+        scores.append(model.scores(embedded.vectors[0], pictures).cpu())
+        calibrated.append(model.calibrated_scores(embedded, pictures).cpu())
+    return Scores(torch.cat(scores), torch.cat(calibrated))
 
 
 def _read(
@@ -156,7 +156,7 @@ def _read(
     what: str,
     notify: Notify,
 ) -> dict[str, Tensor]:
-    """What is read of files, by their paths; one that cannot be used is told of and left out."""
+    """Read files, by path; one that cannot be used is reported and left out."""
     found = {}
     for _, path in tracked(files, what):
         try:
@@ -171,15 +171,10 @@ def _write_ranks(matches: Matches, top: int, path: Path) -> None:
     with writing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["given", "file", "rank", "found", "score"])
+        sounds, images, calibrated = matches.sounds, matches.images, matches.calibrated_scores.T
         for kind, given, found, find, scores in (
-            ("sound", matches.sounds, matches.images, matches.images_of, matches.scores),
-            (
-                "image",
-                matches.images,
-                matches.sounds,
-                matches.sounds_of,
-                matches.calibrated_scores.T,
-            ),
+            ("sound", sounds, images, matches.images_of, matches.scores),
+            ("image", images, sounds, matches.sounds_of, calibrated),
         ):
             for number, name in enumerate(given):
                 for rank, other in enumerate(find(number, top), 1):
@@ -195,17 +190,11 @@ def _write_sheet(matches: Matches, spectrograms: Tensor, images: Tensor, path: P
         return sound_panel(spectrograms[number])
 
     rows = [
-        PanelRow(
-            Path(name).name,
-            [sound_of(number), *map(image_of, matches.images_of(number, _SHEET_FOUND))],
+        PanelRow(Path(name).name, [given(number), *map(other, find(number, _SHEET_FOUND))])
+        for names, given, other, find in (
+            (matches.sounds, sound_of, image_of, matches.images_of),
+            (matches.images, image_of, sound_of, matches.sounds_of),
         )
-        for number, name in enumerate(matches.sounds[:_SHEET_ROWS])
-    ]
-    rows += [
-        PanelRow(
-            Path(name).name,
-            [image_of(number), *map(sound_of, matches.sounds_of(number, _SHEET_FOUND))],
-        )
-        for number, name in enumerate(matches.images[:_SHEET_ROWS])
+        for number, name in enumerate(names[:_SHEET_ROWS])
     ]
     save_panels(rows, path)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -62,7 +63,7 @@ class ClipWork(ABC, Generic[Item, R]):
 
     Attributes:
         endings: The files that are written for a clip, as patterns of its name: ``"{}.wav"``.
-        shared: The files that belong to no single clip.
+        shared: Names of the files that are written for all clips together.
         result_type: The frozen dataclass of a clip's result.
         latent_dim: Number of entries of a latent, where an ``.npy`` file among the files of a clip
             holds it.
@@ -84,7 +85,7 @@ class ClipWork(ABC, Generic[Item, R]):
         """
 
     def prepare(self) -> None:
-        """Prepare what takes long, once there are clips to process; by default nothing."""
+        """Do slow preparations, once there are clips to process; by default nothing."""
 
     @abstractmethod
     def compute(self, items: Sequence[Item]) -> list[Product[R]]:
@@ -96,29 +97,14 @@ class ClipWork(ABC, Generic[Item, R]):
         """
 
     def keep(self, name: str, product: Product[R]) -> None:
-        """Keep what `finish` needs of a clip whose files are written; by default nothing."""
+        """Keep values for `finish` once a clip's files are written; by default nothing."""
 
     def finish(self, record: FolderRecord[R], new: Sequence[str]) -> None:
-        """Write what belongs to no single clip, after the clips ``new`` are done."""
+        """Write the shared files, after the clips ``new`` are done."""
 
     def files_of(self, name: str) -> list[str]:
         """The files that are written for the clip of a name."""
         return [ending.format(name) for ending in self.endings]
-
-
-def products_of(work: ClipWork[Item, R], items: Sequence[Item]) -> list[Product[R] | InputError]:
-    """Compute the outputs for a batch; where a clip cannot be used, for each clip by itself.
-
-    Returns:
-        For each clip its product, or the reason why there is none.
-
-    """
-    try:
-        return list(work.compute(items)) if items else []
-    except InputError as error:
-        if len(items) == 1:
-            return [error]
-        return [product for item in items for product in products_of(work, [item])]
 
 
 @dataclass(frozen=True)
@@ -147,13 +133,11 @@ class FolderReport(Generic[R]):
         clips = self.clips.items()
         return {name: clip.result for name, clip in clips if clip.result and clip.error is None}
 
-    def counted(self, verb: str) -> str:
+    def counted(self, verb: str, noun: str = "clip") -> str:
         """Count the clips, as in "3 clips drawn (2 were there already)"."""
         before = len(self.clips) - len(self.errors) - len(self.new)
-        clips = "clip" if len(self.new) == 1 else "clips"
-        return f"{len(self.new)} {clips} {verb}" + (
-            f" ({before} were there already)" if before else ""
-        )
+        there = f" ({before} were there already)" if before else ""
+        return f"{len(self.new)} {noun}{'' if len(self.new) == 1 else 's'} {verb}{there}"
 
     def __repr__(self) -> str:
         counts = f"{len(self.clips)} clips, {len(self.new)} new, {len(self.errors)} failed"
@@ -166,9 +150,8 @@ def run_folder(
     out: Path,
     command: str,
     settings: Mapping[str, str],
-    *,
-    batch_size: int,
     what: str,
+    batch_size: int | None = None,
     notify: Notify | None = None,
 ) -> FolderReport[R]:
     """Process the clips that are not done yet, and record each as soon as its files are written.
@@ -182,8 +165,8 @@ def run_folder(
         out: The folder that is written to.
         command: Name of the command, as in ``audiate draw``.
         settings: All settings that the outputs depend on.
-        batch_size: Number of clips that are processed together.
         what: The work, for the progress bar.
+        batch_size: Number of clips that are processed together; by default `BATCH_SIZE`.
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
@@ -197,20 +180,14 @@ def run_folder(
         todo = _claim(work, record, sources)
         new: list[str] = []
         if todo or record.unfinished:
-            batches = [list(todo)[at : at + batch_size] for at in range(0, len(todo), batch_size)]
+            size, names = batch_size or BATCH_SIZE, list(todo)
+            batches = [names[at : at + size] for at in range(0, len(names), size)]
             steps = tracked(batches, what, weights=[len(names) for names in batches])
             paths = [[sources[name] for name in names] for names in batches]
             try:
                 with closing(_read_ahead(work.read, paths)) as reading:
                     for names, futures in zip(steps, reading, strict=True):
-                        items, errors = _collect(names, futures)
-                        products = products_of(work, list(items.values()))
-                        found: dict[str, Product[R] | InputError] = {**errors}
-                        for name, product in zip(items, products, strict=True):
-                            failed = isinstance(product, InputError)
-                            found[name] = (
-                                InputError(f"{sources[name]}: {product}") if failed else product
-                            )
+                        found = _process(work, sources, names, futures)
                         with uninterrupted():
                             new += _write(work, record, todo, found, notify)
                 _finish(work, record, new)
@@ -237,11 +214,11 @@ def _claim(
         if not (record.is_done(name, source) and _find_latent(work, record, name))
     }
     if todo:
-        files = [file for name in todo for file in work.files_of(name)]
-        record.check([*files, *work.shared], sources.values())
+        files = {name: work.files_of(name) for name in todo}
+        record.check([*chain.from_iterable(files.values()), *work.shared], sources.values())
         work.prepare()
         claimed = {
-            name: ClipRecord[R](identity(sources[name]), files=dict.fromkeys(work.files_of(name)))
+            name: ClipRecord[R](identity(sources[name]), files=dict.fromkeys(files[name]))
             for name in todo
         }
         record.claim(claimed, work.shared)
@@ -278,18 +255,34 @@ def _read_ahead(
         threads.shutdown(cancel_futures=True)
 
 
-def _collect(
-    names: Sequence[str], futures: Sequence[Future[Item]]
-) -> tuple[dict[str, Item], dict[str, InputError]]:
-    """Wait for clips that are being read; return them, and the errors of the others."""
+def _process(
+    work: ClipWork[Item, R],
+    sources: Mapping[str, Path],
+    names: Sequence[str],
+    futures: Sequence[Future[Item]],
+) -> dict[str, Product[R] | InputError]:
+    """Wait for the clips of a batch to be read; return their products, or errors, by name."""
     items: dict[str, Item] = {}
-    errors: dict[str, InputError] = {}
+    found: dict[str, Product[R] | InputError] = {}
     for name, future in zip(names, futures, strict=True):
         try:
             items[name] = future.result()
         except InputError as error:
-            errors[name] = error
-    return items, errors
+            found[name] = error
+    for name, product in zip(items, _compute(work, list(items.values())), strict=True):
+        failed = isinstance(product, InputError)
+        found[name] = InputError(f"{sources[name]}: {product}") if failed else product
+    return found
+
+
+def _compute(work: ClipWork[Item, R], items: Sequence[Item]) -> list[Product[R] | InputError]:
+    """Compute the outputs for a batch; where a clip cannot be used, for each clip by itself."""
+    try:
+        return list(work.compute(items)) if items else []
+    except InputError as error:
+        if len(items) == 1:
+            return [error]
+        return [product for item in items for product in _compute(work, [item])]
 
 
 def _write(
@@ -332,7 +325,7 @@ def _write(
 
 
 def _finish(work: ClipWork[Item, R], record: FolderRecord[R], new: Sequence[str]) -> None:
-    """Write what belongs to no single clip, and record it."""
+    """Write the shared files, and record them."""
     with uninterrupted():
         if changed := [*record.unfinished, *new]:
             record.save_latents()
@@ -366,7 +359,7 @@ def replacing_outputs(
 
     """
     with open_record(out, command, settings, NoneType, same_settings=False) as record:
-        kept = [*(file for each in clips.values() for file in each), *shared]
+        kept = [*chain.from_iterable(clips.values()), *shared]
         record.check(kept)
         stage = out / _STAGE_NAME
         _remove(stage)
@@ -374,10 +367,11 @@ def replacing_outputs(
             yield stage
             with uninterrupted():
                 earlier = record.owned()
-                claims = {
-                    name: ClipRecord[None](files=dict.fromkeys(clips[name])) for name in clips
+                claimed = {
+                    name: ClipRecord[None](files=dict.fromkeys(files))
+                    for name, files in clips.items()
                 }
-                record.claim(claims, shared)
+                record.claim(claimed, shared)
                 for file in kept:
                     (stage / file).replace(out / file)
                 for file in earlier.keys() - set(kept):
@@ -390,6 +384,19 @@ def replacing_outputs(
                 record.save()
         finally:
             _remove(stage)
+
+
+def numbered(count: int) -> list[str]:
+    """Names of outputs: 000, 001 and so on."""
+    digits = max(len(str(count - 1)), 3)
+    return [f"{number:0{digits}}" for number in range(count)]
+
+
+def name_of(model: object) -> str:
+    """A model's name in the record: the one that was given, or that of its class."""
+    if model is None:
+        return "none"
+    return str(model) if isinstance(model, (str, Path)) else type(model).__name__
 
 
 def _remove(stage: Path) -> None:

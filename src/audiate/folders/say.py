@@ -14,7 +14,7 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import load_image
 from audiate.errors import InputError, check_range
-from audiate.folders.runner import BATCH_SIZE, FolderReport, Notify, Product, run_folder
+from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.fingerprint import digest
 from audiate.models.generator import AudioGAN
@@ -67,8 +67,7 @@ def say_folder(
     out = Path(out)
     given = [pictures] if isinstance(pictures, (str, Path)) else pictures
     found = find_files(given, out, PICTURES)
-    name = str(model) if isinstance(model, (str, Path)) else type(model).__name__
-    model = load(model, ImageToAudioModel, device=device)
+    name, model = name_of(model), load(model, ImageToAudioModel, device=device)
     if generator is not None:
         model.use(load(generator, AudioGAN, device=device))
     settings = {
@@ -78,9 +77,7 @@ def say_folder(
         "seed": str(seed),
     }
     work = SayingWork(model, samples=samples, seed=seed)
-    return run_folder(
-        work, found, out, "say", settings, batch_size=BATCH_SIZE, what="saying", notify=notify
-    )
+    return run_folder(work, found, out, "say", settings, what="saying", notify=notify)
 
 
 class SayingWork(SheetWork[None]):

@@ -20,7 +20,7 @@ R = TypeVar("R")
 SHEET_NAME = "sheet.png"
 SHEET_SAMPLES = 16
 """Limit of the number of outputs that are shown of one file."""
-_SHEET_ROWS = 100  # more would be no picture any more
+_SHEET_ROWS = 100  # more would make the picture too long to look at
 
 
 class SheetWork(ClipWork[Tensor, R]):

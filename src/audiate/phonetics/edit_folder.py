@@ -17,8 +17,8 @@ from audiate.audio.spectrograms import levels_of
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.folders.invert import Target, TargetWork, name_of
-from audiate.folders.runner import FolderReport, Notify, Product, run_folder
+from audiate.folders.invert import Target, TargetWork
+from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
 from audiate.inversion.build import inverter
 from audiate.inversion.inverter import Inverter
 from audiate.inversion.settings import Method

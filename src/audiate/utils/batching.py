@@ -1,4 +1,4 @@
-"""Networks that run on many items, a batch at a time."""
+"""Run networks on many items, a batch at a time."""
 
 from __future__ import annotations
 

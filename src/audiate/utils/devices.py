@@ -1,8 +1,9 @@
-"""The one rule by which every command and function chooses its device."""
+"""Choose the device that a command or function computes on."""
 
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import torch
 
@@ -41,18 +42,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if resolved.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
     if resolved.type == "mps":
-        _tell_of_fallback()
+        _report_fallback()
     return resolved
 
 
-_told: set[str] = set()
-
-
-def _tell_of_fallback() -> None:
-    """Say once what happens to operations that MPS does not have."""
-    if "mps" in _told:
-        return
-    _told.add("mps")
+@cache
+def _report_fallback() -> None:
+    """Report once what happens to operations that MPS does not have."""
     if os.environ.get(MPS_FALLBACK) == "1":
         note("what MPS cannot compute runs on the CPU")
     else:

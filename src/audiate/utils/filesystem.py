@@ -33,8 +33,7 @@ def writing(
         path: The file to be written or replaced.
         durable: Wait until the content is on the disk, so that a power failure cannot leave an
             empty file. Leave it out for the many small files of one command.
-        argument: The argument with which the caller names another place; None where it is told in
-            other words.
+        argument: The argument with which the caller names another place; None where there is none.
         system_errors: Whether errors of the system are raised as they are.
 
     Raises:
@@ -115,7 +114,7 @@ def is_locked(lock_file: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
-    except OSError:  # who may not write there cannot know, and is told what was noted
+    except OSError:  # who may not write there cannot know, and sees what was noted
         return True
     lock.release()
     return False

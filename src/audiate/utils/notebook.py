@@ -22,7 +22,7 @@ class Display:
     html: str
 
     def __repr__(self) -> str:
-        """What it displays, on one line."""
+        """Return the text, on one line."""
         return self.text
 
     def _repr_html_(self) -> str:

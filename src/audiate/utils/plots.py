@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,9 +46,7 @@ def save_image(picture: Tensor, path: Path, *, scale: int = 1) -> None:
         InputError: The file cannot be written.
 
     """
-    png = _png(_enlarge(Image.fromarray(_to_bytes(picture)), scale))
-    with writing(path) as partial:
-        partial.write_bytes(png)
+    _save(_enlarge(Image.fromarray(_to_bytes(picture)), scale), path)
 
 
 def save_tiles(
@@ -62,13 +59,11 @@ def save_tiles(
 
     """
     bands, frames = spectrograms.shape[1:]
-    gap, text = 6, 18
-    font = ImageFont.load_default(12)
+    gap, text, font = 6, 18, ImageFont.load_default(12)
     columns = min(columns, len(spectrograms))
     rows = -(-len(spectrograms) // columns)
     wide, high = frames + gap, text + bands + gap
-    sheet = Image.new("RGB", (gap + columns * wide, gap + rows * high), _BACKGROUND)
-    canvas = ImageDraw.Draw(sheet)
+    sheet, canvas = _sheet(gap + columns * wide, gap + rows * high)
     for index, (spectrogram, title) in enumerate(zip(spectrograms, titles, strict=True)):
         left, top = gap + index % columns * wide, gap + index // columns * high
         canvas.text((left, top), title, fill=_INK, font=font)
@@ -92,10 +87,8 @@ def save_side_by_side(waveforms: Tensor, levels: Tensor, titles: Sequence[str], 
     wide, high, gap, text = 384, 96, 8, 18
     font = ImageFont.load_default(12)
     size = (gap + len(waveforms) * (wide + gap), text + high + gap + 2 * 129 + gap)
-    sheet = Image.new("RGB", size, _BACKGROUND)
-    canvas = ImageDraw.Draw(sheet)
+    sheet, canvas = _sheet(*size)
     waveforms = waveforms.detach().cpu()
-    levels = levels.detach().cpu()
     for column, title in enumerate(titles):
         left = gap + column * (wide + gap)
         canvas.text((left, 1), title, fill=_INK, font=font)
@@ -160,8 +153,7 @@ def save_panels(rows: Sequence[PanelRow], path: Path) -> None:
     font = ImageFont.load_default(15)
     high = text + CELL + gap
     widths = [sum(panel.shape[1] + gap for panel in row.panels) for row in rows]
-    sheet = Image.new("RGB", (gap + max(widths), gap + len(rows) * high), _BACKGROUND)
-    canvas = ImageDraw.Draw(sheet)
+    sheet, canvas = _sheet(gap + max(widths), gap + len(rows) * high)
     for index, row in enumerate(rows):
         left, top = gap, gap + index * high
         canvas.text((left, top), row.title, fill=_INK, font=font)
@@ -180,22 +172,19 @@ def heat_map(spectrogram: Tensor) -> NDArray[np.uint8]:
 
 
 def _to_bytes(picture: Tensor) -> NDArray[np.uint8]:
-    scaled: NDArray[np.uint8] = (
-        (picture.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    )
-    return scaled
+    levels = picture.detach().cpu().float().clamp(0, 1)
+    return np.asarray((levels * 255).round().to(torch.uint8))
 
 
 def _enlarge(image: Image.Image, scale: int) -> Image.Image:
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
+def _sheet(wide: int, high: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    sheet = Image.new("RGB", (wide, high), _BACKGROUND)
+    return sheet, ImageDraw.Draw(sheet)
+
+
 def _save(image: Image.Image, path: Path) -> None:
     with writing(path) as partial:
-        partial.write_bytes(_png(image))
-
-
-def _png(image: Image.Image) -> bytes:
-    encoded = io.BytesIO()
-    image.save(encoded, format="PNG", **_COMPRESSION)
-    return encoded.getvalue()
+        image.save(partial, format="PNG", **_COMPRESSION)

@@ -1,4 +1,4 @@
-"""Reports: text, JSON and figures of what an evaluation finds."""
+"""Reports of evaluations as text, JSON and figures."""
 
 from __future__ import annotations
 
@@ -138,11 +138,10 @@ def confusion_table(counts: Sequence[Sequence[Sequence[int]]], items: str) -> Ta
 def render(*parts: Table | str) -> str:
     """Return tables and paragraphs as plain text, 116 characters wide."""
     console = Console(file=StringIO(), width=116, highlight=False)
-    for part in parts:
-        console.print(part, markup=False) if isinstance(part, str) else console.print(part)
-    file = console.file
-    assert isinstance(file, StringIO)
-    return file.getvalue().rstrip()
+    with console.capture() as text:  # in a notebook, the console would display its file
+        for part in parts:
+            console.print(part, markup=not isinstance(part, str))
+    return text.get().rstrip()
 
 
 def check_figure(path: Path) -> None:

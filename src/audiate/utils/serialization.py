@@ -1,4 +1,4 @@
-"""Plain values, as JSON holds them, to frozen dataclasses, without trusting them."""
+"""Build frozen dataclasses from the plain values of JSON, whose types are checked."""
 
 from __future__ import annotations
 
