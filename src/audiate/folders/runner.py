@@ -269,20 +269,23 @@ def _process(
             items[name] = future.result()
         except InputError as error:
             found[name] = error
-    for name, product in zip(items, _compute(work, list(items.values())), strict=True):
+    products: list[Product[R] | InputError]
+    try:
+        products = list(work.compute(list(items.values()))) if items else []
+    except InputError:
+        products = [_alone(work, item) for item in items.values()]
+    for name, product in zip(items, products, strict=True):
         failed = isinstance(product, InputError)
         found[name] = InputError(f"{sources[name]}: {product}") if failed else product
     return found
 
 
-def _compute(work: ClipWork[Item, R], items: Sequence[Item]) -> list[Product[R] | InputError]:
-    """Compute the outputs for a batch; where a clip cannot be used, for each clip by itself."""
+def _alone(work: ClipWork[Item, R], item: Item) -> Product[R] | InputError:
+    """Compute the outputs for one clip of a batch of which another cannot be used."""
     try:
-        return list(work.compute(items)) if items else []
+        return work.compute([item])[0]
     except InputError as error:
-        if len(items) == 1:
-            return [error]
-        return [product for item in items for product in _compute(work, [item])]
+        return error
 
 
 def _write(
