@@ -285,9 +285,10 @@ def defined_in(module: ModuleType | None) -> list[object]:
 def test_every_public_name_is_in_the_reference() -> None:
     there = {id(value) for value in documented()}
     for package in PACKAGES:
-        for name in package.__all__:
-            if name != "__version__":
-                assert id(getattr(package, name)) in there, f"{package.__name__}.{name}"
+        for name in getattr(package, "__all__", dir(package)):
+            value = getattr(package, name)
+            if name[0] != "_" and (inspect.isclass(value) or inspect.isfunction(value)):
+                assert id(value) in there, f"{package.__name__}.{name}"
     for name in MODULES:
         for value in defined_in(importlib.import_module(f"audiate.{name}")):
             assert id(value) in there, f"{name}: {value}"

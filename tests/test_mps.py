@@ -31,7 +31,7 @@ def test_a_note_names_the_fallback_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    monkeypatch.setattr(devices, "_told", set())
+    devices._report_fallback.cache_clear()
     monkeypatch.setenv(MPS_FALLBACK, fallback)
     assert [resolve_device("mps").type for _ in range(2)] == ["mps", "mps"]
     assert capsys.readouterr().err.count(expected) == 1

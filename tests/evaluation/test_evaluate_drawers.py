@@ -29,7 +29,7 @@ from audiate.evaluation.tradeoff import evaluate_tradeoff
 from audiate.evaluation.trained import TrainingPlace, recipe_of
 from audiate.metrics.distribution import pixel_spread
 from audiate.models.audio_to_image import AudioToImageModel
-from audiate.models.configs import LatentFlowConfig, SpeechModelConfig
+from audiate.models.configs import LatentFlowConfig, LeNetConfig, SpeechModelConfig
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
@@ -385,4 +385,4 @@ class TestByName:
 
 
 class Other(PretrainedModel):
-    pass
+    config_class = LeNetConfig
