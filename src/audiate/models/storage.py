@@ -155,9 +155,18 @@ def _copy(file: Any, name: str, scale: Tensor | None, target: Tensor) -> bool:
         target.copy_(file.get_tensor(name))
         return bool(target.isfinite())
     stored, rows = file.get_slice(name), max(_PART * len(target) // max(target.numel(), 1), 1)
+    if stored.get_dtype() != "I8":
+        scale = None
+    if scale is not None:
+        scale = _along_first(scale.float(), target.ndim)
+        if not (128 * scale).isfinite().all():
+            return False
     for begin in range(0, len(target), rows):
         part = slice(begin, begin + rows)
-        weight = _restored(stored[part], None if scale is None else scale[part])
+        if scale is not None:  # in one pass, as loading is much of a short command's time
+            torch.mul(stored[part], scale[part], out=target[part])
+            continue
+        weight = stored[part]
         if not weight.isfinite().all():
             return False
         target[part].copy_(weight)
@@ -187,12 +196,6 @@ def pack(state: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:
             packed[name] = steps.round().to(torch.int8).contiguous()
             packed[_scale_of(name)] = scale
     return packed
-
-
-def _restored(value: Tensor, scale: Tensor | None) -> Tensor:
-    if value.dtype == torch.int8 and scale is not None and scale.shape == value.shape[:1]:
-        return value.float() * _along_first(scale, value.ndim)
-    return value.float() if value.is_floating_point() else value
 
 
 def _along_first(scale: Tensor, ndim: int) -> Tensor:
