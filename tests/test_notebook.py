@@ -13,6 +13,7 @@ from PIL import Image
 
 import audiate
 from audiate.errors import InputError
+from audiate.models.audio_to_image import AudioToImageModel
 from audiate.utils.notebook import Display
 from audiate.utils.reports import render
 
@@ -67,3 +68,18 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
 def test_reports_are_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     assert render("12 [clips]") == "12 [clips]"
+
+
+def test_what_is_no_image_is_refused() -> None:
+    with pytest.raises(InputError, match="images of str: give a tensor"):
+        audiate.show("picture.png")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"audiate\.play plays sounds"):
+        audiate.show(torch.zeros(2, 1, 16_384))
+
+
+def test_a_name_in_place_of_a_waveform_or_of_a_model_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'seven\.wav': give a tensor; audiate\.load_audio"):
+        AudioToImageModel.from_pretrained("flow-digits").draw("seven.wav", sample_rate=16_000)  # type: ignore[arg-type]
+    for nothing in (None, ""):
+        with pytest.raises(InputError, match="no model is named"):
+            audiate.load(nothing)  # type: ignore[arg-type]

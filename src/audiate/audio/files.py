@@ -389,7 +389,12 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
     """
     if isinstance(waveform, np.ndarray):  # torch takes no negative strides or foreign byte order
         waveform = np.ascontiguousarray(waveform, waveform.dtype.newbyteorder("="))
-    given = torch.as_tensor(waveform)
+    try:
+        given = torch.as_tensor(waveform)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"waveform {waveform!r}: give a tensor; audiate.load_audio reads a file"
+        ) from error
     if not given.is_floating_point() or given.ndim not in (1, 2):
         raise InputError(
             f"waveform: expected floats (samples,) or (channels, samples), "

@@ -230,6 +230,10 @@ def load(
 
     """
     kind = kind or PretrainedModel
+    if source is None or source == "":
+        raise InputError(
+            "no model is named; give a shipped name such as flow-digits, a folder, or a hub id"
+        )
     model = _loaded(source, device, revision) if isinstance(source, (str, Path)) else source
     if isinstance(model, kind):
         return model

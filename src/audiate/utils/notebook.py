@@ -48,8 +48,13 @@ def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
     """
     check_range("columns", columns, 1, 1000)
     check_range("scale", scale, 1, 100)
-    if images.dim() < 2 or not images.numel():
-        raise InputError(f"images {tuple(images.shape)}: give a tensor (count, height, width)")
+    if not isinstance(images, Tensor):
+        raise InputError(f"images of {type(images).__name__}: give a tensor (count, height, width)")
+    if images.dim() < 2 or not images.numel() or images.shape[-2] == 1:
+        raise InputError(
+            f"images {tuple(images.shape)}: give a tensor (count, height, width); audiate.play "
+            f"plays sounds"
+        )
     each = images.detach().cpu().float().clamp(0, 1).reshape(-1, *images.shape[-2:])
     picture = grid(each, min(columns, len(each)))
     encoded = io.BytesIO()
