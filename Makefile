@@ -9,7 +9,7 @@ LOWEST_TOOLS := duckdb hypothesis librosa onnx onnxruntime polars pytest pytest-
 LOWEST_TESTS := $(addprefix tests/test_,acoustics.py audio.py bulk.py bulk_ray.py cli.py hub.py \
   layout.py losses.py metrics.py models.py outputs.py packages.py pictures.py spectra.py wrap.py)
 
-.PHONY: help demo test lint format bench docs page page-build dist lowest clean
+.PHONY: help demo test lint format bench tables docs page page-build dist lowest clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -31,6 +31,9 @@ format: $(VENV)/.installed-dev  ## Let ruff format the code
 
 bench: $(VENV)/.installed-dev  ## Measure speed, as ratios
 	$(BIN)/python -m benchmarks
+
+tables: $(VENV)/.installed-dev  ## Print every table of the results into out/tables (AUDIATE_DATA; resumes)
+	$(BIN)/python -m benchmarks.tables
 
 docs: $(VENV)/.installed-docs  ## Build the documentation into build/docs; it has the page after page-build
 	$(BIN)/sphinx-build -q -W --keep-going -j auto -d build/doctrees docs build/docs
@@ -76,6 +79,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "setting up $(VENV): PyTorch is large, this can take minutes"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps Resemblyzer
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs $(VENV)/.installed-page
 
 $(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -9,6 +9,9 @@ as `audiate edit` does it, with what is measured. Real clips are those of speake
 generator has not heard; their latents are found by its encoder first. `audiate edit` counts the
 change from the recording; single moves are counted from the recovered sound, or from the recording
 where no F0 can be measured in that sound.
+
+Beside them stands what needs no model: the recording with its periods overlapped and added at
+another pace, by Praat. Judges that audiate did not train listen to recordings and edits.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from audiate.audio.files import to_peak
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly, validation_clips
+from audiate.evaluation.independent import SoundsToJudge, judge_sounds
+from audiate.evaluation.judges import classify_clips
 from audiate.inversion.build import inverter
 from audiate.models.generator import Generator
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -31,10 +36,12 @@ from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute
 from audiate.phonetics.editing import Editor, EditTarget
+from audiate.phonetics.measures import CEILING_HZ, FLOOR_HZ, require_praat
 from audiate.utils.progress import tracked
 from audiate.utils.reports import make_table, render
 
 SEMITONES = 4.0
+OVERLAP_ADD = "none: Praat's overlap-add of the recording"
 METHODS: tuple[Method, ...] = ("random", "factorisation", "components", "ridge")
 
 
@@ -46,11 +53,16 @@ class Clip(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An edit: its error in semitones, whether the digit stayed, and how far the latent moved."""
+    """An edit: its error in semitones, whether the digit stayed, how far the latent moved.
+
+    ``moved`` is NaN where there is no latent. ``waveform``: (channels, samples).
+    """
 
     error: float
     kept: bool
     moved: float
+    waveform: Tensor
+    recording: Tensor | None
 
 
 def clips_of(source: str, generator: Generator, count: int) -> list[Clip]:
@@ -104,15 +116,59 @@ def main() -> None:
                 begun = found
             error = abs(edit.after["pitch"] - begun - SEMITONES)
             moved = float((edit.latent - latent).square().mean().sqrt()) / deviation
-            row = Row(error, edit.word == heard(editor, latent), moved)
+            kept = edit.word == heard(editor, latent)
+            row = Row(error, kept, moved, sound_of(editor, edit.latent), recording)
             rows.setdefault(name, []).append(row)
+        if recording is not None:
+            rows.setdefault(OVERLAP_ADD, []).append(overlap_add(recording, generator, classifier))
     print(report(settings.source, rows, left_out))
+    if settings.source == "real":
+        table = judge_sounds(to_judge(rows, generator, classifier), data_root(None))
+        print("" if table is None else "\n" + render(*table.parts()))
+
+
+def overlap_add(recording: Tensor, generator: Generator, classifier: DigitClassifier) -> Row:
+    """Shift the pitch of a recording (channels, samples) by Praat, without any model."""
+    rate = generator.sample_rate
+    praat = require_praat()
+    sound = praat.Sound(recording.mean(0).double().numpy(), rate)
+    manipulation = praat.praat.call(sound, "To Manipulation", 0.01, FLOOR_HZ, CEILING_HZ)
+    tier = praat.praat.call(manipulation, "Extract pitch tier")
+    factor = 2 ** (SEMITONES / 12)
+    praat.praat.call(tier, "Multiply frequencies", sound.xmin, sound.xmax, factor)
+    praat.praat.call([tier, manipulation], "Replace pitch tier")
+    shifted = praat.praat.call(manipulation, "Get resynthesis (overlap-add)")
+    waveform = torch.from_numpy(shifted.values).float()
+    measure = attribute_of("pitch").measure
+    error = abs(measure(waveform.mean(0), rate) - measure(recording.mean(0), rate) - SEMITONES)
+    digits = classify_clips(classifier, torch.stack([waveform, recording]), rate).argmax(1)
+    return Row(error, bool(digits[0] == digits[1]), float("nan"), waveform, recording)
+
+
+def to_judge(
+    rows: dict[str, list[Row]], generator: Generator, classifier: DigitClassifier
+) -> list[SoundsToJudge]:
+    """The recordings, and the edits of each kind, with the digits that the classifier reads."""
+    sets = []
+    for name, found in rows.items():
+        recordings = torch.stack([row.recording for row in found if row.recording is not None])
+        digits = classify_clips(classifier, recordings, generator.sample_rate).argmax(1)
+        made = torch.stack([row.waveform for row in found])
+        sets.append(SoundsToJudge(name, made, generator.sample_rate, digits, recordings))
+    every = max(sets, key=lambda each: len(each.digits))
+    assert every.target is not None
+    return [every._replace(what="recordings", waveforms=every.target, target=None), *sets]
+
+
+def sound_of(editor: Editor, latent: Tensor) -> Tensor:
+    """The sound (channels, samples) of a latent."""
+    with torch.inference_mode():
+        return editor.generator(latent[None])[0].cpu()
 
 
 def pitch_of(editor: Editor, latent: Tensor) -> float:
     """The mean F0, in semitones, of the sound before an edit."""
-    with torch.inference_mode():
-        waveform = editor.generator(latent[None])[0]
+    waveform = sound_of(editor, latent)
     return attribute_of("pitch").measure(waveform.mean(0), editor.generator.sample_rate)
 
 

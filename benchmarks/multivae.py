@@ -195,7 +195,7 @@ def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
         pairs.images,
         hear(pairs.waveforms),
         drawer.sample_images(sounds, 1, generator=random)[:, 0],
-        hear(say_each(sayer, images, 0)),
+        hear(say_each(sayer, images, 0)[1]),
     )
 
 

@@ -88,6 +88,16 @@ def test_invert(method: str, tmp_path: Path) -> None:
 
 
 def test_evaluate(tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["--count", "100", "--json", "--device", "cuda", "--data-dir", str(tiny_data)]
+    flags = [
+        "--count",
+        "100",
+        "--judged",
+        "0",
+        "--json",
+        "--device",
+        "cuda",
+        "--data-dir",
+        str(tiny_data),
+    ]
     assert main(["evaluate", "specgan-digits", *flags]) == 0
     assert json.loads(capsys.readouterr().out)["generated"]["n"] == 100

@@ -84,6 +84,24 @@ def test_there_is_no_circle_of_imports() -> None:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
+def reached_from(module: str) -> set[str]:
+    """All modules that a module imports, itself or through others."""
+    found, ahead = set(), [module]
+    while ahead:
+        for other in IMPORTS[ahead.pop()] - found:
+            found.add(other)
+            ahead.append(other)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_independent_judges_guide_nothing(module: str) -> None:
+    """Nothing that trains, searches, makes or exports reaches them; evaluations and codes do."""
+    room = module.split(".")[1] if "." in module else ""
+    if room in {"models", "inversion", "training", "folders", "export", "bulk"}:
+        assert "audiate.metrics.judges" not in reached_from(module)
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_functions_are_short(module: str) -> None:
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):

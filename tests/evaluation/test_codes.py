@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import small_specgan, write_tone
@@ -13,6 +14,7 @@ from torch import Tensor
 from audiate.cli import main
 from audiate.data.sounds import list_sounds
 from audiate.errors import InputError, with_flags
+from audiate.metrics.judges import Judgement
 from audiate.models.configs import CodeConfig
 from audiate.phonetics import word_classifier as listening
 from audiate.phonetics.code_words import classify_by, evaluate_codes
@@ -25,7 +27,7 @@ WORDS = ("low", "high")
 def report(counts: list[list[int]]) -> CodesReport:
     names = [str(number) for number in range(len(counts))]
     words = ["low", "high", "none"][: len(counts[0])]
-    return CodesReport("gan", "ears", names, words, torch.tensor(counts), None, None)
+    return CodesReport("gan", "ears", names, words, torch.tensor(counts), None, None, None)
 
 
 class TestReport:
@@ -57,7 +59,7 @@ def test_words_are_counted_for_each_code() -> None:
         calls.append(len(waveforms))
         return torch.zeros(len(waveforms), dtype=torch.int64)
 
-    found = evaluate_codes("gan", model, WORDS, listener, "ears", count=3)
+    found = evaluate_codes("gan", model, WORDS, listener, "ears", count=3, judged=0)
     assert found.codes == ["00", "01", "10", "11"]
     assert found.counts.tolist() == [[3, 0]] * 4
     assert found.pairs == [[("low", 1.0)] * 2] * 2
@@ -73,9 +75,43 @@ def test_words_are_counted_for_each_code() -> None:
     assert "Two entries" in found.to_text()
 
 
+def test_pocketsphinx_listens_for_the_most_frequent_word_of_each_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
+    heard = iter(["low", "low", "high", "low"])
+
+    def judge_clips(waveforms: Tensor, *_: object, quality: int) -> list[Judgement]:
+        assert quality == 0
+        return [Judgement(next(heard), 0, 0, np.zeros(0, np.float32)) for _ in waveforms]
+
+    monkeypatch.setattr("audiate.phonetics.code_words.judge_clips", judge_clips)
+
+    def classify(waveforms: Tensor) -> Tensor:
+        return torch.zeros(len(waveforms), dtype=torch.int64)
+
+    found = evaluate_codes("gan", model, WORDS, classify, "ears", count=3, judged=2)
+    assert found.understood == [1, 0.5]
+    assert "Pocketsphinx, which audiate did not train, recognises 75.0 %" in found.to_text()
+
+
+def test_words_that_pocketsphinx_does_not_know_are_noted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
+    words = ("low", "qwrtz")
+    found = evaluate_codes(
+        "gan", model, words, lambda x: torch.zeros(len(x)).long(), "ears", count=1
+    )
+    assert found.understood is None
+    assert "qwrtz: not in pocketsphinx's dictionary" in capsys.readouterr().err
+
+
 def test_a_code_that_is_the_whole_latent_has_one_sound_and_says_so() -> None:
     model = small_specgan(latent_dim=3, code=CodeConfig("one-hot", 3, "words"))
-    found = evaluate_codes("gan", model, WORDS, lambda x: torch.zeros(len(x)).long(), "ears")
+    found = evaluate_codes(
+        "gan", model, WORDS, lambda x: torch.zeros(len(x)).long(), "ears", judged=0
+    )
     assert "one sound only" in " ".join(found.to_text().split())
     assert json.loads(found.to_json())["one_sound_per_code"]
 
@@ -123,7 +159,7 @@ def test_a_listener_learns_the_words_of_a_folder(words: Path) -> None:
 def test_the_command(ears: str, capsys: pytest.CaptureFixture[str]) -> None:
     model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
     model.save_pretrained("gan")
-    assert main(["codes", "gan", *ears.split(), "--count", "6"]) == 0
+    assert main(["codes", "gan", *ears.split(), "--count", "6", "--judged", "0"]) == 0
     assert "codes are one word" in " ".join(capsys.readouterr().out.split())
     found = json.loads(Path("out/codes/codes.json").read_text())
     assert [sum(row) for row in found["counts"]] == [6, 6]

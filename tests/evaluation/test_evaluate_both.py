@@ -113,7 +113,7 @@ def test_the_report_of_a_sayer(
     reader = LeNet().eval()
     zero = Zero().eval()
     report = saying.evaluate_image_to_audio(
-        "mine", sayer, "zero", zero, reader, shared_data, count=100
+        "mine", sayer, "zero", zero, reader, shared_data, count=100, judged=0
     )
     values = json.loads(report.to_json())
     assert values["accuracy"] == pytest.approx(0.1)  # the digits are even
@@ -132,7 +132,14 @@ def test_the_report_of_a_round_trip(
 ) -> None:
     flow = LatentFlow().eval()
     report = evaluate_roundtrip(
-        ("flow", "mine"), flow, sayer, Zero().eval(), LeNet().eval(), shared_data, count=10
+        ("flow", "mine"),
+        flow,
+        sayer,
+        Zero().eval(),
+        LeNet().eval(),
+        shared_data,
+        count=10,
+        judged=0,
     )
     routes = json.loads(report.to_json())["routes"]
     assert list(routes) == ["sound → image → sound", "image → sound → image", "imagined pairs"]

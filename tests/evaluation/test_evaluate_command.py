@@ -163,7 +163,7 @@ class TestProgress:
             sys.executable, "-m", "audiate", "evaluate", "inversion", "--device", "cpu", "--json",
             "--generator", str(small_models / "gan"), "--encoder", str(small_models / "encoder"),
             "--classifier", str(small_models / "classifier"), "--methods", "encoder",
-            "--count", "4", "--figure", str(tmp_path / "figure.png"),
+            "--count", "4", "--judged", "0", "--figure", str(tmp_path / "figure.png"),
         ]  # fmt: skip
         shown = b""
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, text=True) as process:

@@ -46,7 +46,7 @@ def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
         classifier,
         root,
         InversionProtocolSettings(
-            encoder=str(small_models / "encoder"), count=4, max_iterations=2, **settings
+            encoder=str(small_models / "encoder"), count=4, max_iterations=2, judged=0, **settings
         ),
     )
 
@@ -60,9 +60,10 @@ def test_a_generator_of_another_sample_rate_is_refused(small_models: Path, tmp_p
 
 def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
     found = report(small_models, tmp_path)
-    clips, silence, gradient, encoder, hybrid, ours, search, refined = found.rows
+    clips, silence, gradient, encoder, hybrid, ours, unguided, search, refined = found.rows
     assert [row.method for row in found.rows] == [
-        "clips", "silence", "gradient", "encoder", "hybrid", "ours", "search", "refined",
+        "clips", "silence", "gradient", "encoder", "hybrid", "ours", "unguided", "search",
+        "refined",
     ]  # fmt: skip
     assert silence.prior_distance is None
     assert search.evaluations == 1
@@ -73,7 +74,7 @@ def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
     assert clips.accuracy == 1
     assert clips.mse is None
     assert all(0 <= row.drawn <= 1 for row in found.rows)
-    for row in (gradient, encoder, hybrid, ours, search, refined):
+    for row in (gradient, encoder, hybrid, ours, unguided, search, refined):
         assert row.mse is not None
         assert row.mse > 0
         assert row.ssim is not None
@@ -98,7 +99,14 @@ def test_real_clips(small_models: Path, shared_data: Path, protocol: Any) -> Non
         small_models, shared_data, source="real", protocol=protocol, methods=("encoder",)
     )
     assert found.n == 4
-    assert "71.06 %" in found.to_text()
+    assert [row.method for row in found.rows] == [
+        "clips", "silence", "lookup", "nearest", "encoder",
+    ]  # fmt: skip
+    text = found.to_text()
+    assert "71.06 %" in text
+    # The classifier has part in the encoder's training and in the lookup, and judges neither.
+    assert "%" in next(line for line in text.splitlines() if "lookup" in line)
+    assert " *" in next(line for line in text.splitlines() if "lookup" in line)
     assert all(0 <= row.accuracy <= 1 for row in found.rows)
 
 
@@ -109,7 +117,7 @@ def test_the_command(
         "evaluate", "inversion", "--generator", str(small_models / "gan"),
         "--encoder", str(small_models / "encoder"), "--device", "cpu",
         "--classifier", str(small_models / "classifier"), "--count", "4",
-        "--max-iterations", "1", "--figure", str(tmp_path / "figure.png"),
+        "--max-iterations", "1", "--judged", "0", "--figure", str(tmp_path / "figure.png"),
     ]  # fmt: skip
     assert main([*flags, "--methods", "encoder", "hybrid", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
@@ -150,7 +158,7 @@ def test_gradients_alone_need_no_encoder(
     flags = [
         "evaluate", "inversion", "--generator", str(small_models / "gan"), "--count", "4",
         "--classifier", str(small_models / "classifier"), "--max-iterations", "1", "--json",
-        "--figure", str(tmp_path / "figure.png"),
+        "--judged", "0", "--figure", str(tmp_path / "figure.png"),
     ]  # fmt: skip
     assert main([*flags, "--methods", "gradient"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -159,7 +167,7 @@ def test_gradients_alone_need_no_encoder(
     assert main(flags) == 0  # all that need none
     found = json.loads(capsys.readouterr().out)
     assert list(found["methods"]) == [
-        "clips", "silence", "gradient", "hybrid", "ours", "search", "refined",
+        "clips", "silence", "gradient", "hybrid", "ours", "unguided", "search", "refined",
     ]  # fmt: skip
     assert found["methods"]["hybrid"]["evaluations"] > 2  # of the search, and from there
     assert main([*flags, "--methods", "gradient", "encoder"]) == 2

@@ -78,7 +78,9 @@ class Choir(WaveGAN):
 
 class TestGenerators:
     def test_a_perfect_one(self, shared_data: Path) -> None:
-        report = evaluate_generator("it", Choir(), "ears", Ears(), shared_data, count=500, splits=2)
+        report = evaluate_generator(
+            "it", Choir(), "ears", Ears(), shared_data, count=500, splits=2, judged=0
+        )
         assert report.generated.inception.mean == pytest.approx(10, abs=0.4)
         assert report.generated.agreement == 1
         assert report.generated.confidence == pytest.approx(1)
@@ -94,7 +96,9 @@ class TestGenerators:
     def test_one_that_mistakes_half_of_the_digits(self, shared_data: Path) -> None:
         choir = Choir()
         choir.swap = dict.fromkeys(range(5), 0)
-        report = evaluate_generator("it", choir, "ears", Ears(), shared_data, count=500, splits=5)
+        report = evaluate_generator(
+            "it", choir, "ears", Ears(), shared_data, count=500, splits=5, judged=0
+        )
         assert report.generated.agreement == pytest.approx(0.6, abs=0.07)
         assert report.generated.digits[1:5] == [0, 0, 0, 0]
         # Half is 0, and a tenth each of the five others: exp of that entropy.
@@ -113,7 +117,7 @@ class TestGenerators:
 
         generator = wrap(sing, latent_dim=3, sample_rate=8000)
         report = evaluate_generator(
-            "it", generator, "ears", Ears(), shared_data, count=20, splits=2
+            "it", generator, "ears", Ears(), shared_data, count=20, splits=2, judged=0
         )
         assert report.generated.digits[2] == 1
         assert report.generated.agreement is None
@@ -133,7 +137,7 @@ class TestGenerators:
     ) -> None:
         flags = [
             "evaluate", str(small_models / "gan"), "--count", "100", "--device", "cpu",
-            "--data-dir", str(shared_data), "--classifier",
+            "--judged", "0", "--data-dir", str(shared_data), "--classifier",
         ]  # fmt: skip
         assert main([*flags, str(small_models / "classifier"), "--json"]) == 0
         values = json.loads(capsys.readouterr().out)
@@ -186,7 +190,9 @@ class TestSpokenClassifier:
 def test_the_batch_does_not_matter(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def report(batch: int) -> GeneratorReport:
         monkeypatch.setattr(generators, "_BATCH", batch)
-        return evaluate_generator("it", Choir(), "ears", Ears(), shared_data, count=60, splits=2)
+        return evaluate_generator(
+            "it", Choir(), "ears", Ears(), shared_data, count=60, splits=2, judged=0
+        )
 
     one, other = report(60), report(7)
     assert one.generated.digits == other.generated.digits

@@ -43,6 +43,9 @@ class Codes:
     digits, else none."""
     count: int = 100
     """Number of sounds for each code."""
+    judged: int = 20
+    """Number of sounds for each code that pocketsphinx listens to, at most (0: none), which no part
+    of audiate was trained with. It needs audiate[judges]."""
     seed: int = 0
     """Seed of the latents, and of the classifier."""
     device: Device = "auto"
@@ -51,6 +54,7 @@ class Codes:
 
     def __post_init__(self) -> None:
         check_range("`count`", self.count, 1, 10_000)
+        check_range("`judged`", self.judged, 0, 10_000)
         check_range("`seed`", self.seed, 0, 2**63 - 1)
         if self.data is not None and self.listener is not None:
             raise InputError("`listener`: one is trained on `data`; leave one of them out")
@@ -71,7 +75,14 @@ class Codes:
             model = load(self.model, AudioGAN, device=resolve_device(self.device))
             words, classify, named = self._classifier(model)
             report = evaluate_codes(
-                self.model, model, words, classify, named, count=self.count, seed=self.seed
+                self.model,
+                model,
+                words,
+                classify,
+                named,
+                count=self.count,
+                judged=self.judged,
+                seed=self.seed,
             )
             stage.mkdir(parents=True, exist_ok=True)
             text, values = f"{report.to_text()}\n", f"{report.to_json()}\n"

@@ -40,6 +40,9 @@ class EvaluateModel(_Common):
     10,000 test pairs, and by how varied these images are beside the MNIST test images. LeNet-5
     itself is scored by its accuracy on the MNIST test images.
 
+    Sounds are scored first by judges that audiate did not train: a speech recogniser, DNSMOS, and
+    voicing by Praat, beside real clips and silence.
+
     A generator of spoken digits is scored by the Inception Score and the Fréchet distance of its
     clips in the classifier of spoken digits, beside those of real clips. That classifier itself is
     scored by its accuracy on the Speech Commands validation clips.
@@ -67,6 +70,9 @@ class EvaluateModel(_Common):
     count: int | None = None
     """Number of clips of a generator (default: 5,000), or of MNIST's test images that an
     image-to-audio model says (default: 1,000)."""
+    judged: int | None = None
+    """Largest number of sounds of each kind that independent judges listen to (default: 500; 0:
+    none). They need audiate[judges]."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
 
@@ -93,8 +99,10 @@ class EvaluateModel(_Common):
 class EvaluateInversion(_Common):
     """Score how well the latents of clips are recovered (tables 1 and 2 of Keyes et al. 2020).
 
-    Clips are inverted by each method, and the outputs are scored by Inception Score, MSE, SSIM,
-    accuracy and time. The published values stand in the same table.
+    Clips are inverted by each method. Judges that audiate did not train listen to the outputs
+    first; then these are scored by Inception Score, MSE, SSIM, accuracy and time. The published
+    values stand in the same table, and trivial outputs: silence, and train clips that are looked up
+    by their label or by their levels.
     """
 
     generator: str = DEFAULT_GENERATOR
@@ -107,13 +115,13 @@ class EvaluateInversion(_Common):
     source: Literal["synthesized", "real"] = "synthesized"
     """Clips that are inverted. synthesized: the generator's own clips. real: recordings."""
     protocol: Literal["paper", "default"] = "paper"
-    """Protocol of the test. paper: real clips are those that the generator was trained on, and SSIM
-    compares the real parts of spectrograms. default: real clips are those of speakers that were in
-    no training, and SSIM compares levels."""
+    """Protocol of the test. paper: SSIM compares the real parts of spectrograms, as the paper's
+    program does. default: SSIM compares levels. Real clips are those of speakers that were in no
+    training."""
     methods: Annotated[tuple[str, ...] | None, arg(metavar="METHOD ...")] = None
-    """Methods that are scored, any of gradient, encoder, hybrid, ours, search and refined. The
-    default is all of them, without encoder where there is none; hybrid and ours then begin with a
-    search."""
+    """Methods that are scored, any of gradient, encoder, hybrid, ours, unguided, search and
+    refined. The default is all of them, without encoder where there is none; hybrid and ours then
+    begin with a search."""
     count: int = 500
     """Number of clips."""
     max_iterations: int = 1_000
@@ -126,6 +134,9 @@ class EvaluateInversion(_Common):
     restarts: int = 1
     """Number of latents of a search from which refined begins, and ours where it begins with a
     search. Fewer and fewer of them go on, and the best one is kept."""
+    judged: int = 500
+    """Largest number of clips of each row that independent judges listen to (0: none). They need
+    audiate[judges]."""
     figure: Path | None = None
     """PNG file for the figure. Default: out/inversion-SOURCE.png."""
 
@@ -203,6 +214,9 @@ class EvaluateRoundTrip(_Common):
     """Name or folder of the classifier of spoken digits."""
     count: int = 300
     """Number of MNIST's test images that are said, and of pairs that are imagined."""
+    judged: int = 500
+    """Largest number of sounds of each row that independent judges listen to (0: none). They need
+    audiate[judges]."""
     seed: int = 0
     """Seed of sounds and images."""
     figure: Path = Path("out/roundtrip.png")
@@ -210,6 +224,7 @@ class EvaluateRoundTrip(_Common):
 
     def __post_init__(self) -> None:
         check_range("`count`", self.count, 100, 10_000)
+        check_range("`judged`", self.judged, 0, 10_000)
         check_range("`seed`", self.seed, 0, 2**63 - 1)
 
     def run(self) -> int:
@@ -234,6 +249,7 @@ class EvaluateRoundTrip(_Common):
             load(WRITTEN_CLASSIFIER, LeNet).to(device),
             data_root(self.data_dir),
             count=self.count,
+            judged=self.judged,
             seed=self.seed,
         )
         return _show(report, self.figure, as_json=self.json)

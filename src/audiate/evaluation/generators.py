@@ -15,6 +15,14 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.errors import check_range
 from audiate.evaluation.clips import train_clips, validation_clips
+from audiate.evaluation.independent import (
+    MOST_JUDGED,
+    JudgeTable,
+    SoundsToJudge,
+    judge_sounds,
+    real_sounds,
+)
+from audiate.evaluation.judges import classify_clips
 from audiate.metrics.distribution import (
     InceptionScore,
     frechet_distance,
@@ -81,6 +89,7 @@ class GeneratorReport(Report):
         splits: Number of splits of the Inception Score.
         generated: Scores of the generated clips.
         real: Scores of real clips: train clips, then validation clips of other speakers.
+        judges: Scores by judges that audiate did not train, or None.
 
     """
 
@@ -89,6 +98,7 @@ class GeneratorReport(Report):
     splits: int
     generated: SoundScores
     real: Sequence[SoundScores]
+    judges: JudgeTable | None
 
     def values(self) -> Mapping[str, Any]:
         """Return the keys `inception_score`, `inception_score_std` and more, then all scores."""
@@ -102,10 +112,13 @@ class GeneratorReport(Report):
             "least_frequent_digit": min(self.generated.digits),
             "generated": self.generated,
             "real": self.real,
+            "judges": self.judges,
         }
 
     def parts(self) -> Iterator[Table | str]:
-        """Return a table of the scores, and one of the digits."""
+        """Return the table of the judges, one of our own scores, and one of the digits."""
+        if self.judges is not None:
+            yield from self.judges.parts()
         title = f"{self.model}, by {self.classifier}"
         yield from sound_tables(title, (self.generated, *self.real))
         yield sounds_note(self.splits)
@@ -171,6 +184,7 @@ def evaluate_generator(
     *,
     count: int = DEFAULT_COUNT,
     splits: int = 10,
+    judged: int = MOST_JUDGED,
     seed: int = 0,
 ) -> GeneratorReport:
     """Generate clips and classify them, and real ones in the same way.
@@ -183,6 +197,8 @@ def evaluate_generator(
         root: Data folder.
         count: Number of clips to generate.
         splits: Number of splits of the Inception Score.
+        judged: Largest number of clips of each row that the judges of
+            `audiate.evaluation.independent` listen to; with 0, they do not.
         seed: Seed of the latents and of the choice of real clips.
 
     Raises:
@@ -190,9 +206,10 @@ def evaluate_generator(
 
     """
     check_range("`count`", count, 10 * splits, 10**7)
-    sounds = [generate_sounds("generated", generator, classifier, count, seed)]
-    generated, *real = score_sounds(sounds, classifier, root, splits=splits, seed=seed)
-    return GeneratorReport(name, classifier_name, splits, generated, real)
+    sounds = generate_sounds("generated", generator, classifier, count, seed)
+    judges = judge_beside_real([sounds], classifier, root, judged, seed)
+    generated, *real = score_sounds([sounds], classifier, root, splits=splits, seed=seed)
+    return GeneratorReport(name, classifier_name, splits, generated, real, judges)
 
 
 class SoundsToScore(NamedTuple):
@@ -208,6 +225,25 @@ class SoundsToScore(NamedTuple):
     what: str
     waveforms: Tensor
     meant: Tensor | None
+
+
+def judge_beside_real(
+    sets: Sequence[SoundsToScore], classifier: DigitClassifier, root: Path, judged: int, seed: int
+) -> JudgeTable | None:
+    """Judge sets of clips, after real ones, by judges that audiate did not train.
+
+    A set whose clips mean no digit is understood where the judge agrees with the classifier.
+    """
+    if not judged:
+        return None
+    size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
+    to_judge = real_sounds(root, **size, count=judged, seed=seed)
+    for what, waveforms, meant in sets:
+        some = waveforms[:judged, None]
+        if meant is None:
+            meant = classify_clips(classifier, some, classifier.sample_rate).argmax(1)
+        to_judge.append(SoundsToJudge(what, some, classifier.sample_rate, meant[:judged]))
+    return judge_sounds(to_judge, most=judged)
 
 
 @torch.inference_mode()

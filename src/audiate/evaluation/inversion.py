@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import to_peak
+from audiate.audio.spectrograms import Spectrogram
 from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
-from audiate.evaluation.clips import choose_evenly, train_clips, validation_clips
+from audiate.evaluation.clips import train_clips, validation_clips
+from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, SoundsToJudge, judge_sounds
 from audiate.evaluation.inversion_report import (
     SPLITS,
     InversionProtocol,
     InversionReport,
-    MethodScores,
+    Recovered,
     Scorer,
     Source,
 )
@@ -42,13 +44,13 @@ from audiate.models.resnet import DigitClassifier
 from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
 
-METHODS = ("gradient", "encoder", "hybrid", "ours", "search", "refined")
-"""The methods, in the order of the table's rows below those of the clips and of silence."""
+METHODS = ("gradient", "encoder", "hybrid", "ours", "unguided", "search", "refined")
+"""The methods, in the order of the table's rows below those of the clips and the trivial ones."""
 
 REFINED_ITERATIONS = 40
 """Largest number of iterations of L-BFGS after a search, of the method ``refined``."""
 
-_SEARCHED = {"search", "refined"}
+_SEARCHED = {"unguided", "search", "refined"}
 _ENCODED = {"encoder", "hybrid", "ours"}  # methods that begin with an encoder, if there is one
 _BATCH = 64
 _PRIOR = 200  # latents that stand for the prior
@@ -62,9 +64,9 @@ class InversionProtocolSettings:
         encoder: Name, folder or hub id of the generator's encoder; by default, the shipped one. The
             method ``gradient`` needs none.
         source: ``synthesized`` inverts clips that the generator made, ``real`` inverts recordings.
-        protocol: With ``paper``, real clips are those that the generator was trained on, and SSIM
-            compares the real parts of spectrograms. With ``default``, real clips are those of
-            held-out speakers, and SSIM compares levels.
+        protocol: With ``paper``, SSIM compares the real parts of spectrograms, as the paper's
+            program does; with ``default``, it compares levels. Real clips are those of held-out
+            speakers in both, as in the paper.
         methods: The methods to evaluate, out of `METHODS`; by default all, but without ``encoder``
             where none is given or shipped. Hybrid and ours then begin with a search.
         count: Number of clips. All real clips are taken where there are fewer.
@@ -75,6 +77,8 @@ class InversionProtocolSettings:
             200).
         restarts: Number of latents of a search from which ``refined`` begins, and ``ours`` where it
             begins with a search; fewer and fewer of them go on.
+        judged: Largest number of clips of each row that the judges of
+            `audiate.evaluation.independent` listen to; with 0, they do not.
         seed: Seed of the clips, and of random starts.
 
     Raises:
@@ -91,6 +95,7 @@ class InversionProtocolSettings:
     max_iterations: int = 1_000
     hybrid_iterations: int = HYBRID_ITERATIONS
     restarts: int = 1
+    judged: int = MOST_JUDGED
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -103,6 +108,7 @@ class InversionProtocolSettings:
         check_range("`max_iterations`", self.max_iterations, 0, 10**9)
         check_range("`hybrid_iterations`", self.hybrid_iterations, 0, 10**9)
         check_range("`restarts`", self.restarts, 1, 10_000)
+        check_range("`judged`", self.judged, 0, 10**6)
 
     @property
     def after_start(self) -> int:
@@ -152,8 +158,12 @@ def evaluate_inversion(
         _prior(generator, 0),
     )
     target = scorer.target
-    rows = [scorer.score("clips", target), scorer.score("silence", torch.zeros_like(target))]
-    rows += [_invert(name, invert, scorer, device) for name, invert in inverters.items()]
+    recovered = {"silence": Recovered(torch.zeros_like(target))}
+    if settings.source == "real":
+        recovered |= _looked_up(generator, classifier, root, target, settings.seed)
+    recovered |= {name: _invert(name, each, target, device) for name, each in inverters.items()}
+    rows = [scorer.score("clips", Recovered(target))]
+    rows += [scorer.score(name, each) for name, each in recovered.items()]
     return InversionReport(
         generator_name,
         "none" if encoder is None else settings.encoder or f"that of {encoder.config.generator}",
@@ -165,6 +175,7 @@ def evaluate_inversion(
         settings.after_start,
         settings.restarts,
         scorer.distance_from_prior(_prior(generator, 1)),
+        _judge(scorer, recovered, root if settings.source == "real" else None, settings.judged),
         rows,
     )
 
@@ -225,6 +236,7 @@ def _make_inverters(
         first = found["encoder"] = EncoderInverter(generator, encoder, plain)
     if set(methods) & (_SEARCHED if encoder is not None else _SEARCHED | _ENCODED):
         search = found["search"] = inverter(generator, "search", classifier=classifier)
+        found["unguided"] = inverter(generator, "search")
         first = search if first is None else first
         least = min(most, REFINED_ITERATIONS)
         found["refined"] = inverter(
@@ -243,19 +255,72 @@ def _make_inverters(
     return {name: found[name] for name in METHODS if name in found and name in methods}
 
 
-def _invert(method: str, inverter: Inverter, scorer: Scorer, device: torch.device) -> MethodScores:
-    """Invert the clips by one method, and score the outputs and the time."""
+def _judge(
+    scorer: Scorer, recovered: Mapping[str, Recovered], root: Path | None, judged: int
+) -> JudgeTable | None:
+    """Judge the clips and what each method gives back; `judge_sounds` adds silence itself."""
+    target, rate = scorer.target, scorer.sample_rate
+    sets = [SoundsToJudge("clips", target, rate, scorer.digits)]
+    for name, each in recovered.items():
+        if name != "silence":
+            sets.append(SoundsToJudge(name, each.output, rate, scorer.digits, target))
+    return judge_sounds(sets, root, most=judged)
+
+
+def _invert(method: str, inverter: Inverter, target: Tensor, device: torch.device) -> Recovered:
+    """Invert clips (count, channels, samples) by one method, and take the time."""
     outputs, latents, evaluations = [], [], []
-    parts = torch.split(scorer.target, _BATCH)
+    parts = torch.split(target, _BATCH)
     began = time.monotonic()
     for part in tracked(parts, f"inverting by {method}", weights=[len(part) for part in parts]):
         found = inverter(part.to(device))
         outputs.append(found.output.cpu())
         latents.append(found.latent.cpu())
         evaluations.append(found.num_evals.cpu())
-    seconds = (time.monotonic() - began) / len(scorer.target)
+    seconds = (time.monotonic() - began) / len(target)
     mean_evaluations = torch.cat(evaluations).double().mean().item()
-    return scorer.score(method, torch.cat(outputs), torch.cat(latents), mean_evaluations, seconds)
+    return Recovered(torch.cat(outputs), torch.cat(latents), mean_evaluations, seconds)
+
+
+def _looked_up(
+    generator: AudioGAN, classifier: DigitClassifier, root: Path, target: Tensor, seed: int
+) -> dict[str, Recovered]:
+    """Give train clips back in place of clips (count, channels, samples), without a generator.
+
+    ``lookup`` takes any clip of the digit that the classifier reads; ``nearest`` takes the clip
+    whose levels have the least mean squared difference. An inversion that scores no better than
+    these is none.
+    """
+    size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
+    sounds = train_clips(root, DIGIT_SETS, **size)
+    read = classify_clips(classifier, target, generator.sample_rate).argmax(1)
+    shuffled = torch.randperm(len(sounds.labels), generator=torch.Generator().manual_seed(seed))
+    labels = sounds.labels[shuffled]
+    turn = torch.nn.functional.one_hot(read).cumsum(0).gather(1, read[:, None])[:, 0] - 1
+    any_of_digit = torch.stack(
+        [
+            (of := shuffled[labels == digit])[number % len(of)]
+            for digit, number in zip(read, turn, strict=True)
+        ]
+    )
+    levels = partial(_levels, Spectrogram())
+    known = in_batches(
+        lambda rows: levels(sounds.waveforms(rows)),
+        torch.arange(len(labels)),
+        _BATCH,
+        "looking for the nearest train clips",
+    )
+    nearest = torch.cdist(levels(target), known).argmin(1)
+    return {
+        name: Recovered(to_peak(sounds.waveforms(rows)).expand(-1, generator.channels, -1))
+        for name, rows in (("lookup", any_of_digit), ("nearest", nearest))
+    }
+
+
+def _levels(spectrogram: Spectrogram, waveforms: Tensor) -> Tensor:
+    """Compute levels (count, frames * bins) of waveforms (count, channels, samples)."""
+    levels: Tensor = spectrogram(to_peak(waveforms).mean(1))
+    return levels.flatten(1)
 
 
 def _clips(
@@ -280,13 +345,8 @@ def _real_clips(
 ) -> tuple[Tensor, Tensor]:
     """Return recordings (count, channels, samples) of one peak level, and their digits (count,)."""
     size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
-    if settings.protocol == "paper":
-        sounds = train_clips(root, DIGIT_SETS[:1], **size)
-        chosen = choose_evenly(sounds.labels, settings.count, settings.seed)
-        clips, labels = sounds.waveforms(chosen), sounds.labels[chosen]
-    else:
-        waveforms, digits = validation_clips(root, **size)
-        random = torch.Generator().manual_seed(settings.seed)
-        chosen = torch.randperm(len(digits), generator=random)[: settings.count]
-        clips, labels = waveforms[chosen].unsqueeze(1), digits[chosen]
+    waveforms, digits = validation_clips(root, **size)
+    random = torch.Generator().manual_seed(settings.seed)
+    chosen = torch.randperm(len(digits), generator=random)[: settings.count]
+    clips, labels = waveforms[chosen].unsqueeze(1), digits[chosen]
     return to_peak(clips.expand(-1, generator.channels, -1)), labels

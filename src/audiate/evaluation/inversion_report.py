@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -12,6 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.audio.spectrograms import Spectrogram
+from audiate.evaluation.independent import JudgeTable
 from audiate.evaluation.judges import classify_clips, second_classifier
 from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.classification import accuracy
@@ -37,6 +38,7 @@ SPLITS = 2
 """Number of splits of the Inception Score."""
 
 _BATCH = 64
+_UNGUIDED = ("clips", "silence", "nearest", "unguided")  # by the classifier
 
 # Keyes et al. 2020: Inception Score and its deviation, MSE, SSIM, accuracy.
 _PUBLISHED: dict[Source, dict[str, tuple[str, str, str, str]]] = {
@@ -94,9 +96,27 @@ class MethodScores:
             f"{self.inception.mean:.2f} ± {self.inception.std:.2f}",
             *(number(self.mse, ".5f"), number(self.ssim, ".4f")),
             *(number(self.log_spectral_distance, ".1f"), number(self.prior_distance, ".3f")),
-            *(f"{percent(share, '.2f')} %" for share in (self.accuracy, self.drawn)),
+            f"{percent(self.accuracy, '.2f')} %{'' if self.method in _UNGUIDED else ' *'}",
+            f"{percent(self.drawn, '.2f')} %",
             *(f"{self.evaluations:.0f}", f"{self.seconds:.3f}"),
         ]
+
+
+class Recovered(NamedTuple):
+    """What a method gives back.
+
+    Attributes:
+        output: Clips (count, channels, samples), on the CPU.
+        latent: Their latents (count, latent_dim), or None where there are none.
+        evaluations: Mean number of times that the generator ran for a clip.
+        seconds: Mean time for a clip, in seconds.
+
+    """
+
+    output: Tensor
+    latent: Tensor | None = None
+    evaluations: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,18 +146,12 @@ class Scorer:
     protocol: InversionProtocol
     prior: Tensor
 
-    def score(
-        self,
-        method: str,
-        output: Tensor,
-        latent: Tensor | None = None,
-        evaluations: float = 0.0,
-        seconds: float = 0.0,
-    ) -> MethodScores:
-        """Score outputs (count, channels, samples), on the CPU, and latents (count, latent_dim).
+    def score(self, method: str, recovered: Recovered) -> MethodScores:
+        """Score what a method gives back.
 
         Where the outputs are `target` itself, they are not compared with it.
         """
+        output, latent, evaluations, seconds = recovered
         logits = classify_clips(self.classifier, output, self.sample_rate)
         second = second_classifier(self.audio_to_image, self.reader, output, self.sample_rate)
         mse = ssim = distance = None
@@ -190,7 +204,10 @@ class InversionReport(FigureReport):
         restarts: Number of latents of a search from which ``refined`` begins, and ``ours`` where it
             begins with a search.
         prior_distance: That of latents of the prior themselves, for comparison.
-        rows: Scores of the clips themselves, of silence, and of each method.
+        judges: Scores by judges that audiate did not train, or None.
+        rows: Scores of the clips themselves, of trivial outputs, and of each method. The trivial
+            ones are ``silence`` and, for real clips, ``lookup``, a train clip of the digit that the
+            classifier reads, and ``nearest``, the train clip with the nearest levels.
 
     """
 
@@ -204,6 +221,7 @@ class InversionReport(FigureReport):
     hybrid_iterations: int
     restarts: int
     prior_distance: float
+    judges: JudgeTable | None
     rows: Sequence[MethodScores]
 
     def values(self) -> Mapping[str, Any]:
@@ -213,7 +231,9 @@ class InversionReport(FigureReport):
         return {**settings, "methods": methods, "published": _PUBLISHED[self.source]}
 
     def parts(self) -> Iterator[Table | str]:
-        """Return the table and a note that explains its columns."""
+        """Return the table of the judges, that of our own measures, and notes on both."""
+        if self.judges is not None:
+            yield from self.judges.parts()
         table = make_table(
             f"{self.generator}: {self.n} {self.source} clips, {self.protocol} protocol",
             *("", "Inception Score", "MSE", "SSIM", "LSD"),
@@ -252,13 +272,17 @@ class InversionReport(FigureReport):
             f"is taken over {SPLITS} splits. The method gradient makes at most "
             f"{self.max_iterations:,} iterations from a random latent; hybrid and ours make at "
             f"most {self.hybrid_iterations:,} from the encoder's latent, or without one from that "
-            f"of search. Search takes the nearest of {NUM_CANDIDATES:,} random latents, and "
+            f"of search. Published are 50,000 and 200. Search takes the nearest of "
+            f"{NUM_CANDIDATES:,} random latents, unguided does so without the classifier, and "
             f"refined goes on from there without phases and with the word frozen. {several}LSD is "
             f"the log-spectral distance in dB. Prior is the distance of the latents' values from "
             f"those of the prior, whose own latents are at {self.prior_distance:.3f}: far from it, "
-            f"a latent is hard to edit. The classifier guides ours, search and refined, so compare "
-            f"the column drawn: the share of which {DEFAULT_AUDIO_TO_IMAGE}, which guides no "
-            f"method, draws that digit. Runs is the mean number of times that the generator ran "
+            f"a latent is hard to edit. The classifier is part of the objective or of the "
+            f"training of the methods marked *, so it does not judge them. Drawn is the share of "
+            f"which {DEFAULT_AUDIO_TO_IMAGE}, trained on the same recordings, draws that digit. "
+            f"Lookup is a train clip "
+            f"of the digit that the classifier reads, nearest the train clip with the nearest "
+            f"levels. Runs is the mean number of times that the generator ran "
             f"for a clip."
         )
 

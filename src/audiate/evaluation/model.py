@@ -41,8 +41,8 @@ FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands vali
 _TAKES: dict[type[PretrainedModel], Collection[str]] = {
     AudioToImageModel: {"speakers", "voices", "seeds", "classifier"},
     DigitClassifier: {"speakers"},
-    AudioGAN: {"classifier", "count"},
-    ImageToAudioModel: {"classifier", "count"},
+    AudioGAN: {"classifier", "count", "judged"},
+    ImageToAudioModel: {"classifier", "count", "judged"},
     LeNet: (),
     DualEncoder: (),
     LatentEncoder: (),
@@ -57,6 +57,7 @@ def evaluate_model(
     seeds: int = 1,
     classifier: str | None = None,
     count: int | None = None,
+    judged: int | None = None,
     runs: Path = Path("runs/evaluate"),
     device: Device = "cpu",
 ) -> Report:
@@ -73,6 +74,8 @@ def evaluate_model(
             digits for a generator or an image-to-audio model. By default, it is the shipped one.
         count: For a generator, the number of clips to generate; 5,000 by default. For an
             image-to-audio model, the number of MNIST's test images; 1,000 by default.
+        judged: For the same models, the largest number of clips of each row that the judges of
+            `audiate.evaluation.independent` listen to; 500 by default, and with 0 none.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 
@@ -84,8 +87,9 @@ def evaluate_model(
     """
     check_range("`seeds`", seeds, 1, 100)
     model = load(name, device=resolve_device(device))
-    given = {"seeds": seeds > 1, "classifier": classifier is not None, "count": count is not None}
-    _check(name, model, [each for each, is_given in given.items() if is_given], protocol)
+    optional = {"classifier": classifier, "count": count, "judged": judged}
+    given = [each for each, value in optional.items() if value is not None]
+    _check(name, model, ["seeds"] * (seeds > 1) + given, protocol)
     place = TrainingPlace(root, runs, device)
     if isinstance(model, AudioToImageModel):
         reader = load(classifier or WRITTEN_CLASSIFIER, LeNet).to(model.device)
@@ -100,7 +104,7 @@ def evaluate_model(
             return evaluate_without_speakers(name, model, place)
         return evaluate_spoken_classifier(name, model, root)
     if isinstance(model, AudioGAN | ImageToAudioModel):
-        return _evaluate_sounds(name, model, classifier, root, count)
+        return _evaluate_sounds(name, model, classifier, root, count, judged)
     if isinstance(model, LeNet):
         return evaluate_written_classifier(name, model, root)
     assert isinstance(model, DualEncoder)
@@ -132,10 +136,12 @@ def _evaluate_sounds(
     classifier: str | None,
     root: Path,
     count: int | None,
+    judged: int | None,
 ) -> Report:
     named = classifier or SPOKEN_CLASSIFIER
     spoken = load(classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(model.device)
-    counted = {} if count is None else {"count": count}
+    options = {"count": count, "judged": judged}
+    counted = {name: value for name, value in options.items() if value is not None}
     if isinstance(model, AudioGAN):
         return evaluate_generator(name, model, named, spoken, root, **counted)
     written = load(WRITTEN_CLASSIFIER, LeNet).to(model.device)

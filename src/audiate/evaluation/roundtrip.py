@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
@@ -17,6 +17,13 @@ from audiate.audio.files import fit_length, resample
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.digits import load_mnist, load_validation_words
 from audiate.errors import InputError, check_range
+from audiate.evaluation.independent import (
+    MOST_JUDGED,
+    JudgeTable,
+    SoundsToJudge,
+    judge_sounds,
+    real_sounds,
+)
 from audiate.evaluation.judges import classify_clips, read_digits, second_classifier
 from audiate.evaluation.said_images import say_each
 from audiate.folders.imagine import imagine
@@ -71,6 +78,7 @@ class RoundTripReport(FigureReport):
         audio_to_image: Name of the model that draws.
         image_to_audio: Name of the model that says.
         routes: Scores of each route.
+        judges: Scores of the sounds by judges that audiate did not train, or None.
         examples: Rows of the figure.
 
     """
@@ -78,6 +86,7 @@ class RoundTripReport(FigureReport):
     audio_to_image: str
     image_to_audio: str
     routes: Sequence[Route]
+    judges: JudgeTable | None
     examples: Sequence[Example]
 
     def values(self) -> Mapping[str, Any]:
@@ -86,10 +95,13 @@ class RoundTripReport(FigureReport):
             "audio_to_image": self.audio_to_image,
             "image_to_audio": self.image_to_audio,
             "routes": {route.what: route for route in self.routes},
+            "judges": self.judges,
         }
 
     def parts(self) -> Iterator[Table | str]:
-        """Return a table of the routes."""
+        """Return the table of the judges, and one of the routes."""
+        if self.judges is not None:
+            yield from self.judges.parts()
         table = make_table(
             f"Right digits (%), drawn by {self.audio_to_image}, said by {self.image_to_audio}",
             *("route", "n", "images", "sounds", "sounds, by the second classifier", "both"),
@@ -135,6 +147,7 @@ def evaluate_roundtrip(
     root: Path,
     *,
     count: int = DEFAULT_COUNT,
+    judged: int = MOST_JUDGED,
     seed: int = 0,
 ) -> RoundTripReport:
     """Score sound → image → sound, image → sound → image, and imagined pairs.
@@ -147,6 +160,8 @@ def evaluate_roundtrip(
         reader: The LeNet-5 that reads images.
         root: Data folder.
         count: Number of MNIST test images that are said, and of pairs that are imagined.
+        judged: Largest number of clips of each row that the judges of
+            `audiate.evaluation.independent` listen to; with 0, they do not.
         seed: Seed of voices and hands.
 
     Raises:
@@ -157,9 +172,37 @@ def evaluate_roundtrip(
     trip = _RoundTrip(classifier, audio_to_image, image_to_audio, reader, seed)
     test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]
-    routes = [trip.from_sounds(root), trip.from_images(images, labels), trip.imagined(count)]
-    examples = [each for _, examples in routes for each in examples]
-    return RoundTripReport(*names, [route for route, _ in routes], examples)
+    made = [trip.from_sounds(root), trip.from_images(images, labels), trip.imagined(count)]
+    sets = (
+        []
+        if not judged
+        else real_sounds(root, sample_rate=16_000, num_samples=16_384, count=judged, seed=seed)
+    )
+    sets += [each.sounds(trip.sample_rate) for each in made]
+    return RoundTripReport(
+        *names,
+        [trip.score(each) for each in made],
+        judge_sounds(sets, most=judged),
+        [example for each in made for example in each.examples],
+    )
+
+
+class _Made(NamedTuple):
+    """What a route makes: images (n, 28, 28) and waveforms (n, channels, samples).
+
+    ``digits`` (n,) are those that both mean.
+    """
+
+    what: str
+    images: Tensor
+    waveforms: Tensor
+    digits: Tensor
+    examples: Sequence[Example]
+
+    def sounds(self, sample_rate: int) -> SoundsToJudge:
+        """Return the waveforms in random order, for judges."""
+        order = torch.randperm(len(self.digits), generator=torch.Generator().manual_seed(0))
+        return SoundsToJudge(self.what, self.waveforms[order], sample_rate, self.digits[order])
 
 
 @dataclass(frozen=True)
@@ -176,7 +219,7 @@ class _RoundTrip:
     def sample_rate(self) -> int:
         return self.image_to_audio.generator.sample_rate
 
-    def from_sounds(self, root: Path) -> tuple[Route, list[Example]]:
+    def from_sounds(self, root: Path) -> _Made:
         """Draw the validation clips, and say the drawings."""
         rate = self.audio_to_image.features.config.sample_rate
         with working("reading validation clips"):
@@ -184,17 +227,18 @@ class _RoundTrip:
         spectrograms = self.audio_to_image.features.many(words.recordings)
         random = torch.Generator().manual_seed(self.seed)
         drawn = self.audio_to_image.sample_images(spectrograms, 1, generator=random)[:, 0].cpu()
-        said = say_each(self.image_to_audio, drawn, self.seed)
+        _, said = say_each(self.image_to_audio, drawn, self.seed)
         shown = _first_of_each(words.labels)
-        return self.score("sound → image → sound", drawn, said, words.labels), [
+        examples = [
             Example("sound", [_levels(words.recordings[index], rate) for index in shown]),
             Example("→ image", list(drawn[shown])),
             Example("→ sound", self.levels(said[shown])),
         ]
+        return _Made("sound → image → sound", drawn, said, words.labels, examples)
 
-    def from_images(self, images: Tensor, labels: Tensor) -> tuple[Route, list[Example]]:
+    def from_images(self, images: Tensor, labels: Tensor) -> _Made:
         """Say images, and draw what is said; of a silent sound, nothing."""
-        said = say_each(self.image_to_audio, images, self.seed)
+        _, said = say_each(self.image_to_audio, images, self.seed)
         drawn = torch.zeros(len(said), 28, 28)
         for row, waveform in enumerate(said):
             with suppress(InputError):  # silent
@@ -202,25 +246,28 @@ class _RoundTrip:
                     waveform, sample_rate=self.sample_rate, samples=1, seed=self.seed + row
                 )[0]
         shown = _first_of_each(labels)
-        return self.score("image → sound → image", drawn, said, labels), [
+        examples = [
             Example("image", list(images[shown])),
             Example("→ sound", self.levels(said[shown])),
             Example("→ image", list(drawn[shown])),
         ]
+        return _Made("image → sound → image", drawn, said, labels, examples)
 
-    def imagined(self, count: int) -> tuple[Route, list[Example]]:
+    def imagined(self, count: int) -> _Made:
         """Imagine pairs; the digit of a pair is what LeNet-5 reads in its image."""
         pairs = imagine(
             count, seed=self.seed, drawer=self.audio_to_image, sayer=self.image_to_audio
         )
         digits = read_digits(self.reader, pairs.images)
-        return self.score("imagined pairs", pairs.images, pairs.waveforms, digits), [
+        examples = [
             Example("imagined image", list(pairs.images[:_SHOWN])),
             Example("and sound", self.levels(pairs.waveforms[:_SHOWN])),
         ]
+        return _Made("imagined pairs", pairs.images, pairs.waveforms, digits, examples)
 
-    def score(self, what: str, images: Tensor, waveforms: Tensor, digits: Tensor) -> Route:
-        """Score images (n, 28, 28) and waveforms (n, channels, samples) of digits (n,)."""
+    def score(self, made: _Made) -> Route:
+        """Score the images and the waveforms of a route."""
+        what, images, waveforms, digits, _ = made
         rate = self.sample_rate
         image = read_digits(self.reader, images) == digits
         sound = classify_clips(self.classifier, waveforms, rate).argmax(1) == digits

@@ -12,15 +12,18 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.data.digits import load_mnist
+from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_range
 from audiate.evaluation.generators import (
     SoundScores,
     SoundsToScore,
     generate_sounds,
+    judge_beside_real,
     score_sounds,
     sound_tables,
     sounds_note,
 )
+from audiate.evaluation.independent import MOST_JUDGED, JudgeTable
 from audiate.evaluation.judges import classify_clips, second_classifier
 from audiate.metrics.classification import Score, score_of
 from audiate.metrics.reconstruction import classifier_input
@@ -31,7 +34,8 @@ from audiate.models.lenet import LeNet
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.batching import in_batches
-from audiate.utils.reports import Report, confusion_table, make_table
+from audiate.utils.progress import tracked
+from audiate.utils.reports import Report, confusion_table, make_table, percent
 
 DEFAULT_COUNT = 1_000
 """Number of MNIST's test images that are said by default."""
@@ -49,8 +53,11 @@ class ImageToAudioReport(Report):
         n: Number of images, each of which is said once.
         score: Score by the classifier of spoken digits.
         second_classifier: Score by LeNet-5 on drawings of the sounds.
+        relabelled: Share of the sounds that the classifier reads as the next digit once the label
+            in their latents is set to it; None where the generator was trained without labels.
         sounds: Scores of what is said, of as many sounds of the generator's prior, and of real
             train and validation clips.
+        judges: Scores by judges that audiate did not train, or None.
 
     """
 
@@ -59,7 +66,9 @@ class ImageToAudioReport(Report):
     n: int
     score: Score
     second_classifier: Score
+    relabelled: float | None
     sounds: Sequence[SoundScores]
+    judges: JudgeTable | None
 
     @property
     def inception_ratio(self) -> float:
@@ -81,11 +90,15 @@ class ImageToAudioReport(Report):
             "frechet_distance_of_the_prior": prior.frechet_distance,
             "score": self.score,
             "second_classifier": self.second_classifier,
+            "relabelled": self.relabelled,
             "sounds": self.sounds,
+            "judges": self.judges,
         }
 
     def parts(self) -> Iterator[Table | str]:
-        """Return tables of accuracy, of the sounds, and of confusion."""
+        """Return tables of the judges, of accuracy, of the sounds, and of confusion."""
+        if self.judges is not None:
+            yield from self.judges.parts()
         table = make_table(
             f"{self.model}: accuracy (%) on {self.n:,} MNIST test images that are said",
             *("classifier", "accuracy", "mean of digits"),
@@ -97,6 +110,12 @@ class ImageToAudioReport(Report):
         yield table
         yield from sound_tables(f"The sounds, by {self.classifier}", self.sounds)
         yield confusion_table([self.score.confusion], "said, by the classifier")
+        if self.relabelled is not None:
+            yield (
+                f"The generator was trained with labels, and the label in a latent decides the "
+                f"word: with the next digit's label in the same latents, "
+                f"{percent(self.relabelled)} % are read as the next digit."
+            )
         yield (
             f"Inception Score over that of real train clips: {self.inception_ratio:.3f}. The prior "
             f"is that of the generator whose latents the model gives. {sounds_note(10)}"
@@ -113,6 +132,7 @@ def evaluate_image_to_audio(
     root: Path,
     *,
     count: int = DEFAULT_COUNT,
+    judged: int = MOST_JUDGED,
     seed: int = 0,
 ) -> ImageToAudioReport:
     """Say MNIST's test images, once each, and score the sounds.
@@ -125,6 +145,8 @@ def evaluate_image_to_audio(
         written_classifier: The LeNet-5 that reads drawings of the sounds.
         root: Data folder.
         count: Number of test images, of 10,000.
+        judged: Largest number of clips of each row that the judges of
+            `audiate.evaluation.independent` listen to; with 0, they do not.
         seed: Seed of the voices.
 
     Raises:
@@ -136,32 +158,69 @@ def evaluate_image_to_audio(
         raise InputError(f"{name}: says no digits, and is evaluated on digits alone")
     test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]
-    waveforms = say_each(model, images, seed)
+    latents, waveforms = say_each(model, images, seed)
     rate = model.generator.sample_rate
     digits = classify_clips(classifier, waveforms, rate).argmax(1)
     second = load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel, device=model.device)
     second_digits = second_classifier(second, written_classifier, waveforms, rate)
     said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
     prior = generate_sounds("prior", model.generator, classifier, count, seed)
+    judges = judge_beside_real([said, prior], classifier, root, judged, seed)
     sounds = score_sounds([said, prior], classifier, root, seed=seed)
     score, other = score_of(digits, labels), score_of(second_digits.clamp_min(0), labels)
-    return ImageToAudioReport(name, classifier_name, count, score, other, sounds)
+    relabelled = _relabelled(model, classifier, latents, labels)
+    return ImageToAudioReport(
+        name, classifier_name, count, score, other, relabelled, sounds, judges
+    )
 
 
 @torch.inference_mode()
-def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> Tensor:
-    """Say each image once, in different voices: waveforms (count, channels, samples).
+def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Say each image once, in different voices.
 
     Args:
         model: The model.
         images: (count, 28, 28) in [0, 1].
         seed: Seed of the voices.
 
+    Returns:
+        Latents (count, latent_dim) and waveforms (count, channels, samples), on the CPU.
+
     """
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(len(images), 1, model.candidates, model.latent_dim, generator=random)
+    parts = list(zip(torch.split(images, _BATCH), torch.split(noise, _BATCH), strict=True))
+    weights = [len(part) for part, _ in parts]
+    said = [model.say_from(*part) for part in tracked(parts, "saying images", weights=weights)]
+    latents, waveforms = (torch.cat(each)[:, 0] for each in zip(*said, strict=True))
+    return latents, waveforms
 
-    def say(rows: Tensor) -> Tensor:
-        return model.say_from(images[rows], noise[rows])[1][:, 0]
 
-    return in_batches(say, torch.arange(len(images)), _BATCH, "saying images")
+def _relabelled(
+    model: ImageToAudioModel, classifier: DigitClassifier, latents: Tensor, labels: Tensor
+) -> float | None:
+    """Share of sounds that are read as the next digit once the label in their latent is the next.
+
+    Args:
+        model: The model that says.
+        classifier: The classifier of spoken digits.
+        latents: Latents (count, latent_dim) of what is said.
+        labels: The digits (count,) that are written.
+
+    Returns:
+        None where the generator was trained without labels.
+
+    """
+    generator = model.generator
+    if generator.names != DIGIT_WORDS:
+        return None
+    following = (labels + 1) % 10
+    rows = torch.arange(len(latents))
+    changed = latents.clone()
+    changed[rows, labels], changed[rows, following] = (
+        latents[:, :10].amin(1),
+        latents[:, :10].amax(1),
+    )
+    sounds = in_batches(model.voice, changed, _BATCH, "saying the next digit", model.device)
+    read = classify_clips(classifier, sounds, generator.sample_rate).argmax(1)
+    return (read == following).double().mean().item()

@@ -26,7 +26,8 @@ _AT_ONCE = 32  # latents that are made sound at once
 class ImageToAudioModel(PretrainedModel):
     """Says what is written in an image, in as many voices as one likes.
 
-    It mirrors the latent flow, and no part of it ever sees a label:
+    It mirrors the latent flow. Its own training uses no label but for the pairing; a generator that
+    was trained with labels, as `specgan-digits` was, has them in its latents, though:
 
     - The *condition network* is the image encoder of a `DualEncoder`, which knows images by the
       sounds that belong to them.

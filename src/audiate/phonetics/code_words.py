@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from audiate.audio.files import to_peak
 from audiate.errors import InputError, check_range
 from audiate.metrics.classification import confusion_matrix
+from audiate.metrics.judges import judge_clips
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.code_network import WordCodeNetwork, code_names
 from audiate.models.generator import AudioGAN, generate
@@ -19,6 +21,7 @@ from audiate.phonetics.codes_report import CodesReport
 from audiate.phonetics.word_classifier import WordClassifier
 from audiate.training.discovery import LEAST_IN_GROUP, discover, sort_clips
 from audiate.utils.batching import in_batches
+from audiate.utils.progress import note
 
 MOST_PAIRED = 16
 """Largest number of entries of a code whose pairs are tried out."""
@@ -49,6 +52,7 @@ def evaluate_codes(
     classifier_name: str,
     *,
     count: int = 100,
+    judged: int = 20,
     seed: int = 0,
 ) -> CodesReport:
     """Generate samples of every code, and classify them as words.
@@ -61,6 +65,8 @@ def evaluate_codes(
             sounds as there are codes, which are named A, B and so on.
         classifier_name: Name of the classifier, for the report.
         count: Number of samples for each code.
+        judged: Number of samples for each code that pocketsphinx, which audiate did not train,
+            listens to at most; with 0, none.
         seed: Seed of the latents.
 
     Raises:
@@ -78,12 +84,15 @@ def evaluate_codes(
     meant = torch.arange(code.count).repeat_interleave(count)
     z = model.sample_latent(len(meant), generator=source, labels=meant).cpu()
     waveforms = _sounds(model, z)
+    named = classify is not None
     if classify is None:
         words = [_letters(number) for number in range(code.count)]
         found, classify = _sorted_alike(model, waveforms, code.count, seed)
     else:
         found = in_batches(classify, waveforms, _BATCH, "classifying sounds")
     counts = confusion_matrix(found, meant, max(code.count, len(words)))
+    counts = counts[: code.count, : len(words)]
+    some = waveforms.view(code.count, count, *waveforms.shape[1:])[:, : judged if named else 0]
     recovered = None
     if model.code_network is not None:
         read = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
@@ -93,11 +102,41 @@ def evaluate_codes(
         classifier_name,
         code_names(code),
         words,
-        counts[: code.count, : len(words)],
+        counts,
         recovered,
+        _understood(some, model.sample_rate, counts, words),
         _pairs(model, classify, len(words), min(count, 20), seed),
         one_sound=code.size == model.config.latent_dim,
     )
+
+
+def _understood(
+    waveforms: Tensor, sample_rate: int, counts: Tensor, words: Sequence[str]
+) -> list[float] | None:
+    """Compute the share of samples that pocketsphinx recognises as their code's most frequent word.
+
+    Args:
+        waveforms: (codes, samples of a code, channels, samples).
+        sample_rate: Their sample rate, in Hz.
+        counts: (codes, words): how often the classifier reads each word.
+        words: The words.
+
+    Returns:
+        The share of each code; None where there is no sample, the judges are not installed or do
+        not know a word, of which the latter are noted.
+
+    """
+    if not waveforms.shape[1]:
+        return None
+    expected = [words[index].lower() for index in counts.argmax(1).tolist()]
+    try:
+        found = judge_clips(waveforms.flatten(0, 1), sample_rate, words, quality=0)
+    except InputError as error:
+        note(f"{error}; the column of pocketsphinx is left out")
+        return None
+    heard = np.array([each.word for each in found]).reshape(waveforms.shape[:2])
+    shares: list[float] = (heard == np.array(expected)[:, None]).mean(1).tolist()
+    return shares
 
 
 def _sounds(model: AudioGAN, z: Tensor) -> Tensor:

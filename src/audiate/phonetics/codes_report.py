@@ -18,6 +18,9 @@ from audiate.utils.reports import FigureReport, csv_text, make_table, percent
 PURE = 0.9
 """Share of a code's samples that must be one word for the code to stand for it."""
 
+UNDERSTOOD = 0.8
+"""Share of a code's samples that pocketsphinx must recognise as its word."""
+
 
 @dataclass(frozen=True)
 class CodesReport(FigureReport):
@@ -31,6 +34,9 @@ class CodesReport(FigureReport):
         counts: (codes, words): how often each word came out for each code.
         recovered: Share (codes,) of each code's samples that the Q-network classifies as that code;
             None where the model was kept without it.
+        understood: Share (codes,) of each code's samples that pocketsphinx, which audiate did not
+            train, recognises as the word that the classifier reads most often; None where it did
+            not listen.
         pair_counts: (entries, entries, words): how often each word came out where two entries of
             the code are 1 together; on the diagonal, one alone. None where there are too many.
         one_sound: Whether the code is the whole latent, so that all samples of a code are alike.
@@ -43,6 +49,7 @@ class CodesReport(FigureReport):
     words: Sequence[str]
     counts: Tensor
     recovered: Sequence[float] | None
+    understood: Sequence[float] | None
     pair_counts: Tensor | None
     one_sound: bool = False
 
@@ -91,6 +98,7 @@ class CodesReport(FigureReport):
             "distinct_words": self.distinct_words,
             "mutual_information_bits": self.information,
             "recovered": self.recovered,
+            "understood": self.understood,
             "one_sound_per_code": self.one_sound,
             "pairs": self.pairs,
             "pair_counts": self.pair_counts,
@@ -108,6 +116,14 @@ class CodesReport(FigureReport):
         if self.recovered is not None:
             mean = sum(self.recovered) / len(self.recovered)
             note += f" The Q-network recovers the code of {percent(mean)} % of the samples."
+        if self.understood is not None:
+            mean = sum(self.understood) / len(self.understood)
+            clear = sum(share >= UNDERSTOOD for share in self.understood)
+            note += (
+                f" Pocketsphinx, which audiate did not train, recognises {percent(mean)} % of the "
+                f"samples as the code's most frequent word, and {clear} of the codes to "
+                f"{100 * UNDERSTOOD:.0f} % or more."
+            )
         if self.one_sound:
             note += (
                 " Note: the code is the whole latent, so a code has one sound only, and each share "
@@ -132,11 +148,14 @@ class CodesReport(FigureReport):
         )
         if self.recovered is not None:
             table.add_column("Q recovers", justify="right")
+        if self.understood is not None:
+            table.add_column("understood", justify="right")
         for number, share in enumerate(self.shares):
             cells = [percent(value, ".0f") if value >= 0.005 else "·" for value in share.tolist()]
             word = self.words[int(share.argmax())] if share.max() >= PURE else "-"
-            q = [] if self.recovered is None else [percent(self.recovered[number])]
-            table.add_row(self.codes[number], word, *cells, *q)
+            others = [each for each in (self.recovered, self.understood) if each is not None]
+            more = [percent(each[number]) for each in others]
+            table.add_row(self.codes[number], word, *cells, *more)
         back = self.counts.double() / self.counts.sum(0).clamp_min(1)
         cells = [
             f"{self.codes[int(c.argmax())]}: {100 * c.max():.0f}" if c.max() > 0 else "-"
