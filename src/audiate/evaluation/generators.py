@@ -13,12 +13,21 @@ from torch import Tensor
 
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
-from audiate.errors import check_range
-from audiate.evaluation.clips import train_clips, validation_clips
+from audiate.errors import InputError, check_range
+from audiate.evaluation.clips import (
+    choose_evenly,
+    disjoint_halves,
+    read_validation,
+    train_clips,
+)
+from audiate.metrics.classification import bootstrap_interval, in_percent
 from audiate.metrics.distribution import (
+    Fidelity,
     InceptionScore,
+    KernelDistance,
     frechet_distance,
     inception_score,
+    kernel_distance,
     neighbourhoods,
     spread_of,
 )
@@ -41,15 +50,23 @@ class SoundScores:
 
     Attributes:
         what: Name of the set.
-        n: Number of clips.
+        n: Number of distinct clips.
         inception: Inception Score over splits.
-        frechet_distance: Fréchet distance to real train clips, in the classifier's features; 0 is
-            best.
-        coverage: Share of those train clips with a clip in their neighbourhood, in the same
-            features: see `audiate.metrics.distribution.neighbourhoods`.
+        frechet_distance: Fréchet distance to half of the train clips, in the classifier's features;
+            0 is best. For train clips, it is that of the other half.
+        kernel_distance: Kernel distance (KID) to the same clips, with its standard error; None
+            where a digit has too few clips.
+        precision: Share of the clips that are in the neighbourhood of a train clip, in the same
+            features; see `audiate.metrics.distribution.neighbourhoods`. This and the next three
+            are means over the parts of `choose_parts`, and None for validation clips, of which some
+            digits have too few.
+        recall: Share of the train clips that are in the neighbourhood of a clip.
+        density: Mean number of neighbourhoods of train clips that a clip lies in, over their size.
+        coverage: Share of the train clips with a clip in their neighbourhood.
         digits: Share of the clips that is read as each digit from 0 to 9.
         agreement: Share of the clips that is read as the digit that was meant, or None where no
             digit was meant.
+        agreement_interval: Its 95 % bootstrap interval, over speakers for real clips.
         confidence: Mean probability of the digit that is read.
         spread: Mean standard deviation of a spectrogram's levels among the clips, relative to that
             among train clips.
@@ -63,9 +80,14 @@ class SoundScores:
     n: int
     inception: InceptionScore
     frechet_distance: float
-    coverage: float
+    kernel_distance: KernelDistance | None
+    precision: float | None
+    recall: float | None
+    density: float | None
+    coverage: float | None
     digits: list[float]
     agreement: float | None
+    agreement_interval: tuple[float, float] | None
     confidence: float
     spread: float
     near_copies: float | None
@@ -90,6 +112,16 @@ class GeneratorReport(Report):
     generated: SoundScores
     real: Sequence[SoundScores]
 
+    @property
+    def ratio_to_train(self) -> float:
+        """Inception Score over that of the train clips, which the classifier was fitted to."""
+        return self.generated.inception.mean / self.real[0].inception.mean
+
+    @property
+    def ratio_to_validation(self) -> float:
+        """Inception Score over that of the validation clips, which the classifier never heard."""
+        return self.generated.inception.mean / self.real[1].inception.mean
+
     def values(self) -> Mapping[str, Any]:
         """Return the keys `inception_score`, `inception_score_std` and more, then all scores."""
         return {
@@ -99,38 +131,55 @@ class GeneratorReport(Report):
             "inception_score": self.generated.inception.mean,
             "inception_score_std": self.generated.inception.std,
             "frechet_distance": self.generated.frechet_distance,
+            "kernel_distance": self.generated.kernel_distance,
+            "coverage": self.generated.coverage,
+            "ratio_to_train": self.ratio_to_train,
+            "ratio_to_validation": self.ratio_to_validation,
             "least_frequent_digit": min(self.generated.digits),
             "generated": self.generated,
             "real": self.real,
         }
 
     def parts(self) -> Iterator[Table | str]:
-        """Return a table of the scores, and one of the digits."""
+        """Return tables of the scores and of the digits, and the ratios to real clips."""
         title = f"{self.model}, by {self.classifier}"
         yield from sound_tables(title, (self.generated, *self.real))
-        yield sounds_note(self.splits)
+        yield (
+            f"Inception Score over that of train clips: {self.ratio_to_train:.3f}; over that of "
+            f"validation clips, which the classifier never heard: {self.ratio_to_validation:.3f}. "
+            f"{sounds_note(self.splits)}"
+        )
 
 
 def sound_tables(title: str, sets: Sequence[SoundScores]) -> list[Table]:
-    """Return a table of the scores of sets of clips, and one of the digits that are read."""
+    """Return tables of the scores of sets of clips, and one of the digits that are read."""
     scores = make_table(
         title,
-        *("", "clips", "Inception Score", "Fréchet", "coverage", "confidence", "as meant"),
-        *("spread", "near copies"),
+        *("", "clips", "Inception Score", "Fréchet", "KID", "precision", "recall", "density"),
+        "coverage",
+    )
+    shares = make_table(
+        "The same clips", "", "as meant (%)", "confidence (%)", "spread", "near copies (%)"
     )
     digits = make_table("Share of the clips that is read as each digit (%)", "", digits=True)
     for each in sets:
-        shares = (each.confidence, each.agreement, each.near_copies)
-        confidence, agreement, copies = (
-            "-" if share is None else f"{percent(share)} %" for share in shares
-        )
+        kernel = each.kernel_distance
         scores.add_row(
             *(each.what, f"{each.n:,}", f"{each.inception.mean:.2f} ± {each.inception.std:.2f}"),
-            *(number(each.frechet_distance, ".1f"), number(each.coverage, ".3f"), confidence),
-            *(agreement, number(each.spread, ".2f"), copies),
+            number(each.frechet_distance, ".1f"),
+            "-" if kernel is None else f"{kernel.value:.3f} ± {kernel.error:.3f}",
+            *(number(share, ".3f") for share in (each.precision, each.recall, each.density)),
+            number(each.coverage, ".3f"),
+        )
+        meant = "-"
+        if each.agreement is not None and each.agreement_interval is not None:
+            meant = in_percent(each.agreement, each.agreement_interval, places=1)
+        shares.add_row(
+            *(each.what, meant, percent(each.confidence)),
+            *(number(each.spread, ".2f"), percent(each.near_copies)),
         )
         digits.add_row(each.what, *map(percent, each.digits))
-    return [scores, digits]
+    return [scores, shares, digits]
 
 
 def sounds_note(splits: int) -> str:
@@ -138,15 +187,19 @@ def sounds_note(splits: int) -> str:
     return (
         f"The Inception Score is the mean and standard deviation over {splits} splits. Its "
         f"classifier differs from paper to paper, so compare it with the score of the real clips "
-        f"in the same table. Fréchet is the distance to as many train clips in the classifier's "
-        f"features; for train clips, it is the distance of one random choice to another. Coverage "
-        f"is the share of those train clips with a clip near them. Confidence is the mean "
-        f"probability of the digit that is read. As meant is the share that is read as the digit "
-        f"that was meant. Spread tells how much the clips differ among themselves, relative to "
-        f"train clips. Near copies is the share that is nearer to a train clip, in the "
-        f"classifier's features, than half of the validation clips are. Real clips are chosen "
-        f"evenly by digit and data set, with replacement. The classifier was trained on the train "
-        f"clips."
+        f"in the same table; of these, clips are drawn evenly by digit and data set, with "
+        f"replacement, and the classifier was fitted to the train clips. Fréchet is the distance "
+        f"to half of the train clips in the classifier's features, KID the kernel distance with "
+        f"its standard error, which few clips do not bias; digits and data sets weigh alike. For "
+        f"train clips, they are the distances of the other half. Precision, recall, density and "
+        f"coverage compare as many generated as train clips, each once, as many of each digit; for "
+        f"train clips, they compare as many others. They are means over parts of at most some "
+        f"1,000 clips, with five neighbours. Real clips of one distribution have a coverage of "
+        f"0.97. Confidence is the mean probability of the digit that is read. As meant is the "
+        f"share that is read as the digit that was meant, with its 95 % bootstrap interval, over "
+        f"speakers for real clips. Spread tells how much the clips differ among themselves, "
+        f"relative to train clips. Near copies is the share that is nearer to a train clip, in the "
+        f"classifier's features, than half of the validation clips are."
     )
 
 
@@ -235,32 +288,131 @@ def score_sounds(
     count = len(sets[0].waveforms)
     size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
     sounds = train_clips(root, DIGIT_SETS, **size)
-    validation, labels = validation_clips(root, **size)
-    # Each clip is classified once, however often it is chosen.
+    held_out = read_validation(root, **size)
+    everything = torch.arange(len(sounds.labels))
+    train = _classify(classifier, sounds.waveforms(everything).mean(1), "classifying train clips")
+    unheard = _classify(classifier, held_out.waveforms, "classifying validation clips")
+    strata = sounds.labels * len(DIGIT_SETS) + sounds.sources
+    half, other_half = disjoint_halves(strata, seed)
+    parts = choose_parts(sounds.labels, strata, count, seed)
     order = EvenOrder(sounds.labels, sounds.sources, count, seed)
-    reference, others = order.batch(0), order.batch(1)
-    chosen, places = torch.unique(torch.cat([reference, others]), return_inverse=True)
-    train = _classify(classifier, sounds.waveforms(chosen).mean(1), "classifying train clips")
-    again = EvenOrder(labels, torch.zeros_like(labels), count, seed).batch(0)
-    held_out = _classify(classifier, validation, "classifying validation clips").rows(again)
-    known, compared = train.rows(places[:count]), train.rows(places[count:])
-    usual = _to_nearest(held_out.features, train.features).median()
+    of_validation = EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed)
+    spread = spread_of(train.levels[order.batch(0)].float())
+    usual = _to_nearest(unheard.features, train.features)
+    usual = usual[of_validation.batch(0)].median()
 
-    def scores(what: str, found: _Features, meant: Tensor | None) -> SoundScores:
-        copies = None
-        if found is not compared:
-            nearest = _to_nearest(found.features, train.features)
-            copies = (nearest < usual).double().mean().item()
-        return _score(what, found, meant, known, classifier, splits, copies)
+    def scores(
+        what: str,
+        drawn: _Features,
+        meant: Tensor | None,
+        *,
+        groups: Tensor | None = None,
+        distinct: Tensor | None = None,
+        distinct_strata: Tensor | None = None,
+        parted: Sequence[Tensor] = (),
+        copies: bool = True,
+    ) -> SoundScores:
+        """Score clips, of which ``drawn`` holds some several times and ``distinct`` none."""
+        features = drawn.features if distinct is None else distinct
+        apart = {
+            "real": train.features[half],
+            "fake": features,
+            "real_strata": strata[half],
+            "fake_strata": distinct_strata,
+        }
+        logits = classifier.classify(drawn.features.to(classifier.device)).cpu()
+        read = logits.argmax(1)
+        correct = None if meant is None else read == meant
+        groups = torch.arange(len(read)) if groups is None else groups
+        near = _to_nearest(drawn.features, train.features) < usual if copies else None
+        found = [
+            neighbourhoods(train.features[reference], part)
+            for (reference, _), part in zip(parts, parted, strict=False)
+        ]
+        means = Fidelity(*torch.tensor(found).mean(0).tolist()) if found else None
+        return SoundScores(
+            what=what,
+            n=len(features),
+            inception=inception_score(logits, splits=splits),
+            frechet_distance=frechet_distance(**apart),
+            kernel_distance=_kernel_distance(**apart),
+            **(means._asdict() if means else dict.fromkeys(Fidelity._fields)),
+            digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
+            agreement=None if correct is None else correct.double().mean().item(),
+            agreement_interval=None if correct is None else bootstrap_interval(correct, groups),
+            confidence=logits.softmax(1).amax(1).mean().item(),
+            spread=(spread_of(drawn.levels.float()) / spread).item(),
+            near_copies=None if near is None else near.double().mean().item(),
+        )
 
+    def generated(what: str, waveforms: Tensor, meant: Tensor | None) -> SoundScores:
+        found = _classify(classifier, waveforms, f"classifying {what} clips")
+        return scores(what, found, meant, parted=found.features.split(len(parts[0][0])))
+
+    drawn, drawn_again = order.batch(1), of_validation.batch(0)
+    assert sounds.voices is not None
     return [
-        *(
-            scores(what, _classify(classifier, waveforms, f"classifying {what} clips"), meant)
-            for what, waveforms, meant in sets
+        *(generated(*each) for each in sets),
+        scores(
+            "real, train",
+            train.rows(drawn),
+            sounds.labels[drawn],
+            groups=sounds.voices[drawn],
+            distinct=train.features[other_half],
+            distinct_strata=strata[other_half],
+            parted=[train.features[other] for _, other in parts],
+            copies=False,
         ),
-        scores("real, train", compared, sounds.labels[others]),
-        scores("real, validation", held_out, labels[again]),
+        scores(
+            "real, validation",
+            unheard.rows(drawn_again),
+            held_out.labels[drawn_again],
+            groups=held_out.voices[drawn_again],
+            distinct=unheard.features,
+            distinct_strata=held_out.labels,
+        ),
     ]
+
+
+def choose_parts(
+    labels: Tensor, strata: Tensor, count: int, seed: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Choose train clips that ``count`` clips are compared with, in parts of equal size.
+
+    The train clips are halved anew for each part. Of one half, the reference is chosen, of the
+    other one as many real clips to compare it with: each clip at most once, as many of each digit.
+    A clip that is in the reference twice has no neighbourhood to speak of, and one that is in both
+    sets is always covered. So a part is at most as large as the rarest digit allows; there are as
+    many parts as ``count`` clips need.
+
+    With as many real and generated clips, n, of one distribution, the expected coverage is
+    1 - (n-1)…(n-k) / ((2n-1)…(2n-k)), or 0.969 for the five neighbours that are counted. In one
+    reference of fixed size, more generated clips would cover more for their number alone.
+
+    Args:
+        labels: Digits (n,) of the train clips.
+        strata: Strata (n,) of the train clips; each is halved.
+        count: Number of clips to compare.
+        seed: Seed of the choice.
+
+    Returns:
+        For each part, indices of its reference, and of the other real clips.
+
+    """
+    limit = len(DIGIT_WORDS) * min(
+        int(torch.bincount(labels[half], minlength=len(DIGIT_WORDS)).min())
+        for half in disjoint_halves(strata, seed)
+    )
+    number_of_parts = -(-count // limit)
+    parts = []
+    for offset in range(number_of_parts):
+        halves = disjoint_halves(strata, seed + offset)
+        reference, others = (
+            half[choose_evenly(labels[half], count // number_of_parts, seed + offset)]
+            for half in halves
+        )
+        parts.append((reference, others))
+    return parts
 
 
 def generate_sounds(
@@ -289,30 +441,14 @@ def _classify(classifier: DigitClassifier, waveforms: Tensor, what: str) -> _Fea
     return _Features(features, levels)
 
 
-def _score(
-    what: str,
-    found: _Features,
-    meant: Tensor | None,
-    known: _Features,
-    classifier: DigitClassifier,
-    splits: int,
-    near_copies: float | None,
-) -> SoundScores:
-    """Score clips; ``known`` are the train clips that they are compared with."""
-    logits = classifier.classify(found.features.to(classifier.device)).cpu()
-    read = logits.argmax(1)
-    return SoundScores(
-        what=what,
-        n=len(logits),
-        inception=inception_score(logits, splits=splits),
-        frechet_distance=frechet_distance(known.features, found.features),
-        coverage=neighbourhoods(known.features, found.features).coverage,
-        digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
-        agreement=None if meant is None else (read == meant).double().mean().item(),
-        confidence=logits.softmax(1).amax(1).mean().item(),
-        spread=(spread_of(found.levels.float()) / spread_of(known.levels.float())).item(),
-        near_copies=near_copies,
-    )
+def _kernel_distance(
+    real: Tensor, fake: Tensor, real_strata: Tensor, fake_strata: Tensor | None
+) -> KernelDistance | None:
+    """Kernel distance of features; None where a stratum has too few clips."""
+    try:
+        return kernel_distance(real, fake, real_strata=real_strata, fake_strata=fake_strata)
+    except InputError:
+        return None
 
 
 def _to_nearest(features: Tensor, others: Tensor) -> Tensor:
