@@ -117,10 +117,12 @@ def score_of(predictions: Tensor, labels: Tensor, groups: Tensor | None = None) 
         predictions: Digits that were read, (count,), int64.
         labels: Digits that were meant, (count,), int64.
         groups: The recording or the speaker behind each item, (count,), int64. The intervals
-            resample these. By default, each item is one of its own.
+            resample these. By default, or where there is a single one, each item is one of its
+            own.
 
     """
-    groups = torch.arange(len(labels)) if groups is None else groups
+    if groups is None or len(groups.unique()) == 1:
+        groups = torch.arange(len(labels))
     confusion, correct = confusion_matrix(predictions, labels), predictions == labels
     per_digit = [
         row[digit].item() / total if (total := int(row.sum())) else None
