@@ -109,7 +109,12 @@ class TestGenerators:
         assert values["inception_score"] == report.generated.inception.mean
         assert values["least_frequent_digit"] == 0
         assert values["generated"]["inception"]["std"] == values["inception_score_std"]
-        assert "validation" in report.to_text()
+        text = report.to_text()
+        assert "validation" in text
+        assert values["conditional"]
+        assert text.count("conditional") == 4  # three published ones are unconditional
+        assert text.count("unconditional") == 3
+        assert "6.03" in text
 
     def test_any_generator_at_any_rate_and_length(self, shared_data: Path) -> None:
         time = torch.arange(2000) / 8000
@@ -123,6 +128,7 @@ class TestGenerators:
         )
         assert report.generated.digits[2] == 1
         assert report.generated.agreement is None
+        assert not report.conditional
         assert report.generated.inception == pytest.approx((1, 0))
         assert report.generated.spread == pytest.approx(0, abs=1e-6)
 

@@ -67,6 +67,13 @@ class EvaluateModel(_Common):
     count: int | None = None
     """Number of clips of a generator (default: 5,000), or of MNIST's test images that an
     image-to-audio model says (default: 1,000)."""
+    judge: Path | None = None
+    """File that holds another classifier, TorchScript (.pt) or ONNX (.onnx). It scores a generator
+    by Fréchet distance, IS, mIS and AM. It maps waveforms (batch, samples) of one second to logits
+    (batch, classes), and may give features as a second output. TorchScript is a program: take it
+    only from those whom you trust."""
+    judge_rate: int = 16_000
+    """Sample rate of the waveforms that the classifier in that file takes, in Hz."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
 

@@ -14,6 +14,7 @@ from audiate.evaluation.digit_classifiers import (
 )
 from audiate.evaluation.drawings import evaluate_audio_to_image
 from audiate.evaluation.generators import evaluate_generator
+from audiate.evaluation.judge_file import DEFAULT_RATE, FileJudge, evaluate_by_file
 from audiate.evaluation.matches import evaluate_matches
 from audiate.evaluation.noise import VoicesReport, evaluate_voices
 from audiate.evaluation.said_images import evaluate_image_to_audio
@@ -41,7 +42,7 @@ FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands vali
 _TAKES: dict[type[PretrainedModel], Collection[str]] = {
     AudioToImageModel: {"speakers", "voices", "seeds", "classifier"},
     DigitClassifier: {"speakers"},
-    AudioGAN: {"classifier", "count"},
+    AudioGAN: {"classifier", "count", "judge"},
     ImageToAudioModel: {"classifier", "count"},
     LeNet: (),
     DualEncoder: (),
@@ -57,6 +58,8 @@ def evaluate_model(
     seeds: int = 1,
     classifier: str | None = None,
     count: int | None = None,
+    judge: Path | None = None,
+    judge_rate: int = DEFAULT_RATE,
     runs: Path = Path("runs/evaluate"),
     device: Device = "cpu",
 ) -> Report:
@@ -73,6 +76,9 @@ def evaluate_model(
             digits for a generator or an image-to-audio model. By default, it is the shipped one.
         count: For a generator, the number of clips to generate; 5,000 by default. For an
             image-to-audio model, the number of MNIST's test images; 1,000 by default.
+        judge: For a generator, a file that holds another classifier, which scores it in place of
+            ``classifier``: see `audiate.evaluation.judge_file.FileJudge`.
+        judge_rate: Sample rate of the waveforms that it takes, in Hz.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 
@@ -84,7 +90,12 @@ def evaluate_model(
     """
     check_range("`seeds`", seeds, 1, 100)
     model = load(name, device=resolve_device(device))
-    given = {"seeds": seeds > 1, "classifier": classifier is not None, "count": count is not None}
+    given = {
+        "seeds": seeds > 1,
+        "classifier": classifier is not None,
+        "count": count is not None,
+        "judge": judge is not None,
+    }
     _check(name, model, [each for each, is_given in given.items() if is_given], protocol)
     place = TrainingPlace(root, runs, device)
     if isinstance(model, AudioToImageModel):
@@ -99,6 +110,11 @@ def evaluate_model(
         if protocol == "speakers":
             return evaluate_without_speakers(name, model, place)
         return evaluate_spoken_classifier(name, model, root)
+    if isinstance(model, AudioGAN) and judge is not None:
+        if classifier is not None:
+            raise InputError("`classifier`: not with `judge`; leave one of them out")
+        counted = {} if count is None else {"count": count}
+        return evaluate_by_file(name, model, FileJudge(judge, judge_rate), root, **counted)
     if isinstance(model, AudioGAN | ImageToAudioModel):
         return _evaluate_sounds(name, model, classifier, root, count)
     if isinstance(model, LeNet):
