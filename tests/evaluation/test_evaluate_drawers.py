@@ -136,7 +136,9 @@ class TestDrawings:
         values = json.loads(AudioToImageReport("paper", "bars", [report, other], *real).to_json())
         assert values["classifier"] == "bars"
         assert values["lenet_accuracy_mean"] == 0.75
+        assert values["lenet_accuracy_mean_interval"] == [0.5, 1]
         assert values["lenet_accuracy_sampled"] == pytest.approx(0.6)
+        assert values["lenet_accuracy_sampled_interval"] == pytest.approx([0.6, 0.6])
         assert values["per_digit"]["4"]["mean"] == 1
         assert values["per_digit"]["4"]["sampled"] == 0
         measures = {"frechet_distance", "density", "coverage", "precision", "recall"}

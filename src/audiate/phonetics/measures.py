@@ -232,10 +232,10 @@ def _formants(samples: Array, sample_rate: int, voiced: Array) -> tuple[float, f
     They are found by robust linear prediction (Lee 1988), in which the samples at the pulses of the
     voice weigh less: plain linear prediction of a high voice finds harmonics in place of formants.
 
-    On synthesised vowels of sharp pulses at 100 to 260 Hz, all three hold within 5 %. Of soft pulses
-    (Rosenberg 1971), F2 and F3 do, and F1 within 10 % where it is at least twice F0. Below that, as
-    in *i* and *u* of a high voice, there is one harmonic or none under F1, which is then drawn to the
-    nearest harmonic: it may be off by 30 %, to either side.
+    On synthesised vowels of sharp pulses at 100 to 260 Hz, all three hold within 5 %. Of soft
+    pulses (Rosenberg 1971), F2 and F3 do, and F1 within 10 % where it is at least twice F0. Below
+    that, as in *i* and *u* of a high voice, there is at most one harmonic under F1, which is then
+    drawn to the nearest harmonic: it may be off by 30 %, to either side.
     """
     nothing = (np.nan, np.nan, np.nan)
     width = round(_STEADY / _STEP)
