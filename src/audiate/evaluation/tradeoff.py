@@ -25,7 +25,7 @@ from audiate.models.vaegan import VAEGAN
 from audiate.training.recipes.drawing import VAEGANRecipe
 from audiate.utils.devices import resolve_device
 from audiate.utils.plots import grid
-from audiate.utils.reports import FigureReport, make_table, number, percent
+from audiate.utils.reports import FigureReport, make_table, number
 
 PLAIN_GAN = replace(
     VAEGANRecipe(),
