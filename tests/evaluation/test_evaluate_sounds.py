@@ -176,7 +176,7 @@ class TestParts:
         assert max(sizes) <= 110
         for reference, others in parts:
             both = torch.cat([reference, others])
-            assert len(both.unique()) == len(both)
+            assert len(torch.unique(both)) == len(both)
             for chosen in (reference, others):
                 shares = torch.bincount(self.labels[chosen], minlength=10)
                 assert shares.max() - shares.min() <= 1

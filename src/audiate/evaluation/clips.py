@@ -65,15 +65,15 @@ class ValidationClips(NamedTuple):
 
 
 def read_validation(
-    root: Path, *, sample_rate: int, num_samples: int, part: ValidationPart = "all"
+    root: Path, part: ValidationPart = "all", /, *, sample_rate: int, num_samples: int
 ) -> ValidationClips:
     """Read the Speech Commands validation clips, of held-out speakers.
 
     Args:
         root: Data folder.
+        part: Which of them, as for `audiate.data.digits.load_validation_words`.
         sample_rate: Sample rate of the clips, in Hz.
         num_samples: Length of the clips, in samples.
-        part: Which of them, as for `audiate.data.digits.load_validation_words`.
 
     Raises:
         InputError: The data is missing or damaged.
@@ -86,11 +86,11 @@ def read_validation(
 
 
 def validation_clips(
-    root: Path, *, sample_rate: int, num_samples: int, part: ValidationPart = "all"
+    root: Path, part: ValidationPart = "all", /, *, sample_rate: int, num_samples: int
 ) -> tuple[Tensor, Tensor]:
     """Read the waveforms and digits of `read_validation`."""
     size = {"sample_rate": sample_rate, "num_samples": num_samples}
-    clips = read_validation(root, **size, part=part)
+    clips = read_validation(root, part, **size)
     return clips.waveforms, clips.labels
 
 

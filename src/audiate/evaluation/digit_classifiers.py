@@ -149,7 +149,7 @@ def evaluate_spoken_classifier(
 
     """
     size = {"sample_rate": model.sample_rate, "num_samples": model.num_samples}
-    waveforms, labels, voices = read_validation(root, **size, part="reports")
+    waveforms, labels, voices = read_validation(root, "reports", **size)
     score = _score(model, waveforms, labels, voices)
     return SpokenClassifierReport(name, {VALIDATION: score}, {VALIDATION: len(labels)})
 

@@ -374,7 +374,7 @@ def score_sounds(
 
     def generated(what: str, waveforms: Tensor, meant: Tensor | None) -> SoundScores:
         found = _classify(classifier, waveforms, f"classifying {what} clips")
-        return scores(what, found, meant, parted=found.features.split(len(parts[0][0])))
+        return scores(what, found, meant, parted=torch.split(found.features, len(parts[0][0])))
 
     drawn, drawn_again = order.batch(1), of_validation.batch(0)
     assert sounds.voices is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.table import Table
@@ -92,7 +93,7 @@ class FileJudge:
             raise InputError(
                 f"{self.path}: fails for waveforms {shape} ({_first_line(error)})"
             ) from error
-        outputs = found if isinstance(found, list | tuple) else [found]
+        outputs: list[Any] = list(found) if isinstance(found, list | tuple) else [found]
         right = 1 <= len(outputs) <= 2 and all(
             isinstance(each, Tensor) and each.dim() == 2 and len(each) == len(waveforms)
             for each in outputs

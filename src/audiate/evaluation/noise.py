@@ -123,7 +123,7 @@ def evaluate_noise(
         ]
     mean, sampled = {}, {}
     labels = words.labels.repeat_interleave(_DRAWINGS)
-    one_speaker = len(words.voices.unique()) == 1
+    one_speaker = len(torch.unique(words.voices)) == 1
     groups = torch.arange(len(words.labels)) if one_speaker else words.voices
     for condition, recordings in conditions.items():
         best, drawn = _draw(model, recordings, condition)

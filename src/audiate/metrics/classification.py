@@ -121,7 +121,7 @@ def score_of(predictions: Tensor, labels: Tensor, groups: Tensor | None = None) 
             own.
 
     """
-    if groups is None or len(groups.unique()) == 1:
+    if groups is None or len(torch.unique(groups)) == 1:
         groups = torch.arange(len(labels))
     confusion, correct = confusion_matrix(predictions, labels), predictions == labels
     per_digit = [
