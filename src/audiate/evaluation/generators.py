@@ -341,12 +341,7 @@ def score_sounds(
     ) -> SoundScores:
         """Score clips, of which ``drawn`` holds some several times and ``distinct`` none."""
         features = drawn.features if distinct is None else distinct
-        apart = {
-            "real": train.features[half],
-            "fake": features,
-            "real_strata": strata[half],
-            "fake_strata": distinct_strata,
-        }
+        known, known_strata = train.features[half], strata[half]
         logits = classifier.classify(drawn.features.to(classifier.device)).cpu()
         read = logits.argmax(1)
         correct = None if meant is None else read == meant
@@ -361,8 +356,10 @@ def score_sounds(
             what=what,
             n=len(features),
             inception=inception_score(logits, splits=splits),
-            frechet_distance=frechet_distance(**apart),
-            kernel_distance=_kernel_distance(**apart),
+            frechet_distance=frechet_distance(
+                known, features, real_strata=known_strata, fake_strata=distinct_strata
+            ),
+            kernel_distance=_kernel_distance(known, features, known_strata, distinct_strata),
             **(means._asdict() if means else dict.fromkeys(Fidelity._fields)),
             digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
             agreement=None if correct is None else correct.double().mean().item(),

@@ -65,7 +65,8 @@ def frechet_distance(
 def stratum_weights(strata: Tensor) -> Tensor:
     """Weights (count,), float64, of sum 1, of items (count,): each stratum weighs the same."""
     _, index, counts = torch.unique(strata, return_inverse=True, return_counts=True)
-    return 1 / (len(counts) * counts[index].double())
+    weights: Tensor = 1 / (len(counts) * counts[index].double())
+    return weights
 
 
 class KernelDistance(NamedTuple):
