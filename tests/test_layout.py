@@ -86,7 +86,8 @@ def test_there_is_no_circle_of_imports() -> None:
 
 def reached_from(module: str) -> set[str]:
     """All modules that a module imports, itself or through others."""
-    found, ahead = set(), [module]
+    found: set[str] = set()
+    ahead = [module]
     while ahead:
         for other in IMPORTS[ahead.pop()] - found:
             found.add(other)

@@ -20,14 +20,23 @@ from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
 )
 from torchmetrics.image.fid import _compute_fid
+from torchmetrics.image.kid import poly_mmd
 
 from audiate.errors import InputError
-from audiate.metrics.classification import accuracy, bootstrap_interval, confusion_matrix
+from audiate.metrics.classification import (
+    accuracy,
+    bootstrap_interval,
+    confusion_matrix,
+    score_of,
+)
 from audiate.metrics.distribution import (
     Fidelity,
+    am_score,
     distance_from_prior,
     frechet_distance,
     inception_score,
+    kernel_distance,
+    modified_inception_score,
     neighbourhoods,
     pixel_spread,
 )
@@ -78,6 +87,38 @@ def test_copies_of_an_item_bring_no_certainty() -> None:
 
 def test_no_doubt_no_width() -> None:
     assert bootstrap_interval(torch.ones(20), torch.arange(20)) == (1.0, 1.0)
+
+
+def test_the_interval_of_a_mean_over_labels_is_that_of_a_plain_loop() -> None:
+    random = np.random.default_rng(0)
+    groups, labels = random.integers(12, size=90), random.integers(4, size=90)
+    labels[groups == 3] = 4  # a label of one speaker: some bootstrap samples lack it
+    correct = random.random(90) < 0.2 + 0.15 * labels
+    means = []
+    for _ in range(4000):
+        chosen = np.concatenate([np.flatnonzero(groups == g) for g in random.integers(12, size=12)])
+        digits = labels[chosen]
+        means.append(np.mean([correct[chosen][digits == d].mean() for d in np.unique(digits)]))
+    found = bootstrap_interval(
+        torch.from_numpy(correct),
+        torch.from_numpy(groups),
+        labels=torch.from_numpy(labels),
+        draws=4000,
+    )
+    assert found == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.02)
+
+
+def test_a_score_has_the_interval_of_its_mean_over_digits() -> None:
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    read = labels.clone()
+    read[-5:] = 0
+    groups = torch.arange(100) % 20
+    score = score_of(read, labels, groups)
+    assert score.mean_over_digits == pytest.approx(0.75)
+    low, high = score.mean_over_digits_interval
+    assert low < 0.65 < 0.85 < high
+    assert score.interval == bootstrap_interval(read == labels, groups)
+    assert score.digits_in_percent()[0].startswith("75.00 [")
 
 
 class TestInceptionScore:
@@ -134,7 +175,102 @@ def torchmetrics_inception(
     return mean.item(), std.item()
 
 
+class TestOtherScoresOfLogits:
+    @given(seed=st.integers(0, 1000), scale=st.floats(0, 5))
+    @settings(max_examples=20, deadline=None)
+    def test_by_the_book(self, seed: int, scale: float) -> None:
+        real, fake = (scale * normal(count, 4, seed=seed + count) for count in (12, 9))
+        p, q = real.softmax(1).numpy(), fake.softmax(1).numpy()
+        pairs = [np.sum(one * np.log(one / other)) for one in q for other in q]
+        assert modified_inception_score(fake) == pytest.approx(np.exp(np.mean(pairs)))
+        shift = np.sum(p.mean(0) * np.log(p.mean(0) / q.mean(0)))
+        entropy = np.mean([-np.sum(one * np.log(one)) for one in q])
+        assert am_score(real, fake) == pytest.approx(shift + entropy)
+
+    def test_closed_forms(self) -> None:
+        # Two classes, each sample 3 to 1 for one of them: half of the pairs differ by ln 3 / 2.
+        unsure = torch.tensor([[3.0, 1.0], [1.0, 3.0]]).log().repeat(10, 1)
+        assert modified_inception_score(unsure) == pytest.approx(np.exp(np.log(3) / 4))
+        assert modified_inception_score(unsure[::2]) == pytest.approx(1)
+        entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+        assert am_score(unsure, unsure) == pytest.approx(entropy)
+        sure = 1000 * torch.eye(10)
+        assert am_score(sure, sure) == pytest.approx(0)
+        # Half of the classes are never made: ln 2 for the others, and no bound for these.
+        assert am_score(sure[:5], sure) == pytest.approx(np.log(2))
+        assert am_score(sure, sure[:5]) > 100
+
+    def test_refused(self) -> None:
+        with pytest.raises(InputError, match="0 samples"):
+            modified_inception_score(torch.zeros(0, 3))
+        with pytest.raises(InputError, match="not all finite"):
+            am_score(torch.zeros(2, 3), torch.full((2, 3), torch.inf))
+
+
+class TestKernelDistance:
+    def test_as_torchmetrics_has_it(self) -> None:
+        real = normal(150, 12, seed=0) @ normal(12, 12, seed=1)
+        fake = normal(150, 12, seed=2) @ normal(12, 12, seed=3) + 0.5
+        assert kernel_distance(real, fake).value == pytest.approx(poly_mmd(real, fake).item())
+
+    def test_strata_weigh_the_same_by_the_book(self) -> None:
+        real, fake = normal(23, 5, seed=0), normal(17, 5, seed=1) + 0.3
+        here, there = torch.arange(23) % 3, torch.tensor([0] * 3 + [1] * 14)
+
+        def mean(one: Tensor, a: Tensor, other: Tensor, b: Tensor, same: bool) -> float:
+            kernel = (one @ other.T / 5 + 1).pow(3).numpy()
+            cells = []
+            for i in range(3 if a is here else 2):
+                for j in range(3 if b is here else 2):
+                    pairs = np.outer(a == i, b == j)
+                    if same:
+                        np.fill_diagonal(pairs, False)
+                    cells.append(kernel[pairs].mean())
+            return float(np.mean(cells))
+
+        expected = (
+            mean(real, here, real, here, same=True)
+            + mean(fake, there, fake, there, same=True)
+            - 2 * mean(real, here, fake, there, same=False)
+        )
+        found = kernel_distance(real, fake, real_strata=here, fake_strata=there)
+        assert found.value == pytest.approx(expected)
+
+    def test_no_bias_for_few_items_and_an_honest_error(self) -> None:
+        found = [
+            kernel_distance(normal(200, 30, seed=draw), normal(30, 30, seed=1000 + draw))
+            for draw in range(200)
+        ]
+        values = np.array([each.value for each in found])
+        assert abs(values.mean()) < 4 * values.std() / len(values) ** 0.5
+        errors = np.array([each.error for each in found])
+        assert np.median(errors) == pytest.approx(values.std(), rel=0.35)
+
+    def test_refused(self) -> None:
+        items = torch.zeros(6, 2)
+        with pytest.raises(InputError, match="2 fake items: give at least 3"):
+            kernel_distance(items, items[:2])
+        with pytest.raises(InputError, match="a stratum of 1 items: give at least 3"):
+            kernel_distance(items, items, real_strata=torch.tensor([0, 0, 0, 0, 0, 1]))
+        with pytest.raises(InputError, match="blocks 2"):
+            kernel_distance(items, items, blocks=2)
+
+
 class TestFrechetDistance:
+    def test_strata_weigh_the_same_as_numpy_weighs(self) -> None:
+        real, fake = normal(40, 4, seed=0), normal(30, 4, seed=1) + 1
+        strata = torch.tensor([0] * 30 + [1] * 10)
+        weights = np.where(strata == 0, 1 / 60, 1 / 20)
+        mean = torch.from_numpy(np.average(real, axis=0, weights=weights))
+        covariance = torch.from_numpy(np.cov(real.T, aweights=weights))
+        expected = _compute_fid(mean, covariance, fake.mean(0), fake.T.cov()).item()
+        assert frechet_distance(real, fake, real_strata=strata) == pytest.approx(expected)
+        assert frechet_distance(fake, real, fake_strata=strata) == pytest.approx(expected)
+        even = torch.arange(40) % 2
+        assert frechet_distance(real, fake, real_strata=even) == pytest.approx(
+            frechet_distance(real, fake)
+        )
+
     def test_as_scipy_and_torchmetrics_have_it(self) -> None:
         real = normal(300, 12, seed=0) @ normal(12, 12, seed=1)
         fake = normal(200, 12, seed=2) @ normal(12, 12, seed=3) + 0.5

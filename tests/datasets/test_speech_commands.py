@@ -17,7 +17,13 @@ from conftest import WORD_SPEAKERS, make_tiny_words, write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.data.digits import Clip, load_speech_commands, load_validation_words, read_clips
+from audiate.data.digits import (
+    Clip,
+    load_speech_commands,
+    load_validation_words,
+    read_clips,
+    validation_part,
+)
 from audiate.data.sources import DIGIT_WORDS, SOURCES, State, inspect
 from audiate.errors import InputError
 
@@ -145,7 +151,8 @@ class TestSplits:
 
 class TestReading:
     def test_validation_words(self, words: Path) -> None:
-        recordings, labels = load_validation_words(words.parent, 8000)
+        recordings, labels, voices = load_validation_words(words.parent, 8000)
+        assert voices.tolist() == [0] * 10
         # In the order of the paths: eight, five, four, nine, one, seven, six, three, two, zero.
         assert labels.tolist() == [8, 5, 4, 9, 1, 7, 6, 3, 2, 0]
         for waveform, label in zip(recordings, labels.tolist(), strict=True):
@@ -160,7 +167,7 @@ class TestReading:
         soundfile.write(folder / "two" / "0a_nohash_0.wav", np.full(1600, level), 16_000)
         clips = load_speech_commands(tmp_path, "train")
         assert [clip.label for clip in clips] == [1, 2]
-        recordings, labels = read_clips(clips, 16_000)
+        recordings, labels, _ = read_clips(clips, 16_000)
         assert (len(recordings), labels.tolist()) == (1, [1])
 
     def test_what_is_quiet_is_kept(self, tmp_path: Path) -> None:
@@ -174,6 +181,37 @@ class TestReading:
         path.write_bytes(path.read_bytes()[:1000])
         with pytest.raises(InputError, match=rf"{path.name}: (truncated|cannot be read)"):
             load_validation_words(words.parent, 8000)
+
+
+class TestParts:
+    """Validation clips by speakers, some of whom say rare digits."""
+
+    clips = [  # noqa: RUF012
+        Clip(Path(f"w/{speaker}_{digit}.wav"), digit, f"{speaker:02x}")
+        for speaker in range(40)
+        for digit in range(10)
+        if digit < 6 or speaker % 10 == digit
+    ]
+
+    def test_no_speaker_is_in_both_and_no_clip_in_none(self) -> None:
+        one, other = (validation_part(self.clips, part) for part in ("choices", "reports"))
+        assert not {clip.speaker for clip in one} & {clip.speaker for clip in other}
+        assert sorted(map(str, one + other)) == sorted(map(str, self.clips))
+
+    def test_every_digit_is_in_both(self) -> None:
+        one, other = (validation_part(self.clips, part) for part in ("choices", "reports"))
+        for digit in range(10):
+            counts = [sum(clip.label == digit for clip in each) for each in (one, other)]
+            assert abs(counts[0] - counts[1]) <= 1
+
+    def test_their_order_does_not_matter(self) -> None:
+        there, back = validation_part(self.clips, "reports"), self.clips[::-1]
+        assert validation_part(back, "reports") == there[::-1]
+
+    def test_one_speaker_reports_alone(self, words: Path) -> None:
+        assert len(load_validation_words(words.parent, 8000, "reports").recordings) == 10
+        with pytest.raises(InputError, match="validation clips are of one speaker"):
+            load_validation_words(words.parent, 8000, "choices")
 
 
 class TestBadData:
@@ -271,7 +309,17 @@ class TestRealData:
         assert sum(10 <= part < 20 for part in parts) == 3
 
     def test_validation_words(self, part: Path) -> None:
-        recordings, labels = load_validation_words(part, 8000)
+        recordings, labels, voices = load_validation_words(part, 8000)
         assert len(recordings) == len(labels) == 294
+        assert len(torch.unique(voices)) == 108
         assert all(3000 < len(recording) <= 8000 for recording in recordings)
         assert all(recording.abs().max() <= 1 for recording in recordings)
+
+    def test_both_parts_of_the_validation_clips_have_every_digit(self, part: Path) -> None:
+        clips = load_speech_commands(part, "validation")
+        one, other = (validation_part(clips, name) for name in ("choices", "reports"))
+        for digit in range(10):
+            counts = [sum(clip.label == digit for clip in each) for each in (one, other)]
+            assert min(counts) >= 1
+            assert abs(counts[0] - counts[1]) <= max(1, 0.2 * sum(counts))
+        assert abs(len(one) - len(other)) < 10

@@ -136,7 +136,9 @@ class TestDrawings:
         values = json.loads(AudioToImageReport("paper", "bars", [report, other], *real).to_json())
         assert values["classifier"] == "bars"
         assert values["lenet_accuracy_mean"] == 0.75
+        assert values["lenet_accuracy_mean_interval"] == [0.5, 1]
         assert values["lenet_accuracy_sampled"] == pytest.approx(0.6)
+        assert values["lenet_accuracy_sampled_interval"] == pytest.approx([0.6, 0.6])
         assert values["per_digit"]["4"]["mean"] == 1
         assert values["per_digit"]["4"]["sampled"] == 0
         measures = {"frechet_distance", "density", "coverage", "precision", "recall"}
@@ -215,9 +217,9 @@ class TestNoise:
         assert torch.equal(heard[3][3], heard[7][3])
 
     def test_a_digit_nobody_said_has_no_score(self, shared_data: Path) -> None:
-        recordings, labels = load_validation_words(shared_data, 8000)
+        recordings, labels, voices = load_validation_words(shared_data, 8000)
         kept = (labels >= 7).nonzero().squeeze(1)
-        few = LabelledRecordings([recordings[i] for i in kept.tolist()], labels[kept])
+        few = LabelledRecordings([recordings[i] for i in kept.tolist()], labels[kept], voices[kept])
         report = noise.evaluate_noise("tones", tones(), Bars(), "words", few)
         assert report.mean["clean"].per_digit == [None] * 7 + [1, 1, 1]
         assert "-" in VoicesReport("bars", report).to_text()

@@ -15,13 +15,15 @@ from audiate.cli import main
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
 from audiate.evaluation import clips, generators
+from audiate.evaluation.clips import disjoint_halves
 from audiate.evaluation.digit_classifiers import (
     VALIDATION,
     SpokenClassifierReport,
     evaluate_spoken_classifier,
 )
-from audiate.evaluation.generators import GeneratorReport, evaluate_generator
+from audiate.evaluation.generators import GeneratorReport, choose_parts, evaluate_generator
 from audiate.evaluation.model import evaluate_model
+from audiate.metrics.distribution import neighbourhoods
 from audiate.models.configs import WaveGANConfig
 from audiate.models.resnet import DigitClassifier
 from audiate.models.storage import Provenance
@@ -87,7 +89,11 @@ class TestGenerators:
         assert sum(report.generated.digits) == pytest.approx(1)
         train, validation = report.real
         assert train.agreement == 1
-        assert train.n == validation.n == 500
+        assert train.n == 215  # the other half of 430
+        assert validation.n == 10
+        assert train.coverage is not None
+        assert train.coverage > 0.8
+        assert validation.coverage is None
         assert train.frechet_distance < 0.1
         assert report.generated.frechet_distance < 0.1
         assert train.near_copies is None
@@ -107,7 +113,12 @@ class TestGenerators:
         assert values["inception_score"] == report.generated.inception.mean
         assert values["least_frequent_digit"] == 0
         assert values["generated"]["inception"]["std"] == values["inception_score_std"]
-        assert "validation" in report.to_text()
+        text = report.to_text()
+        assert "validation" in text
+        assert values["conditional"]
+        assert text.count("conditional") == 4  # three published ones are unconditional
+        assert text.count("unconditional") == 3
+        assert "6.03" in text
 
     def test_any_generator_at_any_rate_and_length(self, shared_data: Path) -> None:
         time = torch.arange(2000) / 8000
@@ -121,6 +132,7 @@ class TestGenerators:
         )
         assert report.generated.digits[2] == 1
         assert report.generated.agreement is None
+        assert not report.conditional
         assert report.generated.inception == pytest.approx((1, 0))
         assert report.generated.spread == pytest.approx(0, abs=1e-6)
 
@@ -143,10 +155,51 @@ class TestGenerators:
         values = json.loads(capsys.readouterr().out)
         assert 1 <= values["inception_score"] <= 10
         assert values["classifier"] == str(small_models / "classifier")
-        assert [each["n"] for each in values["real"]] == [100, 100]
+        assert [each["n"] for each in values["real"]] == [215, 10]
+        train, validation = (each["inception"]["mean"] for each in values["real"])
+        assert values["ratio_to_train"] == pytest.approx(values["inception_score"] / train)
+        assert values["ratio_to_validation"] == pytest.approx(
+            values["inception_score"] / validation
+        )
         assert main([*flags, "lenet-mnist"]) == 2
         complaint = "lenet-mnist: a LeNet classifies no spoken digits; digits-resnet18 does"
         assert complaint in capsys.readouterr().err
+
+
+class TestParts:
+    """Train clips of very uneven digits and data sets, as there are."""
+
+    labels = torch.arange(10).repeat_interleave(torch.tensor([90, 80, 24, 22] + [60] * 6))
+    sources = (torch.arange(len(labels)) % 3 > 0).long()
+
+    @pytest.mark.parametrize("count", [60, 200, 1000])
+    def test_each_clip_is_there_once(self, count: int) -> None:
+        parts = choose_parts(self.labels, 2 * self.labels + self.sources, count, seed=0)
+        sizes = {len(each) for part in parts for each in part}
+        assert sizes == {count // len(parts)}
+        assert max(sizes) <= 110
+        for reference, others in parts:
+            both = torch.cat([reference, others])
+            assert len(torch.unique(both)) == len(both)
+            for chosen in (reference, others):
+                shares = torch.bincount(self.labels[chosen], minlength=10)
+                assert shares.max() - shares.min() <= 1
+
+    @pytest.mark.parametrize("count", [60, 200, 1000])
+    def test_other_real_clips_have_the_coverage_of_equal_distributions(self, count: int) -> None:
+        features = torch.randn(len(self.labels), 8, generator=torch.Generator().manual_seed(0))
+        features[:, 0] += 3 * self.labels
+        parts = choose_parts(self.labels, 2 * self.labels + self.sources, count, seed=0)
+        found = [neighbourhoods(features[one], features[other]).coverage for one, other in parts]
+        assert sum(found) / len(found) == pytest.approx(1 - 2**-5, abs=0.025)
+
+
+def test_the_halves_of_clips_are_disjoint_and_alike() -> None:
+    strata = torch.tensor([0] * 7 + [5] * 20 + [2])
+    one, other = disjoint_halves(strata, seed=1)
+    assert torch.equal(torch.cat([one, other]).sort().values, torch.arange(28))
+    assert torch.bincount(strata[one], minlength=6)[5] == 10
+    assert not torch.equal(one, disjoint_halves(strata, seed=2)[0])
 
 
 class TestSpokenClassifier:

@@ -73,6 +73,13 @@ class EvaluateModel(_Common):
     judged: int | None = None
     """Largest number of sounds of each kind that independent judges listen to (default: 500; 0:
     none). They need audiate[judges]."""
+    judge: Path | None = None
+    """File that holds another classifier, TorchScript (.pt) or ONNX (.onnx). It scores a generator
+    by Fréchet distance, IS, mIS and AM. It maps waveforms (batch, samples) of one second to logits
+    (batch, classes), and may give features as a second output. TorchScript is a program: take it
+    only from those whom you trust."""
+    judge_rate: int = 16_000
+    """Sample rate of the waveforms that the classifier in that file takes, in Hz."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
 

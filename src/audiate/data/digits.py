@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +40,19 @@ class Clip:
     source: int = 0
 
 
+ValidationPart = Literal["all", "choices", "reports"]
+"""Parts of the validation clips; see `validation_part`."""
+
+
 class LabelledRecordings(NamedTuple):
-    """Waveforms (samples,), float32 in [-1, 1], and their digits (count,), int64."""
+    """Waveforms (samples,), float32 in [-1, 1], their digits and the numbers of their speakers.
+
+    Digits and numbers are (count,), int64.
+    """
 
     recordings: list[Tensor]
     labels: Tensor
+    voices: Tensor
 
 
 def read_clips(clips: Sequence[Clip], sample_rate: int) -> LabelledRecordings:
@@ -53,17 +62,24 @@ def read_clips(clips: Sequence[Clip], sample_rate: int) -> LabelledRecordings:
         InputError: A clip cannot be read, or all are silent.
 
     """
-    recordings, labels = [], []
+    recordings, kept = [], []
     for clip in clips:
         waveform, _ = load_audio(clip.path, sample_rate)
         if not is_silent(waveform):
             recordings.append(waveform)
-            labels.append(clip.label)
+            kept.append(clip)
     if not recordings:
         raise InputError(
             f"{clips[0].path}: silent, as are all clips beside it; fetch a fresh copy of the data"
         )
-    return LabelledRecordings(recordings, torch.tensor(labels, dtype=torch.int64))
+    labels = torch.tensor([clip.label for clip in kept])
+    return LabelledRecordings(recordings, labels, numbers_of_speakers(kept))
+
+
+def numbers_of_speakers(clips: Sequence[Clip]) -> Tensor:
+    """Numbers (count,), int64, of the speakers of clips."""
+    names = sorted({clip.speaker for clip in clips})
+    return torch.tensor([names.index(clip.speaker) for clip in clips])
 
 
 def digest_of_clips(clips: Iterable[Clip]) -> str:
@@ -199,14 +215,54 @@ def load_speech_commands(root: Path, split: Literal["train", "validation", "test
     return sorted(clips.values(), key=lambda clip: clip.path)
 
 
-def load_validation_words(root: Path, sample_rate: int) -> LabelledRecordings:
+def load_validation_words(
+    root: Path, sample_rate: int, part: ValidationPart = "all"
+) -> LabelledRecordings:
     """Read the validation clips at ``sample_rate``, in Hz; no training uses their speakers.
 
+    Args:
+        root: Data folder.
+        sample_rate: In Hz.
+        part: Which of them, as `validation_part` gives it; or all.
+
     Raises:
-        InputError: As for `load_speech_commands`, or a clip cannot be read.
+        InputError: As for `load_speech_commands`, or a clip cannot be read, or the part is empty.
 
     """
-    return read_clips(load_speech_commands(root, "validation"), sample_rate)
+    clips = load_speech_commands(root, "validation")
+    return read_clips(clips if part == "all" else validation_part(clips, part), sample_rate)
+
+
+def validation_part(clips: Sequence[Clip], part: Literal["choices", "reports"]) -> list[Clip]:
+    """The clips of half of the speakers: to choose settings by, or to report scores on.
+
+    What was chosen with clips in view must be reported on other ones. Each speaker is in one part,
+    by a hash of its name alone and of what else there is: the speakers are taken in the order of
+    their hashes, first those of the rarest digit, then those of the next one, and each goes to the
+    part that has fewer clips of that digit so far. So every digit of two speakers is in both parts.
+    The same copy of the data is always split in the same way.
+
+    Raises:
+        InputError: There is a single speaker, so that ``part`` is empty.
+
+    """
+    digits: dict[str, Counter[int]] = {}
+    for clip in clips:
+        digits.setdefault(clip.speaker, Counter())[clip.label] += 1
+    total = sum(digits.values(), Counter())
+    order = sorted(digits, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    sides: dict[str, Counter[int]] = {"reports": Counter(), "choices": Counter()}
+    taken: dict[str, str] = {}
+    for digit in sorted(total, key=lambda digit: (total[digit], digit)):
+        for name in order:
+            if digit in digits[name] and name not in taken:
+                side = min(sides, key=lambda side: sides[side][digit])  # reports, where they tie
+                taken[name] = side
+                sides[side] += digits[name]
+    chosen = [clip for clip in clips if taken[clip.speaker] == part]
+    if not chosen:
+        raise InputError(f"{clips[0].path.parent.parent}: its validation clips are of one speaker")
+    return chosen
 
 
 def _read_list(path: Path, root: Path) -> dict[str, str]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from audiate.audio.files import fit_length
-from audiate.data.digits import load_fsdd, load_validation_words, split_by_speaker
+from audiate.data.digits import (
+    ValidationPart,
+    load_fsdd,
+    load_validation_words,
+    split_by_speaker,
+)
 from audiate.data.sounds import SoundSet, digit_clips, list_digits
 from audiate.utils.progress import working
 
@@ -43,25 +49,61 @@ def speaker_clips(
     return sounds.waveforms(torch.arange(len(sounds.labels))).mean(1), sounds.labels
 
 
-def validation_clips(root: Path, *, sample_rate: int, num_samples: int) -> tuple[Tensor, Tensor]:
+class ValidationClips(NamedTuple):
+    """Clips of held-out speakers.
+
+    Attributes:
+        waveforms: (count, num_samples), in [-1, 1].
+        labels: Their digits (count,), int64.
+        voices: Numbers of their speakers (count,), int64.
+
+    """
+
+    waveforms: Tensor
+    labels: Tensor
+    voices: Tensor
+
+
+def read_validation(
+    root: Path, part: ValidationPart = "all", /, *, sample_rate: int, num_samples: int
+) -> ValidationClips:
     """Read the Speech Commands validation clips, of held-out speakers.
 
     Args:
         root: Data folder.
+        part: Which of them, as for `audiate.data.digits.load_validation_words`.
         sample_rate: Sample rate of the clips, in Hz.
         num_samples: Length of the clips, in samples.
-
-    Returns:
-        Waveforms (count, num_samples) in [-1, 1], and their digits (count,), int64.
 
     Raises:
         InputError: The data is missing or damaged.
 
     """
     with working("reading validation clips"):
-        words = load_validation_words(root, sample_rate)
+        words = load_validation_words(root, sample_rate, part)
     clips = [fit_length(recording, num_samples) for recording in words.recordings]
-    return torch.stack(clips), words.labels
+    return ValidationClips(torch.stack(clips), words.labels, words.voices)
+
+
+def validation_clips(
+    root: Path, part: ValidationPart = "all", /, *, sample_rate: int, num_samples: int
+) -> tuple[Tensor, Tensor]:
+    """Read the waveforms and digits of `read_validation`."""
+    size = {"sample_rate": sample_rate, "num_samples": num_samples}
+    clips = read_validation(root, part, **size)
+    return clips.waveforms, clips.labels
+
+
+def disjoint_halves(strata: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Divide clips (count,) at random into two halves, each with half of every stratum's clips.
+
+    Returns:
+        Indices of the clips of each half; of two strata's odd clips, one goes to either half.
+
+    """
+    order = torch.randperm(len(strata), generator=torch.Generator().manual_seed(seed))
+    order = order[strata[order].argsort(stable=True)]
+    return order[::2], order[1::2]
 
 
 def choose_evenly(labels: Tensor, count: int, seed: int) -> Tensor:

@@ -7,20 +7,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.table import Table
 from torch import Tensor
 
 from audiate.data.digits import load_mnist
 from audiate.data.sources import SPEAKERS
-from audiate.evaluation.clips import speaker_clips, validation_clips
+from audiate.evaluation.clips import read_validation, speaker_clips
 from audiate.evaluation.judges import read_digits
 from audiate.evaluation.trained import TrainingPlace, recipe_of
-from audiate.metrics.classification import Score, mean_of, score_of
+from audiate.metrics.classification import (
+    Score,
+    bootstrap_interval,
+    in_percent,
+    mean_of,
+    score_of,
+)
 from audiate.models.lenet import LeNet
 from audiate.models.resnet import DigitClassifier
 from audiate.training.recipes.classifiers import DigitClassifierRecipe
 from audiate.utils.batching import in_batches
-from audiate.utils.reports import Report, confusion_table, make_table, percent
+from audiate.utils.reports import Report, confusion_table, make_table
 
 VALIDATION = "Speech Commands validation"
 """Name of the test on the Speech Commands validation clips."""
@@ -75,8 +82,9 @@ class SpokenClassifierReport(Report):
 
     Attributes:
         model: Name of the model.
-        scores: Score in each test. A test is `VALIDATION`, or a speaker of FSDD whom a training of
-            the recipe was done without.
+        scores: Score in each test. A test is `VALIDATION`, with intervals over speakers, or a
+            speaker of FSDD whom a training of the recipe was done without, with intervals over
+            that speaker's recordings.
         counts: Number of clips in each test.
 
     """
@@ -90,12 +98,21 @@ class SpokenClassifierReport(Report):
         """Mean accuracy over the tests."""
         return mean_of([score.accuracy for score in self.scores.values()])
 
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the mean, over the speakers where each test is of one."""
+        if len(self.scores) == 1:
+            return next(iter(self.scores.values())).interval
+        each = torch.tensor([score.accuracy for score in self.scores.values()])
+        return bootstrap_interval(each, torch.arange(len(each)))
+
     def values(self) -> Mapping[str, Any]:
         """Return the keys `accuracy`, which is the mean over tests, `n`, `tests` and more."""
         scores = self.scores.items()
         return {
             "model": self.model,
             "accuracy": self.accuracy,
+            "accuracy_interval": self.accuracy_interval,
             "n": sum(self.counts.values()),
             "tests": {test: {"n": self.counts[test], **vars(score)} for test, score in scores},
         }
@@ -111,7 +128,8 @@ class SpokenClassifierReport(Report):
             cells = score.in_percent(), *score.digits_in_percent()
             table.add_row(test, str(self.counts[test]), *cells)
         if len(self.scores) > 1:
-            table.add_row("mean", str(sum(self.counts.values())), percent(self.accuracy, ".2f"), "")
+            mean = in_percent(self.accuracy, self.accuracy_interval)
+            table.add_row("mean", str(sum(self.counts.values())), mean, "")
         yield table
         yield confusion_table([s.confusion for s in self.scores.values()], "spoken digits")
 
@@ -119,7 +137,7 @@ class SpokenClassifierReport(Report):
 def evaluate_spoken_classifier(
     name: str, model: DigitClassifier, root: Path
 ) -> SpokenClassifierReport:
-    """Score the classifier on the Speech Commands validation clips.
+    """Score the classifier on the Speech Commands validation clips that are for reports.
 
     Args:
         name: Name of the model, for the report.
@@ -130,10 +148,9 @@ def evaluate_spoken_classifier(
         InputError: The data is missing or damaged.
 
     """
-    waveforms, labels = validation_clips(
-        root, sample_rate=model.sample_rate, num_samples=model.num_samples
-    )
-    score = _score(model, waveforms, labels)
+    size = {"sample_rate": model.sample_rate, "num_samples": model.num_samples}
+    waveforms, labels, voices = read_validation(root, "reports", **size)
+    score = _score(model, waveforms, labels, voices)
     return SpokenClassifierReport(name, {VALIDATION: score}, {VALIDATION: len(labels)})
 
 
@@ -165,6 +182,8 @@ def evaluate_without_speakers(
     return SpokenClassifierReport(name, scores, counts)
 
 
-def _score(model: DigitClassifier, waveforms: Tensor, labels: Tensor) -> Score:
+def _score(
+    model: DigitClassifier, waveforms: Tensor, labels: Tensor, voices: Tensor | None = None
+) -> Score:
     logits = in_batches(model, waveforms, 50, "classifying clips", model.device)
-    return score_of(logits.argmax(1), labels)
+    return score_of(logits.argmax(1), labels, voices)

@@ -23,13 +23,19 @@ from audiate.evaluation.diversity import (
 from audiate.evaluation.judges import read_digits
 from audiate.evaluation.noise import NoiseReport, evaluate_speaker
 from audiate.evaluation.trained import TrainingPlace, recipe_of
-from audiate.metrics.classification import Score, mean_of, score_of
+from audiate.metrics.classification import (
+    Score,
+    bootstrap_interval,
+    in_percent,
+    mean_of,
+    score_of,
+)
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
 from audiate.training.recipes.drawing import DrawingRecipe
 from audiate.utils.batching import in_batches
 from audiate.utils.progress import working
-from audiate.utils.reports import Report, confusion_table, make_table, percent
+from audiate.utils.reports import Report, confusion_table, make_table
 
 _BATCH = 500
 
@@ -87,7 +93,9 @@ class AudioToImageReport(Report):
             "protocol": self.protocol,
             "classifier": self.classifier,
             "lenet_accuracy_mean": mean_of([r.mean.accuracy for r in self.reports]),
+            "lenet_accuracy_mean_interval": _interval([r.mean for r in self.reports]),
             "lenet_accuracy_sampled": mean_of([r.sampled.accuracy for r in self.reports]),
+            "lenet_accuracy_sampled_interval": _interval([r.sampled for r in self.reports]),
             **vars(mean_diversity([r.diversity for r in self.reports])),
             "real_train": self.real_train,
             "per_digit": {str(digit): self._digit_values(digit) for digit in range(10)},
@@ -112,7 +120,8 @@ class AudioToImageReport(Report):
         yield confusion_table([r.sampled.confusion for r in self.reports], "sampled images")
         yield (
             f"An image is drawn for each of {self.reports[0].n:,} test pairs. Brackets hold the "
-            f"95 % bootstrap interval over recordings. Distances and neighbours are measured in "
+            f"95 % bootstrap interval over recordings, of a mean over models that over models, or "
+            f"speakers. Distances and neighbours are measured in "
             f"the features of LeNet-5, against the test images. A single digit has few images, "
             f"which makes its Fréchet distance larger."
         )
@@ -129,9 +138,10 @@ class AudioToImageReport(Report):
         if len(self.reports) > 1:
             worst = min(self.reports, key=lambda report: report.sampled.accuracy)
             for label, pick in (("mean", self.reports), ("worst", [worst])):
-                best = percent(mean_of([r.mean.accuracy for r in pick]), ".2f")
-                sampled = percent(mean_of([r.sampled.accuracy for r in pick]), ".2f")
-                table.add_row(label, "", best, sampled)
+                columns = ([r.mean for r in pick], [r.sampled for r in pick])
+                means = [mean_of([score.accuracy for score in column]) for column in columns]
+                intervals = map(_interval, columns)
+                table.add_row(label, "", *map(in_percent, means, intervals))
         return table
 
     def _diversity_table(self) -> Table:
@@ -148,6 +158,14 @@ class AudioToImageReport(Report):
         for name, diversity in rows:
             table.add_row(name, *(f"{value:.3f}" for value in astuple(diversity)))
         return table
+
+
+def _interval(scores: Sequence[Score]) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean accuracy: over the scores, or that of a single one."""
+    if len(scores) == 1:
+        return scores[0].interval
+    accuracies = torch.tensor([score.accuracy for score in scores])
+    return bootstrap_interval(accuracies, torch.arange(len(scores)))
 
 
 def _digit_rows(diversities: Sequence[Diversity]) -> list[tuple[str, Diversity]]:

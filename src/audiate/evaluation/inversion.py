@@ -345,7 +345,7 @@ def _real_clips(
 ) -> tuple[Tensor, Tensor]:
     """Return recordings (count, channels, samples) of one peak level, and their digits (count,)."""
     size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
-    waveforms, digits = validation_clips(root, **size)
+    waveforms, digits = validation_clips(root, "reports", **size)
     random = torch.Generator().manual_seed(settings.seed)
     chosen = torch.randperm(len(digits), generator=random)[: settings.count]
     clips, labels = waveforms[chosen].unsqueeze(1), digits[chosen]

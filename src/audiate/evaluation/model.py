@@ -14,6 +14,7 @@ from audiate.evaluation.digit_classifiers import (
 )
 from audiate.evaluation.drawings import evaluate_audio_to_image
 from audiate.evaluation.generators import evaluate_generator
+from audiate.evaluation.judge_file import DEFAULT_RATE, FileJudge, evaluate_by_file
 from audiate.evaluation.matches import evaluate_matches
 from audiate.evaluation.noise import VoicesReport, evaluate_voices
 from audiate.evaluation.said_images import evaluate_image_to_audio
@@ -41,7 +42,7 @@ FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands vali
 _TAKES: dict[type[PretrainedModel], Collection[str]] = {
     AudioToImageModel: {"speakers", "voices", "seeds", "classifier"},
     DigitClassifier: {"speakers"},
-    AudioGAN: {"classifier", "count", "judged"},
+    AudioGAN: {"classifier", "count", "judge", "judged"},
     ImageToAudioModel: {"classifier", "count", "judged"},
     LeNet: (),
     DualEncoder: (),
@@ -58,6 +59,8 @@ def evaluate_model(
     classifier: str | None = None,
     count: int | None = None,
     judged: int | None = None,
+    judge: Path | None = None,
+    judge_rate: int = DEFAULT_RATE,
     runs: Path = Path("runs/evaluate"),
     device: Device = "cpu",
 ) -> Report:
@@ -76,6 +79,9 @@ def evaluate_model(
             image-to-audio model, the number of MNIST's test images; 1,000 by default.
         judged: For the same models, the largest number of clips of each row that the judges of
             `audiate.evaluation.independent` listen to; 500 by default, and with 0 none.
+        judge: For a generator, a file that holds another classifier, which scores it in place of
+            ``classifier``: see `audiate.evaluation.judge_file.FileJudge`.
+        judge_rate: Sample rate of the waveforms that it takes, in Hz.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 
@@ -87,7 +93,7 @@ def evaluate_model(
     """
     check_range("`seeds`", seeds, 1, 100)
     model = load(name, device=resolve_device(device))
-    optional = {"classifier": classifier, "count": count, "judged": judged}
+    optional = {"classifier": classifier, "count": count, "judge": judge, "judged": judged}
     given = [each for each, value in optional.items() if value is not None]
     _check(name, model, ["seeds"] * (seeds > 1) + given, protocol)
     place = TrainingPlace(root, runs, device)
@@ -103,6 +109,12 @@ def evaluate_model(
         if protocol == "speakers":
             return evaluate_without_speakers(name, model, place)
         return evaluate_spoken_classifier(name, model, root)
+    if isinstance(model, AudioGAN) and judge is not None:
+        for argument, value in (("classifier", classifier), ("judged", judged)):
+            if value is not None:
+                raise InputError(f"`{argument}`: not with `judge`; leave one of them out")
+        counted = {} if count is None else {"count": count}
+        return evaluate_by_file(name, model, FileJudge(judge, judge_rate), root, **counted)
     if isinstance(model, AudioGAN | ImageToAudioModel):
         return _evaluate_sounds(name, model, classifier, root, count, judged)
     if isinstance(model, LeNet):

@@ -14,13 +14,14 @@ from torch import Tensor
 from audiate.audio.files import add_noise
 from audiate.data.digits import (
     LabelledRecordings,
+    ValidationPart,
     load_fsdd,
     load_validation_words,
     read_clips,
     split_by_speaker,
 )
 from audiate.evaluation.judges import read_digits
-from audiate.metrics.classification import Score, mean_of, score_of
+from audiate.metrics.classification import Score, score_of
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
 from audiate.utils.batching import in_batches
@@ -43,7 +44,8 @@ class NoiseReport:
         test: Name of the recordings.
         counts: Number of recordings of each digit from 0 to 9.
         mean: Score of the one best image of each recording, by condition. A condition is "clean",
-            or the ratio of signal to noise, such as "20 dB".
+            or the ratio of signal to noise, such as "20 dB". Intervals are over speakers, or over
+            recordings where all are of one speaker.
         sampled: Score of sampled images, by condition.
 
     """
@@ -89,7 +91,7 @@ class VoicesReport(Report):
             "classifier": self.classifier,
             "lenet_accuracy_mean": self.report.mean["clean"].accuracy,
             "lenet_accuracy_sampled": clean.accuracy,
-            "lenet_accuracy_sampled_mean_over_digits": mean_of(clean.per_digit),
+            "lenet_accuracy_sampled_mean_over_digits": clean.mean_over_digits,
             "n": sum(self.report.counts),
             **vars(self.report),
         }
@@ -121,11 +123,14 @@ def evaluate_noise(
         ]
     mean, sampled = {}, {}
     labels = words.labels.repeat_interleave(_DRAWINGS)
-    groups = torch.arange(len(words.labels)).repeat_interleave(_DRAWINGS)
+    one_speaker = len(torch.unique(words.voices)) == 1
+    groups = torch.arange(len(words.labels)) if one_speaker else words.voices
     for condition, recordings in conditions.items():
         best, drawn = _draw(model, recordings, condition)
-        mean[condition] = score_of(read_digits(classifier, best), words.labels)
-        sampled[condition] = score_of(read_digits(classifier, drawn), labels, groups)
+        mean[condition] = score_of(read_digits(classifier, best), words.labels, groups)
+        sampled[condition] = score_of(
+            read_digits(classifier, drawn), labels, groups.repeat_interleave(_DRAWINGS)
+        )
     counts = torch.bincount(words.labels, minlength=10).tolist()
     return NoiseReport(name, test, counts, mean, sampled)
 
@@ -162,14 +167,18 @@ def evaluate_speaker(
 
 
 def evaluate_voices(
-    name: str, model: AudioToImageModel, classifier: LeNet, root: Path
+    name: str,
+    model: AudioToImageModel,
+    classifier: LeNet,
+    root: Path,
+    part: ValidationPart = "reports",
 ) -> NoiseReport:
-    """Score drawings of the Speech Commands validation clips.
+    """Score drawings of the Speech Commands validation clips, of those for reports by default.
 
     Raises:
         InputError: The data is missing or damaged.
 
     """
     with working("reading validation clips"):
-        words = load_validation_words(root, model.features.config.sample_rate)
+        words = load_validation_words(root, model.features.config.sample_rate, part)
     return evaluate_noise(name, model, classifier, "Speech Commands validation clips", words)

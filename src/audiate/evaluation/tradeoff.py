@@ -25,7 +25,7 @@ from audiate.models.vaegan import VAEGAN
 from audiate.training.recipes.drawing import VAEGANRecipe
 from audiate.utils.devices import resolve_device
 from audiate.utils.plots import grid
-from audiate.utils.reports import FigureReport, make_table, number, percent
+from audiate.utils.reports import FigureReport, make_table, number
 
 PLAIN_GAN = replace(
     VAEGANRecipe(),
@@ -74,6 +74,7 @@ class TradeoffReport(FigureReport):
                 "alpha": alpha,
                 "beta": beta,
                 "lenet_accuracy_sampled": report.sampled.accuracy,
+                "lenet_accuracy_sampled_interval": report.sampled.interval,
                 **vars(report.diversity),
             }
             for report, (alpha, beta) in zip(self.reports, self.settings, strict=True)
@@ -92,7 +93,7 @@ class TradeoffReport(FigureReport):
             table.add_row(
                 report.model,
                 *("" if weight is None else f"{weight:g}" for weight in weights),
-                percent(report.sampled.accuracy, ".2f"),
+                report.sampled.in_percent(),
                 *(number(each, ".3f") for each in (found.coverage, found.density, found.recall)),
                 number(found.frechet_distance, ".1f"),
             )

@@ -21,16 +21,26 @@ def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int = 10) -> 
 
 
 def bootstrap_interval(
-    correct: Tensor, groups: Tensor, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+    correct: Tensor,
+    groups: Tensor,
+    *,
+    labels: Tensor | None = None,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile bootstrap of the mean of ``correct``, resampling whole groups.
 
-    Items of one group share their cause (images drawn from one recording): resampling items as if
-    they were independent would make the interval too narrow. Efron & Tibshirani 1993, section 8.
+    Items of one group share their cause (images drawn from one recording, words of one speaker):
+    resampling items as if they were independent would make the interval too narrow. Efron &
+    Tibshirani 1993, section 8. Of few groups, the interval is too narrow as well; of one, it has no
+    width.
 
     Args:
         correct: (count,), any numbers.
         groups: (count,), int64: the group of each item.
+        labels: (count,), int64: the mean is that over labels of the mean of each label's items. A
+            label without an item in a bootstrap sample is left out of that sample's mean.
         level: Coverage of the interval, in (0, 1).
         draws: Number of bootstrap samples.
         seed: Seed of the resampling.
@@ -41,11 +51,21 @@ def bootstrap_interval(
     """
     _, index = torch.unique(groups, return_inverse=True)
     count = int(index.max()) + 1
-    sums = torch.zeros(count, dtype=torch.double).index_add_(0, index, correct.double())
-    sizes = torch.bincount(index, minlength=count).double()
     generator = torch.Generator().manual_seed(seed)
     picks = torch.randint(count, (draws, count), generator=generator)
-    means = sums[picks].sum(1) / sizes[picks].sum(1)
+    if labels is None:
+        sums = torch.zeros(count, dtype=torch.double).index_add_(0, index, correct.double())
+        sizes = torch.bincount(index, minlength=count).double()
+        means = sums[picks].sum(1) / sizes[picks].sum(1)
+    else:
+        found, column = torch.unique(labels, return_inverse=True)
+        cells, shape = index * len(found) + column, (count, len(found))
+        sizes = torch.bincount(cells, minlength=count * len(found)).double().view(shape)
+        sums = torch.zeros(count * len(found), dtype=torch.double)
+        sums = sums.index_add_(0, cells, correct.double()).view(shape)
+        times = torch.zeros(draws, count, dtype=torch.double)
+        times.scatter_add_(1, picks, torch.ones_like(picks, dtype=torch.double))
+        means = (times @ sums / (times @ sizes)).nanmean(1)
     tail = (1 - level) / 2
     low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.double)).tolist()
     return low, high
@@ -57,7 +77,10 @@ class Score:
 
     Attributes:
         accuracy: Share of the items that are read as the digit that was meant, in [0, 1].
-        interval: 95 % bootstrap interval of the accuracy. Recordings are resampled, not images.
+        interval: 95 % bootstrap interval of the accuracy. Groups are resampled, not items: see
+            `score_of`.
+        mean_over_digits: Mean of ``per_digit``.
+        mean_over_digits_interval: Its 95 % bootstrap interval, likewise.
         per_digit: Accuracy for each digit from 0 to 9, or None for a digit that does not occur.
         confusion: Counts (10, 10). Rows are the digits that were meant, columns the digits that
             were read.
@@ -66,18 +89,25 @@ class Score:
 
     accuracy: float
     interval: tuple[float, float]
+    mean_over_digits: float
+    mean_over_digits_interval: tuple[float, float]
     per_digit: list[float | None]
     confusion: list[list[int]]
 
     def in_percent(self) -> str:
         """Return the accuracy and its interval in percent."""
-        low, high = self.interval
-        return f"{100 * self.accuracy:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+        return in_percent(self.accuracy, self.interval)
 
     def digits_in_percent(self) -> list[str]:
-        """Return the mean over digits, then the accuracy for each digit, in percent."""
+        """Return the mean over digits and its interval, then each digit's accuracy, in percent."""
         digits = ["-" if share is None else f"{100 * share:.0f}" for share in self.per_digit]
-        return [f"{100 * mean_of(self.per_digit):.2f}", *digits]
+        return [in_percent(self.mean_over_digits, self.mean_over_digits_interval), *digits]
+
+
+def in_percent(share: float, interval: tuple[float, float], places: int = 2) -> str:
+    """Return a share and its interval in percent, such as ``97.30 [95.10, 99.00]``."""
+    value, low, high = (f"{100 * each:.{places}f}" for each in (share, *interval))
+    return f"{value} [{low}, {high}]"
 
 
 def score_of(predictions: Tensor, labels: Tensor, groups: Tensor | None = None) -> Score:
@@ -86,19 +116,24 @@ def score_of(predictions: Tensor, labels: Tensor, groups: Tensor | None = None) 
     Args:
         predictions: Digits that were read, (count,), int64.
         labels: Digits that were meant, (count,), int64.
-        groups: The recording behind each item, (count,), int64. The interval resamples these. By
-            default, each item is one of its own.
+        groups: The recording or the speaker behind each item, (count,), int64. The intervals
+            resample these. By default, or where there is a single one, each item is one of its
+            own.
 
     """
-    groups = torch.arange(len(labels)) if groups is None else groups
-    confusion = confusion_matrix(predictions, labels)
+    if groups is None or len(torch.unique(groups)) == 1:
+        groups = torch.arange(len(labels))
+    confusion, correct = confusion_matrix(predictions, labels), predictions == labels
+    per_digit = [
+        row[digit].item() / total if (total := int(row.sum())) else None
+        for digit, row in enumerate(confusion)
+    ]
     return Score(
         accuracy=accuracy(predictions, labels),
-        interval=bootstrap_interval(predictions == labels, groups),
-        per_digit=[
-            row[digit].item() / total if (total := int(row.sum())) else None
-            for digit, row in enumerate(confusion)
-        ],
+        interval=bootstrap_interval(correct, groups),
+        mean_over_digits=mean_of(per_digit),
+        mean_over_digits_interval=bootstrap_interval(correct, groups, labels=labels),
+        per_digit=per_digit,
         confusion=confusion.tolist(),
     )
 

@@ -1,4 +1,4 @@
-"""Metrics of sets of samples: Inception Score, Fréchet distance, precision, recall, coverage."""
+"""Metrics of sets of samples: Inception Score, Fréchet and kernel distance, recall, coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from audiate.errors import InputError, check_range
 _ROWS = 200  # rows of a distance matrix at a time: 16 MB for 10,000 columns
 
 
-def frechet_distance(real: Tensor, fake: Tensor) -> float:
+def frechet_distance(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_strata: Tensor | None = None,
+    fake_strata: Tensor | None = None,
+) -> float:
     """Squared Fréchet distance of the Gaussians that have the mean and covariance of two sets.
 
     ``|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, with unbiased covariances: Dowson & Landau 1982;
@@ -24,6 +30,9 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Args:
         real: Features (count, dim).
         fake: Features (another count, dim).
+        real_strata: (count,), int64: the stratum of each real item. Each stratum weighs the same,
+            however many items it has. By default, each item weighs the same.
+        fake_strata: Likewise for the fake items.
 
     Raises:
         InputError: A set has less than 2 items, or a value that is not finite.
@@ -31,12 +40,19 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """
     _check_sets(real, fake, least=2)
     means, roots = [], []
-    for features in (real.double(), fake.double()):
-        mean = features.mean(0)
-        means.append(mean)
+    for features, strata in ((real.double(), real_strata), (fake.double(), fake_strata)):
         # R.T @ R is the covariance, which is never formed: its square root would turn a rounding
         # error of 1e-16, where a feature is constant, into one of 1e-8.
-        roots.append(torch.linalg.qr(features - mean, mode="r").R / (len(features) - 1) ** 0.5)
+        if strata is None:
+            mean = features.mean(0)
+            root = torch.linalg.qr(features - mean, mode="r").R / (len(features) - 1) ** 0.5
+        else:
+            weights = stratum_weights(strata).unsqueeze(1)
+            mean = (weights * features).sum(0)
+            root = torch.linalg.qr(weights.sqrt() * (features - mean), mode="r").R
+            root /= (1 - weights.square().sum()).sqrt()
+        means.append(mean)
+        roots.append(root)
     first, second = roots
     # S1 S2 has the eigenvalues of (R1 R2.T)(R1 R2.T).T, the squares of these singular values.
     cross = torch.linalg.svdvals(first @ second.T).sum()
@@ -44,6 +60,108 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     shift = (means[0] - means[1]).square().sum()
     distance: float = (shift + spread.clamp_min(0)).item()
     return distance
+
+
+def stratum_weights(strata: Tensor) -> Tensor:
+    """Weights (count,), float64, of sum 1, of items (count,): each stratum weighs the same."""
+    _, index, counts = torch.unique(strata, return_inverse=True, return_counts=True)
+    weights: Tensor = 1 / (len(counts) * counts[index].double())
+    return weights
+
+
+class KernelDistance(NamedTuple):
+    """A squared kernel distance, and its standard error by the jackknife over blocks."""
+
+    value: float
+    error: float
+
+
+def kernel_distance(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    real_strata: Tensor | None = None,
+    fake_strata: Tensor | None = None,
+    blocks: int = 10,
+) -> KernelDistance:
+    """Kernel distance (KID): squared maximum mean discrepancy with a cubic kernel.
+
+    ``E k(x, x') + E k(y, y') - 2 E k(x, y)`` with ``k(x, y) = (x·y / dim + 1)³`` and pairs of
+    different items: Bińkowski et al. 2018, section 4; Gretton et al. 2012, lemma 6. It has no bias
+    for sets of any size, so that it is about 0, and may be negative, where both sets have one
+    distribution; it has no unit that means anything elsewhere.
+
+    The standard error leaves out each of some blocks of both sets in turn (Efron & Tibshirani 1993,
+    chapter 11). The items of a stratum are dealt to the blocks in turn.
+
+    Args:
+        real: Features (count, dim).
+        fake: Features (another count, dim).
+        real_strata: (count,), int64: the stratum of each real item, from which it was drawn at
+            random. Each stratum weighs the same. By default, there is one.
+        fake_strata: Likewise for the fake items.
+        blocks: Number of blocks, at least 3.
+
+    Raises:
+        InputError: A set or a stratum has less than 3 items, which are the least that leave 2
+            whichever block is left out, a value is not finite, or ``blocks`` is less than 3.
+
+    """
+    check_range("blocks", blocks, 3, float("inf"))
+    _check_sets(real, fake, least=3)
+    items, cells, counts = [], [], []
+    for features, strata in ((real, real_strata), (fake, fake_strata)):
+        if strata is None:
+            strata = torch.zeros(len(features), dtype=torch.int64)
+        _, index, sizes = torch.unique(strata, return_inverse=True, return_counts=True)
+        if sizes.min() < 3:
+            raise InputError(f"a stratum of {sizes.min()} items: give at least 3")
+        one_hot = torch.nn.functional.one_hot(index.cpu())
+        turn = one_hot.cumsum(0).gather(1, index.cpu().unsqueeze(1)).squeeze(1) - 1
+        cell = index.cpu() * blocks + turn % blocks
+        marks = torch.nn.functional.one_hot(cell, len(sizes) * blocks).double()
+        items.append(features.double())
+        cells.append(marks.to(features.device))
+        counts.append(marks.sum(0).view(-1, blocks))
+    sums = {
+        (i, j): _kernel_sums(items[i], items[j], cells[i], cells[j], other=i != j)
+        .cpu()
+        .view(-1, blocks, cells[j].shape[1] // blocks, blocks)
+        for i, j in ((0, 0), (1, 1), (0, 1))
+    }
+
+    def estimate(kept: list[int]) -> Tensor:
+        sizes = [count[:, kept].sum(1) for count in counts]
+        total = torch.zeros((), dtype=torch.double)
+        for (i, j), sign in (((0, 0), 1), ((1, 1), 1), ((0, 1), -2)):
+            pairs = torch.outer(sizes[i], sizes[j])
+            if i == j:
+                pairs -= torch.diag(sizes[i])
+            total += sign * (sums[i, j][:, kept][..., kept].sum((1, 3)) / pairs).mean()
+        return total
+
+    without = torch.stack(
+        [estimate([b for b in range(blocks) if b != left]) for left in range(blocks)]
+    )
+    error = ((blocks - 1) * without.var(correction=0)).sqrt()
+    return KernelDistance(estimate(list(range(blocks))).item(), error.item())
+
+
+def _kernel_sums(
+    first: Tensor, second: Tensor, rows: Tensor, columns: Tensor, *, other: bool
+) -> Tensor:
+    """Sums of the cubic kernel over the pairs of each two cells; ``rows`` mark the items' cells.
+
+    Without ``other``, both sets are one, and no item is paired with itself.
+    """
+    sums = torch.zeros(rows.shape[1], columns.shape[1], dtype=torch.double, device=first.device)
+    dim = first.shape[1]
+    for part, marks in zip(torch.split(first, _ROWS), torch.split(rows, _ROWS), strict=True):
+        sums += marks.T @ (part @ second.T / dim + 1).pow(3) @ columns
+    if not other:
+        own = (first.square().sum(1) / dim + 1).pow(3)
+        sums -= torch.diag(rows.T @ own)
+    return sums
 
 
 class InceptionScore(NamedTuple):
@@ -72,8 +190,7 @@ def inception_score(logits: Tensor, *, splits: int = 10) -> InceptionScore:
     check_range("splits", splits, 1, float("inf"))
     if len(logits) < splits:
         raise InputError(f"{len(logits)} samples: give at least one for each of {splits} splits")
-    if not logits.isfinite().all():
-        raise InputError("the logits are not all finite: leave such samples out")
+    _check_logits(logits)
     scores = []
     for part in logits.double().log_softmax(1).tensor_split(splits):
         # The logarithm of the mean of probabilities, without a logarithm of 0.
@@ -81,6 +198,62 @@ def inception_score(logits: Tensor, *, splits: int = 10) -> InceptionScore:
         scores.append((part.exp() * (part - marginal)).sum(1).mean().exp())
     each = torch.stack(scores)
     return InceptionScore(each.mean().item(), each.std(correction=0).item())
+
+
+def modified_inception_score(logits: Tensor) -> float:
+    """``exp(E_i E_j KL(p(y|x_i) || p(y|x_j)))``, Gurumurthy et al. 2017, section 4.3 (mIS).
+
+    The divergence of each sample's probabilities from each other's, in nats, over all ordered
+    pairs: ``exp(Σ_y (E p ln p - E p · E ln p))``. It rewards samples that differ where they are
+    of one class, too. It is 1 where all samples get the same probabilities, and has no upper
+    bound: that a classifier is more sure of every sample raises it. Kong et al. 2021 and Goel et
+    al. 2022 report it of spoken digits.
+
+    Args:
+        logits: Logits (count, classes) of a classifier.
+
+    Raises:
+        InputError: There is no sample, or logits are not finite.
+
+    """
+    _check_logits(logits)
+    logarithms = logits.double().log_softmax(1)
+    shares = logarithms.exp()
+    divergence = (shares * logarithms).mean(0) - shares.mean(0) * logarithms.mean(0)
+    return divergence.sum().exp().item()
+
+
+def am_score(real: Tensor, fake: Tensor) -> float:
+    """``KL(E p(y|real) || E p(y|fake)) + E H(p(y|fake))``, Zhou et al. 2018, section 6.2 (AM).
+
+    In nats, at least 0; lower is better. The first term tells how far the shares of the classes
+    are from those of the real samples, the second how unsure the classifier is of a sample. Kong et
+    al. 2021 and Goel et al. 2022 report it of spoken digits, with their train clips as real.
+
+    Args:
+        real: Logits (count, classes) of a classifier on real samples.
+        fake: Logits (another count, classes) on samples to score.
+
+    Raises:
+        InputError: There is no sample, or logits are not finite.
+
+    """
+    _check_logits(real)
+    _check_logits(fake)
+    known, found = (each.double().log_softmax(1) for each in (real, fake))
+    expected, marginal = (
+        each.logsumexp(0) - torch.tensor(len(each)).double().log() for each in (known, found)
+    )
+    shift = (expected.exp() * (expected - marginal)).sum()
+    entropy = -(found.exp() * found).sum(1).mean()
+    return (shift + entropy).item()
+
+
+def _check_logits(logits: Tensor) -> None:
+    if not len(logits):
+        raise InputError("0 samples: give at least one")
+    if not logits.isfinite().all():
+        raise InputError("the logits are not all finite: leave such samples out")
 
 
 class Fidelity(NamedTuple):

@@ -50,7 +50,8 @@ class Measures:
         f0_slope: Slope of a straight line through F0, in semitones a second.
         voiced: Share of the word's frames that are voiced.
         f1, f2, f3: Formants at the steady state, in Hz: the median over the 50 voiced milliseconds
-            in which F1 and F2 move least.
+            in which F1 and F2 move least. Where F1 is less than twice F0, as in *i* and *u* of a
+            high voice, F1 is drawn to the nearest harmonic, and may be off by 30 %.
         centre: First spectral moment of the word, in Hz: its centre of gravity.
         deviation: Second moment: standard deviation of frequency, in Hz.
         skewness: Third moment, normalised.
@@ -230,6 +231,11 @@ def _formants(samples: Array, sample_rate: int, voiced: Array) -> tuple[float, f
 
     They are found by robust linear prediction (Lee 1988), in which the samples at the pulses of the
     voice weigh less: plain linear prediction of a high voice finds harmonics in place of formants.
+
+    On synthesised vowels of sharp pulses at 100 to 260 Hz, all three hold within 5 %. Of soft
+    pulses (Rosenberg 1971), F2 and F3 do, and F1 within 10 % where it is at least twice F0. Below
+    that, as in *i* and *u* of a high voice, there is at most one harmonic under F1, which is then
+    drawn to the nearest harmonic: it may be off by 30 %, to either side.
     """
     nothing = (np.nan, np.nan, np.nan)
     width = round(_STEADY / _STEP)
