@@ -6,13 +6,15 @@ Nothing here imports torch, so that the command line can offer these values as f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from audiate.audio.config import SPECTROGRAM_SIZE, LogMelConfig, SpectrogramKind, check_sample_rate
 from audiate.errors import InputError, check_range
 from audiate.models.hub import DEFAULT_GENERATOR
 
 PictureKind = Literal["digits", "whole"]
+
+Solver = Literal["euler", "midpoint", "heun"]
 
 MAX_NETWORK_SAMPLES = 2**20
 """Limit of a clip's samples for networks whose layers grow with it: 65 s at 16,000 Hz."""
@@ -82,17 +84,21 @@ class LatentFlowConfig(SpeechModelConfig):
     Raises `InputError` where a value is out of range.
 
     Attributes:
-        steps: Number of Euler steps from noise to drawing.
+        steps: Number of steps from noise to drawing.
         guidance: Weight of p(image | sound) against p(image). 1 samples from the former; more
             makes images easier to read and less varied (Ho & Salimans 2022, who call it 1 + w).
+        solver: Kind of the steps. ``midpoint`` and ``heun`` take twice as long as ``euler``.
 
     """
 
     steps: int = 10
     guidance: float = 1.5
+    solver: Solver = "euler"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.solver not in get_args(Solver):
+            raise InputError(f"solver {self.solver!r}: give {', '.join(get_args(Solver))}")
         check_range("steps", self.steps, 1, 1000)
         check_range("guidance", self.guidance, 0, 100)
 
@@ -296,15 +302,18 @@ class WaveGANConfig(WaveGANSizes, AudioGANConfig):
 
 @dataclass(frozen=True)
 class SpecGANSizes(AudioGANSizes):
-    """Sizes of SpecGAN's networks and of the spectrograms they make. The defaults are the paper's.
+    """Sizes of SpecGAN's networks and of the spectrograms they make.
+
+    The defaults are the paper's, but for `bands`, which are to be ``published``.
 
     Raises `InputError` where a value is out of range, or the values do not fit each other.
     """
 
     size: Literal[64, 128] = 128
     """Number of frames of a spectrogram, and of its bands."""
-    bands: Literal["linear", "mel"] = "linear"
-    """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands."""
+    bands: Literal["linear", "mel", "published"] = "linear"
+    """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands.
+    published: as linear, but magnitudes rather than power, in frames that begin at each hop."""
     n_fft: int = 256
     """Length of the Fourier transform, in samples."""
     kernel: Literal[4, 5] = 5
@@ -319,8 +328,8 @@ class SpecGANSizes(AudioGANSizes):
             raise InputError(f"`size` {self.size}: give 64 or 128")
         if self.kernel not in (4, 5):
             raise InputError(f"`kernel` {self.kernel}: give 4 or 5")
-        if self.bands not in ("linear", "mel"):
-            raise InputError(f"`bands` {self.bands!r}: give linear or mel")
+        if self.bands not in ("linear", "mel", "published"):
+            raise InputError(f"`bands` {self.bands!r}: give linear, mel or published")
         check_range("`num_samples`", self.num_samples, 64 * self.size, MAX_GENERATED_SAMPLES)
         if self.num_samples % self.size:
             raise InputError(f"`num_samples` {self.num_samples}: give a multiple of {self.size}")
@@ -329,9 +338,14 @@ class SpecGANSizes(AudioGANSizes):
         check_range("`n_fft`", self.n_fft, 2 * hop_length, longest)
         if self.n_fft > 2**16:
             raise InputError(f"`num_samples` {self.num_samples}: too many for {self.size} frames")
-        if self.bands == "linear" and self.n_fft != 2 * self.size:
+        if self.bands != "mel" and self.n_fft != 2 * self.size:
             raise InputError(
                 f"`n_fft` {self.n_fft}: {self.size} linear bands come of {2 * self.size} samples"
+            )
+        if self.bands == "published" and self.n_fft != 2 * hop_length:
+            raise InputError(
+                f"`num_samples` {self.num_samples}: {self.size} published bands are of clips of "
+                f"{self.size**2} samples; give that, or `bands=linear`"
             )
 
 
