@@ -108,7 +108,8 @@ def joined(found: NDArray[np.complex128]) -> Array:
         part = slice(128 * number, 128 * number + 256)
         total[part] += frame * hann(256)
         weight[part] += hann(256) ** 2
-    return (total / np.maximum(weight, 1e-12))[:samples]
+    found: Array = total / np.maximum(weight, 1e-12)
+    return found[:samples]
 
 
 class TestSpectrograms:

@@ -1,7 +1,5 @@
 """A conditional flow: its velocity network, and the solvers that follow it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from math import log
 
@@ -53,10 +51,10 @@ def follow(
         both = torch.cat([latents, latents]) if guided else latents
         times = torch.full((both.shape[0],), time, device=noise.device)
         change = velocity(both, times, condition)
-        if not guided:
-            return change
-        conditional, unconditional = change.view(2, -1, noise.shape[1])
-        return unconditional + guidance * (conditional - unconditional)
+        if guided:
+            conditional, unconditional = change.view(2, -1, noise.shape[1])
+            change = unconditional + guidance * (conditional - unconditional)
+        return change
 
     for step in range(steps):
         change = guided_velocity(latents, step / steps)
