@@ -1,7 +1,5 @@
 """The latent flow: conditional flow matching from noise to latents of images, given a sound."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

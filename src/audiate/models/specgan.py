@@ -1,7 +1,5 @@
 """SpecGAN: latents to log-spectrograms by two-dimensional convolutions, and back to waveforms."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

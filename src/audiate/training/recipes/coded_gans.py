@@ -1,7 +1,5 @@
 """Recipes of generators with codes: ciwGAN and fiwGAN (Beguš 2021), with either kind of network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 

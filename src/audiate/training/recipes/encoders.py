@@ -1,7 +1,5 @@
 """Recipes of the encoder from sound to the latent of a generator."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 

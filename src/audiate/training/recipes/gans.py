@@ -1,7 +1,5 @@
 """Recipes of the generators of sound: WaveGAN and SpecGAN."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 

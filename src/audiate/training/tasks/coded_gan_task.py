@@ -1,11 +1,9 @@
 """Train generators with codes: ciwGAN and fiwGAN."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import log
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,16 +20,11 @@ from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
 from audiate.training.recipes.coded_gans import CodedRecipe
 from audiate.training.rmsprop import RMSprop
-from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.task import Shard, Stage
 from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
 from audiate.utils.progress import working
 
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
-
-
-def prepare(recipe: CodedRecipe, root: Path) -> Prepared:
-    """Find spoken digits, or a folder of sound files, whose labels are not used."""
-    return prepare_sounds(recipe, root, CodedGANTask)
 
 
 class CodedGANTask(AudioGANTask):
@@ -169,6 +162,9 @@ class CodedGANTask(AudioGANTask):
             f"codes are not recovered: the Q-network's loss is {means['recovered']:.2f}, and "
             f"{chance:.2f} without any knowledge. Raise `code_weight`, or ask for fewer codes"
         )
+
+
+prepare = partial(prepare_sounds, task=CodedGANTask)
 
 
 def _check_enough(clips: int, recipe: CodedRecipe) -> None:

@@ -1,7 +1,5 @@
 """The networks of audio GANs at the beginning of a training, with their initial weights."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict
 from math import prod

@@ -1,7 +1,5 @@
 """Train WaveGAN and SpecGAN."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -45,11 +43,6 @@ _CLIPPED = 0.05  # share of samples at full scale, of which real clips have hard
 _COLLAPSED_SPREAD = 0.4  # relative to real clips
 _WON = 0.995  # share of clips that the discriminator classifies as real or generated
 _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
-
-
-def prepare(recipe: AudioGANRecipe, root: Path) -> Prepared:
-    """Find spoken digits, or a folder of sound files; see `prepare_sounds`."""
-    return prepare_sounds(recipe, root, AudioGANTask)
 
 
 def prepare_sounds(
@@ -298,6 +291,9 @@ class AudioGANTask(Task):
             words = f"it puts real and drawn clips {lead:.1f} times as far apart as they are"
             return words if lead >= _WON_DISTANCE else None
         return f"it tells {100 * lead:.1f} % of clips apart" if lead >= _WON else None
+
+
+prepare = partial(prepare_sounds, task=AudioGANTask)
 
 
 def _levels(waveforms: Tensor) -> Tensor:
