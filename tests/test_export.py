@@ -52,6 +52,12 @@ PAGE_FILES = {
 VARIANTS = ("published specgan", "latent-flow by midpoints")
 
 
+def published_specgan() -> SpecGAN:
+    model = SpecGAN(SpecGANConfig(dim=2, bands="published")).eval()
+    model.mean.fill_(2.0)  # loud enough to be compared
+    return model
+
+
 def by_midpoints(model: LatentFlow) -> LatentFlow:
     model.config = replace(model.config, steps=5, solver="midpoint")
     return model
@@ -70,7 +76,7 @@ def exported(model_type: str, page_files: Path, folder: Path) -> tuple[Pretraine
         "image-to-audio": lambda: audiate.load("say-digits"),
         "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)).eval(),
         "latent-flow by midpoints": lambda: by_midpoints(audiate.load("flow-digits", LatentFlow)),
-        "published specgan": lambda: SpecGAN(SpecGANConfig(dim=2, bands="published")).eval(),
+        "published specgan": published_specgan,
     }
     model, path = made[model_type](), folder / "model.onnx"
     export(
