@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from audiate.export.graphs import fitted
 from audiate.export.resampling import Decimation
 from audiate.metrics.reconstruction import score_clips
 from audiate.models.audio_to_image import AudioToImageModel
-from audiate.models.configs import WaveGANConfig
+from audiate.models.configs import SpecGANConfig, WaveGANConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.generator import AudioGAN
 from audiate.models.image_to_audio import ImageToAudioModel
@@ -32,6 +33,7 @@ from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
+from audiate.models.specgan import SpecGAN
 from audiate.models.wavegan import WaveGAN
 
 CLIPS = sorted(CLIPS_FOLDER.glob("*.flac"))
@@ -47,6 +49,20 @@ PAGE_FILES = {
 """Kinds of models that the page uses: the file there, and the model that it was exported from."""
 
 
+VARIANTS = ("published specgan", "latent-flow by midpoints")
+
+
+def published_specgan() -> SpecGAN:
+    model = SpecGAN(SpecGANConfig(dim=2, bands="published")).eval()
+    model.mean.fill_(2.0)  # loud enough to be compared
+    return model
+
+
+def by_midpoints(model: LatentFlow) -> LatentFlow:
+    model.config = replace(model.config, steps=5, solver="midpoint")
+    return model
+
+
 def exported(model_type: str, page_files: Path, folder: Path) -> tuple[PretrainedModel, Path]:
     """A model of a kind and its file: the page's where there is one, or else one exported now."""
     if model_type in PAGE_FILES:
@@ -59,6 +75,8 @@ def exported(model_type: str, page_files: Path, folder: Path) -> tuple[Pretraine
         "dual-encoder": lambda: audiate.load("match-digits"),
         "image-to-audio": lambda: audiate.load("say-digits"),
         "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)).eval(),
+        "latent-flow by midpoints": lambda: by_midpoints(audiate.load("flow-digits", LatentFlow)),
+        "published specgan": published_specgan,
     }
     model, path = made[model_type](), folder / "model.onnx"
     export(
@@ -80,7 +98,7 @@ def near(found: NDArray[np.float32], expected: Tensor, tolerance: float = 1e-4) 
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=tolerance, rtol=1e-4)
 
 
-@pytest.mark.parametrize("model_type", PretrainedModel.known)
+@pytest.mark.parametrize("model_type", [*PretrainedModel.known, *VARIANTS])
 @torch.inference_mode()
 def test_every_kind_of_model(model_type: str, page_files: Path, tmp_path: Path) -> None:
     model, path = exported(model_type, page_files, tmp_path)

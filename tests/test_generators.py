@@ -266,8 +266,9 @@ class TestSpecGAN:
         [
             (SpecGANConfig(iterations=32), 0.95),
             (SpecGANConfig(size=64, n_fft=1024, bands="mel", kernel=4, iterations=8), 0.9),
+            (SpecGANConfig(bands="published", iterations=32), 0.85),
         ],
-        ids=["linear", "mel"],
+        ids=["linear", "mel", "published"],
     )
     def test_there_and_back(self, config: SpecGANConfig, least: float) -> None:
         # A glide over three octaves: what is seen of it, heard again, is seen much alike.

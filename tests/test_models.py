@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,7 @@ from torch import Tensor
 import audiate
 from audiate.errors import InputError
 from audiate.models.audio_to_image import AudioToImageModel, Posterior
-from audiate.models.configs import LatentFlowConfig
+from audiate.models.configs import LatentFlowConfig, Solver
 from audiate.models.generator import AudioGAN
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import LeNet
@@ -230,6 +231,13 @@ class Straight(torch.nn.Module):
         return (condition[:, :32] - latents) / (1 - times.unsqueeze(1))
 
 
+class Decaying(torch.nn.Module):
+    """The velocity t - x + c of latents x at time t, where the condition begins with c."""
+
+    def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
+        return times.unsqueeze(1) - latents + condition[:, :32]
+
+
 class TestLatentFlow:
     @pytest.fixture
     def model(self) -> LatentFlow:
@@ -269,8 +277,50 @@ class TestLatentFlow:
         noise = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(3))
         torch.testing.assert_close(images.flatten(2)[..., :32], noise.sigmoid())
 
-    @pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": -1.0}])
-    def test_settings_out_of_range(self, wrong: dict[str, float]) -> None:
+    @pytest.mark.parametrize("solver", ["euler", "midpoint", "heun"])
+    def test_solvers_against_their_formulas(self, model: LatentFlow, solver: Solver) -> None:
+        # dx/dt = t - x + c, guided: 3 times as far from the null condition's 0 as c is.
+        model.velocity = Decaying()  # type: ignore[assignment]
+        model.config = LatentFlowConfig(steps=5, guidance=3.0, solver=solver)
+        condition, noise = torch.randn(2, 128), torch.randn(2, 4, 32)
+        found = model.flow_from(condition, noise, 3.0).flatten(2)[..., :32].detach()
+        x = noise.double().numpy()
+        c = 3 * condition[:, None, :32].double().numpy()
+        h = 1 / 5
+        for t in np.arange(5) * h:
+            first = t - x + c
+            if solver == "midpoint":
+                x = x + h * (t + h / 2 - (x + h / 2 * first) + c)
+            elif solver == "heun":
+                x = x + h / 2 * (first + t + h - (x + h * first) + c)
+            else:
+                x = x + h * first
+        np.testing.assert_allclose(found.numpy(), 1 / (1 + np.exp(-x)), atol=1e-5)
+
+    @pytest.mark.parametrize(("solver", "calls"), [("euler", 5), ("midpoint", 10), ("heun", 10)])
+    def test_evaluations_of_the_network(
+        self, model: LatentFlow, solver: Solver, calls: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        times: list[float] = []
+
+        def forward(latents: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+            times.append(time[0].item())
+            return condition[:, :32]
+
+        monkeypatch.setattr(model.velocity, "forward", forward)
+        model.config = LatentFlowConfig(steps=5, solver=solver)
+        model.sample_images(torch.rand(1, 48, 48), 1)
+        assert len(times) == calls
+        assert 0 <= min(times) <= max(times) <= 1
+
+    def test_a_stored_model_without_a_solver_takes_euler_steps(self) -> None:
+        folder = Path(audiate.__file__).parent / "weights" / "flow-digits"
+        stored = json.loads((folder / "config.json").read_text())["config"]
+        assert "solver" not in stored
+        assert audiate.load("flow-digits", LatentFlow).config.solver == "euler"
+
+    @pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": -1.0}, {"solver": "rk4"}])
+    def test_settings_out_of_range(self, wrong: dict[str, object]) -> None:
         with pytest.raises(InputError, match=next(iter(wrong))):
             LatentFlowConfig(**wrong)  # type: ignore[arg-type]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from audiate.inversion.objectives import (
     StructureTerm,
     Term,
     WaveformTerm,
+    paper_objective,
 )
 from audiate.models.resnet import DigitClassifier
 
@@ -122,15 +124,28 @@ def test_a_classifier_has_its_own_rate_and_length(classifier: DigitClassifier) -
     torch.testing.assert_close(term.features(short), term.features(padded))
 
 
-def test_the_papers_perceptual_distance_is_not_brought_to_one_scale(
+def test_the_papers_perceptual_distance_is_absolute_and_after_the_second_stage(
     classifier: DigitClassifier,
 ) -> None:
+    output, target = noise(samples=16_384), noise(seed=1, samples=16_384)
+    weight = paper_objective(classifier, 16_000).weights["perceptual"]
+    papers = paper_objective(classifier, 16_000).terms["perceptual"]
+    found = papers.distance(papers.features(output), papers.features(target))
+    features = []
+    for clips in (output, target):
+        hidden = classifier.spectrogram(clips[:, 0]).unsqueeze(1)
+        for name in ("stem", "block1", "block2", "block3", "block4"):
+            hidden = getattr(classifier.network, name)(hidden)
+        features.append(hidden.double().numpy())
+    assert features[0].shape == (3, 128, 16, 17)
+    expected = np.abs(features[0] - features[1]).mean((1, 2, 3))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4)
+    assert weight == 0.002
+
+
+def test_ours_is_brought_to_one_scale(classifier: DigitClassifier) -> None:
     output, target = noise(), noise(seed=1)
-    both = [
-        PerceptualTerm(classifier, 16_000, ["block2"], normalised=flag) for flag in (True, False)
-    ]
-    ours, papers = (t.distance(t.features(output), t.features(target)) for t in both)
-    (wanted,) = both[0].features(target)
-    torch.testing.assert_close(ours * wanted.square().mean((1, 2, 3)), papers)
-    (found,) = both[0].features(output)
-    torch.testing.assert_close(papers, (found - wanted).square().mean((1, 2, 3)))
+    term = PerceptualTerm(classifier, 16_000, ["block2"])
+    (found,), (wanted,) = term.features(output), term.features(target)
+    expected = (found - wanted).square().mean((1, 2, 3)) / wanted.square().mean((1, 2, 3))
+    torch.testing.assert_close(term.distance([found], [wanted]), expected)

@@ -73,7 +73,7 @@ class TestTheTask:
     def test_the_papers_recipe(self) -> None:
         recipe = LATENT_ENCODER_PAPER
         assert (recipe.learning_rate, recipe.schedule, recipe.batch_size) == (1e-3, "constant", 64)
-        assert recipe.blocks == tuple(f"block{number}" for number in range(1, 9))
+        assert (recipe.blocks, recipe.normalise_blocks) == (("block4",), False)
         assert (recipe.spectrogram, recipe.perceptual_every, recipe.level_weight) == ("real", 1, 0)
         assert (recipe.waveform_weight, recipe.initialisation) == (0, "random")
         assert not recipe.settle

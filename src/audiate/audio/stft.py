@@ -164,14 +164,17 @@ class ShortTimeTransform(FourierModule):
 
     Frames have ``n_fft`` samples, are ``hop_length`` apart and centred (the clip is surrounded by
     zeros), and lie under a periodic Hann window. Waveforms (batch, samples) become complex spectra
-    (batch, n_fft / 2 + 1, samples / hop_length). The frame beyond the last full hop is left out.
+    (batch, n_fft / 2 + 1, samples / hop_length). Of one frame more that there is, the last is left
+    out, or the first where ``first`` is 1: where frames are two hops long, frame t then begins at
+    sample ``t * hop_length``, as in TensorFlow.
     """
 
     phases: Tensor
 
-    def __init__(self, n_fft: int, hop_length: int, num_samples: int) -> None:
+    def __init__(self, n_fft: int, hop_length: int, num_samples: int, first: int = 0) -> None:
         super().__init__(n_fft, hop_length)
         self.num_samples, self.frames = num_samples, num_samples // hop_length
+        self._kept, self._left_out = slice(first, first + self.frames), (first, 1 - first)
         bins = torch.arange(n_fft // 2 + 1, device="cpu")
         frames = torch.arange(self.frames, device="cpu")
         # From frame to frame, a tone in the middle of its bin turns by this much.
@@ -179,21 +182,23 @@ class ShortTimeTransform(FourierModule):
         source = torch.Generator().manual_seed(0)
         turns += torch.rand(len(bins), 1, generator=source, device="cpu")
         phases = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
-        self.register_buffer("phases", phases, persistent=False)
+        # Real and imaginary parts: a module that is brought to a real type loses complex numbers.
+        both = torch.stack([phases.real, phases.imag])
+        self.register_buffer("phases", both, persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Spectra (batch, bins, frames) of waveforms (batch, num_samples)."""
-        return torch.complex(*self.parts(waveforms))[..., : self.frames]
+        return torch.complex(*self.parts(waveforms))[..., self._kept]
 
     def power(self, waveforms: Tensor) -> Tensor:
         """Squared magnitudes (batch, bins, frames) of the spectra of waveforms."""
-        return self.parts(waveforms).power()[..., : self.frames]
+        return self.parts(waveforms).power()[..., self._kept]
 
     @full_precision
     def inverse(self, spectra: Tensor) -> Tensor:
         """The waveforms (batch, num_samples) whose spectra are nearest in least squares."""
         return torch.istft(
-            F.pad(spectra, (0, 1)),
+            F.pad(spectra, self._left_out),
             self.n_fft,
             self.hop_length,
             window=self.window,
@@ -231,11 +236,11 @@ class ShortTimeTransform(FourierModule):
 
     def _phases(self, magnitudes: Tensor, iterations: int, momentum: float) -> Parts:
         """Phases (batch, bins, frames) as points on the unit circle."""
-        phases = Parts(self.phases.real, self.phases.imag)
+        phases = Parts(*self.phases)
         before = [torch.zeros_like(magnitudes)] * 2
         for _ in range(iterations):
             waveforms = self._joined(Parts(*(magnitudes * part for part in phases)))
-            rebuilt = [part[..., : self.frames] for part in self.parts(waveforms)]
+            rebuilt = [part[..., self._kept] for part in self.parts(waveforms)]
             real, imaginary = (
                 new - old * (momentum / (1 + momentum))
                 for new, old in zip(rebuilt, before, strict=True)
@@ -253,7 +258,7 @@ class ShortTimeTransform(FourierModule):
         weights = torch.full((self.n_fft // 2 - 1, 1), 2 / self.n_fft)  # each stands for two bins
         weights = F.pad(weights, (0, 0, 1, 1), value=1 / self.n_fft)
         kernels = _waves(self.n_fft) * weights.repeat(2, 1) * self.window
-        padded = F.pad(torch.cat(parts, 1), (0, 1))
+        padded = F.pad(torch.cat(parts, 1), self._left_out)
         summed = F.conv_transpose1d(padded, kernels.unsqueeze(1), stride=self.hop_length)
         squares = self.window.square().view(1, 1, -1)
         ones = torch.ones(1, 1, padded.shape[2])

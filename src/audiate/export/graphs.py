@@ -1,7 +1,5 @@
 """Functions of tensors that are exported: a model with its preprocessing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Resampling inside an exported graph, by the filter of `audiate.resample`."""
 
-from __future__ import annotations
-
 import numpy as np
 import soxr
 import torch

@@ -18,6 +18,7 @@ from audiate.metrics.reconstruction import structural_similarity
 from audiate.models.resnet import BLOCKS, DigitClassifier
 
 _FLOOR_DB = 80.0
+_SECOND_STAGE = "block4"
 
 
 class Term(nn.Module):
@@ -126,10 +127,11 @@ class StructureTerm(Term):
 
 
 class PerceptualTerm(Term):
-    """Mean squared difference of a classifier's activations, averaged over blocks.
+    """Difference of a classifier's activations (Keyes et al. 2020, section 3.2.1), over blocks.
 
-    Keyes et al. 2020, section 3.2.1. Unless ``normalised`` is False, the difference of each block
-    is divided by the mean square of the target's activations, as blocks have different scales.
+    It is the mean squared difference of a block divided by the mean square of the target's
+    activations, as blocks have different scales; or, unless ``normalised``, the mean absolute
+    difference, as in that paper's programs.
     """
 
     def __init__(
@@ -148,7 +150,7 @@ class PerceptualTerm(Term):
             sample_rate: Sample rate of the clips, in Hz.
             blocks: Names of the blocks to compare, out of `audiate.models.resnet.BLOCKS`; by
                 default the residual ones.
-            normalised: Whether blocks are brought to one scale; in the paper they are not.
+            normalised: Whether blocks are brought to one scale. Otherwise differences are absolute.
 
         Raises:
             InputError: The classifier takes another sample rate, ``blocks`` is empty, or there is
@@ -187,10 +189,12 @@ class PerceptualTerm(Term):
         """Distances (batch,); arguments as of `Term.distance`."""
         distances = []
         for own, other in zip(output, target, strict=True):
-            distance = (own.float() - other.float()).square().flatten(1).mean(1)
+            own, other = own.float().flatten(1), other.float().flatten(1)
             if self.normalised:
-                distance = distance / other.float().square().flatten(1).mean(1).clamp_min(1e-8)
-            distances.append(distance)
+                power = other.square().mean(1).clamp_min(1e-8)
+                distances.append((own - other).square().mean(1) / power)
+            else:
+                distances.append((own - other).abs().mean(1))
         return torch.stack(distances).mean(0)
 
 
@@ -243,16 +247,19 @@ def plain_objective() -> Objective:
 def paper_objective(classifier: DigitClassifier, sample_rate: int) -> Objective:
     """The objective of the paper's programs: spectrogram, waveform, 0.002 of the perceptual term.
 
+    Activations are those after the classifier's second stage, its fourth block.
+
     Args:
         classifier: A classifier of spoken digits, whose activations are compared.
         sample_rate: Sample rate of the clips in Hz, which is also the classifier's.
 
     """
+    perceptual = PerceptualTerm(classifier, sample_rate, (_SECOND_STAGE,), normalised=False)
     return Objective(
         {
             "spectrogram": (1.0, SpectrogramTerm()),
             "waveform": (1.0, WaveformTerm()),
-            "perceptual": (0.002, PerceptualTerm(classifier, sample_rate, normalised=False)),
+            "perceptual": (0.002, perceptual),
         }
     )
 

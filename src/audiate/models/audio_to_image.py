@@ -1,7 +1,5 @@
 """Base classes of audio-to-image models."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 

@@ -1,7 +1,5 @@
 """Codes in latents, and a small Q-network that recovers them from aligned words."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

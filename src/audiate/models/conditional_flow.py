@@ -1,6 +1,4 @@
-"""A conditional flow: its velocity network, and Euler steps along it."""
-
-from __future__ import annotations
+"""A conditional flow: its velocity network, and the solvers that follow it."""
 
 from collections.abc import Callable, Sequence
 from math import log
@@ -8,6 +6,8 @@ from math import log
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from audiate.models.configs import Solver
 
 _FREQUENCIES = 32  # of the sines and cosines that stand for a time
 _HIDDEN = 384  # width of the velocity network
@@ -22,8 +22,9 @@ def follow(
     *,
     guidance: float | Tensor,
     steps: int,
+    solver: Solver = "euler",
 ) -> Tensor:
-    """Follow a flow from noise by Euler steps.
+    """Follow a flow from noise, from time 0 to time 1.
 
     Args:
         velocity: Gives velocities (batch, latent_dim) of latents, times and conditions.
@@ -33,7 +34,9 @@ def follow(
         guidance: How far samples are taken away from those without a condition: 1 is not at all
             (classifier-free guidance, Ho and Salimans 2022, who call it 1 + w). A tensor is a
             single number.
-        steps: Number of Euler steps.
+        steps: Number of steps of the solver.
+        solver: ``euler`` evaluates the velocity once a step, at its begin; ``midpoint`` and
+            ``heun`` twice: at its begin, and in its middle or at its end.
 
     Returns:
         (batch, latent_dim).
@@ -43,13 +46,23 @@ def follow(
     guided = isinstance(guidance, Tensor) or guidance != 1
     if guided:  # velocities with and without the condition are computed together
         condition = torch.cat([condition, null_condition.expand_as(condition)])
-    for step in range(steps):
+
+    def guided_velocity(latents: Tensor, time: float) -> Tensor:
         both = torch.cat([latents, latents]) if guided else latents
-        times = torch.full((both.shape[0],), step / steps, device=noise.device)
+        times = torch.full((both.shape[0],), time, device=noise.device)
         change = velocity(both, times, condition)
         if guided:
             conditional, unconditional = change.view(2, -1, noise.shape[1])
             change = unconditional + guidance * (conditional - unconditional)
+        return change
+
+    for step in range(steps):
+        change = guided_velocity(latents, step / steps)
+        if solver == "midpoint":
+            change = guided_velocity(latents + change / (2 * steps), (step + 0.5) / steps)
+        elif solver == "heun":
+            end = guided_velocity(latents + change / steps, (step + 1) / steps)
+            change = (change + end) / 2
         latents = latents + change / steps
     return latents
 

@@ -3,16 +3,20 @@
 Nothing here imports torch, so that the command line can offer these values as flags at once.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from audiate.audio.config import SPECTROGRAM_SIZE, LogMelConfig, SpectrogramKind, check_sample_rate
 from audiate.errors import InputError, check_range
 from audiate.models.hub import DEFAULT_GENERATOR
 
 PictureKind = Literal["digits", "whole"]
+
+Solver = Literal["euler", "midpoint", "heun"]
+
+Bands = Literal["linear", "mel", "published"]
+
+InputKind = Literal["mel", "log", "real"]
 
 MAX_NETWORK_SAMPLES = 2**20
 """Limit of a clip's samples for networks whose layers grow with it: 65 s at 16,000 Hz."""
@@ -60,8 +64,7 @@ class DualEncoderConfig(SpeechModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pictures not in ("digits", "whole"):
-            raise InputError(f"pictures {self.pictures!r}: give digits or whole")
+        _check_choice("pictures", self.pictures, PictureKind)
         check_range("references", self.references, 0, 10**5)
 
 
@@ -82,17 +85,20 @@ class LatentFlowConfig(SpeechModelConfig):
     Raises `InputError` where a value is out of range.
 
     Attributes:
-        steps: Number of Euler steps from noise to drawing.
+        steps: Number of steps from noise to drawing.
         guidance: Weight of p(image | sound) against p(image). 1 samples from the former; more
             makes images easier to read and less varied (Ho & Salimans 2022, who call it 1 + w).
+        solver: Kind of the steps. ``midpoint`` and ``heun`` take twice as long as ``euler``.
 
     """
 
     steps: int = 10
     guidance: float = 1.5
+    solver: Solver = "euler"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_choice("solver", self.solver, Solver)
         check_range("steps", self.steps, 1, 1000)
         check_range("guidance", self.guidance, 0, 100)
 
@@ -160,8 +166,7 @@ class DigitClassifierConfig:
     """Number of samples of a clip. Clips of another length are cut or padded beforehand."""
 
     def __post_init__(self) -> None:
-        if self.spectrogram not in ("log", "real"):
-            raise InputError(f"`spectrogram` {self.spectrogram!r}: give log or real")
+        _check_choice("`spectrogram`", self.spectrogram, SpectrogramKind)
         check_sample_rate(self.sample_rate, "`sample_rate`")
         check_range("`num_samples`", self.num_samples, 256, MAX_NETWORK_SAMPLES)
 
@@ -223,10 +228,8 @@ class CodeConfig:
     judged: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in ("none", "one-hot", "binary"):
-            raise InputError(f"code kind {self.kind!r}: give none, one-hot or binary")
-        if self.network not in ("none", "published", "words"):
-            raise InputError(f"code network {self.network!r}: give none, published or words")
+        _check_choice("code kind", self.kind, CodeKind)
+        _check_choice("code network", self.network, CodeNetworkKind)
         least = {"none": 0, "one-hot": 2, "binary": 1}[self.kind]
         most = {"none": 0, "one-hot": MAX_CODES, "binary": MAX_CODES.bit_length() - 1}[self.kind]
         check_range("code size", self.size, least, most)
@@ -296,15 +299,18 @@ class WaveGANConfig(WaveGANSizes, AudioGANConfig):
 
 @dataclass(frozen=True)
 class SpecGANSizes(AudioGANSizes):
-    """Sizes of SpecGAN's networks and of the spectrograms they make. The defaults are the paper's.
+    """Sizes of SpecGAN's networks and of the spectrograms they make.
+
+    The defaults are the paper's, but for `bands`, which are to be ``published``.
 
     Raises `InputError` where a value is out of range, or the values do not fit each other.
     """
 
     size: Literal[64, 128] = 128
     """Number of frames of a spectrogram, and of its bands."""
-    bands: Literal["linear", "mel"] = "linear"
-    """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands."""
+    bands: Bands = "linear"
+    """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands.
+    published: as linear, but magnitudes rather than power, in frames that begin at each hop."""
     n_fft: int = 256
     """Length of the Fourier transform, in samples."""
     kernel: Literal[4, 5] = 5
@@ -315,12 +321,9 @@ class SpecGANSizes(AudioGANSizes):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("`iterations`", self.iterations, 1, 10_000)
-        if self.size not in (64, 128):
-            raise InputError(f"`size` {self.size}: give 64 or 128")
-        if self.kernel not in (4, 5):
-            raise InputError(f"`kernel` {self.kernel}: give 4 or 5")
-        if self.bands not in ("linear", "mel"):
-            raise InputError(f"`bands` {self.bands!r}: give linear or mel")
+        _check_choice("`size`", self.size, Literal[64, 128])
+        _check_choice("`kernel`", self.kernel, Literal[4, 5])
+        _check_choice("`bands`", self.bands, Bands)
         check_range("`num_samples`", self.num_samples, 64 * self.size, MAX_GENERATED_SAMPLES)
         if self.num_samples % self.size:
             raise InputError(f"`num_samples` {self.num_samples}: give a multiple of {self.size}")
@@ -329,9 +332,14 @@ class SpecGANSizes(AudioGANSizes):
         check_range("`n_fft`", self.n_fft, 2 * hop_length, longest)
         if self.n_fft > 2**16:
             raise InputError(f"`num_samples` {self.num_samples}: too many for {self.size} frames")
-        if self.bands == "linear" and self.n_fft != 2 * self.size:
+        if self.bands != "mel" and self.n_fft != 2 * self.size:
             raise InputError(
                 f"`n_fft` {self.n_fft}: {self.size} linear bands come of {2 * self.size} samples"
+            )
+        if self.bands == "published" and self.n_fft != 2 * hop_length:
+            raise InputError(
+                f"`num_samples` {self.num_samples}: {self.size} published bands are of clips of "
+                f"{self.size**2} samples; give that, or `bands=linear`"
             )
 
 
@@ -363,20 +371,26 @@ class LatentEncoderConfig:
     sample_rate: int = 16_000
     num_samples: int = 16_384
     channels: int = 1
-    spectrogram: Literal["mel", "log", "real"] = "mel"
+    spectrogram: InputKind = "mel"
     generator: str = ""
     fingerprint: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_range("latent_dim", self.latent_dim, 1, 10**6)
         check_sample_rate(self.sample_rate)
-        if self.spectrogram not in ("mel", "log", "real"):
-            raise InputError(f"spectrogram {self.spectrogram!r}: give mel, log or real")
+        _check_choice("spectrogram", self.spectrogram, InputKind)
         # The mel spectrogram has one size, whatever the clip's.
         limit = MAX_GENERATED_SAMPLES if self.spectrogram == "mel" else MAX_NETWORK_SAMPLES
         check_range("num_samples", self.num_samples, 256, limit)
         check_range("channels", self.channels, 1, 2)
         _check_printable("generator", [self.generator])
+
+
+def _check_choice(name: str, value: object, choices: object) -> None:
+    """Refuse a value that is none of a `Literal`'s."""
+    *others, last = map(str, get_args(choices))
+    if value not in get_args(choices):
+        raise InputError(f"{name} {value!r}: give {', '.join(others)} or {last}")
 
 
 def _check_printable(name: str, values: tuple[str, ...] | list[str]) -> None:

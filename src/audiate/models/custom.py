@@ -1,7 +1,5 @@
 """Open a generator by a name: a model of ours, an object of a Python module, or a file."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator

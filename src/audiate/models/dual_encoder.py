@@ -1,7 +1,5 @@
 """A dual encoder: sounds and images in one space, where they are compared."""
 
-from __future__ import annotations
-
 from math import log
 from typing import ClassVar, NamedTuple
 

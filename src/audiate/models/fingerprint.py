@@ -1,7 +1,5 @@
 """Fingerprints of generators, by which a model knows the generator that it was trained for."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import blake2b
 

@@ -1,7 +1,5 @@
 """Layers that the networks of WaveGAN and SpecGAN have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Generators of sound: the protocol, and the base class of GANs."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import ClassVar, Protocol, runtime_checkable
 

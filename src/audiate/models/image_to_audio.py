@@ -1,7 +1,5 @@
 """Image to audio: a conditional flow from an image to the latent of a generator of sound."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import ClassVar
 

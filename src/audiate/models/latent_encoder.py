@@ -1,7 +1,5 @@
 """The encoder of GAN inversion: ResNet-18 from a spectrogram to a generator's latent."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -1,7 +1,5 @@
 """The latent flow: conditional flow matching from noise to latents of images, given a sound."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch
@@ -25,7 +23,8 @@ class LatentFlow(AudioToImageModel):
       al. 2022 call this perceptual compression.
     - A *flow* carries normal noise to latents of images, given the condition: a velocity field,
       learnt by conditional flow matching with straight paths (Lipman et al. 2023), followed by
-      Euler steps. The condition enters through scales and shifts, as in Peebles & Xie 2023.
+      `config.steps` of `config.solver`. The condition enters through scales and shifts, as in
+      Peebles & Xie 2023.
 
     Raises `InputError` if the front end does not make 48x48 spectrograms.
     """
@@ -139,6 +138,7 @@ class LatentFlow(AudioToImageModel):
             self.null_condition,
             guidance=guidance,
             steps=self.config.steps,
+            solver=self.config.solver,
         )
         images = self.decode_logits(latents).sigmoid()
         return images.view(batch, samples, self.image_size, self.image_size)

@@ -1,7 +1,5 @@
 """LeNet-5, the classifier of drawn digits."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch.nn.functional as F

@@ -7,8 +7,6 @@ than PyTorch's strided convolutions on a CPU; in float32 PyTorch's own are used.
 of TensorFlow with "same" padding.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

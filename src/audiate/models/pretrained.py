@@ -1,7 +1,5 @@
 """The base of our networks, which are saved to a folder and loaded by a name."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from importlib import import_module
@@ -40,7 +38,7 @@ class PretrainedModel(nn.Module):
     """End of the message about a model of another class, after "a VAE"."""
     pipeline_tag: ClassVar[str] = "other"
     """The task by which the Hugging Face hub lists the model."""
-    known: ClassVar[dict[str, type[PretrainedModel]]] = {}
+    known: ClassVar[dict[str, "type[PretrainedModel]"]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Register a class that names its `model_type`."""

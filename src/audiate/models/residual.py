@@ -1,7 +1,5 @@
 """Small residual networks that make a vector of a spectrogram or an image."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

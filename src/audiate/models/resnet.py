@@ -1,7 +1,5 @@
 """ResNet-18 on spectrograms: the classifier of spoken digits."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import ClassVar
 

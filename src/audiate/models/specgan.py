@@ -1,7 +1,5 @@
 """SpecGAN: latents to log-spectrograms by two-dimensional convolutions, and back to waveforms."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch
@@ -17,6 +15,7 @@ from audiate.models.generator import AudioGAN
 _RANGE = 3.0  # number of deviations about the mean that are mapped to [-1, 1]
 _UPDATES = 8  # number of updates of the power in bins
 _FLOOR = 1e-8  # power: -80 dB of a sine of full scale
+_PUBLISHED_FLOOR = 1e-6  # magnitude
 
 
 class SpecGAN(AudioGAN):
@@ -27,7 +26,10 @@ class SpecGAN(AudioGAN):
     (bands,), in natural logarithms of power, are kept with the weights. Phases are found by the
     algorithm of Griffin and Lim, so the way from z to the waveform is differentiable.
 
-    The defaults are the paper's: 128 x 128 magnitudes of frames of 256 samples; generator and
+    With ``bands="published"`` the spectrograms are the paper's: logarithms of magnitudes, not of
+    power, in frames that begin at multiples of the hop, whose phases are found without momentum.
+
+    The default sizes are the paper's: 128 x 128 values of frames of 256 samples; generator and
     discriminator have 19,065,345 and 17,427,969 parameters, as WaveGAN's have.
     """
 
@@ -48,8 +50,10 @@ class SpecGAN(AudioGAN):
         self._build(
             Architecture(config, widths, UpConv2d, DownConv2d, kernels, nn.BatchNorm2d, (4, 4))
         )
+        self._published = config.bands == "published"
+        hop_length = config.num_samples // config.size
         self.transform = ShortTimeTransform(
-            config.n_fft, config.num_samples // config.size, config.num_samples
+            config.n_fft, hop_length, config.num_samples, first=int(self._published)
         )
         self.register_buffer("mean", torch.full((config.size,), -10.0))
         self.register_buffer("deviation", torch.full((config.size,), 3.0))
@@ -65,11 +69,17 @@ class SpecGAN(AudioGAN):
 
     @full_precision
     def levels(self, waveforms: Tensor) -> Tensor:
-        """Natural logarithms of power in each band, (batch, channels, size, size)."""
-        power = self.transform.power(waveforms.flatten(0, 1))
-        # A sine of full scale has a magnitude of a quarter of the frame's length.
-        power = (self.filters @ power) * (4 / self.transform.n_fft) ** 2
-        levels: Tensor = power.add(_FLOOR).log().transpose(1, 2)
+        """Natural logarithms of power in each band, (batch, channels, size, size).
+
+        With the published bands, they are those of magnitudes.
+        """
+        power = self.filters @ self.transform.power(waveforms.flatten(0, 1))
+        if self._published:
+            sizes = (power + 1e-24).sqrt() + _PUBLISHED_FLOOR  # at 0, a root has no derivative
+        else:
+            # A sine of full scale has a magnitude of a quarter of the frame's length.
+            sizes = power * (4 / self.transform.n_fft) ** 2 + _FLOOR
+        levels: Tensor = sizes.log().transpose(1, 2)
         return levels.reshape(*waveforms.shape[:2], *levels.shape[1:])
 
     @full_precision
@@ -84,8 +94,9 @@ class SpecGAN(AudioGAN):
         power = self._in_bands(draft).flatten(0, 1)
         power = self._in_bins(power) * (self.transform.n_fft / 4) ** 2
         magnitudes = (power + 1e-20).sqrt()
+        momentum = 0.0 if self._published else 0.99
         waveforms = self.transform.griffin_lim(
-            magnitudes, self.iterations, through_phases=through_phases
+            magnitudes, self.iterations, momentum, through_phases=through_phases
         )
         waveforms = waveforms.view(*draft.shape[:2], -1)
         # Other phases than the original's may add up to a higher peak.
@@ -98,8 +109,11 @@ class SpecGAN(AudioGAN):
 
     def _in_bands(self, draft: Tensor) -> Tensor:
         """Power (batch, channels, bands, frames), at least 0, of spectrograms."""
-        levels = draft.float() * _RANGE * self.deviation + self.mean
-        return (levels.transpose(2, 3).exp() - _FLOOR).clamp_min(0)
+        sizes = (draft.float() * _RANGE * self.deviation + self.mean).transpose(2, 3).exp()
+        if self._published:
+            magnitudes = (sizes - _PUBLISHED_FLOOR).clamp_min(0)
+            return (magnitudes * (4 / self.transform.n_fft)).square()
+        return (sizes - _FLOOR).clamp_min(0)
 
     def level_distance(self, draft: Tensor, target: Tensor) -> Tensor:
         """Mean absolute differences (batch,) between drafts and the spectrograms of waveforms.
@@ -112,7 +126,7 @@ class SpecGAN(AudioGAN):
     def _in_bins(self, power: Tensor) -> Tensor:
         """Find power in bins (batch, bins, frames), at least 0, that gives a power in bands."""
         found = self.spread @ power
-        if self.config.bands == "linear":
+        if self.config.bands != "mel":
             return found
         # Multiplicative updates (Richardson 1972; Lee and Seung 2001, equation 5) keep power at
         # least 0, and divide by nothing that may be 0.
@@ -153,7 +167,7 @@ class DownConv2d(nn.Conv2d):
 def _bands(config: SpecGANConfig) -> tuple[Tensor, Tensor]:
     """The matrices that map power in bins to power in bands (bands, bins), and back."""
     bins = config.n_fft // 2 + 1
-    if config.bands == "linear":
+    if config.bands != "mel":
         filters = torch.eye(config.size, bins, device="cpu")
         return filters, filters.T.contiguous()
     filters = wide_mel_filters(config.sample_rate, config.n_fft, config.size)

@@ -4,8 +4,6 @@ Weights are stored as float32, float16, or as 8-bit integers with one float32 sc
 (symmetric, rounded to nearest), and are always restored to float32. Nothing is ever pickled.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """WaveGAN checkpoints of the published TensorFlow program, as models of ours."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

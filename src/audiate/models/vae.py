@@ -1,7 +1,5 @@
 """The audio-to-image VAE, which draws a spoken digit."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import Tensor, nn

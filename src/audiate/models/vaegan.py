@@ -1,7 +1,5 @@
 """The audio-to-image VAE-GAN, made of convolutions alone."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

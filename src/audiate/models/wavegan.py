@@ -1,7 +1,5 @@
 """WaveGAN: latents to waveforms by one-dimensional convolutions, and its discriminator."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Generators that are not ours: any module or function, a TorchScript file, or an ONNX file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

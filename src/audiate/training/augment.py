@@ -4,8 +4,6 @@ Changed sounds imitate other voices, rooms and microphones, and changed images o
 cameras. Random numbers are drawn on the CPU, so that they are the same on every device.
 """
 
-from __future__ import annotations
-
 from math import log, pi
 
 import torch

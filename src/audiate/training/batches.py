@@ -1,7 +1,5 @@
 """Batches, seeds and schedules, each a function of (seed, step)."""
 
-from __future__ import annotations
-
 import hashlib
 from math import cos, pi
 from typing import Literal

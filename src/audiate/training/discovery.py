@@ -19,8 +19,6 @@ The steps:
    readings, brought to groups of even size under each condition, are learnt in the next round.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

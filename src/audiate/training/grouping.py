@@ -3,8 +3,6 @@
 `audiate.training.discovery` finds the words among recordings with it.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The records of a training: progress bar, log, previews, and an event file for TensorBoard."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Devices, processes and precision of a training, on `torch.distributed` and `torch.autocast`."""
 
-from __future__ import annotations
-
 import atexit
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """The training loop: any number of optimisers and stages, on a CPU, a GPU or several processes."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Iterator, Sequence

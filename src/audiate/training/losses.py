@@ -1,7 +1,5 @@
 """Terms of training objectives. Each returns one value per item of the batch."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

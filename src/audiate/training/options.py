@@ -1,7 +1,5 @@
 """Options of a training that do not change what is learnt, except for rounding."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Write and read the folder of a run, which is complete if the process is killed at any moment."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The interface between the training loop and what it trains."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Every module of this folder that has a table ``RECIPES`` of its own is found by itself.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any

@@ -1,7 +1,5 @@
 """Parts that all recipes share: settings in range, and an entry in the table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Recipes of the classifiers of spoken and of written digits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from audiate.data.sources import DIGIT_SETS, Speaker

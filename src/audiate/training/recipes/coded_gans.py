@@ -1,7 +1,5 @@
 """Recipes of generators with codes: ciwGAN and fiwGAN (Beguš 2021), with either kind of network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -31,11 +29,13 @@ class CodedRecipe(AudioGANRecipe):
     """Q-network. published: the discriminator's architecture. words: a small network on words that
     are stretched to one length, and changed at random while it learns."""
     code_weight: float = 1.0
-    """Weight of the code's recovery in the generator's loss. Published: 1."""
+    """Weight of the code's recovery in the generator's loss; with rmsprop, it has no effect."""
     code_rate: float = 1e-3
-    """Learning rate of the Q-network. Published: 1e-4, by RMSprop."""
+    """Learning rate of the Q-network. Published: 1e-4."""
     code_optimizer: Literal["adam", "rmsprop"] = "adam"
-    """Optimiser of the Q-network. Published: rmsprop."""
+    """Optimiser of the Q-network. adam: it trains the Q-network alone, and the code's recovery is
+    part of the generator's loss. rmsprop: it trains the Q-network and the generator to recover the
+    code, in an update of its own, as published (TensorFlow's RMSprop)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,7 +120,8 @@ _PUBLISHED: dict[str, Any] = {
     "code_optimizer": "rmsprop",
 }
 CIWGAN_PAPER = published(CiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED)
-"""The settings of Beguš 2021, section 3: those of WaveGAN, and a Q-network by RMSprop."""
+"""The settings of Beguš 2021, section 3, and its programs: those of WaveGAN; RMSprop moves the
+Q-network and the generator on the code's loss, which is no part of the generator's Adam."""
 FIWGAN_PAPER = published(FiwGANRecipe(network=WaveGANSizes()), **_PUBLISHED)
 """The same with binary codes."""
 

@@ -1,7 +1,5 @@
 """Recipes of audio-to-image models: VAE, VAE-GAN and latent flow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Recipes of the encoder from sound to the latent of a generator."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,7 +46,8 @@ class LatentEncoderRecipe(Recipe):
     outside_weight: float = 10.0
     """Weight of the squared distance by which latents of real clips exceed the prior's range."""
     normalise_blocks: bool = True
-    """Bring the blocks of the classifier to one scale before they are compared."""
+    """Compare activations by squares, with each block of the classifier at one scale. Without it,
+    differences are absolute, as published."""
     spectrogram: Literal["mel", "log", "real"] = "mel"
     """Kind of spectrogram that the encoder sees. mel: 64 mel bands in 64 frames, the quickest.
     real: the real part of the 128x129 spectrogram, as published. log: its levels in decibels."""
@@ -77,6 +76,7 @@ class LatentEncoderRecipe(Recipe):
 
 
 LATENT_ENCODER_PAPER = LatentEncoderRecipe(
+    blocks=("block4",),  # after the second stage, as in the paper's programs
     steps=72_750,  # 250 epochs of 18,620 clips
     schedule="constant",
     perceptual_weight=1.0,
@@ -89,7 +89,7 @@ LATENT_ENCODER_PAPER = LatentEncoderRecipe(
     initialisation="random",
     data=("speech_commands",),
 )
-"""The settings of Keyes et al. 2020, section 4.1."""
+"""The settings of Keyes et al. 2020, section 4.1, with the perceptual loss of its programs."""
 
 _ENCODER = "An encoder from sound to the latent of a generator"
 _MODELS = {

@@ -1,7 +1,5 @@
 """Recipes of the generators of sound: WaveGAN and SpecGAN."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -26,7 +24,8 @@ class AudioGANRecipe(Recipe):
     """Second decay rate of Adam."""
     loss: Literal["r1", "wgan-gp"] = "r1"
     """Adversarial loss. r1: non-saturating, with a penalty on the gradient at real clips. wgan-gp:
-    Wasserstein, with a penalty on the gradient between real and generated clips, as published."""
+    Wasserstein, with a penalty on the gradient between real and generated clips, and clips that are
+    generated anew for each update of the discriminator, as published."""
     penalty: float = 1.0
     """Weight of the gradient penalty: gamma / 2 of R1, lambda of WGAN-GP."""
     penalty_every: int = 16
@@ -78,8 +77,8 @@ class LabelledGANRecipe(AudioGANRecipe):
     """Settings that the trainings of WaveGAN and SpecGAN have in common."""
 
     use_labels: bool = True
-    """If clips have labels, train the discriminator to check that the largest of the first values
-    of z is that of the clip's label."""
+    """If clips have labels, draw as many of each, and train the discriminator to check that the
+    largest of the first values of z is that of the clip's label."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def published(recipe: R, **more: Any) -> R:
 
 WAVEGAN_PAPER = published(WaveGANRecipe(network=WaveGANSizes()), use_labels=False)
 """The settings of Donahue et al. 2019, table 6."""
-SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes()), use_labels=False)
+SPECGAN_PAPER = published(SpecGANRecipe(network=SpecGANSizes(bands="published")), use_labels=False)
 """The settings of Donahue et al. 2019, table 6 and section 3.2."""
 
 _SOUNDS = "on spoken digits or a folder of your own."

@@ -1,7 +1,5 @@
 """Recipes of models that learn from pairs of sounds and images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Train the classifiers of spoken and of written digits."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial

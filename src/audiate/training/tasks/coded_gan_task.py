@@ -1,11 +1,9 @@
 """Train generators with codes: ciwGAN and fiwGAN."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import log
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,23 +19,21 @@ from audiate.training.batches import generator as seeded
 from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
 from audiate.training.recipes.coded_gans import CodedRecipe
-from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.rmsprop import RMSprop
+from audiate.training.task import Shard, Stage
 from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
 from audiate.utils.progress import working
 
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
 
 
-def prepare(recipe: CodedRecipe, root: Path) -> Prepared:
-    """Find spoken digits, or a folder of sound files, whose labels are not used."""
-    return prepare_sounds(recipe, root, CodedGANTask)
-
-
 class CodedGANTask(AudioGANTask):
     """Train generator, discriminator and Q-network in turn (Beguš 2021; Chen et al. 2016).
 
-    The generator is also trained to make sounds whose code the Q-network recovers. With
-    `discover`, the clips are sorted into groups in the first step
+    The generator is also trained to make sounds whose code the Q-network recovers: by its own Adam,
+    or, as in the published programs, in a further update by the RMSprop that trains the Q-network.
+
+    With `discover`, the clips are sorted into groups in the first step
     (`audiate.training.discovery`): a group's number is the code that the discriminator is given
     beside a real clip, and the Q-network goes on learning the groups from real clips, beside the
     codes from generated ones. The groups belong to the run's state, so a resumed run keeps them.
@@ -49,10 +45,13 @@ class CodedGANTask(AudioGANTask):
         self._coded, self._code = recipe, recipe.code
         if recipe.discover:
             _check_enough(len(sounds.labels), recipe)
-        unlabelled = replace(sounds, labels=torch.zeros_like(sounds.labels), names=("all",))
-        super().__init__(recipe, unlabelled, device, shard)
-        kind = torch.optim.Adam if recipe.code_optimizer == "adam" else torch.optim.RMSprop
-        self.optimizers["code"] = kind(self._q_network.parameters(), lr=recipe.code_rate)
+        super().__init__(recipe, sounds, device, shard)
+        self._published = recipe.code_optimizer == "rmsprop"
+        trained = list(self._q_network.parameters())
+        if self._published:
+            trained += self._generator.parameters()
+        kind = RMSprop if self._published else torch.optim.Adam
+        self.optimizers["code"] = kind(trained, lr=recipe.code_rate)
         self._groups = _Groups(len(sounds.labels))
         self._grouped = not recipe.discover
         if recipe.discover:
@@ -121,21 +120,21 @@ class CodedGANTask(AudioGANTask):
     def stages(self, step: int) -> Sequence[Stage]:
         """The updates of generator and discriminator, and one of the Q-network."""
         first, *others = super().stages(step)
-        weights = {**first.weights, "code": self._coded.code_weight}
         read = {"recovered": 1.0, **({"groups": 1.0} if self._coded.discover else {})}
-        return [
-            replace(first, weights=weights),
-            *others,
-            Stage("code", lambda: self._code_losses(step), read, self._coded.code_rate),
-        ]
+        code = Stage("code", lambda: self._code_losses(step), read, self._coded.code_rate)
+        if self._published:
+            return [first, code, *others]
+        weights = {**first.weights, "code": self._coded.code_weight}
+        return [replace(first, weights=weights), *others, code]
 
     def _further_losses(self, drawn: Tensor, meant: Tensor) -> Mapping[str, Tensor]:
-        return {"code": self._code_loss(drawn, meant)}
+        return {} if self._published else {"code": self._code_loss(drawn, meant)}
 
     def _code_losses(self, step: int) -> Mapping[str, Tensor]:
-        if self._drawn is None:
+        drawn = self._draw() if self._published else self._drawn
+        if drawn is None:
             raise RuntimeError("the generator's stage comes before the Q-network's")
-        losses = {"recovered": self._code_loss(*self._drawn)}
+        losses = {"recovered": self._code_loss(*drawn)}
         if self._coded.discover:
             waveforms, labels = self._batch(step * self._coded.critic_updates)
             losses["groups"] = self._code_loss(self.model.analyse(waveforms), labels)
@@ -163,6 +162,9 @@ class CodedGANTask(AudioGANTask):
             f"codes are not recovered: the Q-network's loss is {means['recovered']:.2f}, and "
             f"{chance:.2f} without any knowledge. Raise `code_weight`, or ask for fewer codes"
         )
+
+
+prepare = partial(prepare_sounds, task=CodedGANTask)
 
 
 def _check_enough(clips: int, recipe: CodedRecipe) -> None:

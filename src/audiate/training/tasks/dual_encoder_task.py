@@ -1,9 +1,7 @@
 """Train the dual encoder of sounds and images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,16 +15,11 @@ from audiate.models.pretrained import load
 from audiate.training.augment import changed_images
 from audiate.training.batches import one_cycle
 from audiate.training.recipes.paired import MatchRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.task import EpochTask, Shard, Stage
 from audiate.training.tasks.paired_batches import Batches, on_device, prepare_pairs, to_unit
 
 _REFERENCES = 256  # images
 _BLIND = 0.02  # nats by which correspondence is at least to be better than chance
-
-
-def prepare(recipe: MatchRecipe, root: Path) -> Prepared:
-    """Find pairs of recordings and images; see `prepare_pairs`."""
-    return prepare_pairs(recipe, root, MatchTask)
 
 
 class MatchTask(EpochTask):
@@ -112,6 +105,9 @@ class MatchTask(EpochTask):
             "the encoders score all pairs alike; raise `epochs`, or lower `learning_rate`, and "
             "check that sounds and images of a pair belong together"
         )
+
+
+prepare = partial(prepare_pairs, task=MatchTask)
 
 
 def _correspondence(scores: Tensor, own: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """The networks of audio GANs at the beginning of a training, with their initial weights."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict
 from math import prod
@@ -17,7 +15,7 @@ from audiate.models.generator import AudioGAN
 from audiate.models.pretrained import load
 from audiate.models.specgan import SpecGAN
 from audiate.models.wavegan import WaveGAN
-from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
+from audiate.training.recipes.gans import AudioGANRecipe
 
 
 def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
@@ -27,8 +25,7 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
         InputError: There are more labels than a latent has values, or as for `adopt`.
 
     """
-    labelled = isinstance(recipe, LabelledGANRecipe) and recipe.use_labels
-    names = sounds.names if labelled and len(sounds.names) > 1 else ()
+    names = sounds.names if len(sounds.names) > 1 else ()
     if len(names) > recipe.network.latent_dim:
         raise InputError(
             f"`data` {' '.join(recipe.data)}: its {len(names)} labels are more than a latent has "

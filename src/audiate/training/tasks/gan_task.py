@@ -1,9 +1,8 @@
 """Train WaveGAN and SpecGAN."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -27,7 +26,7 @@ from audiate.training.losses import (
     non_saturating_loss,
     r1_penalty,
 )
-from audiate.training.recipes.gans import AudioGANRecipe
+from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
 from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.training.tasks.gan_networks import build, set_levels
 from audiate.utils.plots import grid
@@ -44,11 +43,6 @@ _CLIPPED = 0.05  # share of samples at full scale, of which real clips have hard
 _COLLAPSED_SPREAD = 0.4  # relative to real clips
 _WON = 0.995  # share of clips that the discriminator classifies as real or generated
 _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 with slope 1
-
-
-def prepare(recipe: AudioGANRecipe, root: Path) -> Prepared:
-    """Find spoken digits, or a folder of sound files; see `prepare_sounds`."""
-    return prepare_sounds(recipe, root, AudioGANTask)
 
 
 def prepare_sounds(
@@ -86,8 +80,10 @@ class AudioGANTask(Task):
     et al. 2018, computed every so many steps (Karras et al. 2020, appendix B).
 
     The generator comes first in a step, since the clips that it generates then serve the
-    discriminator's first update as well. The model that a run writes holds the moving average of
-    the generator's weights.
+    discriminator's first update as well, except with ``wgan-gp``. The model that a run writes holds
+    the moving average of the generator's weights.
+
+    Without `use_labels` no label has any effect, on the draw of clips neither.
 
     Every process draws latents, labels and noise of the whole batch and takes its part. So several
     processes compute what one would, up to rounding, unless `batch_norm` is on: each process
@@ -101,6 +97,8 @@ class AudioGANTask(Task):
         self, recipe: AudioGANRecipe, sounds: SoundSet, device: torch.device, shard: Shard
     ) -> None:
         torch.manual_seed(recipe.seed)
+        if not (isinstance(recipe, LabelledGANRecipe) and recipe.use_labels):
+            sounds = replace(sounds, labels=torch.zeros_like(sounds.labels), names=("all",))
         self._recipe, self._sounds = recipe, sounds
         self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
         model = build(recipe, sounds)
@@ -170,7 +168,7 @@ class AudioGANTask(Task):
         return self._generator(z), self.model.labels_of(z)
 
     def _discriminator_losses(self, step: int, turn: int, penalised: bool) -> Mapping[str, Tensor]:
-        if turn:
+        if turn or self._recipe.loss == "wgan-gp":
             with torch.no_grad():
                 drawn, meant = self._draw()
         elif self._drawn is None:
@@ -293,6 +291,9 @@ class AudioGANTask(Task):
             words = f"it puts real and drawn clips {lead:.1f} times as far apart as they are"
             return words if lead >= _WON_DISTANCE else None
         return f"it tells {100 * lead:.1f} % of clips apart" if lead >= _WON else None
+
+
+prepare = partial(prepare_sounds, task=AudioGANTask)
 
 
 def _levels(waveforms: Tensor) -> Tensor:

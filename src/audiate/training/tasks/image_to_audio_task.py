@@ -1,11 +1,9 @@
 """Train a model that says images: a flow from images to latents of a generator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 
 import torch
 from safetensors import SafetensorError
@@ -28,7 +26,7 @@ from audiate.models.pretrained import load
 from audiate.training.augment import changed_images
 from audiate.training.batches import EpochOrder, one_cycle
 from audiate.training.recipes.paired import SayRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Sound, Stage
+from audiate.training.task import EpochTask, Shard, Sound, Stage
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.training.tasks.paired_batches import prepare_pairs, to_unit
 from audiate.utils.filesystem import replacing
@@ -41,11 +39,6 @@ _PREVIEWED = 8
 _VERSION = 1  # of the way in which sounds are made and kept
 _SEED = 0x5A7  # no usual one: clips generated with the same seed would be learnt
 _GENERATED = 50
-
-
-def prepare(recipe: SayRecipe, root: Path) -> Prepared:
-    """Find the images, with the recordings that they are paired with; see `prepare_pairs`."""
-    return prepare_pairs(recipe, root, SayTask)
 
 
 class SayTask(EpochTask):
@@ -133,6 +126,9 @@ class SayTask(EpochTask):
         chosen = torch.arange(_PREVIEWED) * len(self._images) // _PREVIEWED
         images = to_unit(self._images[chosen])
         return images, self.model.say_batch(images, samples=1)[1]
+
+
+prepare = partial(prepare_pairs, task=SayTask)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Train an encoder from sound to the latent of a generator."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,9 +1,7 @@
 """Train the latent flow on pairs of recordings and images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +13,7 @@ from audiate.models.latent_flow import LatentFlow
 from audiate.training.batches import one_cycle
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import LatentFlowRecipe
-from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.task import Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
@@ -29,11 +27,6 @@ _IMAGE_KL = 0.05  # weight of the autoencoder's prior: latents of about unit siz
 _IMAGES_TO_CODE = 4  # images of each recording that the autoencoder learns from in a step
 _UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
 _LEAST_SPREAD = 0.1  # share of the spread of the mean images of ten digits
-
-
-def prepare(recipe: LatentFlowRecipe, root: Path) -> Prepared:
-    """Find pairs of recordings and images; see `prepare_pairs`."""
-    return prepare_pairs(recipe, root, LatentFlowTask)
 
 
 class LatentFlowTask(DrawingTask):
@@ -134,6 +127,9 @@ class LatentFlowTask(DrawingTask):
             f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
             f"lower `learning_rate`"
         )
+
+
+prepare = partial(prepare_pairs, task=LatentFlowTask)
 
 
 def flow_loss(

@@ -1,7 +1,5 @@
 """Batches of recordings, and of the images that are paired with them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar

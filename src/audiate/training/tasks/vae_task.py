@@ -1,9 +1,7 @@
 """Train the audio-to-image VAE on pairs of recordings and images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +12,7 @@ from audiate.models.vae import VAE
 from audiate.training.batches import linear_warmup, scheduled
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import VAERecipe
-from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.task import Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
@@ -24,11 +22,6 @@ from audiate.training.tasks.paired_batches import (
 )
 
 _COLLAPSED_KL = 0.1  # nats; ten digits take ln 10 = 2.3
-
-
-def prepare(recipe: VAERecipe, root: Path) -> Prepared:
-    """Find pairs of recordings and images; see `prepare_pairs`."""
-    return prepare_pairs(recipe, root, VAETask)
 
 
 class VAETask(DrawingTask):
@@ -99,6 +92,9 @@ class VAETask(DrawingTask):
         spectrograms = self._batches.sounds.spectrograms(recordings).to(self.device)
         alive = alive_units(self.model, spectrograms)
         return alive.index(0) + 1 if 0 in alive else None
+
+
+prepare = partial(prepare_pairs, task=VAETask)
 
 
 @torch.no_grad()

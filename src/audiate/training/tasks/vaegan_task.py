@@ -1,9 +1,7 @@
 """Train the audio-to-image VAE-GAN on pairs of recordings and images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +18,7 @@ from audiate.training.losses import (
     non_saturating_loss,
 )
 from audiate.training.recipes.drawing import VAEGANRecipe
-from audiate.training.task import Prepared, Shard, Stage
+from audiate.training.task import Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
@@ -35,11 +33,6 @@ _IMAGES_OF_MEAN = 16
 _IGNORED_KL = 0.3  # nats; ten digits take ln 10 = 2.3
 _WON = 0.995  # share of images that the discriminator classifies as real or drawn
 _COLLAPSED_SPREAD = 0.4  # relative to real images
-
-
-def prepare(recipe: VAEGANRecipe, root: Path) -> Prepared:
-    """Find pairs of recordings and images; see `prepare_pairs`."""
-    return prepare_pairs(recipe, root, VAEGANTask)
 
 
 class VAEGANTask(DrawingTask):
@@ -169,6 +162,9 @@ class VAEGANTask(DrawingTask):
                 f"much as real images. Lower `learning_rate`, or try another `seed`"
             )
         return None
+
+
+prepare = partial(prepare_pairs, task=VAEGANTask)
 
 
 def initialise(model: VAEGAN) -> None:
