@@ -74,6 +74,25 @@ class TestAgainstSciPy:
         np.testing.assert_allclose(found.point, np.tile(exact.x, (6, 1)), atol=1e-3)
 
 
+class TestSaddles:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_a_saddle_is_no_end(self, dtype: torch.dtype) -> None:
+        begin = (2 * starts(400, 4, seed=4)).to(dtype)
+        found = minimise(rosenbrock, begin, max_iterations=400)
+        assert found.converged.all()
+        at_saddle = (found.loss - 3.7082).abs() < 1e-3  # the local minimum has 3.7015
+        assert not at_saddle.any()
+
+    def test_the_check_costs_few_evaluations_and_does_not_move_a_minimum(self) -> None:
+        def quadratic(x: Tensor, _: Tensor) -> Tensor:
+            return ((x - 0.3).square() * torch.tensor([1.0, 10, 100])).sum(1) + 1
+
+        found = minimise(quadratic, starts(50, 3), max_iterations=100)
+        assert found.converged.all()
+        assert found.num_evals.max() < 60
+        torch.testing.assert_close(found.loss, torch.ones(50).double(), atol=1e-7, rtol=0)
+
+
 class TestIndependence:
     @pytest.mark.parametrize("kind", ["none", "projected", "clipped"])
     def test_neighbours_do_not_matter(self, kind: Box) -> None:
