@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from pathlib import Path
 
 import librosa
@@ -21,7 +22,6 @@ from audiate.audio.files import (
     fit_length,
     is_silent,
     load_audio,
-    load_channels,
     prepare_speech,
     resample,
     spans_of,
@@ -138,7 +138,7 @@ class TestLimits:
     def test_a_minute_at_ten_megahertz_is_refused_without_being_read(self, tmp_path: Path) -> None:
         path = tmp_path / "fast.wav"
         header(path, rate=10_000_000, frames=590_000_000)
-        for load in (load_audio, lambda path: load_channels(path, 1, 16_000)):
+        for load in (load_audio, partial(load_audio, sample_rate=16_000, channels=1)):
             with pytest.raises(InputError, match=r"fast\.wav: 590,000,000 samples are over the 67"):
                 load(path)
 
@@ -147,7 +147,7 @@ class TestLimits:
         with pytest.raises(InputError, match=r"tone\.wav: 80,000,000 samples are over"):
             load_audio(path, 10_000_000)
         with pytest.raises(InputError, match="samples are over"):
-            load_channels(path, 9, 1_000_000)
+            load_audio(path, 1_000_000, channels=9)
         with pytest.raises(InputError, match=r"at 10,000,000 Hz, 80,000,000 samples are over"):
             resample(torch.zeros(64_000), 8000, 10_000_000)
 
@@ -155,7 +155,7 @@ class TestLimits:
     def test_one_range_of_sample_rates(self, tmp_path: Path, rate: int) -> None:
         path = tmp_path / "odd.wav"
         header(path, rate=rate, frames=50)
-        for load in (load_audio, file_rate, lambda path: load_channels(path, 1, 16_000)):
+        for load in (load_audio, file_rate, partial(load_audio, sample_rate=16_000, channels=1)):
             with pytest.raises(InputError, match=rf"odd\.wav: sample rate {rate}: give 100 to"):
                 load(path)
         with pytest.raises(InputError, match=f"sample_rate {rate}: give 100 to"):
@@ -167,7 +167,10 @@ class TestLimits:
         assert is_silent(waveform)
         with pytest.raises(InputError, match="too short to hold a word"):
             prepare_speech(torch.ones(3), 1_000_000, 8000)
-        assert fit_length(load_channels(tmp_path / "short.wav", 2, 100), 50).shape == (2, 50)
+        assert fit_length(load_audio(tmp_path / "short.wav", 100, channels=2)[0], 50).shape == (
+            2,
+            50,
+        )
 
     def test_the_loudest_part_of_a_long_clip(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waveform = torch.rand(2, 1000, generator=torch.Generator().manual_seed(0))

@@ -30,7 +30,7 @@ from audiate.errors import InputError, Interrupted
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 import pyarrow.parquet as pq  # noqa: E402
 
-from audiate.audio.files import load_audio, load_channels  # noqa: E402
+from audiate.audio.files import load_audio  # noqa: E402
 from audiate.bulk import BulkReport, ClassifyJob, DrawJob, EncodeJob, InvertJob, run_bulk, status  # noqa: E402
 from audiate.bulk.addresses import Store  # noqa: E402
 from audiate.bulk.bulk_run import Totals  # noqa: E402
@@ -128,7 +128,7 @@ def test_encode_is_the_encoder(job: EncodeJob, clips: Path, tmp_path: Path) -> N
     run(job, clips, tmp_path / "out")
     encoder = load(job.model)
     for name, row in rows_of(tmp_path / "out").items():
-        waveform = load_channels(row["source"], 1, 16_000)
+        waveform, _ = load_audio(row["source"], 16_000, channels=1)
         waveform = waveform * (0.9 / waveform.abs().max())
         pad = 4096 - waveform.shape[1]
         padded = np.pad(waveform.numpy(), ((0, 0), (pad // 2, pad - pad // 2)))
@@ -571,7 +571,7 @@ def test_the_rate_leaves_the_start_out() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["bulk"], "no command is named; give one of encode, classify, draw, invert, status"),
+        (["bulk"], "no command is named"),
         (["bulk", "encod"], "bulk encod: no such command"),
         (["bulk", "encode", "a", "--out", "b", "--outt"], "run audiate bulk encode --help"),
     ],

@@ -187,7 +187,7 @@ class TestInvertFolder:
             for name, latent in zip(table["names"], table["latents"], strict=True):
                 assert (latent == np.load(tmp_path / "out" / f"{name}.npy")).all()
         alone = audiate.inverter(small_models / "gan", "encoder", encoder=small_models / "encoder")
-        run = InversionWork(audiate.SpecGAN.from_pretrained(small_models / "gan"), alone)
+        run = InversionWork(audiate.SpecGAN.from_pretrained(small_models / "gan"), lambda: alone)
         found = alone(run.read(clips[1]).waveform.unsqueeze(0))
         np.testing.assert_allclose(np.load(tmp_path / "out" / "1.npy"), found.latent[0], atol=1e-4)
         assert report.results["1"].loss == pytest.approx(found.loss.item(), rel=1e-4)

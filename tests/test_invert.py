@@ -211,7 +211,7 @@ class TestInvert:
                 raise InputError("not this one")
             return invert(self, target, init)
 
-        run = InversionWork(SpecGAN.from_pretrained(flags[1]), invert)  # type: ignore[arg-type]
+        run = InversionWork(SpecGAN.from_pretrained(flags[1]), lambda: invert)  # type: ignore[arg-type]
         worst = run.read(clips / "tone1.wav").waveform.abs().sum()
         monkeypatch.setattr(EncoderInverter, "__call__", fussy)
         command = ["invert", str(clips), *quick]
@@ -308,6 +308,21 @@ class TestInvert:
             found[name] = json.loads((tmp_path / name / "report.json").read_text())["clips"]["tone"]
         assert found[method]["loss"] < found["encoder"]["loss"]
         assert found[method]["evaluations"] > 10
+
+    def test_one_by_one_a_clip_does_not_depend_on_the_others(
+        self, flags: list[str], tmp_path: Path
+    ) -> None:
+        clips = sounds(tmp_path / "clips")
+        command = ["--classifier", "none", "--max-iterations", "3", "--deterministic"]
+        paths = sorted(clips.glob("*.wav"))
+        for name, given in (("all", paths), ("one", paths[-1:])):
+            out = ["--out", str(tmp_path / name)]
+            assert main(["invert", *map(str, given), *flags, *command, *out]) == 0
+        latent = f"{paths[-1].stem}.npy"
+        assert np.array_equal(
+            np.load(tmp_path / "all" / latent), np.load(tmp_path / "one" / latent)
+        )
+        assert main(["invert", *map(str, paths), *flags, "--budget", "1s", "--deterministic"]) == 2
 
     def test_a_budget(
         self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -12,7 +12,7 @@ from conftest import write_tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiate.audio.files import fit_length, load_channels, save_wav
+from audiate.audio.files import fit_length, load_audio, save_wav
 from audiate.data.sounds import SoundSet, digit_clips, find_sounds, list_folder, list_sounds
 from audiate.data.sources import DIGIT_SETS
 from audiate.data.survey import survey
@@ -43,17 +43,17 @@ class TestChannels:
         time = np.arange(800) / 8000
         left, right = np.sin(2000 * time), 0.5 * np.sin(900 * time)
         soundfile.write(tmp_path / "two.wav", np.stack([left, right], 1), 8000, "FLOAT")
-        stereo = load_channels(tmp_path / "two.wav", 2, 8000)
+        stereo, _ = load_audio(tmp_path / "two.wav", channels=2)
         np.testing.assert_allclose(stereo, np.stack([left, right]), atol=1e-6)
-        mono = load_channels(tmp_path / "two.wav", 1, 8000)
+        mono, _ = load_audio(tmp_path / "two.wav", channels=1)
         np.testing.assert_allclose(mono[0], (left + right) / 2, atol=1e-6)
         one = write_tone(tmp_path / "one.wav")
-        assert torch.equal(*load_channels(one, 2, 16_000))
+        assert torch.equal(*load_audio(one, 16_000, channels=2)[0])
 
     def test_what_is_saved_is_what_is_loaded(self, tmp_path: Path) -> None:
         waveform = torch.rand(2, 1000) * 2 - 1
         save_wav(tmp_path / "a" / "x.wav", waveform, 11_025)
-        again = load_channels(tmp_path / "a" / "x.wav", 2, 11_025)
+        again, _ = load_audio(tmp_path / "a" / "x.wav", channels=2)
         torch.testing.assert_close(again, waveform, atol=1 / 32_000, rtol=0)
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match=r"file.x\.wav: cannot be written"):

@@ -74,6 +74,16 @@ class TestAgainstSciPy:
         np.testing.assert_allclose(found.point, np.tile(exact.x, (6, 1)), atol=1e-3)
 
 
+class TestSaddles:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_what_ends_at_a_saddle_has_not_converged(self, dtype: torch.dtype) -> None:
+        begin = (2 * starts(400, 4, seed=4)).to(dtype)
+        found = minimise(rosenbrock, begin, max_iterations=400)
+        at_saddle = (found.loss - 3.7082).abs() < 1e-3  # the local minimum has 3.7015
+        assert at_saddle.any()
+        assert not found.converged[at_saddle].any()
+
+
 class TestIndependence:
     @pytest.mark.parametrize("kind", ["none", "projected", "clipped"])
     def test_neighbours_do_not_matter(self, kind: Box) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import audiate as package
-from audiate.audio.files import load_channels
+from audiate.audio.files import load_audio
 from audiate.cli import main
 from audiate.data.sounds import SoundSet
 from audiate.data.sources import DIGIT_WORDS, SOURCES
@@ -378,7 +378,7 @@ class TestRuns:
         train(tiny_data, tmp_path / "run", replace(SMALL, preview_every=2))
         names = sorted(path.name for path in (tmp_path / "run" / "previews").iterdir())
         assert names == ["0000002.png", "0000002.wav", "0000003.png", "0000003.wav"]
-        heard = load_channels(tmp_path / "run" / "previews" / "0000002.wav", 1, 16_000)
+        heard = load_audio(tmp_path / "run" / "previews" / "0000002.wav", channels=1)[0]
         assert heard.shape == (1, 16 * 4096)
 
     def test_interrupted_and_resumed_is_the_same_bit_for_bit(
@@ -424,7 +424,7 @@ class TestRuns:
         model = package.load(tmp_path / "run")
         assert isinstance(model, SpecGAN)
         assert (model.sample_rate, model.classes) == (8000, 2)
-        assert load_channels(tmp_path / "sounds" / "001.wav", 1, 8000).shape == (1, 4096)
+        assert load_audio(tmp_path / "sounds" / "001.wav", channels=1)[0].shape == (1, 4096)
 
     def test_labels_keep_their_names(self, finished: Path) -> None:
         model = package.load(finished)

@@ -119,7 +119,9 @@ class Recording:
         elif self.content.is_dir():
             raise InputError(f"{self}: is a folder; name the sound files in it, as in {self}/*.wav")
         elif not self.content.exists():
-            raise InputError(f"{self}: no such file")
+            raise InputError(
+                f"{self}: no such file; check the path, or name a folder of sound files"
+            )
         elif not self.content.is_file():
             raise InputError(f"{self}: is a pipe or a device; save the sound to a file first")
         else:
@@ -128,7 +130,14 @@ class Recording:
             raise InputError(f"{self}: the file is empty; copy it again")
 
 
-def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> tuple[Tensor, int]:
+def load_audio(
+    path: str | Path | Recording,
+    sample_rate: int | None = None,
+    *,
+    channels: int | None = None,
+    longest: float = MAX_CLIP_SECONDS,
+    as_it_is: bool = False,
+) -> tuple[Tensor, int]:
     """Read a sound file: wav, flac, ogg, mp3, aiff and whatever else libsndfile knows.
 
     With PyAV (``audiate[formats]``) also m4a, aac, opus, webm, 3gp, amr and what else FFmpeg knows.
@@ -136,62 +145,23 @@ def load_audio(path: str | Path | Recording, sample_rate: int | None = None) -> 
     Args:
         path: The file.
         sample_rate: Resample to this rate, in Hz; the file's own by default.
-
-    Returns:
-        Mono waveform (samples,), float32 in [-1, 1] (channels averaged; a file of floats that
-        goes beyond is scaled down to a peak of 1), and its sample rate in Hz.
-
-    Raises:
-        InputError: The file is missing, unreadable, empty, truncated, longer than
-            `MAX_CLIP_SECONDS`, larger than `MAX_SAMPLES`, has a sample rate below 100 Hz or above
-            10 MHz, or holds NaN or infinite samples.
-
-    """
-    channels, rate = _read(_recording(path), 1, sample_rate)
-    to_rate = sample_rate or rate
-    return resample(_to_unit_range(_to_mono(channels)), rate, to_rate), to_rate
-
-
-def load_channels(
-    path: str | Path | Recording, channels: int, sample_rate: int, *, as_it_is: bool = False
-) -> Tensor:
-    """Read a sound file as `load_audio` does, but of up to ten minutes, with its channels.
-
-    Args:
-        path: The file.
-        channels: Number of channels to return.
-        sample_rate: Sample rate to return, in Hz.
+        channels: Number of channels to return. A single one is the mean of the file's. Several are
+            the file's first ones, repeated where it has fewer.
+        longest: Limit of the file's length, in seconds.
         as_it_is: Whether a file of floats beyond [-1, 1] is left as loud as it is.
 
     Returns:
-        Waveform (channels, samples), float32 in [-1, 1]. A single channel is the mean of the
-        file's. Several are the file's first ones, repeated where it has fewer.
+        Waveform, float32 in [-1, 1], and its sample rate in Hz. The waveform is mono (samples,), or
+        (channels, samples) where ``channels`` is given. A file of floats that goes beyond [-1, 1]
+        is scaled down to a peak of 1.
 
     Raises:
-        InputError: As for `load_audio`.
+        InputError: The file is missing, unreadable, empty, truncated, longer than ``longest``,
+            larger than `MAX_SAMPLES`, has a sample rate below 100 Hz or above 10 MHz, or holds NaN
+            or infinite samples.
 
     """
-    found, rate = _read(_recording(path), channels, sample_rate, longest=MAX_FILE_SECONDS)
-    if channels == 1:
-        found = _to_mono(found).unsqueeze(0)
-    else:
-        found = found[torch.arange(channels) % len(found)]
-    if not as_it_is:
-        found = _to_unit_range(found)
-    return torch.stack([resample(channel, rate, sample_rate) for channel in found])
-
-
-def _recording(path: str | Path | Recording) -> Recording:
-    return path if isinstance(path, Recording) else Recording(str(path), Path(path))
-
-
-def _read(
-    path: Recording, channels: int, sample_rate: int | None, *, longest: float = MAX_CLIP_SECONDS
-) -> tuple[Tensor, int]:
-    """Read the samples (channels, samples) of a file as they are, and its sample rate in Hz.
-
-    ``channels`` and ``sample_rate`` say what they will be converted to, which is bounded, too.
-    """
+    path = _recording(path)
     if sample_rate is not None:
         check_sample_rate(sample_rate)
     with path.open_sound() as file:
@@ -200,7 +170,7 @@ def _read(
         _check_length(path, file, promised, longest)
         _check_size(f"{path}: ", promised * file.channels)
         if sample_rate is not None:
-            _check_size(f"{path}: ", promised * channels * sample_rate / rate)
+            _check_size(f"{path}: ", promised * (channels or 1) * sample_rate / rate)
         if first:
             file.seek(first)
         samples = file.read(promised, dtype="float32", always_2d=True)
@@ -209,7 +179,20 @@ def _read(
         raise InputError(f"{path}: truncated after {len(samples) / rate:.2f} s; copy it again")
     if not np.isfinite(samples).all():
         raise InputError(f"{path}: holds NaN or infinite samples; export it again")
-    return torch.from_numpy(samples.T), rate
+    found, to_rate = torch.from_numpy(samples.T), sample_rate or rate
+    if channels is None or channels == 1:
+        found = _to_mono(found).unsqueeze(0)
+    else:
+        found = found[torch.arange(channels) % len(found)]
+    if not as_it_is:
+        found = _to_unit_range(found)
+    if channels is None:
+        return resample(found[0], rate, to_rate), to_rate
+    return torch.stack([resample(channel, rate, to_rate) for channel in found]), to_rate
+
+
+def _recording(path: str | Path | Recording) -> Recording:
+    return path if isinstance(path, Recording) else Recording(str(path), Path(path))
 
 
 def file_rate(path: Path) -> int:

@@ -253,6 +253,7 @@ class InvertJob(Job):
         run, settings, _ = prepare_inversion(
             generator, self.generator, self.search, self.encoder, self.classifier
         )
+        run.prepare()
         return OpenJob(
             run.read,
             partial(_results, run),

@@ -101,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"audiate: error: {with_flags(str(error))}", file=sys.stderr)
         return 2
     except Interrupted as stopped:
-        print(f"{stopped}, and saved. To go on, run the same command again", file=sys.stderr)
+        saved = "" if str(stopped).startswith("stopped after 0 ") else ", and saved"
+        print(f"{stopped}{saved}. To go on, run the same command again", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("audiate: interrupted", file=sys.stderr)
@@ -138,10 +139,12 @@ def parse(arguments: Sequence[str]) -> Any:
 def _parse_group(group: Group, prog: str, words: Sequence[str]) -> Any:
     """Read the words after a command that has commands of its own."""
     name, *rest = words or [""]
-    if name in _HELP:
-        print(_listing(group, prog))
-        raise SystemExit
-    if name and name not in group.commands and group.default:
+    if name in ("", *_HELP):
+        if not name:
+            print(f"audiate: error: {prog}: no command is named", file=sys.stderr)
+        print(_listing(group, prog), file=sys.stdout if name else sys.stderr)
+        raise SystemExit(0 if name else 2)
+    if name not in group.commands and group.default:
         name, rest = group.default, list(words)
     command = group.commands[_known(name, group.commands, f"{prog} ")]
     return _parse_flags(command, f"{prog} {name}", rest)
@@ -164,11 +167,10 @@ def _known(name: str, names: Iterable[str], group: str = "") -> str:
     names = list(names)
     if name in names:
         return name
-    problem = f"{group}{name}: no such command" if name else f"{group[:-1]}: no command is named"
     near = get_close_matches(name, names, n=1)
     remedy = f"did you mean {near[0]}?" if near else f"give one of {', '.join(names)};"
     remedy += f" `audiate {group}--help` explains them"
-    print(f"audiate: error: {problem}; {remedy}", file=sys.stderr)
+    print(f"audiate: error: {group}{name}: no such command; {remedy}", file=sys.stderr)
     raise SystemExit(2)
 
 

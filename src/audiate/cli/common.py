@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
 from tyro.conf import Positional, arg
 from tyro.constructors import PrimitiveConstructorSpec
@@ -19,9 +19,30 @@ def several(metavar: str, description: str) -> Any:
     return arg(metavar=metavar, help_behavior_hint="(required)", help=description)
 
 
+def required(metavar: str) -> Any:
+    """Describe an argument that is needed, by position; the command says where it is missing."""
+    return arg(metavar=metavar, help_behavior_hint="(required)")
+
+
+class Paths(tuple[Path, ...]):
+    """Paths that a command takes by their position.
+
+    It is a class, since tyro checks `tuple[Path, ...]` by typeguard, which takes long to import.
+    """
+
+
+PATHS = PrimitiveConstructorSpec[Paths](
+    nargs="*",
+    metavar="",
+    instance_from_str=lambda words: Paths(map(Path, words)),
+    is_instance=lambda value: isinstance(value, tuple),
+    str_from_instance=lambda value: list(map(str, value)),
+)
+
 Clips = Positional[
     Annotated[
-        tuple[Path, ...],
+        Paths,
+        PATHS,
         several("CLIP...", "Sound files (wav, flac, ogg, mp3), or folders of them."),
     ]
 ]
@@ -37,8 +58,9 @@ Device = Annotated[
 """The device on which a command computes."""
 
 
+# Optional, since tyro checks defaults of `str | None` by typeguard, which takes long to import.
 Classifier = Annotated[
-    str | None,
+    Optional[str],  # noqa: UP045
     PrimitiveConstructorSpec[str | None](
         nargs=1,
         metavar="STR",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from audiate.cli.common import Classifier
+from audiate.cli.common import Classifier, required
+from audiate.errors import InputError
 from audiate.models.hub import SPOKEN_CLASSIFIER
 
 
@@ -25,9 +26,9 @@ class Compare:
     be scored is named on standard error, and the exit status is 2.
     """
 
-    target: Positional[Annotated[Path, arg(metavar="TARGET")]]
+    target: Positional[Annotated[Path | None, required("TARGET")]] = None
     """The target, or a folder of targets."""
-    output: Positional[Annotated[Path, arg(metavar="OUTPUT")]]
+    output: Positional[Annotated[Path | None, required("OUTPUT")]] = None
     """The reconstruction, or a folder of reconstructions."""
     json: bool = False
     """Print JSON instead of a table."""
@@ -36,6 +37,9 @@ class Compare:
 
     def run(self) -> int:
         """Compare and print; return the exit status."""
+        if self.target is None or self.output is None:
+            name = "target" if self.target is None else "output"
+            raise InputError(f"no {name} given; name TARGET, then OUTPUT: files, or folders")
         from audiate.evaluation.comparison import compare
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.cli.common import print_error
+from audiate.cli.common import Paths, print_error
 from audiate.cli.invert import Invert, TimedSettings
 from audiate.data.sources import DIGIT_WORDS
 
@@ -41,7 +41,7 @@ class Demo:
         print(f"{report.counted('drawn')} in {seconds:.1f} s; look at {self.out / SHEET_NAME}")
         print("your own recordings: audiate draw CLIP...")
         clip = clips[_INVERTED]
-        again = Invert((clip,), out=self.out / "inverted", settings=TimedSettings(budget=3.0))
+        again = Invert(Paths([clip]), out=self.out / "inverted", settings=TimedSettings(budget=3.0))
         print(f"\nthe latent of {clip.stem}, and that said again by {again.generator}:")
         failed = again.run()
         print(f"look at {again.out / clip.stem}.png; your own recordings: audiate invert CLIP...")

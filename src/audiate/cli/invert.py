@@ -77,6 +77,9 @@ class Invert:
     classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits, which also guides gradients. none: no classifier, for other
     sounds."""
+    deterministic: bool = False
+    """Invert clips one by one, so that the result for a clip does not depend on which clips are
+    inverted with it. Together, they are faster, and rounding carries some to other minima."""
     device: Device = "auto"
     out: Path = Path("out/invert")
     """Folder for all that is written. It is made where it is missing."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
-from audiate.cli.common import print_error
+from audiate.cli.common import print_error, required
 from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 
@@ -29,9 +29,9 @@ class Match:
     written are never replaced.
     """
 
-    sounds: Positional[Annotated[Path, arg(metavar="SOUNDS")]]
+    sounds: Positional[Annotated[Path | None, required("SOUNDS")]] = None
     """A sound file, or a folder of them."""
-    images: Positional[Annotated[Path, arg(metavar="IMAGES")]]
+    images: Positional[Annotated[Path | None, required("IMAGES")]] = None
     """A picture file, or a folder of them."""
     model: str = DEFAULT_DUAL_ENCODER
     """Dual encoder: a shipped name, a folder, or a Hugging Face hub id."""
@@ -42,6 +42,9 @@ class Match:
 
     def run(self) -> int:
         """Rank, write and print; return the exit status."""
+        for name in ("sounds", "images"):
+            if getattr(self, name) is None:
+                raise InputError(f"no {name} given; name SOUNDS, then IMAGES: files, or folders")
         from audiate.folders.match import RANKS_NAME, match_folders
         from audiate.folders.sheet import SHEET_NAME
 

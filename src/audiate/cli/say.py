@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional
 
-from audiate.cli.common import Device, print_error, several
+from audiate.cli.common import PATHS, Device, Paths, print_error, several
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 
 
@@ -31,7 +31,8 @@ class Say:
 
     pictures: Positional[
         Annotated[
-            tuple[Path, ...],
+            Paths,
+            PATHS,
             several("PICTURE...", "Picture files (png, jpeg, gif, ...), or folders of them."),
         ]
     ]

@@ -120,7 +120,10 @@ def _read(path: Path) -> NDArray[np.generic]:
 
 def _read_array(file: IO[bytes], size: int) -> NDArray[np.generic]:
     """Read an array of real numbers, after a check of its header against the size of the file."""
-    version = np.lib.format.read_magic(file)
+    try:
+        version = np.lib.format.read_magic(file)
+    except ValueError as error:
+        raise ValueError("empty, or no file that NumPy has written") from error
     if version == (1, 0):
         shape, by_column, kind = np.lib.format.read_array_header_1_0(file)
     elif version == (2, 0):

@@ -15,7 +15,14 @@ from torch import Tensor
 
 from audiate.audio import formats
 from audiate.audio.config import check_sample_rate
-from audiate.audio.files import file_rate, fit_length, is_silent, load_channels, resample
+from audiate.audio.files import (
+    MAX_FILE_SECONDS,
+    file_rate,
+    fit_length,
+    is_silent,
+    load_audio,
+    resample,
+)
 from audiate.audio.words import split_words
 from audiate.data.digits import (
     Clip,
@@ -130,7 +137,7 @@ class ListedSounds:
         broken: list[tuple[Path, InputError]] = []
         for file in self.files:
             try:
-                whole = load_channels(file.path, channels, rate)
+                whole, _ = load_audio(file.path, rate, channels=channels, longest=MAX_FILE_SECONDS)
             except InputError as error:
                 if self.folder is None:
                     raise

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiate.audio.files import SILENCE, file_rate, load_channels
+from audiate.audio.files import MAX_FILE_SECONDS, SILENCE, load_audio
 from audiate.audio.words import split_words
 from audiate.data.folders import first_of
 from audiate.data.sounds import list_folder
@@ -123,8 +123,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
         path = file.path
         name = path.relative_to(folder).as_posix()
         try:
-            rate = file_rate(path)
-            waveform = load_channels(path, 1, rate)
+            waveform, rate = load_audio(path, channels=1, longest=MAX_FILE_SECONDS)
         except InputError as error:
             broken.append((name, str(error).split(": ", 1)[-1]))
             continue

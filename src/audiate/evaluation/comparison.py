@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from audiate.audio.files import file_rate, load_channels
+from audiate.audio.files import MAX_FILE_SECONDS, file_rate, load_audio
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.metrics.classification import mean_of
@@ -157,7 +157,10 @@ def _compare_files(
 ) -> tuple[ClipScores, bool]:
     """Return the scores, and whether the lengths differ by more than a hundredth."""
     rate = file_rate(target)
-    pair = [load_channels(path, 1, rate, as_it_is=True)[0] for path in (output, target)]
+    pair = [
+        load_audio(path, rate, longest=MAX_FILE_SECONDS, as_it_is=True)[0]
+        for path in (output, target)
+    ]
     shortest, longest = sorted(len(waveform) for waveform in pair)
     ends = [torch.nn.functional.pad(each, (0, longest - len(each))) for each in pair]
     try:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from audiate.audio.files import Recording, fit_length, is_silent, load_channels, save_wav, to_peak
+from audiate.audio.files import (
+    MAX_FILE_SECONDS,
+    Recording,
+    fit_length,
+    is_silent,
+    load_audio,
+    save_wav,
+    to_peak,
+)
 from audiate.audio.spectrograms import levels_of
 from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_clips
@@ -42,8 +50,6 @@ from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
-
-R = TypeVar("R")
 
 _BAD = 0.5  # of the loss of silence: more is a bad minimum
 _NEARLY = 0.05  # seconds by which a clip may be longer or shorter without a note
@@ -179,6 +185,7 @@ def invert_folder(
     restarts: int = InversionSettings.restarts,
     max_iterations: int | None = InversionSettings.max_iterations,
     seed: int = InversionSettings.seed,
+    deterministic: bool = False,
     device: str | torch.device = "cpu",
     name: str | None = None,
     notify: Notify | None = None,
@@ -205,6 +212,8 @@ def invert_folder(
         restarts: Number of starts.
         max_iterations: Limit of iterations.
         seed: Seed of random starts.
+        deterministic: Whether clips are inverted one by one, so that the result for a clip does not
+            depend on which clips are inverted with it. It takes longer.
         device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
@@ -221,7 +230,11 @@ def invert_folder(
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
     check_comparable(generator.num_samples)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
-    size, out = batch_size_for(generator, settings), Path(out)
+    size = batch_size_for(generator, settings)
+    if deterministic:
+        if budget is not None:
+            raise InputError("`deterministic`: a budget depends on the time; leave one of them out")
+        record["deterministic"], size = "True", 1
     report = run_folder(run, found, out, "invert", record, "inverting", size, notify)
     return InversionReport(report.folder, report.clips, report.new, begin)
 
@@ -251,35 +264,19 @@ def prepare_inversion(
     # A classifier of another sample rate scores the output, but guides nothing.
     guide = scorer if scorer and scorer.sample_rate == generator.sample_rate else None
     objective = objective_named(chosen, guide, generator.sample_rate).to(device_of(generator))
-    invert = build(
-        generator,
-        settings,
-        begin,
-        objective if settings.refines else plain_objective(),
-        guide,
-        fingerprint=known,
-    )
+    minimised = objective if settings.refines else plain_objective()
+    make = partial(build, generator, settings, begin, minimised, guide, fingerprint=known)
     # Losses by levels alone have another scale, on which silence is no measure of a minimum.
     descends = settings.method in ("gradient", "hybrid") and settings.budget is None
     compares_silence = descends and chosen != "levels"
     run = InversionWork(
         generator,
-        invert,
+        make,
         scorer,
         measured_by=None if settings.refines else objective,
         compared_by=objective if compares_silence else None,
     )
     return run, {key: str(value) for key, value in record.items() if value is not None}, begin
-
-
-class TargetWork(ClipWork[Target, R]):
-    """Read clips as targets for a generator."""
-
-    sizes: Sizes
-
-    def read(self, path: Path | Recording) -> Target:
-        """Read a clip by `read_target`."""
-        return read_target(path, self.sizes)
 
 
 def read_target(path: Path | Recording, sizes: Sizes) -> Target:
@@ -289,21 +286,23 @@ def read_target(path: Path | Recording, sizes: Sizes) -> Target:
         InputError: It cannot be read, or is silent.
 
     """
-    waveform = load_channels(path, sizes.channels, sizes.sample_rate)
+    waveform, rate = load_audio(
+        path, sizes.sample_rate, channels=sizes.channels, longest=MAX_FILE_SECONDS
+    )
     if not waveform.numel():
         raise InputError(f"{path}: lasts not even a sample; record it again")
     if is_silent(waveform.flatten()):
         raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
     fitted = to_peak(fit_length(waveform, sizes.num_samples))
-    return Target(fitted, waveform.shape[1] / sizes.sample_rate)
+    return Target(fitted, waveform.shape[1] / rate)
 
 
-class InversionWork(TargetWork[ClipResult]):
+class InversionWork(ClipWork[Target, ClipResult]):
     """Invert clips in batches.
 
     Attributes:
         generator: The generator.
-        invert: The inverter that finds latents.
+        make_inverter: Makes the inverter that finds latents. A search samples latents for it.
         classifier: Classifies the digit of clips and outputs; None leaves that out.
         measured_by: Measures the loss of what the inverter found; None where the inverter has
             measured it by the same objective.
@@ -317,17 +316,21 @@ class InversionWork(TargetWork[ClipResult]):
     def __init__(
         self,
         generator: Generator,
-        invert: Inverter,
+        make_inverter: Callable[[], Inverter],
         classifier: DigitClassifier | None = None,
         *,
         measured_by: Objective | None = None,
         compared_by: Objective | None = None,
     ) -> None:
-        self.generator = self.sizes = generator
-        self.invert, self.classifier = invert, classifier
+        self.generator, self.read = generator, partial(read_target, sizes=generator)
+        self.make_inverter, self.classifier = make_inverter, classifier
         self.measured_by, self.compared_by = measured_by, compared_by
         self.latent_dim = generator.latent_dim
         self._device = device_of(generator)
+
+    def prepare(self) -> None:
+        """Make the inverter, once the folder is known to be free for the results."""
+        self.invert = self.make_inverter()
 
     def compute(self, items: Sequence[Target]) -> list[Product[ClipResult]]:
         """Invert a batch, and score it."""

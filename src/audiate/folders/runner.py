@@ -62,6 +62,8 @@ class ClipWork(ABC, Generic[Item, R]):
     """Read clips, and compute outputs for batches of them.
 
     Attributes:
+        read: Reads a clip, in a thread. It raises `InputError` where the clip cannot be used, with
+            a message that names the file.
         endings: The files that are written for a clip, as patterns of its name: ``"{}.wav"``.
         shared: Names of the files that are written for all clips together.
         result_type: The frozen dataclass of a clip's result.
@@ -70,19 +72,11 @@ class ClipWork(ABC, Generic[Item, R]):
 
     """
 
+    read: Callable[[Path | Recording], Item]
     endings: tuple[str, ...]
     shared: ClassVar[tuple[str, ...]] = (LATENTS_NAME,)
     result_type: ClassVar[type[Any]] = NoneType
     latent_dim: int | None = None
-
-    @abstractmethod
-    def read(self, path: Path | Recording) -> Item:
-        """Read a clip, in a thread.
-
-        Raises:
-            InputError: It cannot be used; the message names the file.
-
-        """
 
     def prepare(self) -> None:
         """Do slow preparations, once there are clips to process; by default nothing."""

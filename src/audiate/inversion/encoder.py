@@ -13,14 +13,14 @@ from audiate.inversion.inverter import (
     BATCH,
     Inversion,
     check_target,
-    evaluate_latents,
+    evaluated_once,
     joined,
     latent_bounds,
 )
 from audiate.inversion.objectives import Objective, plain_objective
 from audiate.models.fingerprint import Fingerprint, same_generator
 from audiate.models.fingerprint import fingerprint as fingerprint_of
-from audiate.models.generator import Generator
+from audiate.models.generator import Generator, generate
 from audiate.models.hub import find, shipped_models
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import PretrainedModel, load
@@ -70,7 +70,8 @@ class EncoderInverter:
             latent = self.encoder(part)
             if self.bounds is not None:
                 latent = latent.clamp(*self.bounds)
-            parts.append(evaluate_latents(self.generator, self.objective, part, latent))
+            output = generate(self.generator, latent)
+            parts.append(evaluated_once(latent, output, self.objective(output, part)))
         return joined(parts)
 
 

@@ -13,8 +13,6 @@ from audiate.inversion.inverter import (
     Inversion,
     Targets,
     check_target,
-    evaluate_latents,
-    generate_all,
     joined,
     latent_bounds,
 )
@@ -91,8 +89,7 @@ class EvolutionInverter:
         from cmaes import CMA  # it imports SciPy's statistics, which takes more than a second
 
         targets = Targets(self.objective, target)
-        begun = evaluate_latents(self.generator, self.objective, target, init)
-        best, least = begun.latent.clone(), begun.loss.clone()
+        best, least = init.clone(), self.objective(generate(self.generator, init), target)
         box = None if self.bounds is None else torch.stack(self.bounds, 1).double().cpu().numpy()
         searches = [
             CMA(mean=start, sigma=self.deviation, bounds=box, seed=self.seed)
@@ -109,9 +106,9 @@ class EvolutionInverter:
             least = torch.minimum(least, losses[rows, lowest])
             for search, own, found in zip(searches, asked, losses.tolist(), strict=True):
                 search.tell(list(zip(own, found, strict=True)))
-        evals = self.generations * searches[0].population_size
-        output = generate_all(self.generator, best, self.batch_size)
-        return Inversion(best, output, least, begun.num_evals + evals)
+        evals = 1 + self.generations * searches[0].population_size
+        output = generate(self.generator, best)
+        return Inversion(best, output, least, torch.full_like(rows, evals))
 
     def _losses(self, points: Tensor, targets: Targets) -> Tensor:
         """Losses (clips, population) of points (clips, population, latent_dim)."""

@@ -16,13 +16,12 @@ from audiate.inversion.inverter import (
     Inversion,
     Targets,
     check_target,
-    generate_all,
     joined,
     probe_prior,
 )
 from audiate.inversion.lbfgs import Box, Minimum, minimise
 from audiate.inversion.objectives import Objective, plain_objective
-from audiate.models.generator import Generator
+from audiate.models.generator import Generator, generate
 
 Engine = Literal["batched", "scipy"]
 
@@ -117,7 +116,8 @@ class GradientInverter:
         found = self.minima(target, starts, self.max_iterations, deadline)
         best = found.loss.view(-1, self.restarts).argmin(1)
         rows = torch.arange(len(target), device=target.device) * self.restarts + best
-        output = generate_all(self.generator, found.point[rows], self.batch_size)
+        points = torch.split(found.point[rows], self.batch_size)
+        output = torch.cat([generate(self.generator, part) for part in points])
         evals = found.num_evals.view(-1, self.restarts).sum(1)
         return Inversion(found.point[rows], output, found.loss[rows], evals)
 
@@ -225,5 +225,6 @@ class HalvingInverter:
             if not left:
                 break
         latent = points[:, 0]
-        output = generate_all(self.refine.generator, latent, self.refine.batch_size)
+        parts = torch.split(latent, self.refine.batch_size)
+        output = torch.cat([generate(self.refine.generator, part) for part in parts])
         return Inversion(latent, output, loss[:, 0], evals)

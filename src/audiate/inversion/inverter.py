@@ -13,7 +13,7 @@ from audiate.audio.files import SILENCE
 from audiate.errors import InputError
 from audiate.inversion.lbfgs import Bounds, Minimum
 from audiate.inversion.objectives import Objective
-from audiate.models.generator import Generator, device_of, generate
+from audiate.models.generator import Generator, device_of
 
 BATCH = 64
 """Default number of clips, or of starts, in a batch."""
@@ -52,7 +52,11 @@ Batch = TypeVar("Batch", Inversion, Minimum)
 
 
 class Inverter(Protocol):
-    """Finds latents for waveforms; the result for one clip does not depend on the others."""
+    """Finds latents for waveforms.
+
+    The result for a clip depends on the others of its batch by rounding alone, which a search by
+    gradients may carry to another minimum.
+    """
 
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert waveforms (batch, channels, num_samples) of the generator's kind.
@@ -137,18 +141,10 @@ class Targets:
         return self._objective.compare(self._objective.features(output), targets)
 
 
-def evaluate_latents(
-    generator: Generator, objective: Objective, target: Tensor, latent: Tensor
-) -> Inversion:
-    """Generate the sound of latents once, and measure their loss against the targets."""
-    output = generate(generator, latent)
+def evaluated_once(latent: Tensor, output: Tensor, loss: Tensor) -> Inversion:
+    """The inversion by latents of which the generator has made the output in one run."""
     evals = torch.ones(len(latent), dtype=torch.int64, device=latent.device)
-    return Inversion(latent, output, objective(output, target), evals)
-
-
-def generate_all(generator: Generator, latent: Tensor, batch_size: int) -> Tensor:
-    """Generate the waveforms of many latents, ``batch_size`` at a time."""
-    return torch.cat([generate(generator, part) for part in torch.split(latent, batch_size)])
+    return Inversion(latent, output, loss, evals)
 
 
 def joined(parts: Sequence[Batch]) -> Batch:

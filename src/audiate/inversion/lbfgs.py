@@ -29,6 +29,8 @@ _CURVATURE = 0.9
 _FAR = 1.0  # how far beyond the box a trial may go, in widths of the box
 _HISTORY = 10
 _NOISE = 997  # number of sets of random numbers for stochastic clipping, taken in turn
+_CHECKS = 2  # steps by which a loss that no longer falls is checked not to be that of a saddle
+_CHECK_TRIALS = 10  # number of step sizes that are tried in such a check
 _TRIALS = 25  # number of step sizes that are tried before a line search gives up
 
 
@@ -40,7 +42,9 @@ class Minimum:
         point: The best points (batch, dim) that were met.
         loss: Losses (batch,) at these points.
         num_evals: Number of evaluations of loss and gradient, (batch,), int64.
-        converged: Whether the tolerance was met, rather than a limit, (batch,), bool.
+        converged: Whether the tolerance was met, rather than a limit, (batch,), bool. Where a step
+            hardly lowers the loss, two more are tried, which follow directions of unknown curvature
+            farther. If the loss still falls, the point may be a saddle, and this is False.
 
     """
 
@@ -65,7 +69,8 @@ def minimise(
 
     Each problem has its own history of ten steps and its own line search (weak Wolfe conditions by
     bisection, Lewis and Overton 2013, which also suits losses with kinks); a problem that has ended
-    leaves the batch. So the result for one does not depend on the others, but for rounding.
+    leaves the batch. So the result for one depends on the others by rounding alone, as far as the
+    objective rounds differently for other batch sizes.
 
     Args:
         objective: Gives the losses, which have to be differentiable.
@@ -89,13 +94,15 @@ def minimise(
         raise InputError(f"box {box}: give its bounds")
     check_range("max_iterations", max_iterations, 0, 10**9)
     check_range("tolerance", tolerance, 0, 1)
-    now = time.monotonic()
+    began = time.monotonic()
     search = _Search(objective, start, max_iterations, tolerance, box, bounds, seed)
-    began, lasted = time.monotonic(), time.monotonic() - now
-    while len(search.state.number) and began + lasted < deadline:
-        search.advance()
-        now = time.monotonic()
-        began, lasted = now, now - began
+    state = search.state
+    search.begin(*search.evaluate(state.point, state.number))
+    lasted = time.monotonic() - began
+    while len(state.number) and (now := time.monotonic()) + lasted < deadline:
+        trial = search.trial()
+        search.advance(trial, *search.evaluate(trial, state.number))
+        lasted = time.monotonic() - now
     return search.best
 
 
@@ -116,6 +123,7 @@ class _State:
         self.trials = torch.zeros(batch, dtype=torch.int64, device=start.device)
         self.iterations = torch.zeros_like(self.trials)
         self.evals = torch.zeros_like(self.trials)
+        self.stalled = torch.zeros_like(self.trials)  # steps in a row that hardly lowered the loss
         self.clips = torch.zeros_like(self.trials)  # number of times that a point left the box
         self.moves = start.new_zeros(batch, _HISTORY, dim)  # newest last
         self.turns = start.new_zeros(batch, _HISTORY, dim)  # changes of the gradient
@@ -156,55 +164,73 @@ class _Search:
         self.best = Minimum(
             state.point.clone(), state.loss.clone(), state.evals.clone(), state.evals > 0
         )
-        state.loss, state.slope = self._evaluate(state.point, state.number)
-        state.evals += 1
-        if not state.loss.isfinite().all():
-            raise InputError(
-                "the loss at the start is not finite; check the target and the generator"
-            )
-        self._remember(state.point, state.loss)
-        ended = state.slope.abs().amax(1) <= tolerance
-        self.best.converged[state.number[ended]] = True
-        state.keep((~ended & (state.iterations < max_iterations)).nonzero().squeeze(1))
-        self._set_out(torch.ones_like(state.trials, dtype=torch.bool))
 
-    def advance(self) -> None:
-        """Try one step size of each problem, and drop the problems that end with it."""
-        state, tolerance = self.state, self.tolerance
-        trial = state.point + state.step.unsqueeze(1) * state.direction
-        if self.box == "projected" and self.inside is not None:
-            trial = trial.clamp(*self.inside)
-        loss, slope = self._evaluate(trial, state.number)
-        state.evals += 1
-        self._remember(trial, loss)
-        accepted, low_enough = _assess(state, trial, loss, slope)
-        given_up = state.trials >= _TRIALS
-        accepted |= given_up & low_enough
-        drop = state.loss - loss
-        small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
-        flat = slope.abs().amax(1) <= tolerance
-        _accept(state, accepted, trial, loss, slope)
-        converged = accepted & (small | flat)
-        if self.box == "clipped" and self.inside is not None:
-            converged &= ~self._clip(accepted, self.inside)
-        self.best.converged[state.number[converged]] = True
-        stopped = converged | (given_up & ~accepted) | (state.iterations >= self.max_iterations)
-        going, renewed = ~stopped, accepted[~stopped]
-        state.keep(going.nonzero().squeeze(1))
-        self._set_out(renewed)
-
-    def _evaluate(self, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
-        """Losses (n,) and gradients (n, dim) at points (n, dim)."""
+    def evaluate(self, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses (n,) and gradients (n, dim) at points (n, dim) of some problems."""
         with torch.enable_grad():
             points = points.detach().requires_grad_(True)
             losses = self.objective(points, number)
             (slopes,) = torch.autograd.grad(losses.sum(), points)
         return losses.detach(), slopes
 
-    def _remember(self, points: Tensor, losses: Tensor) -> None:
-        """Keep the best points that were met within the box, and count the evaluations."""
+    def begin(self, loss: Tensor, slope: Tensor) -> None:
+        """Set out from the start, with the losses and gradients there."""
+        state = self.state
+        state.loss, state.slope = loss, slope
+        state.evals += 1
+        if not state.loss.isfinite().all():
+            raise InputError(
+                "the loss at the start is not finite; check the target and the generator"
+            )
+        self._remember(state.point, state.loss)
+        ended = state.slope.abs().amax(1) <= self.tolerance
+        self.best.converged[state.number[ended]] = True
+        state.keep((~ended & (state.iterations < self.max_iterations)).nonzero().squeeze(1))
+        self._set_out(torch.ones_like(state.trials, dtype=torch.bool))
+
+    def trial(self) -> Tensor:
+        """The points (n, dim) that are tried next."""
+        trial = self.state.point + self.state.step.unsqueeze(1) * self.state.direction
+        if self.box == "projected" and self.inside is not None:
+            trial = trial.clamp(*self.inside)
+        return trial
+
+    def advance(self, trial: Tensor, loss: Tensor, slope: Tensor) -> None:
+        """Accept trials or not, and drop the problems that end with them."""
+        state, tolerance = self.state, self.tolerance
+        state.evals += 1
+        drop = state.loss - loss
+        small = drop.abs() <= tolerance * torch.maximum(state.loss.abs(), loss.abs())
+        self._remember(trial, loss, state.stalled == 0)
+        accepted, low_enough = _assess(state, trial, loss, slope)
+        given_up = state.trials >= torch.where(state.stalled > 0, _CHECK_TRIALS, _TRIALS)
+        accepted |= given_up & low_enough
+        flat = slope.abs().amax(1) <= tolerance
+        _accept(state, accepted, trial, loss, slope)
+        ended = given_up & ~accepted
+        checked = (accepted & small & (state.stalled >= _CHECKS)) | (ended & (state.stalled > 0))
+        converged = (accepted & flat) | checked
+        ended |= accepted & ~small & (state.stalled > 0)  # it still falls: this was a saddle
+        state.stalled = torch.where(accepted, (state.stalled + 1) * small, state.stalled)
+        if self.box == "clipped" and self.inside is not None:
+            clipped = self._clip(accepted, self.inside)
+            converged &= ~clipped
+            state.stalled[clipped] = 0
+        self.best.converged[state.number[converged]] = True
+        stopped = converged | ended | (state.iterations >= self.max_iterations)
+        going, renewed = ~stopped, accepted[~stopped]
+        state.keep(going.nonzero().squeeze(1))
+        self._set_out(renewed)
+
+    def _remember(self, points: Tensor, losses: Tensor, counted: Tensor | None = None) -> None:
+        """Keep the best points (n, dim) that were met within the box, and count the evaluations.
+
+        Where ``counted`` (n,) is False, a point is not kept; by default all are.
+        """
         rows, best = self.state.number, self.best
         better = losses < best.loss[rows]
+        if counted is not None:
+            better &= counted
         if self.inside is not None:
             better &= ~_outside(points, self.inside).any(1)
         best.point[rows[better]] = points[better].detach()
@@ -222,7 +248,7 @@ class _Search:
         random = low + (high - low) * self.noise[state.clips[rows] % _NOISE]
         points = torch.where(outside[rows], random, state.point[rows])
         state.point[rows] = points
-        state.loss[rows], state.slope[rows] = self._evaluate(points, state.number[rows])
+        state.loss[rows], state.slope[rows] = self.evaluate(points, state.number[rows])
         state.clips[rows] += 1
         state.evals[rows] += 1
         state.known[rows] = False  # the curvature was learnt elsewhere
@@ -330,7 +356,8 @@ def _direction(state: _State, steepest: Tensor, free: Tensor) -> Tensor:
         shares.append(share)
     newest, turn = weights[:, -1], turns[:, -1]
     scale = torch.where(newest > 0, 1 / (newest * turn.square().sum(1)).clamp_min(1e-30), 1.0)
-    direction = direction * scale.unsqueeze(1)
+    # At a saddle, the way down is flat and not in the history, whose scale makes it a tiny step.
+    direction = direction * scale.masked_fill(state.stalled > 0, 1).unsqueeze(1)
     for index in range(_HISTORY):
         share = weights[:, index] * (turns[:, index] * direction).sum(1)
         direction = direction + (shares[-1 - index] - share).unsqueeze(1) * moves[:, index]

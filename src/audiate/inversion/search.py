@@ -9,13 +9,13 @@ from torch import Tensor
 from audiate.audio.spectrograms import MelSpectrogram
 from audiate.errors import check_range
 from audiate.inversion.candidates import Descriptors, open_candidates
-from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluate_latents, joined
+from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluated_once, joined
 from audiate.inversion.objectives import Objective, plain_objective
 from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.fingerprint import Fingerprint, digest
 from audiate.models.fingerprint import fingerprint as fingerprint_of
-from audiate.models.generator import Generator, device_of
+from audiate.models.generator import Generator, device_of, generate
 from audiate.models.resnet import DigitClassifier
 
 # Weights of the distances, beside 1 for the cosine distance of the classifier's features. With more
@@ -72,12 +72,12 @@ class SearchInverter:
     def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
         """Invert waveforms (batch, channels, num_samples); ``init`` has no effect."""
         check_target(self.generator, target, init)
-        return joined(
-            [
-                evaluate_latents(self.generator, self.objective, part, self.nearest(part)[:, 0])
-                for part in torch.split(target, self.batch_size)
-            ]
-        )
+        parts = []
+        for part in torch.split(target, self.batch_size):
+            latent = self.nearest(part)[:, 0]
+            output = generate(self.generator, latent)
+            parts.append(evaluated_once(latent, output, self.objective(output, part)))
+        return joined(parts)
 
     @torch.no_grad()
     def nearest(self, target: Tensor, count: int = 1) -> Tensor:

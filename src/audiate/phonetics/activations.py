@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from audiate.audio.files import fit_length, load_channels, save_wav
+from audiate.audio.files import MAX_FILE_SECONDS, fit_length, load_audio, save_wav
 from audiate.errors import InputError
 from audiate.models.generator import AudioGAN
 from audiate.models.latent_encoder import LatentEncoder
@@ -79,7 +79,8 @@ def classifier_activations(model: PretrainedModel, clip: Path) -> Activations:
             f"encoder, or a classifier of spoken digits"
         )
     rate, samples = model.config.sample_rate, model.config.num_samples
-    waveform = fit_length(load_channels(clip, 1, rate), samples)
+    waveform, _ = load_audio(clip, rate, channels=1, longest=MAX_FILE_SECONDS)
+    waveform = fit_length(waveform, samples)
     found = model.network.activations(model.spectrogram(waveform.to(model.device)))
     series = {name: _series(hidden, samples) for name, hidden in found.items()}
     return Activations(waveform[0], rate, series)

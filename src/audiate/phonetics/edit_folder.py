@@ -17,8 +17,15 @@ from audiate.audio.spectrograms import levels_of
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.folders.invert import Target, TargetWork
-from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
+from audiate.folders.invert import Target, read_target
+from audiate.folders.runner import (
+    ClipWork,
+    FolderReport,
+    Notify,
+    Product,
+    name_of,
+    run_folder,
+)
 from audiate.inversion.build import inverter
 from audiate.inversion.inverter import Inverter
 from audiate.inversion.settings import Method
@@ -189,7 +196,7 @@ def check_edit(changes: Mapping[str, float], digit: str | int | None) -> int | N
     raise InputError(f"`digit` {digit}: give 0 to 9, or one of {', '.join(DIGIT_WORDS)}")
 
 
-class EditWork(TargetWork[EditResult]):
+class EditWork(ClipWork[Target, EditResult]):
     """Edit clips one by one."""
 
     endings = ("{}.wav", "{}-before.wav", "{}.npy", "{}.png")
@@ -211,7 +218,7 @@ class EditWork(TargetWork[EditResult]):
             make_editor: Makes the editor of latents, which takes long.
 
         """
-        self.generator = self.sizes = generator
+        self.generator, self.read = generator, partial(read_target, sizes=generator)
         self.invert, self.word = invert, word
         self.latent_dim = generator.latent_dim
         self._make_editor = make_editor

@@ -54,7 +54,11 @@ def parse_change(attribute: str, text: str) -> float:
     value = float(match[1]) if match else float("nan")
     if attribute == "duration":
         value = float(np.log2(value)) if value > 0 else float("nan")
-    if not abs(value) <= {"pitch": 48, "loudness": 60, "duration": 4}[attribute]:
+    most = {"pitch": 48, "loudness": 60, "duration": 4}[attribute]
+    if abs(value) > most:
+        limits = f"{-most} to {most}" if attribute != "duration" else "a ratio of 1/16 to 16"
+        raise InputError(f"`{attribute}` {text}: give {limits}, as in {example}")
+    if not match or np.isnan(value):
         raise InputError(f"`{attribute}` {text}: give a change as in {example}")
     return value
 

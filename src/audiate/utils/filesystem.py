@@ -92,8 +92,8 @@ def alone(lock_file: Path, taken: str) -> Iterator[None]:
         raise InputError(taken) from error
     except OSError as error:
         raise InputError(
-            f"{lock_file.parent}: cannot be written ({error.strerror or error}); name another "
-            f"folder with `out`"
+            f"{lock_file.parent}: cannot be written ({_reason(error)}); name another folder with "
+            f"`out`"
         ) from error
     try:
         yield
@@ -101,6 +101,12 @@ def alone(lock_file: Path, taken: str) -> Iterator[None]:
         with suppress(OSError):  # Windows lets nobody remove it now
             lock_file.unlink()
         lock.release()
+
+
+def _reason(error: OSError) -> str:
+    """The reason of an error, also where a file has the name of a folder that is to be made."""
+    exists = isinstance(error, (FileExistsError, NotADirectoryError))
+    return "a file has this name" if exists else error.strerror or f"{error}"
 
 
 def is_locked(lock_file: Path) -> bool:

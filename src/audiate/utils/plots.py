@@ -39,14 +39,18 @@ def grid(images: Tensor, columns: int) -> Tensor:
     return torch.cat([side_by_side(row) for row in torch.split(padded, columns)])
 
 
-def save_image(picture: Tensor, path: Path, *, scale: int = 1) -> None:
-    """Write a picture (height, width) in [0, 1] as an 8-bit grey PNG, enlarged without smoothing.
+def save_image(picture: Tensor | Image.Image, path: Path, *, scale: int = 1) -> None:
+    """Write a picture as a PNG, enlarged without smoothing.
+
+    A tensor (height, width) in [0, 1] becomes 8-bit grey.
 
     Raises:
         InputError: The file cannot be written.
 
     """
-    _save(_enlarge(Image.fromarray(_to_bytes(picture)), scale), path)
+    image = Image.fromarray(_to_bytes(picture)) if isinstance(picture, Tensor) else picture
+    with writing(path) as partial:
+        _enlarge(image, scale).save(partial, format="PNG", **_COMPRESSION)
 
 
 def save_tiles(
@@ -68,7 +72,7 @@ def save_tiles(
         left, top = gap + index % columns * wide, gap + index // columns * high
         canvas.text((left, top), title, fill=_INK, font=font)
         sheet.paste(Image.fromarray(heat_map(spectrogram)), (left, top + text))
-    _save(sheet, path)
+    save_image(sheet, path)
 
 
 def save_side_by_side(waveforms: Tensor, levels: Tensor, titles: Sequence[str], path: Path) -> None:
@@ -95,7 +99,7 @@ def save_side_by_side(waveforms: Tensor, levels: Tensor, titles: Sequence[str], 
         _trace(canvas, waveforms[column], (left, text), (wide, high))
         heat = Image.fromarray(heat_map(levels[column])).resize((wide, 2 * 129))
         sheet.paste(heat, (left, text + high + gap))
-    _save(sheet, path)
+    save_image(sheet, path)
 
 
 def _trace(
@@ -160,7 +164,7 @@ def save_panels(rows: Sequence[PanelRow], path: Path) -> None:
         for panel in row.panels:
             sheet.paste(Image.fromarray(panel), (left, top + text))
             left += panel.shape[1] + gap
-    _save(sheet, path)
+    save_image(sheet, path)
 
 
 def heat_map(spectrogram: Tensor) -> NDArray[np.uint8]:
@@ -183,8 +187,3 @@ def _enlarge(image: Image.Image, scale: int) -> Image.Image:
 def _sheet(wide: int, high: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     sheet = Image.new("RGB", (wide, high), _BACKGROUND)
     return sheet, ImageDraw.Draw(sheet)
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    with writing(path) as partial:
-        image.save(partial, format="PNG", **_COMPRESSION)

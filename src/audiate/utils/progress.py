@@ -5,6 +5,7 @@ A notebook shows bars where ipywidgets is installed, as on Colab, and lines else
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,17 +45,20 @@ def tracked(
         done: Share of the work that was done before these items.
 
     """
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
-
     weights = weights or [1] * len(items)
     total, before, begun = done + sum(weights), done, time.monotonic()
-    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
+    columns: Sequence[ProgressColumn] = ()
+    if _may_show_bars():
+        from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn())
     with _Display(*columns, transient=True) as display:
-        bar = display.bars.add_task(what, total=total, completed=done)
+        bar = display.bars.add_task(what, total=total, completed=done) if columns else None
         for item, weight in zip(items, weights, strict=True):
             yield item
             done += weight
-            display.bars.update(bar, completed=done)
+            if bar is not None:
+                display.bars.update(bar, completed=done)
             if done < total:
                 left = (time.monotonic() - begun) / max(done - before, 1) * (total - done)
                 display.line(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left")
@@ -133,11 +137,17 @@ def downloading() -> Iterator[Callable[[str, int, int], None]]:
         yield update
 
 
+def _may_show_bars() -> bool:
+    """Whether there may be a terminal or a notebook, for which rich is worth its import."""
+    forced = "FORCE_COLOR" in os.environ or "TTY_COMPATIBLE" in os.environ
+    return forced or "IPython" in sys.modules or sys.stderr.isatty()
+
+
 class _Display:
     """Bars of rich on a terminal or in a notebook; elsewhere, at most a line every 15 seconds.
 
     Args:
-        columns: The columns of a bar.
+        columns: The columns of a bar; none where there can be no bar.
         quiet: Show nothing at all.
         transient: Let the bars vanish at the end.
 
@@ -146,6 +156,9 @@ class _Display:
     def __init__(
         self, *columns: ProgressColumn, quiet: bool = False, transient: bool = False
     ) -> None:
+        self.live, self._quiet, self._printed = False, quiet, time.monotonic()
+        if not columns:
+            return
         from rich.console import Console
         from rich.progress import Progress
 
@@ -155,8 +168,6 @@ class _Display:
         self.bars = Progress(
             *columns, console=self.console, transient=transient, disable=not self.live
         )
-        self._quiet = quiet
-        self._printed = time.monotonic()
 
     def __enter__(self) -> Self:
         if self.live:
