@@ -16,7 +16,7 @@ from audiate.evaluation import said_images as saying
 from audiate.evaluation.matches import MatchReport, evaluate_matches, fit_probe, retrieve
 from audiate.evaluation.roundtrip import evaluate_roundtrip
 from audiate.folders.match import Scores
-from audiate.models.configs import ImageToAudioConfig
+from audiate.models.configs import ImageToAudioConfig, LatentFlowConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
@@ -93,6 +93,11 @@ def sayer() -> ImageToAudioModel:
     return model
 
 
+def quick_flow() -> LatentFlow:
+    """A drawer that was never trained, of one step."""
+    return LatentFlow(LatentFlowConfig(steps=1)).eval()
+
+
 class Zero(DigitClassifier):
     """Hears a zero in everything."""
 
@@ -109,7 +114,7 @@ class Zero(DigitClassifier):
 def test_the_report_of_a_sayer(
     shared_data: Path, sayer: ImageToAudioModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saying, "load", lambda *_, **__: LatentFlow().eval())
+    monkeypatch.setattr(saying, "load", lambda *_, **__: quick_flow())
     reader = LeNet().eval()
     zero = Zero().eval()
     report = saying.evaluate_image_to_audio(
@@ -130,7 +135,7 @@ def test_the_report_of_a_sayer(
 def test_the_report_of_a_round_trip(
     shared_data: Path, sayer: ImageToAudioModel, tmp_path: Path
 ) -> None:
-    flow = LatentFlow().eval()
+    flow = quick_flow()
     report = evaluate_roundtrip(
         ("flow", "mine"), flow, sayer, Zero().eval(), LeNet().eval(), shared_data, count=10
     )

@@ -479,10 +479,15 @@ class TestPace:
 _TWO = """
 import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path
+from conftest import tiny_sources
+from audiate.cli import main
+from audiate.data.sources import SOURCES
 from training.test_loop import toy, wavegans
 if __name__ == "__main__":
     toy(Path({folder!r}))
     wavegans(Path({folder!r}))
+    SOURCES.update(tiny_sources())
+    sys.exit(main("train lenet --epochs 1 --batch-size 20".split() + {command!r}))
 """
 
 
@@ -528,10 +533,13 @@ class TestTwoProcesses:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def two(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def two(cls, tmp_path_factory: pytest.TempPathFactory, tiny_root: Path) -> Path:
+        """The runs of two processes: `toy`, `wavegans` and, by the command, a classifier."""
         folder = tmp_path_factory.mktemp("two")
         script = folder / "two.py"
-        script.write_text(_TWO.format(tests=str(Path(__file__).parent.parent), folder=str(folder)))
+        tests, command = Path(__file__).parent.parent, ["--data-dir", str(tiny_root)]
+        command += ["--out", str(folder / "lenet")]
+        script.write_text(_TWO.format(tests=str(tests), folder=str(folder), command=command))
         subprocess.run(
             [
                 *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
@@ -542,6 +550,11 @@ class TestTwoProcesses:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         return folder
+
+    def test_the_command_trains_and_says_by_how_many(self, two: Path) -> None:
+        model = audiate.load(two / "lenet")
+        assert model.provenance.environment["processes"] == "2"
+        assert all(p.isfinite().all() for p in model.parameters())
 
     def test_they_do_the_work_of_one(self, two: Path, tmp_path: Path) -> None:
         """Without noise, parts of a batch make the same gradient as the whole, up to rounding."""
