@@ -108,7 +108,7 @@ class Zero(DigitClassifier):
         return self.classify(waveforms)
 
     def embed(self, waveforms: Tensor) -> Tensor:
-        return torch.nn.functional.adaptive_avg_pool1d(waveforms.abs().unsqueeze(1), 512).squeeze(1)
+        return torch.nn.functional.adaptive_avg_pool1d(waveforms.abs().unsqueeze(1), 32).squeeze(1)
 
 
 def test_the_report_of_a_sayer(

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 
 import audiate
-from audiate.data.digits import load_mnist
+from audiate.data.digits import LabelledImages, load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.data.sounds import Clip, digit_clips
 from audiate.evaluation import clips, diversity, drawings, noise
@@ -39,7 +39,7 @@ from audiate.models.vae import VAE
 from audiate.models.vaegan import VAEGAN
 from audiate.models.wavegan import WaveGAN
 
-TESTED = 2_000
+TESTED = 1_000
 """Number of test images, of 10,000, that drawers are tested on."""
 
 
@@ -51,6 +51,7 @@ def data_read_once() -> Iterator[None]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawings, "load_pairs", cache(fewer_pairs))
+        patch.setattr(diversity, "load_mnist", fewer_images)
         patch.setattr(drawings, "measure_train_images", lambda _, root: measured(root))
         patch.setattr(clips, "digit_clips", fewer_clips)
         yield
@@ -66,6 +67,13 @@ def fewer_pairs(*args: Any, **settings: Any) -> PairedDigits:
         test_labels=pairs.test_labels[:TESTED],
         test_clips=pairs.test_clips,
     )
+
+
+def fewer_images(root: Path, split: Literal["train", "test"]) -> LabelledImages:
+    """All train images, and as many of the test images as of the test pairs."""
+    found = load_mnist(root, split)
+    count = TESTED if split == "test" else None
+    return LabelledImages(found.images[:count], found.labels[:count])
 
 
 def fewer_clips(*args: Any) -> list[list[Clip]]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import pytest
@@ -285,7 +286,11 @@ class TestWhatIsWritten:
         weight = model.state_dict()["classifier.0.weight"]
         assert torch.equal(weight, state(tmp_path)["module/critic/classifier.0.weight"])
 
-    def test_tensorboard_reads_what_is_written(self, tmp_path: Path) -> None:
+    def test_tensorboard_reads_what_is_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # With this TensorBoard reads without TensorFlow, which takes seconds to import.
+        monkeypatch.setitem(sys.modules, "tensorboard.compat.notf", ModuleType("notf"))
         reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         with pytest.raises(Interrupted):
             train(tmp_path, at_step={45: interrupt})

@@ -232,7 +232,7 @@ class TestTasks:
     def test_vaegan_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
         recipe = VAEGANRecipe(
-            epochs=2,
+            epochs=1,
             batch_size=20,
             images_per_recording=1,
             learning_rate=1e-3,
