@@ -311,7 +311,7 @@ class TestTasks:
     def test_flow_learns_which_tone_means_which_bar(self, tiny_data: Path) -> None:
         pairs = load_pairs(tiny_data, sample_rate=8000, seed=0)
         recipe = LatentFlowRecipe(
-            epochs=60, batch_size=80, images_per_recording=3, condition_share=0.5, augment=False
+            epochs=30, batch_size=40, images_per_recording=3, condition_share=0.5, augment=False
         )
         task = LatentFlowTask(recipe, pairs.train, CPU, Shard())
         train(task)
