@@ -88,7 +88,7 @@ def test_the_report_of_a_matcher(shared_data: Path) -> None:
 def sayer() -> ImageToAudioModel:
     """A model that says nothing in particular, by a generator of a quarter of a second."""
     gan = small_specgan(latent_dim=4)
-    model = ImageToAudioModel(ImageToAudioConfig(4, steps=1)).eval()
+    model = ImageToAudioModel(ImageToAudioConfig(4, steps=1, candidates=1)).eval()
     model.use(gan)
     return model
 
