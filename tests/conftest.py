@@ -132,7 +132,7 @@ def trained(task: AudioGANTask) -> list[dict[str, Tensor]]:
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that were never trained: gan/, its encoder/, and a classifier/ of digits."""
 
-    from audiate.models.configs import LatentEncoderConfig
+    from audiate.models.configs import DigitClassifierConfig, LatentEncoderConfig
     from audiate.models.fingerprint import fingerprint
     from audiate.models.latent_encoder import LatentEncoder
     from audiate.models.resnet import DigitClassifier
@@ -144,7 +144,8 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan)
     )
     LatentEncoder(encoder).save_pretrained(folder / "encoder")
-    DigitClassifier().save_pretrained(folder / "classifier")
+    hears = DigitClassifierConfig(num_samples=4096)
+    DigitClassifier(hears).save_pretrained(folder / "classifier")
     return folder
 
 
