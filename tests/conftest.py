@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,18 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores: some always wait, for a browser or a process that is killed."""
     return (os.cpu_count() or 1) + 1
+
+
+LONG = (
+    *("test_page.py", "test_export.py", "test_tensorflow.py", "test_bulk_ray.py", "test_rooms.py"),
+    *("test_tasks.py", "test_inverse.py", "test_loop.py", "test_evaluate_shipped.py"),
+)
+"""Files with tests that take long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that at the end no worker waits for another."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -118,7 +132,7 @@ def trained(task: AudioGANTask) -> list[dict[str, Tensor]]:
 def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that were never trained: gan/, its encoder/, and a classifier/ of digits."""
 
-    from audiate.models.configs import LatentEncoderConfig
+    from audiate.models.configs import DigitClassifierConfig, LatentEncoderConfig
     from audiate.models.fingerprint import fingerprint
     from audiate.models.latent_encoder import LatentEncoder
     from audiate.models.resnet import DigitClassifier
@@ -130,7 +144,8 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_samples=4096, latent_dim=12, generator="gan", fingerprint=fingerprint(gan)
     )
     LatentEncoder(encoder).save_pretrained(folder / "encoder")
-    DigitClassifier().save_pretrained(folder / "classifier")
+    hears = DigitClassifierConfig(num_samples=4096)
+    DigitClassifier(hears).save_pretrained(folder / "classifier")
     return folder
 
 
@@ -152,8 +167,9 @@ def once(factory: pytest.TempPathFactory, lock: Path, work: Callable[[], object]
 @pytest.fixture(scope="session")
 def page_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported models that the page uses, brought up to date once by its own script."""
-    prepare = [sys.executable, str(WEB / "prepare.py")]
-    once(tmp_path_factory, WEB / ".prepare.lock", lambda: subprocess.run(prepare, check=True))
+    # Within this process, which other exports then find warm.
+    prepare = partial(runpy.run_path, str(WEB / "prepare.py"), run_name="__main__")
+    once(tmp_path_factory, WEB / ".prepare.lock", prepare)
     return WEB / "public" / "assets"
 
 

@@ -107,6 +107,12 @@ class TestDirections:
         assert abs(float(found.vector[0])) < 1e-6
         assert angle(found.vector, [0, 1, 0, 0, 0, 0]) > 0.99
 
+    @pytest.fixture
+    def few_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Directions whose length is measured on four samples, for tests of where they point."""
+        monkeypatch.setattr("audiate.phonetics.directions._CALIBRATED", 4)
+
+    @pytest.mark.usefixtures("few_moves")
     @pytest.mark.parametrize("method", ["factorisation", "components", "random"])
     def test_directions_that_no_attribute_tells(self, method: str) -> None:
         model = small_specgan(latent_dim=12)
@@ -115,6 +121,7 @@ class TestDirections:
         assert found.vector.shape == (12,)
         assert found.vector.isfinite().all()
 
+    @pytest.mark.usefixtures("few_moves")
     def test_factorisation_finds_the_entry_that_the_first_layer_weighs_most(self) -> None:
         model = small_specgan(latent_dim=2)
         with torch.no_grad():

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import FrameType
@@ -54,32 +55,37 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
 
 
 MODULES = {module_of(path): path for path in FILES}
-IMPORTS = {
-    module: set(imports_of(ast.parse(path.read_text(encoding="utf-8")))) - {module}
-    for module, path in MODULES.items()
-}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """What each module of ours imports of the others."""
+    return {
+        module: set(imports_of(ast.parse(path.read_text(encoding="utf-8")))) - {module}
+        for module, path in MODULES.items()
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_one_way(module: str) -> None:
-    upward = {other for other in IMPORTS[module] if level_of(other) > level_of(module)}
+    upward = {other for other in imports()[module] if level_of(other) > level_of(module)}
     assert not upward, f"{module} must not import {upward}"
 
 
 def test_recipes_are_plain_data() -> None:
     """They import no task, model or data set, not even for types."""
     plain = {"audio.config", "data.sources", "errors", "models.configs", "models.hub"}
-    for module, imports in IMPORTS.items():
+    for module, others in imports().items():
         if module.startswith("audiate.training.recipes."):
-            others = {name.removeprefix("audiate.") for name in imports} - plain
-            assert all(name.startswith("training.recipes") for name in others), module
+            names = {name.removeprefix("audiate.") for name in others} - plain
+            assert all(name.startswith("training.recipes") for name in names), module
 
 
 def test_there_is_no_circle_of_imports() -> None:
     """Lazy imports count, and so do those for types alone."""
     # A package's __init__ is its face: whoever imports a module within does not mean it.
     try:
-        TopologicalSorter(IMPORTS).prepare()
+        TopologicalSorter(imports()).prepare()
     except CycleError as error:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 

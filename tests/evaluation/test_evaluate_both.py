@@ -16,7 +16,7 @@ from audiate.evaluation import said_images as saying
 from audiate.evaluation.matches import MatchReport, evaluate_matches, fit_probe, retrieve
 from audiate.evaluation.roundtrip import evaluate_roundtrip
 from audiate.folders.match import Scores
-from audiate.models.configs import ImageToAudioConfig
+from audiate.models.configs import ImageToAudioConfig, LatentFlowConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
@@ -88,9 +88,14 @@ def test_the_report_of_a_matcher(shared_data: Path) -> None:
 def sayer() -> ImageToAudioModel:
     """A model that says nothing in particular, by a generator of a quarter of a second."""
     gan = small_specgan(latent_dim=4)
-    model = ImageToAudioModel(ImageToAudioConfig(4, steps=1)).eval()
+    model = ImageToAudioModel(ImageToAudioConfig(4, steps=1, candidates=1)).eval()
     model.use(gan)
     return model
+
+
+def quick_flow() -> LatentFlow:
+    """A drawer that was never trained, of one step."""
+    return LatentFlow(LatentFlowConfig(steps=1)).eval()
 
 
 class Zero(DigitClassifier):
@@ -103,13 +108,13 @@ class Zero(DigitClassifier):
         return self.classify(waveforms)
 
     def embed(self, waveforms: Tensor) -> Tensor:
-        return torch.nn.functional.adaptive_avg_pool1d(waveforms.abs().unsqueeze(1), 512).squeeze(1)
+        return torch.nn.functional.adaptive_avg_pool1d(waveforms.abs().unsqueeze(1), 32).squeeze(1)
 
 
 def test_the_report_of_a_sayer(
     shared_data: Path, sayer: ImageToAudioModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saying, "load", lambda *_, **__: LatentFlow().eval())
+    monkeypatch.setattr(saying, "load", lambda *_, **__: quick_flow())
     reader = LeNet().eval()
     zero = Zero().eval()
     report = saying.evaluate_image_to_audio(
@@ -130,7 +135,7 @@ def test_the_report_of_a_sayer(
 def test_the_report_of_a_round_trip(
     shared_data: Path, sayer: ImageToAudioModel, tmp_path: Path
 ) -> None:
-    flow = LatentFlow().eval()
+    flow = quick_flow()
     report = evaluate_roundtrip(
         ("flow", "mine"),
         flow,

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
+from torch import Tensor
 
 import audiate
-from audiate.data.digits import load_mnist
+from audiate.data.digits import LabelledImages, load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
+from audiate.data.sounds import Clip, digit_clips
 from audiate.evaluation import clips, diversity, drawings, generators, noise
 from audiate.evaluation.digit_classifiers import (
     VALIDATION,
@@ -38,7 +40,7 @@ from audiate.models.vae import VAE
 from audiate.models.vaegan import VAEGAN
 from audiate.models.wavegan import WaveGAN
 
-TESTED = 2_000
+TESTED = 1_000
 """Number of test images, of 10,000, that drawers are tested on."""
 
 
@@ -50,8 +52,10 @@ def data_read_once() -> Iterator[None]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawings, "load_pairs", cache(fewer_pairs))
+        patch.setattr(diversity, "load_mnist", fewer_images)
         patch.setattr(drawings, "measure_train_images", lambda _, root: measured(root))
-        patch.setattr(generators, "train_clips", cache(clips.train_clips))
+        patch.setattr(clips, "digit_clips", fewer_clips)
+        patch.setattr(generators, "validation_clips", fewer_validation_clips)
         yield
 
 
@@ -65,6 +69,23 @@ def fewer_pairs(*args: Any, **settings: Any) -> PairedDigits:
         test_labels=pairs.test_labels[:TESTED],
         test_clips=pairs.test_clips,
     )
+
+
+def fewer_images(root: Path, split: Literal["train", "test"]) -> LabelledImages:
+    """All train images, and as many of the test images as of the test pairs."""
+    found = load_mnist(root, split)
+    count = TESTED if split == "test" else None
+    return LabelledImages(found.images[:count], found.labels[:count])
+
+
+def fewer_clips(*args: Any) -> list[list[Clip]]:
+    """Every eighth of the train clips, which are in the order of their words and voices."""
+    return [each[::8] for each in digit_clips(*args)]
+
+
+def fewer_validation_clips(*args: Any, **size: int) -> tuple[Tensor, Tensor]:
+    waveforms, labels = clips.validation_clips(*args, **size)
+    return waveforms[::8], labels[::8]
 
 
 @pytest.fixture

@@ -331,7 +331,7 @@ class TestAlarms:
                 "it tells 100.0 % of clips apart",
             ),
             (
-                replace(SMALL, steps=150, learning_rate=5e-4, loss="wgan-gp", penalty=10.0),
+                replace(SMALL, steps=80, learning_rate=1e-3, loss="wgan-gp", penalty=10.0),
                 "it puts real and drawn clips",
             ),
         ],
@@ -350,7 +350,7 @@ class TestAlarms:
         assert alarm.startswith(f"the discriminator has won: {how}")
 
     def test_a_critic_has_not_won_against_a_generator_that_learns(self) -> None:
-        recipe = replace(SMALL, steps=150, learning_rate=5e-4, loss="wgan-gp", penalty=10.0)
+        recipe = replace(SMALL, steps=80, learning_rate=1e-3, loss="wgan-gp", penalty=10.0)
         task = task_of(replace(wide(recipe), batch_size=16, penalty_every=1))
         alarm = task.diagnose({"told_apart": told_apart(trained(task))})
         assert "won" not in (alarm or "")

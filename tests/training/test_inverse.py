@@ -245,10 +245,11 @@ class TestAnyGenerator:
         generator = tones()
         settings: dict[str, Any] = {
             "data": (str(tmp_path / "real"),),
-            "steps": 80,
-            "batch_size": 8,
+            "steps": 60,
+            "batch_size": 4,
             "perceptual_weight": 0.0,
-            "preview_every": 80,
+            "latents_first": 0.5,
+            "preview_every": 60,
         }
         encoder = train_encoder(generator, tmp_path / "run", quiet=True, **settings)
         z = generator.sample_latent(32, generator=torch.Generator().manual_seed(9))

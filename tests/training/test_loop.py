@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import pytest
@@ -285,7 +286,11 @@ class TestWhatIsWritten:
         weight = model.state_dict()["classifier.0.weight"]
         assert torch.equal(weight, state(tmp_path)["module/critic/classifier.0.weight"])
 
-    def test_tensorboard_reads_what_is_written(self, tmp_path: Path) -> None:
+    def test_tensorboard_reads_what_is_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # With this TensorBoard reads without TensorFlow, which takes seconds to import.
+        monkeypatch.setitem(sys.modules, "tensorboard.compat.notf", ModuleType("notf"))
         reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         with pytest.raises(Interrupted):
             train(tmp_path, at_step={45: interrupt})
@@ -479,10 +484,15 @@ class TestPace:
 _TWO = """
 import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path
+from conftest import tiny_sources
+from audiate.cli import main
+from audiate.data.sources import SOURCES
 from training.test_loop import toy, wavegans
 if __name__ == "__main__":
     toy(Path({folder!r}))
     wavegans(Path({folder!r}))
+    SOURCES.update(tiny_sources())
+    sys.exit(main("train lenet --epochs 1 --batch-size 20".split() + {command!r}))
 """
 
 
@@ -528,10 +538,13 @@ class TestTwoProcesses:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def two(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def two(cls, tmp_path_factory: pytest.TempPathFactory, tiny_root: Path) -> Path:
+        """The runs of two processes: `toy`, `wavegans` and, by the command, a classifier."""
         folder = tmp_path_factory.mktemp("two")
         script = folder / "two.py"
-        script.write_text(_TWO.format(tests=str(Path(__file__).parent.parent), folder=str(folder)))
+        tests, command = Path(__file__).parent.parent, ["--data-dir", str(tiny_root)]
+        command += ["--out", str(folder / "lenet")]
+        script.write_text(_TWO.format(tests=str(tests), folder=str(folder), command=command))
         subprocess.run(
             [
                 *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
@@ -542,6 +555,11 @@ class TestTwoProcesses:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         return folder
+
+    def test_the_command_trains_and_says_by_how_many(self, two: Path) -> None:
+        model = audiate.load(two / "lenet")
+        assert model.provenance.environment["processes"] == "2"
+        assert all(p.isfinite().all() for p in model.parameters())
 
     def test_they_do_the_work_of_one(self, two: Path, tmp_path: Path) -> None:
         """Without noise, parts of a batch make the same gradient as the whole, up to rounding."""
