@@ -95,7 +95,7 @@ def reached_from(module: str) -> set[str]:
     found: set[str] = set()
     ahead = [module]
     while ahead:
-        for other in IMPORTS[ahead.pop()] - found:
+        for other in imports()[ahead.pop()] - found:
             found.add(other)
             ahead.append(other)
     return found

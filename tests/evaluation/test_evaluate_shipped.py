@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 import audiate
-from audiate.data.digits import LabelledImages, load_mnist
+from audiate.data.digits import Clip, LabelledImages, load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
-from audiate.data.sounds import Clip, digit_clips
+from audiate.data.sounds import digit_clips
 from audiate.evaluation import clips, diversity, drawings, generators, noise
 from audiate.evaluation.digit_classifiers import (
     VALIDATION,

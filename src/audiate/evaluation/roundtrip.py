@@ -223,7 +223,7 @@ class _RoundTrip:
         """Draw the validation clips, and say the drawings."""
         rate = self.audio_to_image.features.config.sample_rate
         with working("reading validation clips"):
-            words = load_validation_words(root, rate)
+            words = load_validation_words(root, rate, "reports")
         spectrograms = self.audio_to_image.features.many(words.recordings)
         random = torch.Generator().manual_seed(self.seed)
         drawn = self.audio_to_image.sample_images(spectrograms, 1, generator=random)[:, 0].cpu()
