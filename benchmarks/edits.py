@@ -26,9 +26,9 @@ from torch import Tensor
 from audiate.audio.files import to_peak
 from audiate.data.sources import data_root
 from audiate.errors import InputError
+from audiate.evaluation.classifying import classify_clips
 from audiate.evaluation.clips import choose_evenly, validation_clips
 from audiate.evaluation.independent import SoundsToJudge, judge_sounds
-from audiate.evaluation.judges import classify_clips
 from audiate.inversion.build import inverter
 from audiate.models.generator import Generator
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from audiate.data.digits import load_mnist
 from audiate.data.sources import SPEAKERS
+from audiate.evaluation.classifying import read_digits
 from audiate.evaluation.clips import read_validation, speaker_clips
-from audiate.evaluation.judges import read_digits
 from audiate.evaluation.trained import TrainingPlace, recipe_of
 from audiate.metrics.classification import (
     Score,

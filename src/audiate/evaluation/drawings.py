@@ -13,6 +13,7 @@ from torch import Tensor
 
 from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.data.sources import SPEAKERS
+from audiate.evaluation.classifying import read_digits
 from audiate.evaluation.diversity import (
     Diversity,
     embed,
@@ -20,7 +21,6 @@ from audiate.evaluation.diversity import (
     measure_digits,
     measure_train_images,
 )
-from audiate.evaluation.judges import read_digits
 from audiate.evaluation.noise import NoiseReport, evaluate_speaker
 from audiate.evaluation.trained import TrainingPlace, recipe_of
 from audiate.metrics.classification import (

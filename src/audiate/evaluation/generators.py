@@ -14,6 +14,7 @@ from torch import Tensor
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.errors import InputError, check_range
+from audiate.evaluation.classifying import classify_clips
 from audiate.evaluation.clips import (
     choose_evenly,
     disjoint_halves,
@@ -27,7 +28,6 @@ from audiate.evaluation.independent import (
     judge_sounds,
     real_sounds,
 )
-from audiate.evaluation.judges import classify_clips
 from audiate.metrics.classification import bootstrap_interval, in_percent
 from audiate.metrics.distribution import (
     Fidelity,

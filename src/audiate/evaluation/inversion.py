@@ -15,6 +15,7 @@ from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
+from audiate.evaluation.classifying import classify_clips
 from audiate.evaluation.clips import train_clips, validation_clips
 from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, SoundsToJudge, judge_sounds
 from audiate.evaluation.inversion_report import (
@@ -25,7 +26,6 @@ from audiate.evaluation.inversion_report import (
     Scorer,
     Source,
 )
-from audiate.evaluation.judges import classify_clips
 from audiate.inversion.build import inverter
 from audiate.inversion.encoder import EncoderInverter, find_encoder, shipped_encoder
 from audiate.inversion.gradient import GradientInverter, HalvingInverter

@@ -12,8 +12,8 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.audio.spectrograms import Spectrogram
+from audiate.evaluation.classifying import classify_clips, second_classifier
 from audiate.evaluation.independent import JudgeTable
-from audiate.evaluation.judges import classify_clips, second_classifier
 from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.classification import accuracy
 from audiate.metrics.distribution import InceptionScore, distance_from_prior, inception_score

@@ -20,7 +20,7 @@ from audiate.data.digits import (
     read_clips,
     split_by_speaker,
 )
-from audiate.evaluation.judges import read_digits
+from audiate.evaluation.classifying import read_digits
 from audiate.metrics.classification import Score, score_of
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet

@@ -17,6 +17,7 @@ from audiate.audio.files import fit_length, resample
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.digits import load_mnist, load_validation_words
 from audiate.errors import InputError, check_range
+from audiate.evaluation.classifying import classify_clips, read_digits, second_classifier
 from audiate.evaluation.independent import (
     MOST_JUDGED,
     JudgeTable,
@@ -24,7 +25,6 @@ from audiate.evaluation.independent import (
     judge_sounds,
     real_sounds,
 )
-from audiate.evaluation.judges import classify_clips, read_digits, second_classifier
 from audiate.evaluation.said_images import say_each
 from audiate.folders.imagine import imagine
 from audiate.models.audio_to_image import AudioToImageModel

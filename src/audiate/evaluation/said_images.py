@@ -14,6 +14,7 @@ from torch import Tensor
 from audiate.data.digits import load_mnist
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_range
+from audiate.evaluation.classifying import classify_clips, second_classifier
 from audiate.evaluation.generators import (
     SoundScores,
     SoundsToScore,
@@ -24,7 +25,6 @@ from audiate.evaluation.generators import (
     sounds_note,
 )
 from audiate.evaluation.independent import MOST_JUDGED, JudgeTable
-from audiate.evaluation.judges import classify_clips, second_classifier
 from audiate.metrics.classification import Score, score_of
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.audio_to_image import AudioToImageModel

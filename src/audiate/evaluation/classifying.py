@@ -1,4 +1,4 @@
-"""Judges of images and sounds: classifiers of digits, and a second one that reads drawings."""
+"""Digits in images and sounds, as classifiers that audiate trained read them."""
 
 from __future__ import annotations
 
