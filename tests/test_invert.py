@@ -211,7 +211,7 @@ class TestInvert:
                 raise InputError("not this one")
             return invert(self, target, init)
 
-        run = InversionWork(SpecGAN.from_pretrained(flags[1]), lambda: invert)  # type: ignore[arg-type]
+        run = InversionWork(SpecGAN.from_pretrained(flags[1]), lambda: invert)  # type: ignore[arg-type,return-value]
         worst = run.read(clips / "tone1.wav").waveform.abs().sum()
         monkeypatch.setattr(EncoderInverter, "__call__", fussy)
         command = ["invert", str(clips), *quick]

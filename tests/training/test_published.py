@@ -104,12 +104,13 @@ def joined(found: NDArray[np.complex128]) -> Array:
     samples = 128 * len(found)
     total, weight = np.zeros(samples + 128), np.full(samples + 128, 0.0)
     weight[:128] += hann(256)[128:] ** 2
-    for number, frame in enumerate(np.fft.irfft(found)):
+    frames: Array = np.fft.irfft(found)
+    for number, frame in enumerate(frames):
         part = slice(128 * number, 128 * number + 256)
         total[part] += frame * hann(256)
         weight[part] += hann(256) ** 2
-    found: Array = total / np.maximum(weight, 1e-12)
-    return found[:samples]
+    clip: Array = total / np.maximum(weight, 1e-12)
+    return clip[:samples]
 
 
 class TestSpectrograms:

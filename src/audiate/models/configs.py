@@ -92,9 +92,9 @@ class LatentFlowConfig(SpeechModelConfig):
 
     """
 
-    steps: int = 10
+    steps: int = 5
     guidance: float = 1.5
-    solver: Solver = "euler"
+    solver: Solver = "midpoint"
 
     def __post_init__(self) -> None:
         super().__post_init__()

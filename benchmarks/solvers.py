@@ -1,5 +1,7 @@
 """Accuracy and variety of flow-digits by the solver that follows its flow, and the time it takes.
 
+    AUDIATE_DATA=data python -m benchmarks.solvers
+
 Prints a table in Markdown. It needs the data (AUDIATE_DATA, or the user's cache) and takes some
 minutes.
 """
@@ -29,7 +31,7 @@ def main() -> None:
     """Score the shipped model with several solvers."""
     model = LatentFlow.from_pretrained("flow-digits")
     classifier = load(WRITTEN_CLASSIFIER, LeNet)
-    pairs = read_test_pairs("flow-digits", model, data_root())
+    pairs = read_test_pairs("flow-digits", model, data_root(None))
     print("| solver | steps | accuracy % | Fréchet | precision | recall | coverage | ms |")
     print("|---|---|---|---|---|---|---|---|")
     for solver, steps in SOLVERS:
