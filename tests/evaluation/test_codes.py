@@ -98,6 +98,7 @@ def test_pocketsphinx_listens_for_the_most_frequent_word_of_each_code(
 def test_words_that_pocketsphinx_does_not_know_are_noted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    pytest.importorskip("pocketsphinx", reason="the judges are not installed")
     model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
     words = ("low", "qwrtz")
     found = evaluate_codes(
