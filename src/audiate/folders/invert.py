@@ -195,8 +195,7 @@ def invert_folder(
     Writes for each clip ``<clip>.wav``, the output; ``<clip>.npy``, the latent; ``<clip>.png``,
     clip and output; ``heard/<clip>.wav``, the clip at the generator's rate and length; and for
     all ``latents.npz``, the names of the clips and their latents (clips, latent_dim), and
-    ``report.json``, the settings and a `ClipResult` for each clip. Clips that were inverted before
-    with the same settings are left as they are.
+    ``report.json``, the settings and a `ClipResult` for each clip. Clips that are done stay.
 
     Args:
         clips: Sound files, or folders of them.
@@ -212,15 +211,13 @@ def invert_folder(
         restarts: Number of starts.
         max_iterations: Limit of iterations.
         seed: Seed of random starts.
-        deterministic: Whether clips are inverted one by one, so that the result for a clip does not
-            depend on which clips are inverted with it. It takes longer.
+        deterministic: Whether clips are inverted one by one, so that no result depends on others.
         device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: There are no clips or no such model, settings do not go together, clips of
-            the generator cannot be compared; or as of `audiate.draw_folder`.
+        InputError: As of `audiate.inverter` and of `audiate.draw_folder`.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
@@ -228,15 +225,18 @@ def invert_folder(
     found = find_clips(given, out, reserved=(TARGETS_FOLDER,))
     name, generator = name or name_of(generator), load(generator, Generator, device=device)
     settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
-    check_comparable(generator.num_samples)
+    _check(generator, settings, deterministic=deterministic)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
-    size = batch_size_for(generator, settings)
-    if deterministic:
-        if budget is not None:
-            raise InputError("`deterministic`: a budget depends on the time; leave one of them out")
-        record["deterministic"], size = "True", 1
+    record |= {"deterministic": "True"} if deterministic else {}
+    size = 1 if deterministic else batch_size_for(generator, settings)
     report = run_folder(run, found, out, "invert", record, "inverting", size, notify)
     return InversionReport(report.folder, report.clips, report.new, begin)
+
+
+def _check(generator: Generator, settings: InversionSettings, *, deterministic: bool) -> None:
+    check_comparable(generator.num_samples)
+    if deterministic and settings.budget is not None:
+        raise InputError("`deterministic`: a budget depends on the time; leave one of them out")
 
 
 def prepare_inversion(
