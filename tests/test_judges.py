@@ -154,9 +154,14 @@ def _second(path: Path) -> Tensor:
     return same_second(*load_audio(path))
 
 
-def test_several_processes_judge_as_one_does(real_data: Path) -> None:
+def test_several_processes_judge_as_one_does(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = torch.stack([_second(clip.path) for clip in load_fsdd(real_data)[:200:50]])[:, None]
     one = judge_clips(clips, SAMPLE_RATE, DIGIT_WORDS, quality=1, processes=1)
+    again = judge_clips(clips, SAMPLE_RATE, DIGIT_WORDS, quality=1)  # as they were kept
+    assert [each.word for each in again] == [each.word for each in one]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     two = judge_clips(clips, SAMPLE_RATE, DIGIT_WORDS, quality=1, processes=2)
     for each, other in zip(one, two, strict=True):
         assert (each.word, each.voiced) == (other.word, other.voiced)

@@ -15,6 +15,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
+from hashlib import blake2b
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from torch import Tensor
 
 from audiate.audio.files import resample
 from audiate.errors import InputError
+from audiate.utils.filesystem import cache_folder, writing
 from audiate.utils.progress import tracked
 
 SAMPLE_RATE, NUM_SAMPLES = 16_000, 16_384
@@ -38,6 +41,7 @@ F0_FLOOR, F0_CEILING = 60.0, 600.0
 F0_STEP = 0.01
 """Seconds from one frame of F0 to the next."""
 
+_PROTOCOL = 1  # raise it where a clip is judged in another way, so that kept ones are not used
 _PEAK = 0.9
 _SILENCE = 0.01  # of the peak: -40 dB
 _PAD = 2_400  # samples of noise around a word that pocketsphinx recognises: 0.15 s
@@ -277,6 +281,8 @@ def judge_clips(
 ) -> list[Judgement]:
     """Judge clips, on all cores, and show the progress.
 
+    Judgements are kept in the cache folder, so that clips are judged once.
+
     Args:
         waveforms: (count, channels, samples); the mean of the channels is judged.
         sample_rate: Their sample rate, in Hz.
@@ -287,15 +293,51 @@ def judge_clips(
             started.
 
     Raises:
-        InputError: A judge is not installed, or pocketsphinx does not know a word.
+        InputError: A judge is not installed, pocketsphinx does not know a word, or the cache folder
+            cannot be written.
 
     """
     require_judges()
-    clips = list(waveforms.detach().cpu().float().mean(1))
-    work = [(clip, number < quality) for number, clip in enumerate(clips)]
+    clips = waveforms.detach().cpu().float().mean(1)
+    kept = _cached(clips, sample_rate, words, quality)
+    if not kept.is_file():
+        work = [(clip, number < quality) for number, clip in enumerate(clips)]
+        _keep(_judge_all(work, sample_rate, words, processes or os.cpu_count() or 1), kept)
+    with np.load(kept, allow_pickle=False) as columns:
+        return [
+            Judgement(str(word), float(signal), float(voiced), voice)
+            for word, signal, voiced, voice in zip(
+                *(columns[name] for name in Judgement._fields), strict=True
+            )
+        ]
+
+
+def _cached(clips: Tensor, sample_rate: int, words: Sequence[str], quality: int) -> Path:
+    """Return the file in the cache folder for judgements of clips (count, samples)."""
+    versions = [version(name) for name in ("pocketsphinx", "speechmos", "Resemblyzer")]
+    settings = (_PROTOCOL, *versions, sample_rate, *words, min(quality, len(clips)), *clips.shape)
+    found = blake2b(repr(settings).encode(), digest_size=8)
+    found.update(clips.contiguous().numpy().tobytes())
+    return cache_folder() / "judged" / f"{found.hexdigest()}.npz"
+
+
+def _keep(judgements: Sequence[Judgement], path: Path) -> None:
+    """Write judgements into the cache folder, as real clips are judged in every table."""
+    columns = zip(*judgements, strict=True)
+    named = {
+        name: np.array(column) for name, column in zip(Judgement._fields, columns, strict=True)
+    }
+    with writing(path, argument=None) as partial, partial.open("wb") as file:
+        np.savez(file, **named)
+
+
+def _judge_all(
+    work: Sequence[tuple[Tensor, bool]], sample_rate: int, words: Sequence[str], processes: int
+) -> list[Judgement]:
+    """Judge clips (samples,), each with whether DNSMOS scores it, in some processes."""
     judges = Judges(words)
     _ = judges.recognizer  # words that it does not know are refused here, not in a process
-    if (processes or os.cpu_count()) == 1:
+    if processes == 1:
         return [
             judges(clip, sample_rate, quality=scored)
             for clip, scored in tracked(work, "judging clips")
