@@ -323,12 +323,9 @@ def _cached(clips: Tensor, sample_rate: int, words: Sequence[str], quality: int)
 
 def _keep(judgements: Sequence[Judgement], path: Path) -> None:
     """Write judgements into the cache folder, as real clips are judged in every table."""
-    columns = zip(*judgements, strict=True)
-    named = {
-        name: np.array(column) for name, column in zip(Judgement._fields, columns, strict=True)
-    }
+    word, signal, voiced, voice = map(np.array, zip(*judgements, strict=True))
     with writing(path, argument=None) as partial, partial.open("wb") as file:
-        np.savez(file, **named)
+        np.savez(file, word=word, signal=signal, voiced=voiced, voice=voice)
 
 
 def _judge_all(
