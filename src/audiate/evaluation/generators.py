@@ -337,12 +337,7 @@ def score_sounds(
 ) -> list[SoundScores]:
     """Score sets of clips of equal size, and after them real ones: train, then validation clips.
 
-    Args:
-        sets: The sets.
-        classifier: The classifier of spoken digits.
-        root: Data folder.
-        splits: Number of splits of the Inception Score.
-        seed: Seed of the choice of real clips.
+    ``seed`` is that of the choice of real clips, ``splits`` of the Inception Score.
 
     Raises:
         InputError: The data is missing.
@@ -351,87 +346,146 @@ def score_sounds(
     count = len(sets[0].waveforms)
     size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
     sounds = train_clips(root, DIGIT_SETS, **size)
+    assert sounds.voices is not None
     held_out = read_validation(root, **size)
-    everything = torch.arange(len(sounds.labels))
-    train = _classify(classifier, sounds.waveforms(everything).mean(1), "classifying train clips")
+    everything = sounds.waveforms(torch.arange(len(sounds.labels))).mean(1)
+    train = _classify(classifier, everything, "classifying train clips")
     unheard = _classify(classifier, held_out.waveforms, "classifying validation clips")
     strata = sounds.labels * len(DIGIT_SETS) + sounds.sources
     half, other_half = disjoint_halves(strata, seed)
     parts = choose_parts(sounds.labels, strata, count, seed)
     order = EvenOrder(sounds.labels, sounds.sources, count, seed)
-    of_validation = EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed)
-    spread = spread_of(train.levels[order.batch(0)].float())
-    usual = _to_nearest(unheard.features, train.features)
-    usual = usual[of_validation.batch(0)].median()
+    drawn, again = (
+        order.batch(1),
+        EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed).batch(0),
+    )
+    scorer = _Scorer(
+        classifier,
+        splits,
+        train,
+        strata,
+        half,
+        [reference for reference, _ in parts],
+        spread_of(train.levels[order.batch(0)].float()),
+        _to_nearest(unheard.features, train.features)[again].median(),
+    )
+    scores = []
+    for what, waveforms, meant in sets:
+        made = _classify(classifier, waveforms, f"classifying {what} clips")
+        apart = torch.split(made.features, len(parts[0][0]))
+        scores.append(scorer.score(_Clips(what, made, meant, made.features, parts=apart)))
+    rows = drawn, other_half, [other for _, other in parts]
+    known = _train_clips(train, sounds.labels, strata, sounds.voices, *rows)
+    new = _Clips(
+        "real, validation",
+        unheard.rows(again),
+        held_out.labels[again],
+        unheard.features,
+        held_out.labels,
+        held_out.voices[again],
+    )
+    return [*scores, scorer.score(known, copies=False), scorer.score(new)]
 
-    def scores(
-        what: str,
-        drawn: _Features,
-        meant: Tensor | None,
-        *,
-        groups: Tensor | None = None,
-        distinct: Tensor | None = None,
-        distinct_strata: Tensor | None = None,
-        parted: Sequence[Tensor] = (),
-        copies: bool = True,
-    ) -> SoundScores:
-        """Score clips, of which ``drawn`` holds some several times and ``distinct`` none."""
-        features = drawn.features if distinct is None else distinct
-        known, known_strata = train.features[half], strata[half]
-        logits = classifier.classify(drawn.features.to(classifier.device)).cpu()
+
+class _Clips(NamedTuple):
+    """Clips to score by their features.
+
+    Attributes:
+        what: Name of the set.
+        drawn: Features of clips, some of them several times, such that digits are even.
+        meant: The digits (count,) of these; None where they mean none.
+        distinct: Features (n, dim) of the clips, each once.
+        strata: The stratum of each of the latter; None where all are of one.
+        voices: The speaker (count,) of each drawn clip; None where each is by itself.
+        parts: Features of parts of the clips, each of which is compared with a reference.
+
+    """
+
+    what: str
+    drawn: _Features
+    meant: Tensor | None
+    distinct: Tensor
+    strata: Tensor | None = None
+    voices: Tensor | None = None
+    parts: Sequence[Tensor] = ()
+
+
+def _train_clips(
+    train: _Features,
+    labels: Tensor,
+    strata: Tensor,
+    voices: Tensor,
+    drawn: Tensor,
+    half: Tensor,
+    parts: Sequence[Tensor],
+) -> _Clips:
+    """The train clips of some rows: those drawn, half of all, and parts of that half."""
+    return _Clips(
+        "real, train",
+        train.rows(drawn),
+        labels[drawn],
+        train.features[half],
+        strata[half],
+        voices[drawn],
+        [train.features[part] for part in parts],
+    )
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """What clips are compared with.
+
+    Attributes:
+        classifier: The classifier of spoken digits.
+        splits: Number of splits of the Inception Score.
+        train: Features of all train clips.
+        strata: Their strata (n,).
+        half: Rows of half of them, to which distances are measured.
+        references: Rows of the parts in whose neighbourhoods clips are counted.
+        spread: Spread of train clips.
+        usual: Median distance of validation clips to the nearest train clip.
+
+    """
+
+    classifier: DigitClassifier
+    splits: int
+    train: _Features
+    strata: Tensor
+    half: Tensor
+    references: Sequence[Tensor]
+    spread: Tensor
+    usual: Tensor
+
+    def score(self, clips: _Clips, *, copies: bool = True) -> SoundScores:
+        """Score clips, and count those that are near to a train clip if ``copies``."""
+        drawn, distinct = clips.drawn, clips.distinct
+        known, strata = self.train.features[self.half], self.strata[self.half]
+        logits = self.classifier.classify(drawn.features.to(self.classifier.device)).cpu()
         read = logits.argmax(1)
-        correct = None if meant is None else read == meant
-        groups = torch.arange(len(read)) if groups is None else groups
-        near = _to_nearest(drawn.features, train.features) < usual if copies else None
+        correct = None if clips.meant is None else read == clips.meant
+        voices = torch.arange(len(read)) if clips.voices is None else clips.voices
+        near = _to_nearest(drawn.features, self.train.features) < self.usual if copies else None
         found = [
-            neighbourhoods(train.features[reference], part)
-            for (reference, _), part in zip(parts, parted, strict=False)
+            neighbourhoods(self.train.features[reference], part)
+            for reference, part in zip(self.references, clips.parts, strict=False)
         ]
         means = Fidelity(*torch.tensor(found).mean(0).tolist()) if found else None
         return SoundScores(
-            what=what,
-            n=len(features),
-            inception=inception_score(logits, splits=splits),
+            what=clips.what,
+            n=len(distinct),
+            inception=inception_score(logits, splits=self.splits),
             frechet_distance=frechet_distance(
-                known, features, real_strata=known_strata, fake_strata=distinct_strata
+                known, distinct, real_strata=strata, fake_strata=clips.strata
             ),
-            kernel_distance=_kernel_distance(known, features, known_strata, distinct_strata),
+            kernel_distance=_kernel_distance(known, distinct, strata, clips.strata),
             **(means._asdict() if means else dict.fromkeys(Fidelity._fields)),
             digits=(torch.bincount(read, minlength=10) / len(read)).tolist(),
             agreement=None if correct is None else correct.double().mean().item(),
-            agreement_interval=None if correct is None else bootstrap_interval(correct, groups),
+            agreement_interval=None if correct is None else bootstrap_interval(correct, voices),
             confidence=logits.softmax(1).amax(1).mean().item(),
-            spread=(spread_of(drawn.levels.float()) / spread).item(),
+            spread=(spread_of(drawn.levels.float()) / self.spread).item(),
             near_copies=None if near is None else near.double().mean().item(),
         )
-
-    def generated(what: str, waveforms: Tensor, meant: Tensor | None) -> SoundScores:
-        found = _classify(classifier, waveforms, f"classifying {what} clips")
-        return scores(what, found, meant, parted=torch.split(found.features, len(parts[0][0])))
-
-    drawn, drawn_again = order.batch(1), of_validation.batch(0)
-    assert sounds.voices is not None
-    return [
-        *(generated(*each) for each in sets),
-        scores(
-            "real, train",
-            train.rows(drawn),
-            sounds.labels[drawn],
-            groups=sounds.voices[drawn],
-            distinct=train.features[other_half],
-            distinct_strata=strata[other_half],
-            parted=[train.features[other] for _, other in parts],
-            copies=False,
-        ),
-        scores(
-            "real, validation",
-            unheard.rows(drawn_again),
-            held_out.labels[drawn_again],
-            groups=held_out.voices[drawn_again],
-            distinct=unheard.features,
-            distinct_strata=held_out.labels,
-        ),
-    ]
 
 
 def choose_parts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -143,11 +143,9 @@ def evaluate_inversion(
     """
     settings = settings or InversionProtocolSettings()
     _check_rates(generator_name, generator, classifier)
-    device = generator.device
-    classifier = classifier.to(device)
+    device, classifier = generator.device, classifier.to(generator.device)
     encoder = _encoder(generator, settings)
-    methods = settings.methods or METHODS
-    inverters = _make_inverters(generator, classifier, encoder, settings, methods)
+    inverters = _make_inverters(generator, classifier, encoder, settings)
     scorer = Scorer(
         classifier,
         AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device),
@@ -217,12 +215,12 @@ def _make_inverters(
     classifier: DigitClassifier,
     encoder: LatentEncoder | None,
     settings: InversionProtocolSettings,
-    methods: Collection[str],
 ) -> dict[str, Inverter]:
     """Return the inverter of each of the methods, in the order of `METHODS`.
 
     Without an encoder, ``hybrid`` and ``ours`` begin with a search.
     """
+    methods = settings.methods or METHODS
     rate, most = generator.sample_rate, settings.max_iterations
     plain = paper_objective(classifier, rate).to(generator.device)
     ours = speech_objective(classifier, rate).to(generator.device)

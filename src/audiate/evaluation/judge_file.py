@@ -235,36 +235,21 @@ def evaluate_by_file(
     strata = sounds.labels * len(DIGIT_SETS) + sounds.sources
     half, other_half = disjoint_halves(strata, seed)
     order = EvenOrder(sounds.labels, sounds.sources, count, seed)
-    of_validation = EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed)
-    expected = train[order.batch(0)]
-
-    def scores(
-        what: str, logits: Tensor, features: Tensor | None, strata_of: Tensor | None, n: int
-    ) -> JudgedSounds:
-        distance = None
-        if known is not None and features is not None:
-            distance = frechet_distance(
-                known[half], features, real_strata=strata[half], fake_strata=strata_of
-            )
-        return JudgedSounds(
-            what,
-            n,
-            distance,
-            inception_score(logits, splits=splits),
-            modified_inception_score(logits),
-            am_score(expected, logits),
-        )
-
+    again = EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed).batch(0)
     others = None if known is None else known[other_half]
-    sets = [
-        scores("generated", generated, features, None, count),
-        scores("real, train", train[order.batch(1)], others, strata[other_half], len(other_half)),
-        scores(
-            "real, validation",
-            unheard[of_validation.batch(0)],
-            unheard_features,
-            held_out.labels,
-            len(unheard),
-        ),
-    ]
-    return JudgeFileReport(name, str(judge.path), splits, sets)
+    sets = {
+        "generated": (generated, features, None, count),
+        "real, train": (train[order.batch(1)], others, strata[other_half], len(other_half)),
+        "real, validation": (unheard[again], unheard_features, held_out.labels, len(unheard)),
+    }
+    scores = []
+    for what, (logits, found, strata_of, n) in sets.items():
+        distance = None
+        if known is not None and found is not None:
+            distance = frechet_distance(
+                known[half], found, real_strata=strata[half], fake_strata=strata_of
+            )
+        inception = inception_score(logits, splits=splits)
+        modified, am = modified_inception_score(logits), am_score(train[order.batch(0)], logits)
+        scores.append(JudgedSounds(what, n, distance, inception, modified, am))
+    return JudgeFileReport(name, str(judge.path), splits, scores)

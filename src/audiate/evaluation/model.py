@@ -69,25 +69,21 @@ def evaluate_model(
     Args:
         name: Name, folder or hub id of the model, as for `audiate.load`.
         root: Data folder.
-        protocol: The protocol. Audio-to-image models know all, the classifier of spoken digits
-            ``paper`` and ``speakers``, other models ``paper`` alone.
-        seeds: For an audio-to-image model with ``paper``, the number of trainings in all. Further
-            ones have the seeds that follow the model's own.
-        classifier: Name of the classifier: of written digits for an audio-to-image model, of spoken
-            digits for a generator or an image-to-audio model. By default, it is the shipped one.
-        count: For a generator, the number of clips to generate; 5,000 by default. For an
-            image-to-audio model, the number of MNIST's test images; 1,000 by default.
-        judged: For the same models, the largest number of clips of each row that the judges of
+        protocol: One of `Protocol`. Not all models know ``speakers`` and ``voices``.
+        seeds: Number of trainings of an audio-to-image model, with consecutive seeds.
+        classifier: Name of the classifier of digits; by default the shipped one.
+        count: Number of clips that a generator makes, by default 5,000, or of MNIST's test images
+            that an image-to-audio model says, by default 1,000.
+        judged: Largest number of their clips in each row that the judges of
             `audiate.evaluation.independent` listen to; 500 by default, and with 0 none.
-        judge: For a generator, a file that holds another classifier, which scores it in place of
-            ``classifier``: see `audiate.evaluation.judge_file.FileJudge`.
+        judge: File with a classifier that scores a generator: see
+            `audiate.evaluation.judge_file.FileJudge`.
         judge_rate: Sample rate of the waveforms that it takes, in Hz.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 
     Raises:
-        InputError: There is no such model, data is missing, the recipe is not known, or a setting
-            is not for a model of this kind.
+        InputError: There is no such model or no data, or a setting is not for a model of its kind.
         Interrupted: A training was stopped by a signal, after its state was saved.
 
     """
@@ -98,21 +94,14 @@ def evaluate_model(
     _check(name, model, ["seeds"] * (seeds > 1) + given, protocol)
     place = TrainingPlace(root, runs, device)
     if isinstance(model, AudioToImageModel):
-        reader = load(classifier or WRITTEN_CLASSIFIER, LeNet).to(model.device)
-        read_by = classifier or WRITTEN_CLASSIFIER
-        if protocol == "voices":
-            return VoicesReport(read_by, evaluate_voices(name, model, reader, root))
-        return evaluate_audio_to_image(
-            name, model, read_by, reader, place, protocol=protocol, seeds=seeds
+        return _evaluate_images(
+            name, model, classifier or WRITTEN_CLASSIFIER, place, protocol, seeds
         )
     if isinstance(model, DigitClassifier):
         if protocol == "speakers":
             return evaluate_without_speakers(name, model, place)
         return evaluate_spoken_classifier(name, model, root)
     if isinstance(model, AudioGAN) and judge is not None:
-        for argument, value in (("classifier", classifier), ("judged", judged)):
-            if value is not None:
-                raise InputError(f"`{argument}`: not with `judge`; leave one of them out")
         counted = {} if count is None else {"count": count}
         return evaluate_by_file(name, model, FileJudge(judge, judge_rate), root, **counted)
     if isinstance(model, AudioGAN | ImageToAudioModel):
@@ -133,6 +122,9 @@ def _check(name: str, model: PretrainedModel, given: Sequence[str], protocol: st
         extra.append(f"`protocol` {protocol}")
     if extra:
         raise InputError(f"{name}: {extra[0]} is not for {in_words(model)}; leave it out")
+    for argument in ("classifier", "judged"):
+        if {"judge", argument} <= set(given):
+            raise InputError(f"`{argument}`: not with `judge`; leave one of them out")
     if "seeds" in given and protocol != "paper":
         raise InputError(f"`seeds`: not with `protocol` {protocol}; leave one of them out")
     if isinstance(model, LatentEncoder):
@@ -140,6 +132,22 @@ def _check(name: str, model: PretrainedModel, given: Sequence[str], protocol: st
             f"{name}: an encoder is evaluated with its generator: `audiate evaluate inversion "
             f"--generator {model.config.generator} --encoder {name}`"
         )
+
+
+def _evaluate_images(
+    name: str,
+    model: AudioToImageModel,
+    classifier: str,
+    place: TrainingPlace,
+    protocol: Protocol,
+    seeds: int,
+) -> Report:
+    reader = load(classifier, LeNet).to(model.device)
+    if protocol == "voices":
+        return VoicesReport(classifier, evaluate_voices(name, model, reader, place.root))
+    return evaluate_audio_to_image(
+        name, model, classifier, reader, place, protocol=protocol, seeds=seeds
+    )
 
 
 def _evaluate_sounds(

@@ -109,20 +109,8 @@ def kernel_distance(
     """
     check_range("blocks", blocks, 3, float("inf"))
     _check_sets(real, fake, least=3)
-    items, cells, counts = [], [], []
-    for features, strata in ((real, real_strata), (fake, fake_strata)):
-        if strata is None:
-            strata = torch.zeros(len(features), dtype=torch.int64)
-        _, index, sizes = torch.unique(strata, return_inverse=True, return_counts=True)
-        if sizes.min() < 3:
-            raise InputError(f"a stratum of {sizes.min()} items: give at least 3")
-        one_hot = torch.nn.functional.one_hot(index.cpu())
-        turn = one_hot.cumsum(0).gather(1, index.cpu().unsqueeze(1)).squeeze(1) - 1
-        cell = index.cpu() * blocks + turn % blocks
-        marks = torch.nn.functional.one_hot(cell, len(sizes) * blocks).double()
-        items.append(features.double())
-        cells.append(marks.to(features.device))
-        counts.append(marks.sum(0).view(-1, blocks))
+    dealt = [_deal(*each, blocks) for each in ((real, real_strata), (fake, fake_strata))]
+    items, cells, counts = zip(*dealt, strict=True)
     sums = {
         (i, j): _kernel_sums(items[i], items[j], cells[i], cells[j], other=i != j)
         .cpu()
@@ -345,6 +333,26 @@ def spread_of(items: Tensor) -> Tensor:
     A scalar; 0 where all items are the same.
     """
     return items.std(0, correction=0).mean()
+
+
+def _deal(features: Tensor, strata: Tensor | None, blocks: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Deal the items of each stratum to blocks, in turn.
+
+    Returns:
+        Features (n, dim), float64; which cell of (strata * blocks) each is in, one-hot (n, cells);
+        and the number of items in each cell, (strata, blocks).
+
+    """
+    if strata is None:
+        strata = torch.zeros(len(features), dtype=torch.int64)
+    _, index, sizes = torch.unique(strata.cpu(), return_inverse=True, return_counts=True)
+    if sizes.min() < 3:
+        raise InputError(f"a stratum of {sizes.min()} items: give at least 3")
+    one_hot = torch.nn.functional.one_hot(index)
+    turn = one_hot.cumsum(0).gather(1, index.unsqueeze(1)).squeeze(1) - 1
+    cell = index * blocks + turn % blocks
+    marks = torch.nn.functional.one_hot(cell, len(sizes) * blocks).double()
+    return features.double(), marks.to(features.device), marks.sum(0).view(-1, blocks)
 
 
 def _check_sets(real: Tensor, fake: Tensor, *, least: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
@@ -356,7 +357,16 @@ _worker: tuple[Judges, int] | None = None  # of this process, where it is one of
 def _start_judging(words: Sequence[str], sample_rate: int) -> None:
     global _worker
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Judges(words), sample_rate
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed, which the pool does not see."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _judge(clip: Array, quality: bool) -> Judgement:

@@ -65,8 +65,7 @@ def evaluate_codes(
             sounds as there are codes, which are named A, B and so on.
         classifier_name: Name of the classifier, for the report.
         count: Number of samples for each code.
-        judged: Number of samples for each code that pocketsphinx, which audiate did not train,
-            listens to at most; with 0, none.
+        judged: Largest number of them that pocketsphinx listens to; with 0, none.
         seed: Seed of the latents.
 
     Raises:
@@ -75,24 +74,20 @@ def evaluate_codes(
     """
     code = model.config.code
     if not code.count:
-        raise InputError(
-            f"{name}: has no codes; `audiate train ciwgan` and `audiate train fiwgan` train "
-            f"generators with codes"
-        )
+        raise InputError(f"{name}: has no codes; `audiate train fiwgan` trains one that has")
     check_range("`count`", count, 1 if classify else LEAST_IN_GROUP, 10_000)
     source = torch.Generator().manual_seed(seed)
     meant = torch.arange(code.count).repeat_interleave(count)
     z = model.sample_latent(len(meant), generator=source, labels=meant).cpu()
     waveforms = _sounds(model, z)
-    named = classify is not None
     if classify is None:
+        judged = 0  # the groups have no words
         words = [_letters(number) for number in range(code.count)]
         found, classify = _sorted_alike(model, waveforms, code.count, seed)
     else:
         found = in_batches(classify, waveforms, _BATCH, "classifying sounds")
-    counts = confusion_matrix(found, meant, max(code.count, len(words)))
-    counts = counts[: code.count, : len(words)]
-    some = waveforms.view(code.count, count, *waveforms.shape[1:])[:, : judged if named else 0]
+    size = max(code.count, len(words))
+    counts = confusion_matrix(found, meant, size)[: code.count, : len(words)]
     recovered = None
     if model.code_network is not None:
         read = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
@@ -104,37 +99,39 @@ def evaluate_codes(
         words,
         counts,
         recovered,
-        _understood(some, model.sample_rate, counts, words),
+        _understood(waveforms, model.sample_rate, counts, words, judged),
         _pairs(model, classify, len(words), min(count, 20), seed),
         one_sound=code.size == model.config.latent_dim,
     )
 
 
 def _understood(
-    waveforms: Tensor, sample_rate: int, counts: Tensor, words: Sequence[str]
+    waveforms: Tensor, sample_rate: int, counts: Tensor, words: Sequence[str], judged: int
 ) -> list[float] | None:
     """Compute the share of samples that pocketsphinx recognises as their code's most frequent word.
 
     Args:
-        waveforms: (codes, samples of a code, channels, samples).
+        waveforms: (codes * samples of a code, channels, samples).
         sample_rate: Their sample rate, in Hz.
         counts: (codes, words): how often the classifier reads each word.
         words: The words.
+        judged: Largest number of samples of each code.
 
     Returns:
         The share of each code; None where there is no sample, the judges are not installed or do
         not know a word, of which the latter are noted.
 
     """
-    if not waveforms.shape[1]:
+    if not judged:
         return None
+    some = waveforms.view(len(counts), -1, *waveforms.shape[1:])[:, :judged]
     expected = [words[index].lower() for index in counts.argmax(1).tolist()]
     try:
-        found = judge_clips(waveforms.flatten(0, 1), sample_rate, words, quality=0)
+        found = judge_clips(some.flatten(0, 1), sample_rate, words, quality=0)
     except InputError as error:
         note(f"{error}; the column of pocketsphinx is left out")
         return None
-    heard = np.array([each.word for each in found]).reshape(waveforms.shape[:2])
+    heard = np.array([each.word for each in found]).reshape(some.shape[:2])
     shares: list[float] = (heard == np.array(expected)[:, None]).mean(1).tolist()
     return shares
 
