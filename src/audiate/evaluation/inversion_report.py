@@ -287,11 +287,19 @@ class InversionReport(FigureReport):
         )
 
     def figure(self) -> Figure:
-        """Draw accuracy against SSIM, a point for each method."""
+        """Draw the share of words that are kept against SSIM, a point for each method.
+
+        Pocketsphinx judges words where the judges listened, else the classifier.
+        """
+        shares = {row.method: row.accuracy for row in self.rows}
+        by = self.classifier
+        if self.judges is not None:
+            shares = {row.what: row.understood for row in self.judges.rows}
+            by = "pocketsphinx"
         figure = Figure(figsize=(5.5, 4.2), layout="constrained")
         axes = figure.subplots()
         for row in self.rows:
-            share = 100 * row.accuracy
+            share = 100 * shares[row.method]
             if row.ssim is None:
                 axes.axhline(share, color="grey", linestyle=":", linewidth=1)
                 left = axes.get_yaxis_transform()
@@ -302,6 +310,6 @@ class InversionReport(FigureReport):
         axes.margins(x=0.2)
         axes.set_ylim(0, 110)
         axes.set_xlabel("SSIM of spectrograms")
-        axes.set_ylabel("accuracy of the digit, %")
+        axes.set_ylabel(f"digits understood by {by}, %")
         axes.set_title(f"{self.generator}: {self.n} {self.source} clips inverted", fontsize=10)
         return figure
