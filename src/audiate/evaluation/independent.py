@@ -68,7 +68,7 @@ class JudgeScores:
         understood: Share of the clips of which pocketsphinx recognises the digit that is meant,
             out of ten.
         interval: Wilson's 95 % interval of that share.
-        signal: Mean of DNSMOS's score of the signal, 1 to 5, over the first 200 clips at most.
+        signal: Mean of DNSMOS's score of the signal, 1 to 5, over the first 100 clips at most.
         voiced: Mean share of a word's frames that Praat finds voiced.
         voice: Mean cosine of Resemblyzer's embeddings of sound and recording; None where there is
             no recording.
@@ -134,7 +134,7 @@ class JudgeTable:
         text = (
             f"Understood is the share of which pocketsphinx, with a grammar of the ten digits, "
             f"recognises the digit that is meant, with Wilson's 95 % interval; signal is the "
-            f"quality of the speech by DNSMOS P.835, of the first 200 clips; voiced is the share "
+            f"quality of the speech by DNSMOS P.835, of the first 100 clips; voiced is the share "
             f"of a word's frames in which Praat finds F0. None of these judges guides a model or a "
             f"method. Each clip was trimmed at -40 dB and centred in the same second. Over real: "
             f"over the row {real.what!r}."

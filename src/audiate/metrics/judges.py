@@ -277,7 +277,7 @@ def judge_clips(
     sample_rate: int,
     words: Sequence[str],
     *,
-    quality: int = 200,
+    quality: int = 100,
     processes: int | None = None,
 ) -> list[Judgement]:
     """Judge clips, on all cores, and show the progress.
