@@ -5,7 +5,8 @@ MMVAE+ for so many minutes of processor time (3 by default) on the train pairs o
 spectrograms of 48x48 and images of 28x28, and scores COUNT samples of each, and of ours. It needs
 ``pip install multivae``, which wants an environment of its own.
 
-Coherence is judged alike for all: LeNet-5 reads images, and a sound is heard by the latent flow's
+The conditions are not alike: ours were trained for about three hours, the generator among them, and
+a network of ours judges sounds. Coherence is judged in one way for all: LeNet-5 reads images, and a sound is heard by the latent flow's
 condition network, whose drawing LeNet-5 reads. Ours say waveforms, which are heard as recordings
 are.
 """
