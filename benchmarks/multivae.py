@@ -6,9 +6,9 @@ spectrograms of 48x48 and images of 28x28, and scores COUNT samples of each, and
 ``pip install multivae``, which wants an environment of its own.
 
 The conditions are not alike: ours were trained for about three hours, the generator among them, and
-a network of ours judges sounds. Coherence is judged in one way for all: LeNet-5 reads images, and a sound is heard by the latent flow's
-condition network, whose drawing LeNet-5 reads. Ours say waveforms, which are heard as recordings
-are.
+a network of ours judges sounds. Coherence is judged in one way for all: LeNet-5 reads images, and a
+sound is heard by the latent flow's condition network, whose drawing LeNet-5 reads. Ours say
+waveforms, which are heard as recordings are.
 """
 
 from __future__ import annotations
