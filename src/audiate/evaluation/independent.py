@@ -219,7 +219,9 @@ def judge_sounds(
             voices = np.array([judgement.voice for judgement in known])
         found = _judged(each.waveforms[:most], each.sample_rate)
         rows.append(_scores(each, found, most, voices))
-    rows.append(_scores(silence, _judged(silence.waveforms, silence.sample_rate), 1))
+    # Silence is the same each time, so it is judged once.
+    found = _judged(silence.waveforms, silence.sample_rate) * len(real)
+    rows.append(_scores(silence, found, most))
     return JudgeTable(rows, {} if root is None else voice_cosines(root))
 
 
