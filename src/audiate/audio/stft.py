@@ -50,7 +50,9 @@ class FourierModule(nn.Module):
         self.hop_length, self.n_fft = hop_length, n_fft or window_length
         self.register_buffer("window", hann_window(window_length), persistent=False)
 
-    def parts(self, waveforms: Tensor, *, centred: bool = True) -> Parts:
+    def parts(
+        self, waveforms: Tensor, *, centred: bool = True, kernels: Tensor | None = None
+    ) -> Parts:
         """Real and imaginary parts of spectra of waveforms (batch, samples).
 
         Arguments are those of `spectrum_parts`.
@@ -62,6 +64,7 @@ class FourierModule(nn.Module):
             n_fft=self.n_fft,
             centred=centred,
             by_products=self.by_products,
+            kernels=kernels,
         )
 
 
@@ -85,6 +88,8 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     def without_autocast(*args: P.args, **kwargs: P.kwargs) -> R:
         given = (*args, *kwargs.values())
         device = next(each.device for each in given if isinstance(each, Tensor))
+        if not torch.is_autocast_enabled(device.type):  # an exported graph needs no such block
+            return function(*args, **kwargs)
         with torch.autocast(device.type, enabled=False):
             return function(*args, **kwargs)
 
@@ -109,6 +114,7 @@ def spectrum_parts(
     n_fft: int | None = None,
     centred: bool = True,
     by_products: bool = False,
+    kernels: Tensor | None = None,
 ) -> Parts:
     """The short-time Fourier transform of waveforms.
 
@@ -120,6 +126,7 @@ def spectrum_parts(
         centred: True: frame t is centred at sample ``t * hop_length``, with zeros around the clip.
             False: frame t begins there, and only whole frames count.
         by_products: As in `FourierModule`.
+        kernels: What `_kernels` gives for the window, where it is at hand.
 
     Returns:
         Spectra (batch, n_fft / 2 + 1, frames), in the window's precision, but at least in that of
@@ -142,11 +149,17 @@ def spectrum_parts(
             return_complex=True,
         )
         return Parts(spectrum.real, spectrum.imag)
-    before = (length - len(window)) // 2
-    kernels = _waves(length) * F.pad(window, (before, length - len(window) - before))
+    kernels = _kernels(window, length) if kernels is None else kernels
     edge = length // 2 if centred else 0
     padded = F.pad(waveforms, (edge, edge)).unsqueeze(1)
-    return Parts(*F.conv1d(padded, kernels.unsqueeze(1), stride=hop_length).chunk(2, 1))
+    return Parts(*F.conv1d(padded, kernels, stride=hop_length).chunk(2, 1))
+
+
+def _kernels(window: Tensor, length: int) -> Tensor:
+    """Waves (2 (length // 2 + 1), 1, length) under a window, with which products are spectra."""
+    before = (length - len(window)) // 2
+    window = F.pad(window, (before, length - len(window) - before))
+    return (_waves(length) * window).unsqueeze(1)
 
 
 def _waves(length: int) -> Tensor:
@@ -230,17 +243,26 @@ class ShortTimeTransform(FourierModule):
                 depend on phases.
 
         """
+        joined = self._joining()
         with nullcontext() if through_phases else torch.no_grad():
-            phases = self._phases(magnitudes, iterations, momentum)
-        return self._joined(Parts(*(magnitudes * part for part in phases)))
+            phases = self._phases(joined, magnitudes, iterations, momentum)
+        return joined(Parts(*(magnitudes * part for part in phases)))
 
-    def _phases(self, magnitudes: Tensor, iterations: int, momentum: float) -> Parts:
+    def _phases(
+        self,
+        joined: Callable[[Parts], Tensor],
+        magnitudes: Tensor,
+        iterations: int,
+        momentum: float,
+    ) -> Parts:
         """Phases (batch, bins, frames) as points on the unit circle."""
         phases = Parts(*self.phases)
         before = [torch.zeros_like(magnitudes)] * 2
+        kernels = _kernels(self.window, self.n_fft) if self.by_products else None
         for _ in range(iterations):
-            waveforms = self._joined(Parts(*(magnitudes * part for part in phases)))
-            rebuilt = [part[..., self._kept] for part in self.parts(waveforms)]
+            waveforms = joined(Parts(*(magnitudes * part for part in phases)))
+            parts = self.parts(waveforms, kernels=kernels)
+            rebuilt = [part[..., self._kept] for part in parts]
             real, imaginary = (
                 new - old * (momentum / (1 + momentum))
                 for new, old in zip(rebuilt, before, strict=True)
@@ -251,18 +273,25 @@ class ShortTimeTransform(FourierModule):
             phases = Parts(real / size, imaginary / size)
         return phases
 
-    def _joined(self, parts: Parts) -> Tensor:
-        """Waveforms (batch, num_samples) of spectra's parts: `inverse`, in either form."""
+    def _joining(self) -> Callable[[Parts], Tensor]:
+        """A function that makes waveforms (batch, num_samples) of parts: `inverse`, in either form.
+
+        What it needs is made once, so that an exported graph is traced in less time.
+        """
         if not self.by_products:
-            return self.inverse(torch.complex(*parts))
+            return lambda parts: self.inverse(torch.complex(*parts))
         weights = torch.full((self.n_fft // 2 - 1, 1), 2 / self.n_fft)  # each stands for two bins
         weights = F.pad(weights, (0, 0, 1, 1), value=1 / self.n_fft)
-        kernels = _waves(self.n_fft) * weights.repeat(2, 1) * self.window
-        padded = F.pad(torch.cat(parts, 1), self._left_out)
-        summed = F.conv_transpose1d(padded, kernels.unsqueeze(1), stride=self.hop_length)
+        kernels = (_waves(self.n_fft) * weights.repeat(2, 1) * self.window).unsqueeze(1)
         squares = self.window.square().view(1, 1, -1)
-        ones = torch.ones(1, 1, padded.shape[2])
-        shares = F.conv_transpose1d(ones, squares, stride=self.hop_length)
+        ones = torch.ones(1, 1, self.frames + 1)
         begin = self.n_fft // 2
         inside = slice(begin, begin + self.num_samples)
-        return (summed[..., inside] / shares[..., inside]).squeeze(1)
+        shares = F.conv_transpose1d(ones, squares, stride=self.hop_length)[..., inside]
+
+        def joined(parts: Parts) -> Tensor:
+            padded = F.pad(torch.cat(parts, 1), self._left_out)
+            summed = F.conv_transpose1d(padded, kernels, stride=self.hop_length)
+            return (summed[..., inside] / shares).squeeze(1)
+
+        return joined

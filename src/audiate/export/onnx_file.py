@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.export import Dim
+from torch.fx import config
 
 from audiate.audio.stft import matrix_products
 from audiate.errors import InputError
@@ -156,14 +157,16 @@ def _check_ours(path: Path) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Hide the exporter's remarks, which concern nobody but its authors."""
-    before = logging.root.manager.disable
+    """Hide the exporter's remarks, and keep no stack of each operation, which takes time."""
+    before, without = logging.root.manager.disable, config.do_not_emit_stack_traces
+    config.do_not_emit_stack_traces = True
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(before)
+        config.do_not_emit_stack_traces = without
 
 
 def _store_small(proto: onnx.ModelProto) -> None:
