@@ -59,7 +59,7 @@ def published_specgan() -> SpecGAN:
     return model
 
 
-def in_few_steps(model: Any, **changes: Any) -> PretrainedModel:
+def in_few_steps(model: Any, **changes: Any) -> Any:
     """A model whose graph has each step, which may be few."""
     model.config = replace(model.config, steps=2, **changes)
     return model
