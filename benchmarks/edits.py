@@ -28,7 +28,7 @@ from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.classifying import classify_clips
 from audiate.evaluation.clips import choose_evenly, validation_clips
-from audiate.evaluation.independent import SoundsToJudge, judge_sounds
+from audiate.evaluation.independent import MOST_JUDGED, SoundsToJudge, judge_sounds, number_judged
 from audiate.inversion.build import inverter
 from audiate.models.generator import Generator
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -123,7 +123,8 @@ def main() -> None:
             rows.setdefault(OVERLAP_ADD, []).append(overlap_add(recording, generator, classifier))
     print(report(settings.source, rows, left_out))
     if settings.source == "real":
-        table = judge_sounds(to_judge(rows, generator, classifier), data_root(None))
+        judged = number_judged(MOST_JUDGED)
+        table = judge_sounds(to_judge(rows, generator, classifier), data_root(None), most=judged)
         print("" if table is None else "\n" + render(*table.parts()))
 
 

@@ -85,7 +85,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/tables"))
     parser.add_argument("--only", nargs="+", choices=COMMANDS, default=list(COMMANDS))
     settings = parser.parse_args()
-    settings.out.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(
+            f"tables: {settings.out} cannot be a folder ({error.strerror}); name another with --out"
+        )
     for name in settings.only:
         if not (settings.out / f"{name}.txt").exists():
             make_table(name, settings.out)

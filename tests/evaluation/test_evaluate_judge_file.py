@@ -33,6 +33,18 @@ class Logits(nn.Module):
         return torch.stack([waveforms.amax(1), waveforms.amin(1)], 1)
 
 
+class Weighted(nn.Module):
+    """Logits by weights that could be trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        levels: Tensor = self.layer(torch.stack([waveforms.amax(1), waveforms.amin(1)], 1))
+        return levels
+
+
 class OneNumber(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         return waveforms.mean(1)
@@ -47,6 +59,13 @@ def sing(z: Tensor) -> Tensor:
     """Tones of the ten pitches, at 8,000 Hz."""
     hertz = 200 + 300 * (torch.arange(len(z)) % 10)
     return 0.5 * torch.sin(2 * torch.pi * hertz.unsqueeze(1) * torch.arange(8000) / 8000)
+
+
+def test_weights_that_could_be_trained_judge_as_well(shared_data: Path, tmp_path: Path) -> None:
+    judge = FileJudge(save(Weighted(), tmp_path / "judge.pt"))
+    generator = wrap(sing, latent_dim=3, sample_rate=8000)
+    report = evaluate_by_file("choir", generator, judge, shared_data, count=20, splits=2)
+    assert 1 <= report.sets[0].inception.mean <= 3
 
 
 def test_a_choir_of_ten_pitches(shared_data: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from audiate.evaluation.independent import (
     JudgeTable,
     SoundsToJudge,
     judge_sounds,
+    number_judged,
     real_sounds,
 )
 from audiate.metrics.classification import bootstrap_interval, in_percent
@@ -285,6 +286,7 @@ def evaluate_generator(
 
     """
     check_range("`count`", count, 10 * splits, 10**7)
+    judged = number_judged(judged)
     sounds = generate_sounds("generated", generator, classifier, count, seed)
     judges = judge_beside_real([sounds], classifier, root, judged, seed)
     generated, *real = score_sounds([sounds], classifier, root, splits=splits, seed=seed)

@@ -35,6 +35,9 @@ from audiate.utils.reports import make_table, number, percent
 MOST_JUDGED = 500
 """Largest number of clips of a set that are judged, the first ones."""
 
+SILENCE = "silence"
+"""Name of the row of silence."""
+
 _PAIRS = 60  # pairs of recordings for each row that tells voices apart
 
 
@@ -121,11 +124,14 @@ class JudgeTable:
         )
         for row in self.rows:
             low, high = row.interval
+            silent = row.what == SILENCE
             cells = [
                 *(row.what, f"{row.n:,}"),
                 f"{percent(row.understood)} [{percent(low)}, {percent(high)}]",
                 number(row.understood / real.understood if real.understood else None, ".2f"),
-                *(f"{row.signal:.2f}", f"{row.signal / real.signal:.2f}", percent(row.voiced)),
+                f"{row.signal:.2f}",
+                number(None if silent else row.signal / real.signal, ".2f"),
+                percent(row.voiced),
             ]
             if given_back:
                 cells += [number(row.voice, ".2f"), number(row.f0_error, ".0f")]
@@ -134,17 +140,20 @@ class JudgeTable:
         text = (
             f"Understood is the share of which pocketsphinx, with a grammar of the ten digits, "
             f"recognises the digit that is meant, with Wilson's 95 % interval; signal is the "
-            f"quality of the speech by DNSMOS P.835, of the first 100 clips; voiced is the share "
-            f"of a word's frames in which Praat finds F0. None of these judges guides a model or a "
-            f"method. Each clip was trimmed at -40 dB and centred in the same second. Over real: "
-            f"over the row {real.what!r}."
+            f"quality of the speech by DNSMOS P.835, of at most 100 clips, and means nothing for "
+            f"silence, in which there is no speech; voiced is the share of a word's frames in "
+            f"which Praat finds F0. None of these judges guides a model or a method. Each clip was "
+            f"trimmed at -40 dB and centred in the same second. Over real: over the row "
+            f"{real.what!r}."
         )
+        if real.what.startswith("real"):
+            text += " Who looks a sound up by its label gives a real train clip, as in that row."
         if given_back:
             cosines = ", ".join(f"{what} {cosine:.2f}" for what, cosine in self.voices.items())
             text += (
-                f" Voice kept is the cosine of Resemblyzer's embeddings of a sound and its "
-                f"recording; of two recordings: {cosines}. F0 is the median difference where both "
-                f"are voiced."
+                " Voice kept is the cosine of Resemblyzer's embeddings of a sound and its recording"
+                + (f"; of two recordings: {cosines}" if cosines else "")
+                + ". F0 is the median difference where both are voiced."
             )
         yield text
 
@@ -171,7 +180,7 @@ def real_sounds(
     sounds = train_clips(root, DIGIT_SETS, **size)
     chosen = choose_evenly(sounds.labels, 2 * count, seed)
     draws = {
-        "real, train (lookup by label)": chosen[::2],
+        "real, train = lookup by label": chosen[::2],
         "real, train, disjoint draw": chosen[1::2],
     }
     validation, digits = validation_clips(root, **size)
@@ -183,6 +192,20 @@ def real_sounds(
         ),
         SoundsToJudge("real, validation", validation[order, None], sample_rate, digits[order]),
     ]
+
+
+def number_judged(most: int) -> int:
+    """Return ``most``, or 0 where the judges are not installed, which is noted at once.
+
+    An evaluation calls it first, before work that takes minutes.
+    """
+    try:
+        require_judges()
+    except InputError as error:
+        if most:
+            note(f"{error}; the table of these judges is left out")
+        return 0
+    return most
 
 
 def judge_sounds(
@@ -197,18 +220,15 @@ def judge_sounds(
         most: Largest number of clips of a set that are judged. With 0, none is.
 
     Returns:
-        The table; None if ``most`` is 0 or the judges are not installed, which is then noted on
-        standard error.
+        The table; None if ``most`` is 0.
+
+    Raises:
+        InputError: The judges are not installed.
 
     """
     if not most:
         return None
-    try:
-        require_judges()
-    except InputError as error:
-        note(f"{error}; the table of these judges is left out")
-        return None
-    silence = sets[0]._replace(what="silence", waveforms=torch.zeros_like(sets[0].waveforms[:1]))
+    silence = sets[0]._replace(what=SILENCE, waveforms=torch.zeros_like(sets[0].waveforms[:1]))
     real = _judged(sets[0].waveforms[:most], sets[0].sample_rate)
     rows = [_scores(sets[0], real, most)]
     for each in sets[1:]:

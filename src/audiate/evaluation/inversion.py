@@ -17,7 +17,13 @@ from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
 from audiate.evaluation.classifying import classify_clips
 from audiate.evaluation.clips import train_clips, validation_clips
-from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, SoundsToJudge, judge_sounds
+from audiate.evaluation.independent import (
+    MOST_JUDGED,
+    JudgeTable,
+    SoundsToJudge,
+    judge_sounds,
+    number_judged,
+)
 from audiate.evaluation.inversion_report import (
     SPLITS,
     InversionProtocol,
@@ -124,9 +130,7 @@ def evaluate_inversion(
     root: Path,
     settings: InversionProtocolSettings | None = None,
 ) -> InversionReport:
-    """Invert clips by each method, and score the outputs.
-
-    Everything is computed on the generator's device.
+    """Invert clips by each method, on the generator's device, and score the outputs.
 
     Args:
         generator_name: Name of the generator, for the report.
@@ -142,6 +146,7 @@ def evaluate_inversion(
 
     """
     settings = settings or InversionProtocolSettings()
+    judged = number_judged(settings.judged)
     _check_rates(generator_name, generator, classifier)
     device, classifier = generator.device, classifier.to(generator.device)
     encoder = _encoder(generator, settings)
@@ -173,7 +178,7 @@ def evaluate_inversion(
         settings.after_start,
         settings.restarts,
         scorer.distance_from_prior(_prior(generator, 1)),
-        _judge(scorer, recovered, root if settings.source == "real" else None, settings.judged),
+        _judge(scorer, recovered, root if settings.source == "real" else None, judged),
         rows,
     )
 

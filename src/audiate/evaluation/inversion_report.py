@@ -280,10 +280,9 @@ class InversionReport(FigureReport):
             f"a latent is hard to edit. The classifier is part of the objective or of the "
             f"training of the methods marked *, so it does not judge them. Drawn is the share of "
             f"which {DEFAULT_AUDIO_TO_IMAGE}, trained on the same recordings, draws that digit. "
-            f"Lookup is a train clip "
-            f"of the digit that the classifier reads, nearest the train clip with the nearest "
-            f"levels. Runs is the mean number of times that the generator ran "
-            f"for a clip."
+            f"The row lookup gives back any train clip of the digit that the classifier reads; the "
+            f"row nearest, the train clip with the most similar levels. Runs is the mean number of "
+            f"times that the generator ran for a clip."
         )
 
     def figure(self) -> Figure:

@@ -61,7 +61,8 @@ class FileJudge:
         check_sample_rate(sample_rate, "`judge_rate`")
         self.path, self.sample_rate, self.num_samples = path, sample_rate, sample_rate
         if not path.is_file():
-            raise InputError(f"{path}: no such file")
+            problem = "is a folder" if path.is_dir() else "no such file"
+            raise InputError(f"{path}: {problem}; give a TorchScript or an ONNX file")
         match path.suffix:
             case ".pt":
                 self._run = _torchscript(path)
@@ -87,11 +88,13 @@ class FileJudge:
 
     def _outputs(self, waveforms: Tensor) -> list[Tensor]:
         try:
-            found = self._run(waveforms)
+            with torch.inference_mode():
+                found = self._run(waveforms)
         except Exception as error:  # a program in a file may fail in any way
             shape = tuple(waveforms.shape)
             raise InputError(
-                f"{self.path}: fails for waveforms {shape} ({_first_line(error)})"
+                f"{self.path}: fails for waveforms {shape} ({_last_line(error)}); export one that "
+                f"takes any batch of that length"
             ) from error
         outputs: list[Any] = list(found) if isinstance(found, list | tuple) else [found]
         right = 1 <= len(outputs) <= 2 and all(
@@ -111,7 +114,9 @@ def _torchscript(path: Path) -> Callable[[Tensor], object]:
     try:
         module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as TorchScript ({_first_line(error)})") from error
+        raise InputError(
+            f"{path}: cannot be read as TorchScript; save it by torch.jit.save"
+        ) from error
     module.eval()
     return module  # type: ignore[no-any-return]
 
@@ -124,15 +129,16 @@ def _onnx(path: Path) -> Callable[[Tensor], object]:
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's error classes share no base but Exception
-        raise InputError(f"{path}: cannot be read as ONNX ({_first_line(error)})") from error
+        raise InputError(f"{path}: cannot be read as ONNX; export it anew") from error
     name = session.get_inputs()[0].name
     return lambda waveforms: [
         torch.from_numpy(each) for each in session.run(None, {name: waveforms.numpy()})
     ]
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _last_line(error: Exception) -> str:
+    """The last line of a message, in which PyTorch's interpreter says what went wrong."""
+    return str(error).strip().rpartition("\n")[2] or type(error).__name__
 
 
 @dataclass(frozen=True)

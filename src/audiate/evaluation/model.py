@@ -76,18 +76,18 @@ def evaluate_model(
             that an image-to-audio model says, by default 1,000.
         judged: Largest number of their clips in each row that the judges of
             `audiate.evaluation.independent` listen to; 500 by default, and with 0 none.
-        judge: File with a classifier that scores a generator: see
-            `audiate.evaluation.judge_file.FileJudge`.
-        judge_rate: Sample rate of the waveforms that it takes, in Hz.
+        judge: File of a classifier of sounds (`audiate.evaluation.judge_file.FileJudge`).
+        judge_rate: Sample rate of its waveforms, in Hz.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 
     Raises:
-        InputError: There is no such model or no data, or a setting is not for a model of its kind.
+        InputError: There is no such model or no data, or a setting does not fit.
         Interrupted: A training was stopped by a signal, after its state was saved.
 
     """
     check_range("`seeds`", seeds, 1, 100)
+    check_range("`judged`", judged or 0, 0, 10**6)
     model = load(name, device=resolve_device(device))
     optional = {"classifier": classifier, "count": count, "judge": judge, "judged": judged}
     given = [each for each, value in optional.items() if value is not None]

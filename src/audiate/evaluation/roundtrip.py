@@ -23,6 +23,7 @@ from audiate.evaluation.independent import (
     JudgeTable,
     SoundsToJudge,
     judge_sounds,
+    number_judged,
     real_sounds,
 )
 from audiate.evaluation.said_images import say_each
@@ -111,10 +112,10 @@ class RoundTripReport(FigureReport):
             table.add_row(route.what, f"{route.n:,}", *map(percent, shares))
         yield table
         yield (
-            "Sounds are the Speech Commands validation clips, of held-out speakers, and images are "
-            "MNIST test images. The right digit is that of the clip or the image; of imagined "
-            "pairs, it is what LeNet-5 reads in the image. The second classifier draws a sound and "
-            "has LeNet-5 read the drawing."
+            "Sounds are those Speech Commands validation clips that are kept for reports, of "
+            "held-out speakers, and images are MNIST test images. The right digit is that of the "
+            "clip or the image; of imagined pairs, it is what LeNet-5 reads in the image. The "
+            "second classifier draws a sound and has LeNet-5 read the drawing."
         )
 
     def figure(self) -> Figure:
@@ -169,6 +170,7 @@ def evaluate_roundtrip(
 
     """
     check_range("`count`", count, 10, 10_000)
+    judged = number_judged(judged)
     trip = _RoundTrip(classifier, audio_to_image, image_to_audio, reader, seed)
     test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]

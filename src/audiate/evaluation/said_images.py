@@ -24,7 +24,7 @@ from audiate.evaluation.generators import (
     sound_tables,
     sounds_note,
 )
-from audiate.evaluation.independent import MOST_JUDGED, JudgeTable
+from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, number_judged
 from audiate.metrics.classification import Score, score_of
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.audio_to_image import AudioToImageModel
@@ -154,6 +154,7 @@ def evaluate_image_to_audio(
 
     """
     check_range("`count`", count, 100, 10_000)
+    judged = number_judged(judged)
     if model.config.pictures != "digits":
         raise InputError(f"{name}: says no digits, and is evaluated on digits alone")
     test = load_mnist(root, "test")
