@@ -313,11 +313,9 @@ class TestLatentFlow:
         assert len(times) == calls
         assert 0 <= min(times) <= max(times) <= 1
 
-    def test_a_stored_model_without_a_solver_takes_euler_steps(self) -> None:
-        folder = Path(audiate.__file__).parent / "weights" / "flow-digits"
-        stored = json.loads((folder / "config.json").read_text())["config"]
-        assert "solver" not in stored
-        assert audiate.load("flow-digits", LatentFlow).config.solver == "euler"
+    def test_the_shipped_model_takes_five_midpoint_steps(self) -> None:
+        config = audiate.load("flow-digits", LatentFlow).config
+        assert (config.solver, config.steps) == ("midpoint", 5)
 
     @pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": -1.0}, {"solver": "rk4"}])
     def test_settings_out_of_range(self, wrong: dict[str, object]) -> None:
