@@ -12,7 +12,9 @@ import torch
 
 from audiate.cli import main
 from audiate.errors import InputError
+from audiate.evaluation import inversion
 from audiate.evaluation.clips import choose_evenly
+from audiate.evaluation.independent import SoundsToJudge
 from audiate.evaluation.inversion import InversionProtocolSettings, evaluate_inversion
 from audiate.evaluation.inversion_report import InversionReport
 from audiate.models.resnet import DigitClassifier
@@ -46,7 +48,10 @@ def report(small_models: Path, root: Path, **settings: Any) -> InversionReport:
         classifier,
         root,
         InversionProtocolSettings(
-            encoder=str(small_models / "encoder"), count=4, max_iterations=2, judged=0, **settings
+            **{"judged": 0, **settings},
+            encoder=str(small_models / "encoder"),
+            count=4,
+            max_iterations=2,
         ),
     )
 
@@ -91,6 +96,24 @@ def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
     assert values["methods"]["ours"]["ssim"] == ours.ssim
     found.save_figure(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("method", ["refined", "ours"])
+def test_judges_are_given_plain_outputs_of_gradients(
+    small_models: Path, shared_data: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[SoundsToJudge] = []
+
+    def judge_sounds(sets: list[SoundsToJudge], *_: Any, most: int) -> None:
+        assert most == 4
+        judged.extend(sets)
+
+    monkeypatch.setattr(inversion, "judge_sounds", judge_sounds)
+    monkeypatch.setattr(inversion, "number_judged", lambda most: most)
+    report(small_models, shared_data, source="real", methods=(method,), judged=4)
+    assert [each.what for each in judged] == ["clips", "lookup", "nearest", method]
+    assert not any(each.waveforms.requires_grad for each in judged)
+    assert all(each.target is judged[0].waveforms for each in judged[1:])
 
 
 @pytest.mark.parametrize("protocol", ["paper", "default"])

@@ -277,8 +277,8 @@ def _invert(method: str, inverter: Inverter, target: Tensor, device: torch.devic
     began = time.monotonic()
     for part in tracked(parts, f"inverting by {method}", weights=[len(part) for part in parts]):
         found = inverter(part.to(device))
-        outputs.append(found.output.cpu())
-        latents.append(found.latent.cpu())
+        outputs.append(found.output.detach().cpu())
+        latents.append(found.latent.detach().cpu())
         evaluations.append(found.num_evals.cpu())
     seconds = (time.monotonic() - began) / len(target)
     mean_evaluations = torch.cat(evaluations).double().mean().item()
