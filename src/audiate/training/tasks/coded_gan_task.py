@@ -1,6 +1,6 @@
 """Train generators with codes: ciwGAN and fiwGAN."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import log
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
@@ -19,12 +20,45 @@ from audiate.training.batches import generator as seeded
 from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
 from audiate.training.recipes.coded_gans import CodedRecipe
-from audiate.training.rmsprop import RMSprop
 from audiate.training.task import Shard, Stage
 from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
 from audiate.utils.progress import working
 
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012) as TensorFlow has it.
+
+    It divides gradients g by the root of their mean squares m:
+    m becomes decay · m + (1 - decay) · g², and the parameter falls by lr · g / √(m + epsilon).
+    Unlike in PyTorch, m is 1 at first, and epsilon is added under the root.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        decay: float = 0.9,
+        epsilon: float = 1e-10,
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "decay": decay, "epsilon": epsilon})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["square"] = torch.ones_like(parameter)
+                square = state["square"]
+                square.mul_(group["decay"]).addcmul_(gradient, gradient, value=1 - group["decay"])
+                root = (square + group["epsilon"]).sqrt()
+                parameter.addcdiv_(gradient, root, value=-group["lr"])
 
 
 class CodedGANTask(AudioGANTask):
