@@ -435,7 +435,7 @@ def _train_clips(
 
 @dataclass(frozen=True)
 class _Scorer:
-    """What clips are compared with.
+    """Scores clips against train clips, in the features of the classifier.
 
     Attributes:
         classifier: The classifier of spoken digits.

@@ -103,7 +103,7 @@ class MethodScores:
 
 
 class Recovered(NamedTuple):
-    """What a method gives back.
+    """Clips that a method has recovered, with their latents.
 
     Attributes:
         output: Clips (count, channels, samples), on the CPU.

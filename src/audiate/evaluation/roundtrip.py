@@ -190,7 +190,7 @@ def evaluate_roundtrip(
 
 
 class _Made(NamedTuple):
-    """What a route makes: images (n, 28, 28) and waveforms (n, channels, samples).
+    """Images (n, 28, 28) and waveforms (n, channels, samples) of a route.
 
     ``digits`` (n,) are those that both mean.
     """

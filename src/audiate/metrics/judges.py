@@ -58,7 +58,7 @@ Array = NDArray[np.float32]
 
 
 class Judgement(NamedTuple):
-    """What the judges say of a clip.
+    """Scores of a clip by all judges.
 
     Attributes:
         word: The word that pocketsphinx recognises; empty where it recognises none.
