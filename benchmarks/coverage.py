@@ -16,7 +16,7 @@ import torch
 
 from audiate.data.sources import DIGIT_SETS, data_root
 from audiate.evaluation.clips import disjoint_halves, train_clips
-from audiate.evaluation.generators import choose_parts
+from audiate.evaluation.sound_scores import choose_parts
 from audiate.metrics.distribution import (
     Fidelity,
     frechet_distance,

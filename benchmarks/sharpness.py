@@ -14,7 +14,8 @@ from dataclasses import replace
 import torch
 
 from audiate.data.sources import data_root
-from audiate.evaluation.generators import generate_sounds, score_sounds
+from audiate.evaluation.generators import generate_sounds
+from audiate.evaluation.sound_scores import score_sounds
 from audiate.models.generator import AudioGAN
 from audiate.models.hub import SPOKEN_CLASSIFIER
 from audiate.models.pretrained import load

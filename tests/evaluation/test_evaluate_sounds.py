@@ -14,15 +14,16 @@ from torch import Tensor
 from audiate.cli import main
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.evaluation import clips, generators
+from audiate.evaluation import clips, sound_scores
 from audiate.evaluation.clips import disjoint_halves
 from audiate.evaluation.digit_classifiers import (
     VALIDATION,
     SpokenClassifierReport,
     evaluate_spoken_classifier,
 )
-from audiate.evaluation.generators import GeneratorReport, choose_parts, evaluate_generator
+from audiate.evaluation.generators import GeneratorReport, evaluate_generator
 from audiate.evaluation.model import evaluate_model
+from audiate.evaluation.sound_scores import choose_parts
 from audiate.metrics.distribution import neighbourhoods
 from audiate.models.configs import WaveGANConfig
 from audiate.models.resnet import DigitClassifier
@@ -38,7 +39,7 @@ read_once = cache(clips.train_clips)
 
 @pytest.fixture(autouse=True)
 def clips_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generators, "train_clips", read_once)
+    monkeypatch.setattr(sound_scores, "train_clips", read_once)
 
 
 HERTZ = torch.tensor([200.0 + 300 * digit for digit in range(10)])  # of the made-up digits
@@ -242,7 +243,7 @@ class TestSpokenClassifier:
 
 def test_the_batch_does_not_matter(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def report(batch: int) -> GeneratorReport:
-        monkeypatch.setattr(generators, "_BATCH", batch)
+        monkeypatch.setattr(sound_scores, "_BATCH", batch)
         return evaluate_generator(
             "it", Choir(), "ears", Ears(), shared_data, count=60, splits=2, judged=0
         )

@@ -15,16 +15,15 @@ from audiate.data.digits import load_mnist
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_range
 from audiate.evaluation.classifying import classify_clips, second_classifier
-from audiate.evaluation.generators import (
+from audiate.evaluation.generators import generate_sounds, judge_beside_real
+from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, number_judged
+from audiate.evaluation.sound_scores import (
     SoundScores,
     SoundsToScore,
-    generate_sounds,
-    judge_beside_real,
     score_sounds,
     sound_tables,
     sounds_note,
 )
-from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, number_judged
 from audiate.metrics.classification import Score, score_of
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.audio_to_image import AudioToImageModel
