@@ -24,6 +24,7 @@ from audiate.metrics.distribution import (
     modified_inception_score,
 )
 from audiate.models.generator import Generator
+from audiate.models.wrap import open_onnx
 from audiate.training.batches import EvenOrder
 from audiate.utils.batching import in_batches
 from audiate.utils.reports import Report, make_table, number
@@ -122,14 +123,7 @@ def _torchscript(path: Path) -> Callable[[Tensor], object]:
 
 
 def _onnx(path: Path) -> Callable[[Tensor], object]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(f"{path}: ONNX files need onnxruntime; pip install onnxruntime") from error
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's error classes share no base but Exception
-        raise InputError(f"{path}: cannot be read as ONNX; export it anew") from error
+    session = open_onnx(path)
     name = session.get_inputs()[0].name
     return lambda waveforms: [
         torch.from_numpy(each) for each in session.run(None, {name: waveforms.numpy()})

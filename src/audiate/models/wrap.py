@@ -252,6 +252,24 @@ def wrap_torchscript(
         return WrappedGenerator(module, latent_dim=latent_dim, sample_rate=sample_rate, prior=prior)
 
 
+def open_onnx(path: Path) -> Any:
+    """Open an ONNX file by onnxruntime, on the CPU.
+
+    Raises:
+        InputError: It is not ONNX, or onnxruntime is not installed.
+
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(f"{path}: ONNX files need onnxruntime; pip install onnxruntime") from error
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's error classes share no base but Exception
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be read as ONNX ({reason})") from error
+
+
 def wrap_onnx(
     path: str | Path, *, latent_dim: int, sample_rate: int, prior: Prior = "uniform"
 ) -> WrappedGenerator:
@@ -266,16 +284,7 @@ def wrap_onnx(
     """
     path = Path(path)
     _check_is_file(path)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(f"{path}: ONNX files need onnxruntime; pip install onnxruntime") from error
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's error classes share no base but Exception
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: cannot be read as ONNX ({reason})") from error
-    function = _Session(session, path)
+    function = _Session(open_onnx(path), path)
     with naming(path):
         return WrappedGenerator(
             function,
