@@ -60,7 +60,7 @@ def make_table(name: str, out: Path) -> None:
     """Run the command of a table, and keep what it prints.
 
     Raises:
-        SystemExit: The command failed; what it said stands on standard error.
+        SystemExit: The command failed or was interrupted; what it said stands on standard error.
 
     """
     command = COMMANDS[name]
@@ -68,7 +68,10 @@ def make_table(name: str, out: Path) -> None:
     print(f"$ {shown}", flush=True)
     began = time.monotonic()
     words = words_of(command, out / name)
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    except KeyboardInterrupt:
+        sys.exit(f"tables: `{shown}` was interrupted; run the same command to go on")
     if done.returncode:
         sys.exit(f"tables: `{shown}` failed; run the same command to go on")
     minutes = (time.monotonic() - began) / 60

@@ -15,6 +15,15 @@ def test_commands_are_understood(name: str, tmp_path: Path) -> None:
     parse(tables.words_of(tables.COMMANDS[name], tmp_path)[3:])
 
 
+def test_an_interrupt_ends_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("subprocess.run", interrupted)
+    with pytest.raises(SystemExit, match="`audiate evaluate lenet-mnist` was interrupted"):
+        tables.make_table("lenet", tmp_path)
+
+
 def test_tables_are_kept_and_a_run_that_failed_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,14 @@ def test_synthesised_clips(small_models: Path, tmp_path: Path) -> None:
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
+def test_missing_data_is_named_before_a_search_samples_latents(
+    small_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inversion, "inverter", lambda *_, **__: pytest.fail("too early"))
+    with pytest.raises(InputError, match="audiate data fetch speech_commands"):
+        report(small_models, tmp_path, source="real", methods=("search",))
+
+
 @pytest.mark.parametrize("method", ["refined", "ours"])
 def test_judges_are_given_plain_outputs_of_gradients(
     small_models: Path, shared_data: Path, method: str, monkeypatch: pytest.MonkeyPatch

@@ -208,9 +208,9 @@ class EvaluateTradeoff(_Common):
 class EvaluateRoundTrip(_Common):
     """Score sound to image to sound, and image to sound to image.
 
-    Pairs that `audiate imagine` samples are scored as well. LeNet-5 classifies images; the
-    classifier of spoken digits and a second classifier classify sounds. The result is a table and a
-    figure.
+    Pairs that `audiate imagine` samples are scored as well. Judges that audiate did not train
+    listen to all sounds first. LeNet-5 classifies images; the classifier of spoken digits and a
+    second classifier classify sounds. The result is a table and a figure.
     """
 
     drawer: str = DEFAULT_AUDIO_TO_IMAGE

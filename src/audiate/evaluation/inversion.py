@@ -150,13 +150,14 @@ def evaluate_inversion(
     _check_rates(generator_name, generator, classifier)
     device, classifier = generator.device, classifier.to(generator.device)
     encoder = _encoder(generator, settings)
+    clips = _clips(generator, classifier, root, settings)  # before a search samples latents
     inverters = _make_inverters(generator, classifier, encoder, settings)
     scorer = Scorer(
         classifier,
         AudioToImageModel.from_pretrained(DEFAULT_AUDIO_TO_IMAGE, device=device),
         load(WRITTEN_CLASSIFIER, LeNet).to(device),
         generator.sample_rate,
-        *_clips(generator, classifier, root, settings),
+        *clips,
         settings.protocol,
         _prior(generator, 0),
     )
