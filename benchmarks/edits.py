@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import to_peak
+from audiate.audio.pitch import F0_CEILING, F0_FLOOR, require_praat
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.classifying import classify_clips
@@ -36,7 +37,6 @@ from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute
 from audiate.phonetics.editing import Editor, EditTarget
-from audiate.phonetics.measures import CEILING_HZ, FLOOR_HZ, require_praat
 from audiate.utils.progress import tracked
 from audiate.utils.reports import make_table, render
 
@@ -133,7 +133,7 @@ def overlap_add(recording: Tensor, generator: Generator, classifier: DigitClassi
     rate = generator.sample_rate
     praat = require_praat()
     sound = praat.Sound(recording.mean(0).double().numpy(), rate)
-    manipulation = praat.praat.call(sound, "To Manipulation", 0.01, FLOOR_HZ, CEILING_HZ)
+    manipulation = praat.praat.call(sound, "To Manipulation", 0.01, F0_FLOOR, F0_CEILING)
     tier = praat.praat.call(manipulation, "Extract pitch tier")
     factor = 2 ** (SEMITONES / 12)
     praat.praat.call(tier, "Multiply frequencies", sound.xmin, sound.xmax, factor)

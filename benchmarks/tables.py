@@ -29,6 +29,8 @@ COMMANDS = {
     "classifier": "evaluate digits-resnet18",
     "match": "evaluate match-digits",
     "coverage": "-m benchmarks.coverage",
+    "speech": "evaluate speech-digits --count 2000",
+    "speech-voices": "evaluate speech-digits --protocol voices",
     "wavegan": "evaluate wavegan-digits",
     "specgan": "evaluate specgan-digits",
     "ciwgan": "evaluate ciwgan-digits",

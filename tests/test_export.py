@@ -25,6 +25,7 @@ from audiate.export.graphs import fitted
 from audiate.export.resampling import Decimation
 from audiate.metrics.reconstruction import score_clips
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.codec import Codec
 from audiate.models.configs import SpecGANConfig, WaveGANConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.generator import AudioGAN
@@ -35,6 +36,7 @@ from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 from audiate.models.specgan import SpecGAN
+from audiate.models.speech_flow import SpeechFlow
 from audiate.models.wavegan import WaveGAN
 
 CLIPS = sorted(CLIPS_FOLDER.glob("*.flac"))
@@ -102,7 +104,19 @@ def near(found: NDArray[np.float32], expected: Tensor, tolerance: float = 1e-4) 
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=tolerance, rtol=1e-4)
 
 
-@pytest.mark.parametrize("model_type", [*PretrainedModel.known, *VARIANTS])
+WITHOUT_GRAPH = {"codec", "speech-flow"}
+"""Kinds of models that cannot be exported."""
+
+
+@pytest.mark.parametrize("kind", [Codec, SpeechFlow])
+def test_kinds_that_have_no_graph(kind: type[PretrainedModel], tmp_path: Path) -> None:
+    model = kind()
+    assert kind.model_type in WITHOUT_GRAPH
+    with pytest.raises(InputError, match="cannot be exported"):
+        export(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("model_type", sorted({*PretrainedModel.known, *VARIANTS} - WITHOUT_GRAPH))
 @torch.inference_mode()
 def test_every_kind_of_model(model_type: str, page_files: Path, tmp_path: Path) -> None:
     model, path = exported(model_type, page_files, tmp_path)

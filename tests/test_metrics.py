@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,7 @@ from torchmetrics.functional.classification import (
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
+from audiate.audio.spectrograms import wide_mel_filters
 from audiate.errors import InputError
 from audiate.metrics.classification import (
     accuracy,
@@ -44,6 +46,7 @@ from audiate.metrics.reconstruction import (
     MAX_COMPARED,
     log_spectral_distance,
     mean_squared_error,
+    mel_distance,
     score_clips,
     structural_similarity,
 )
@@ -541,3 +544,32 @@ class TestDistanceFromPrior:
         latent = torch.stack([torch.zeros(10), torch.tensor([-1.0, 1.0]).repeat(5)])
         found = distance_from_prior(latent, prior)
         torch.testing.assert_close(found, torch.full((2,), 0.5).double(), atol=1e-3, rtol=0)
+
+
+class TestMelDistance:
+    def test_against_librosa(self) -> None:
+        source = torch.Generator().manual_seed(0)
+        target = 0.1 * torch.randn(1, 16_000, generator=source)
+        output = 0.5 * target + 0.02 * torch.randn(1, 16_000, generator=source)
+        levels = [
+            librosa.power_to_db(
+                wide_mel_filters(16_000, 1024, 80).numpy()
+                @ np.abs(librosa.stft(each[0].numpy(), n_fft=1024, hop_length=256)) ** 2,
+                top_db=None,
+                amin=1e-20,
+            )
+            for each in (output, target)
+        ]
+        expected = np.sqrt(((levels[0] - levels[1]) ** 2).mean(0))[2:-2].mean()
+        found = mel_distance(output, target, 16_000).item()
+        assert found == pytest.approx(expected, rel=0.02)
+
+    def test_a_gain_is_its_level_and_silence_does_not_count(self) -> None:
+        sound = torch.zeros(2, 16_000)
+        sound[:, 4000:9000] = 0.1 * torch.randn(5000, generator=torch.Generator().manual_seed(0))
+        found = mel_distance(0.5 * sound, sound, 16_000)
+        assert found.tolist() == pytest.approx([20 * np.log10(2)] * 2, abs=0.3)
+        noisy = sound.clone()
+        noisy[:, :3000] = 0.1
+        assert mel_distance(noisy, sound, 16_000).max() < 0.1
+        assert mel_distance(sound, torch.zeros_like(sound), 16_000).isnan().all()

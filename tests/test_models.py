@@ -317,7 +317,7 @@ class TestLatentFlow:
         config = audiate.load("flow-digits", LatentFlow).config
         assert (config.solver, config.steps) == ("midpoint", 5)
 
-    @pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": -1.0}, {"solver": "rk4"}])
+    @pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": -1.0}, {"solver": "rk5"}])
     def test_settings_out_of_range(self, wrong: dict[str, object]) -> None:
         with pytest.raises(InputError, match=next(iter(wrong))):
             LatentFlowConfig(**wrong)  # type: ignore[arg-type]

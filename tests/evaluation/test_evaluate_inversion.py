@@ -159,7 +159,7 @@ def test_the_command(
         (["--count", "1"], "--count 1"),
         (["--max-iterations", "-1"], "--max-iterations -1: give 0 to"),
         (["--generator", "vae-fsdd"], "does not generate sound"),
-        (["--methods", "gradient+encoder"], "--methods gradient+encoder: give any of gradient"),
+        (["--methods", "gradient+encoder"], "--methods gradient+encoder: give any of exact"),
         (["--figure", str(tmp_path)], "is a folder; name another with --figure"),
     ):
         assert main([*flags, *extra]) == 2
@@ -179,7 +179,7 @@ def test_several_starts_of_a_search(small_models: Path, tmp_path: Path) -> None:
 def test_some_of_the_methods(small_models: Path, tmp_path: Path) -> None:
     found = report(small_models, tmp_path, methods=("encoder",))
     assert [row.method for row in found.rows] == ["clips", "silence", "encoder"]
-    with pytest.raises(InputError, match="`methods` guess: give any of gradient encoder hybrid"):
+    with pytest.raises(InputError, match="`methods` guess: give any of exact gradient"):
         report(small_models, tmp_path, methods=("guess",))
 
 

@@ -289,7 +289,7 @@ class TestBadInput:
 
     def test_no_such_method(self, generator: WrappedGenerator) -> None:
         method: Any = "guess"
-        with pytest.raises(InputError, match="give one of encoder, search, gradient"):
+        with pytest.raises(InputError, match="give one of exact, encoder, search"):
             inverter(generator, method)
 
     def test_no_terms(self) -> None:

@@ -91,7 +91,7 @@ class TestSettingsThatDoNothing:
             ("gradient", {"restarts": 0}, "`restarts` 0"),
             ("gradient", {"encoder": "mine"}, "`encoder`: `method=gradient` uses none"),
             ("hybrid", {"encoder": "mine", "start": "search"}, "`encoder`: `start=search` uses no"),
-            ("nonsense", {}, "method 'nonsense': give one of encoder, search"),
+            ("nonsense", {}, "method 'nonsense': give one of exact, encoder"),
         ],
     )
     def test_they_are_refused(self, method: Any, settings: dict[str, Any], complaint: str) -> None:

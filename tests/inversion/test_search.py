@@ -279,25 +279,25 @@ class TestStarts:
             ("evolution", "auto"),
         ]
         chosen = {pair: chosen_by(generator, *pair) for pair in asked}
-        assert {key: searches for key, (_, searches) in chosen.items()} == {
+        assert {key: begin.search for key, begin in chosen.items()} == {
             ("search", "auto"): True,
             ("gradient", "auto"): False,
             ("hybrid", "auto"): True,
             ("hybrid", "search"): True,
             ("evolution", "auto"): True,
         }
-        assert all(encoder is None for encoder, _ in chosen.values())
+        assert all(begin.encoder is None for begin in chosen.values())
         shipped = audiate.load("specgan-digits")
-        encoder, searches = chosen_by(shipped, "hybrid", "auto")  # type: ignore[arg-type]
-        assert encoder is not None
-        assert not searches
-        encoder, searches = chosen_by(shipped, "hybrid", "both")  # type: ignore[arg-type]
-        assert encoder is not None
-        assert searches
+        begin = chosen_by(shipped, "hybrid", "auto")  # type: ignore[arg-type]
+        assert begin.encoder is not None
+        assert not begin.search
+        begin = chosen_by(shipped, "hybrid", "both")  # type: ignore[arg-type]
+        assert begin.encoder is not None
+        assert begin.search
 
     def test_what_does_not_go_together(self, generator: WrappedGenerator) -> None:
         wrong: Any = "middle"
-        with pytest.raises(InputError, match="`start` 'middle': give one of auto, encoder"):
+        with pytest.raises(InputError, match="`start` 'middle': give one of auto, exact"):
             chosen_by(generator, "hybrid", wrong)
         with pytest.raises(InputError, match="`start`: `method=search` has its own"):
             chosen_by(generator, "search", "both")

@@ -80,7 +80,7 @@ def test_what_a_method_needs(
 def test_they_are_checked_without_a_generator() -> None:
     wrong: Any = "middle"
     for given, complaint in (
-        ({"start": wrong}, "`start` 'middle': give one of auto, encoder"),
+        ({"start": wrong}, "`start` 'middle': give one of auto, exact"),
         ({"method": "search", "start": "both"}, "`start`: `method=search` has its own"),
         ({"seed": -1}, "seed -1: give 0 to"),
         ({"method": "search", "max_iterations": 2, "restarts": 3001}, "`restarts` 3001: give 1 to"),

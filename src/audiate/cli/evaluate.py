@@ -151,7 +151,7 @@ class EvaluateInversion(_Common):
         """Evaluate, print, and draw the figure; return the exit status."""
         from audiate.data.sources import data_root
         from audiate.evaluation.inversion import InversionProtocolSettings, evaluate_inversion
-        from audiate.models.generator import AudioGAN
+        from audiate.models.generator import GeneratorModel
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
         from audiate.utils.devices import resolve_device
@@ -161,7 +161,7 @@ class EvaluateInversion(_Common):
         check_figure(figure)
         outer = ("json", "device", "data_dir", "generator", "classifier", "figure")
         settings = InversionProtocolSettings(**keywords(self, *outer))
-        generator = load(self.generator, AudioGAN, device=resolve_device(self.device))
+        generator = load(self.generator, GeneratorModel, device=resolve_device(self.device))
         report = evaluate_inversion(
             self.generator,
             generator,

@@ -30,7 +30,7 @@ from audiate.evaluation.sound_scores import (
     sounds_note,
 )
 from audiate.metrics.reconstruction import Classifier, classifier_input
-from audiate.models.generator import AudioGAN, Generator, generate
+from audiate.models.generator import Generator, GeneratorModel, generate
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.batching import in_batches
 from audiate.utils.reports import Report, make_table
@@ -166,7 +166,7 @@ def evaluate_generator(
     sounds = generate_sounds("generated", generator, classifier, count, seed)
     judges = judge_beside_real([sounds], classifier, root, judged, seed)
     generated, *real = score_sounds([sounds], classifier, root, splits=splits, seed=seed)
-    conditional = isinstance(generator, AudioGAN) and generator.classes > 0
+    conditional = isinstance(generator, GeneratorModel) and generator.classes > 0
     return GeneratorReport(name, classifier_name, splits, conditional, generated, real, judges)
 
 
@@ -195,7 +195,7 @@ def generate_sounds(
     """Generate clips from the prior, as a classifier takes them, with the digits that they mean."""
     z = generator.sample_latent(count, generator=torch.Generator().manual_seed(seed))
     meant = None
-    if isinstance(generator, AudioGAN) and generator.names == DIGIT_WORDS:
+    if isinstance(generator, GeneratorModel) and generator.names == DIGIT_WORDS:
         meant = generator.labels_of(z).cpu()
 
     def make(part: Tensor) -> Tensor:

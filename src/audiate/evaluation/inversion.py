@@ -41,7 +41,7 @@ from audiate.inversion.objectives import paper_objective, speech_objective
 from audiate.inversion.search import SearchInverter
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.fingerprint import fingerprint
-from audiate.models.generator import AudioGAN, generate
+from audiate.models.generator import GeneratorModel, RecoveringGenerator, generate
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.lenet import LeNet
@@ -50,7 +50,7 @@ from audiate.models.resnet import DigitClassifier
 from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
 
-METHODS = ("gradient", "encoder", "hybrid", "ours", "unguided", "search", "refined")
+METHODS = ("exact", "gradient", "encoder", "hybrid", "ours", "unguided", "search", "refined")
 """The methods, in the order of the table's rows below those of the clips and the trivial ones."""
 
 REFINED_ITERATIONS = 40
@@ -73,8 +73,10 @@ class InversionProtocolSettings:
         protocol: With ``paper``, SSIM compares the real parts of spectrograms, as the paper's
             program does; with ``default``, it compares levels. Real clips are those of held-out
             speakers in both, as in the paper.
-        methods: The methods to evaluate, out of `METHODS`; by default all, but without ``encoder``
-            where none is given or shipped. Hybrid and ours then begin with a search.
+        methods: The methods to evaluate, out of `METHODS`; by default all, but without ``exact``
+            where the generator does not run backwards, and without ``encoder`` where none is given
+            or shipped. Hybrid and ours begin with the encoder's latents, else with the exact ones,
+            else with a search.
         count: Number of clips. All real clips are taken where there are fewer.
         max_iterations: Largest number of iterations of the method ``gradient`` (the paper's is
             50,000). It also bounds ``hybrid`` and ``ours`` where it is less than
@@ -124,7 +126,7 @@ class InversionProtocolSettings:
 
 def evaluate_inversion(
     generator_name: str,
-    generator: AudioGAN,
+    generator: GeneratorModel,
     classifier_name: str,
     classifier: DigitClassifier,
     root: Path,
@@ -184,7 +186,7 @@ def evaluate_inversion(
     )
 
 
-def _check_rates(name: str, generator: AudioGAN, classifier: DigitClassifier) -> None:
+def _check_rates(name: str, generator: GeneratorModel, classifier: DigitClassifier) -> None:
     """Check that generator and classifier have one sample rate."""
     if generator.sample_rate != classifier.sample_rate:
         raise InputError(
@@ -194,12 +196,14 @@ def _check_rates(name: str, generator: AudioGAN, classifier: DigitClassifier) ->
         )
 
 
-def _prior(generator: AudioGAN, seed: int) -> Tensor:
+def _prior(generator: GeneratorModel, seed: int) -> Tensor:
     """Sample latents of the prior, on the CPU."""
     return generator.sample_latent(_PRIOR, generator=torch.Generator().manual_seed(seed)).cpu()
 
 
-def _encoder(generator: AudioGAN, settings: InversionProtocolSettings) -> LatentEncoder | None:
+def _encoder(
+    generator: GeneratorModel, settings: InversionProtocolSettings
+) -> LatentEncoder | None:
     """Find the encoder, where a method needs one; None where none is asked for or shipped."""
     methods = set(settings.methods or METHODS)
     asked = settings.encoder is not None or (settings.methods is not None and "encoder" in methods)
@@ -217,14 +221,14 @@ def _encoder(generator: AudioGAN, settings: InversionProtocolSettings) -> Latent
 
 
 def _make_inverters(
-    generator: AudioGAN,
+    generator: GeneratorModel,
     classifier: DigitClassifier,
     encoder: LatentEncoder | None,
     settings: InversionProtocolSettings,
 ) -> dict[str, Inverter]:
     """Return the inverter of each of the methods, in the order of `METHODS`.
 
-    Without an encoder, ``hybrid`` and ``ours`` begin with a search.
+    ``hybrid`` and ``ours`` begin with the encoder, else with ``exact``, else with a search.
     """
     methods = settings.methods or METHODS
     rate, most = generator.sample_rate, settings.max_iterations
@@ -236,9 +240,11 @@ def _make_inverters(
     gradient = GradientInverter(generator, plain, max_iterations=most, seed=settings.seed)
     found: dict[str, Inverter] = {"gradient": gradient}
     first: Inverter | None = None
+    if isinstance(generator, RecoveringGenerator) or "exact" in (settings.methods or ()):
+        first = found["exact"] = inverter(generator, "exact")
     if encoder is not None:
         first = found["encoder"] = EncoderInverter(generator, encoder, plain)
-    if set(methods) & (_SEARCHED if encoder is not None else _SEARCHED | _ENCODED):
+    if set(methods) & (_SEARCHED if first is not None else _SEARCHED | _ENCODED):
         search = found["search"] = inverter(generator, "search", classifier=classifier)
         found["unguided"] = inverter(generator, "search")
         first = search if first is None else first
@@ -287,7 +293,7 @@ def _invert(method: str, inverter: Inverter, target: Tensor, device: torch.devic
 
 
 def _looked_up(
-    generator: AudioGAN, classifier: DigitClassifier, root: Path, target: Tensor, seed: int
+    generator: GeneratorModel, classifier: DigitClassifier, root: Path, target: Tensor, seed: int
 ) -> dict[str, Recovered]:
     """Give train clips back in place of clips (count, channels, samples), without a generator.
 
@@ -328,7 +334,7 @@ def _levels(spectrogram: Spectrogram, waveforms: Tensor) -> Tensor:
 
 
 def _clips(
-    generator: AudioGAN,
+    generator: GeneratorModel,
     classifier: DigitClassifier,
     root: Path,
     settings: InversionProtocolSettings,
@@ -345,7 +351,7 @@ def _clips(
 
 
 def _real_clips(
-    generator: AudioGAN, root: Path, settings: InversionProtocolSettings
+    generator: GeneratorModel, root: Path, settings: InversionProtocolSettings
 ) -> tuple[Tensor, Tensor]:
     """Return recordings (count, channels, samples) of one peak level, and their digits (count,)."""
     size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from audiate.errors import InputError, check_range
+from audiate.evaluation.codecs import evaluate_codec
 from audiate.evaluation.digit_classifiers import (
     evaluate_spoken_classifier,
     evaluate_without_speakers,
@@ -14,20 +15,23 @@ from audiate.evaluation.digit_classifiers import (
 )
 from audiate.evaluation.drawings import evaluate_audio_to_image
 from audiate.evaluation.generators import evaluate_generator
+from audiate.evaluation.independent import MOST_JUDGED
 from audiate.evaluation.judge_file import DEFAULT_RATE, FileJudge, evaluate_by_file
 from audiate.evaluation.matches import evaluate_matches
 from audiate.evaluation.noise import VoicesReport, evaluate_voices
 from audiate.evaluation.said_images import evaluate_image_to_audio
 from audiate.evaluation.trained import Device, TrainingPlace
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.codec import Codec
 from audiate.models.dual_encoder import DualEncoder
-from audiate.models.generator import AudioGAN
+from audiate.models.generator import GeneratorModel
 from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel, in_words, load
 from audiate.models.resnet import DigitClassifier
+from audiate.models.speech_flow import SpeechFlow
 from audiate.utils.devices import resolve_device
 from audiate.utils.reports import Report
 
@@ -35,14 +39,17 @@ Protocol = Literal["paper", "speakers", "voices"]
 """Protocols of `evaluate_model`; `evaluate_inversion` has protocols of its own.
 
 ``paper`` tests as the paper does. ``speakers`` trains the model's recipe without each speaker of
-FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands validation clips.
+FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands validation clips; of a
+flow of sound, it scores what comes back of them.
 """
 
 # Protocols, and arguments of `evaluate_model`, that a class of models takes beside ``paper``.
 _TAKES: dict[type[PretrainedModel], Collection[str]] = {
     AudioToImageModel: {"speakers", "voices", "seeds", "classifier"},
     DigitClassifier: {"speakers"},
-    AudioGAN: {"classifier", "count", "judge", "judged"},
+    SpeechFlow: {"voices", "classifier", "count", "judge", "judged"},
+    GeneratorModel: {"classifier", "count", "judge", "judged"},
+    Codec: {"judged"},
     ImageToAudioModel: {"classifier", "count", "judged"},
     LeNet: (),
     DualEncoder: (),
@@ -97,19 +104,16 @@ def evaluate_model(
         return _evaluate_images(
             name, model, classifier or WRITTEN_CLASSIFIER, place, protocol, seeds
         )
-    if isinstance(model, DigitClassifier):
-        if protocol == "speakers":
-            return evaluate_without_speakers(name, model, place)
-        return evaluate_spoken_classifier(name, model, root)
-    if isinstance(model, AudioGAN) and judge is not None:
+    if isinstance(model, DigitClassifier) and protocol == "speakers":
+        return evaluate_without_speakers(name, model, place)
+    if isinstance(model, GeneratorModel) and judge is not None:
         counted = {} if count is None else {"count": count}
         return evaluate_by_file(name, model, FileJudge(judge, judge_rate), root, **counted)
-    if isinstance(model, AudioGAN | ImageToAudioModel):
+    if isinstance(model, Codec) or (isinstance(model, SpeechFlow) and protocol == "voices"):
+        return evaluate_codec(name, model, root, judged=MOST_JUDGED if judged is None else judged)
+    if isinstance(model, GeneratorModel | ImageToAudioModel):
         return _evaluate_sounds(name, model, classifier, root, count, judged)
-    if isinstance(model, LeNet):
-        return evaluate_written_classifier(name, model, root)
-    assert isinstance(model, DualEncoder)
-    return evaluate_matches(name, model, root)
+    return _evaluate_classifier(name, model, root)
 
 
 def _check(name: str, model: PretrainedModel, given: Sequence[str], protocol: str) -> None:
@@ -134,6 +138,15 @@ def _check(name: str, model: PretrainedModel, given: Sequence[str], protocol: st
         )
 
 
+def _evaluate_classifier(name: str, model: PretrainedModel, root: Path) -> Report:
+    if isinstance(model, DigitClassifier):
+        return evaluate_spoken_classifier(name, model, root)
+    if isinstance(model, LeNet):
+        return evaluate_written_classifier(name, model, root)
+    assert isinstance(model, DualEncoder)
+    return evaluate_matches(name, model, root)
+
+
 def _evaluate_images(
     name: str,
     model: AudioToImageModel,
@@ -152,7 +165,7 @@ def _evaluate_images(
 
 def _evaluate_sounds(
     name: str,
-    model: AudioGAN | ImageToAudioModel,
+    model: GeneratorModel | ImageToAudioModel,
     classifier: str | None,
     root: Path,
     count: int | None,
@@ -162,7 +175,7 @@ def _evaluate_sounds(
     spoken = load(classifier or SPOKEN_CLASSIFIER, DigitClassifier).to(model.device)
     options = {"count": count, "judged": judged}
     counted = {name: value for name, value in options.items() if value is not None}
-    if isinstance(model, AudioGAN):
+    if isinstance(model, GeneratorModel):
         return evaluate_generator(name, model, named, spoken, root, **counted)
     written = load(WRITTEN_CLASSIFIER, LeNet).to(model.device)
     return evaluate_image_to_audio(name, model, named, spoken, written, root, **counted)

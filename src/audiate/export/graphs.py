@@ -74,7 +74,9 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
     elif isinstance(model, LatentEncoder):
         own = model.config.sample_rate
     elif not isinstance(model, (AudioGAN, LeNet, ImageToAudioModel)):
-        raise InputError(f"{type(model).__name__}: no graph is known of this kind of model")
+        raise InputError(
+            f"{type(model).__name__}: this kind of model cannot be exported; use it in Python"
+        )
     elif sample_rate is not None:
         raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
     elif isinstance(model, LeNet):

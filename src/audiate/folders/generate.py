@@ -28,7 +28,7 @@ from audiate.folders.runner import BATCH_SIZE, name_of, numbered, replacing_outp
 from audiate.folders.sheet import SHEET_NAME
 from audiate.inversion.inverter import probe_prior
 from audiate.models.code_network import code_names
-from audiate.models.generator import AudioGAN, Generator, device_of, generate
+from audiate.models.generator import AudioGAN, Generator, GeneratorModel, device_of, generate
 from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.models.pretrained import load
 from audiate.utils.filesystem import save_array
@@ -206,7 +206,8 @@ def _titles(
     """The titles of sounds: their names, each with its own title or its label."""
     labels = _labels_of(model)[1]
     if titles is None and labels:
-        titles = [labels[label] for label in model.labels_of(z).tolist()]  # type: ignore[attr-defined]
+        assert isinstance(model, GeneratorModel)
+        titles = [labels[label] for label in model.labels_of(z).tolist()]
     if titles is None:
         return list(names[: len(z)])
     return [f"{name} {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
@@ -229,7 +230,6 @@ def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
 
     The codes of a model with codes are its labels.
     """
-    if not isinstance(model, AudioGAN):
-        return 0, ()
-    code = model.config.code
-    return (code.count, code_names(code)) if code.count else (model.classes, model.names)
+    if isinstance(model, AudioGAN) and (code := model.config.code).count:
+        return code.count, code_names(code)
+    return (model.classes, model.names) if isinstance(model, GeneratorModel) else (0, ())

@@ -23,7 +23,7 @@ from audiate.inversion.settings import InversionSettings, Method, ObjectiveName,
 from audiate.metrics.reconstruction import check_comparable
 from audiate.models.fingerprint import Fingerprint
 from audiate.models.fingerprint import fingerprint as fingerprint_of
-from audiate.models.generator import Generator, device_of
+from audiate.models.generator import Generator, RecoveringGenerator, device_of
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
@@ -87,16 +87,18 @@ def inverter(
 
 
 class Initialization(NamedTuple):
-    """The source of the latents that a method begins with; neither stands for random latents.
+    """The source of the latents that a method begins with; none stands for random latents.
 
     Attributes:
         encoder: The encoder, if one is used.
         search: Whether a search is made. With an encoder, the better of both is taken.
+        exact: Whether the generator is run backwards.
 
     """
 
     encoder: LatentEncoder | None
     search: bool
+    exact: bool = False
 
     @property
     def only_search(self) -> bool:
@@ -111,6 +113,8 @@ class Initialization(NamedTuple):
     @property
     def described(self) -> str:
         """The part that runs first, with its verb, as in "the search runs"."""
+        if self.exact:
+            return "the flow runs backwards"
         if self.only_search:
             return "the search runs"
         return "the encoder and the search run" if self.search else "the encoder runs"
@@ -139,14 +143,27 @@ def choose_initialization(
     method, start = settings.method, settings.start
     if settings.needs_gradients:
         check_differentiable(generator)
-    if encoder is not None and (start == "search" or method in ("search", "gradient")):
-        other = "`start=search`" if start == "search" else f"`method={method}`"
+    own_start = start in ("exact", "search")
+    if encoder is not None and (own_start or method in ("exact", "search", "gradient")):
+        other = f"`start={start}`" if own_start else f"`method={method}`"
         raise InputError(f"`encoder`: {other} uses none; leave one of them out")
+    if "exact" in (method, start):
+        if not isinstance(generator, RecoveringGenerator):
+            option = "method" if method == "exact" else "start"
+            raise InputError(f"`{option}=exact`: is for flows, which run backwards; give another")
+        return Initialization(None, search=False, exact=True)
     if method in ("search", "gradient"):
         return Initialization(None, method == "search")
     own = fingerprint_of(generator) if fingerprint is None else fingerprint
     # Evolution is for generators of others, so it looks for no shipped encoder.
     there = encoder is not None or (method != "evolution" and shipped_encoder(own) is not None)
+    if (
+        start == "auto"
+        and not there
+        and method != "encoder"
+        and isinstance(generator, RecoveringGenerator)
+    ):
+        return Initialization(None, search=False, exact=True)
     encodes = method == "encoder" or start in ("encoder", "both") or (start == "auto" and there)
     found = find_encoder(generator, encoder, fingerprint=own) if encodes else None
     return Initialization(found, start in ("search", "both") or found is None)
@@ -170,6 +187,9 @@ def build(
     device, limit, seed = device_of(generator), settings.max_iterations, settings.seed
     common = generator, objective.to(device)
     encode = search = None
+    if begin.exact:
+        assert isinstance(generator, RecoveringGenerator)
+        encode = EncoderInverter(generator, generator.recover, objective, batch_size=batch_size)
     if begin.encoder is not None:
         encoder = begin.encoder.to(device)
         encode = EncoderInverter(generator, encoder, objective, batch_size=batch_size)

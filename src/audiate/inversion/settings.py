@@ -10,16 +10,18 @@ from audiate.errors import InputError, check_range
 NUM_CANDIDATES = 3_000
 """Default number of random latents that a search samples."""
 
-Method = Literal["encoder", "search", "gradient", "hybrid", "evolution"]
-"""Methods of inversion. ``encoder``: the latent that an encoder gives. ``search``: the nearest of
+Method = Literal["exact", "encoder", "search", "gradient", "hybrid", "evolution"]
+"""Methods of inversion. ``exact``: the latent that a flow gives backwards, for generators that are
+flows. ``encoder``: the latent that an encoder gives. ``search``: the nearest of
 some thousand random latents; with iterations, L-BFGS goes on from there. ``gradient``: L-BFGS from
 random latents. ``hybrid``: L-BFGS from a `Start`. ``evolution``: CMA-ES from a `Start`, for
 generators that only run forward."""
 
-Start = Literal["auto", "encoder", "search", "both"]
-"""The latent that hybrid, evolution and a budget begin with. ``encoder``: that of an encoder.
+Start = Literal["auto", "exact", "encoder", "search", "both"]
+"""The latent that hybrid, evolution and a budget begin with. ``exact`` and ``encoder``: as methods.
 ``search``: that of a search. ``both``: the better of the two. ``auto``: that of the encoder if one
-is given or shipped (for evolution: given), or else that of a search."""
+is given or shipped (for evolution: given), or else the exact one of a flow, or else that of a
+search."""
 
 ObjectiveName = Literal["speech", "levels", "paper", "plain"]
 """Names of the objectives; see `audiate.inversion.objectives`."""
@@ -36,13 +38,15 @@ class InversionSettings:
     """
 
     method: Method = "hybrid"
-    """encoder: the latent that an encoder gives, the fastest. search: the nearest of 3,000 random
+    """exact: the latent that a flow gives backwards, for generators that are flows. encoder: the
+    latent that an encoder gives. search: the nearest of 3,000 random
     latents, which are sampled once for each generator and classifier; with --max-iterations, L-BFGS
     goes on from there. gradient: L-BFGS from a random latent. hybrid: L-BFGS from --start.
     evolution: CMA-ES from --start, without gradients."""
     start: Start = "auto"
-    """Latent that hybrid and evolution begin with: the encoder's, that of a search, or the better
-    of both. auto: the encoder's where one is given or shipped, else that of a search."""
+    """Latent that hybrid and evolution begin with: the exact one, the encoder's, that of a search,
+    or the better of the last two. auto: the encoder's where one is given or shipped, else the exact
+    one of a flow, else that of a search."""
     objective: ObjectiveName | None = None
     """The objective that gradients and evolution minimise. speech: ours. levels: ours without the
     terms that depend on phases, the default after a search alone. paper: that of the paper's
@@ -63,7 +67,9 @@ class InversionSettings:
     @property
     def refines(self) -> bool:
         """Whether an optimiser improves the latents of an encoder or a search, or random ones."""
-        return self.method != "encoder" and (self.method != "search" or bool(self.max_iterations))
+        if self.method == "search":
+            return bool(self.max_iterations)
+        return self.method not in ("exact", "encoder")
 
     @property
     def needs_gradients(self) -> bool:
@@ -93,10 +99,10 @@ class InversionSettings:
                 f"`restarts`: `method={self.method}` follows no gradients"
                 f"{' without `max_iterations`' * (self.method == 'search')}; leave `restarts` out"
             )
-        if self.method == "encoder" and self.max_iterations:
+        if self.method in ("exact", "encoder") and self.max_iterations:
             raise InputError(
-                "`max_iterations`: `method=encoder` has no iterations; leave one of them out, or "
-                "give `method=hybrid`"
+                f"`max_iterations`: `method={self.method}` has no iterations; leave one of them "
+                f"out, or give `method=hybrid`"
             )
-        if self.start != "auto" and self.method in ("encoder", "search", "gradient"):
+        if self.start != "auto" and self.method not in ("hybrid", "evolution"):
             raise InputError(f"`start`: `method={self.method}` has its own; leave `start` out")

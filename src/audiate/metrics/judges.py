@@ -29,15 +29,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiate.audio.files import resample
+from audiate.audio.pitch import F0_CEILING, F0_FLOOR
 from audiate.errors import InputError
 from audiate.utils.filesystem import cache_folder, writing
 from audiate.utils.progress import tracked
 
 SAMPLE_RATE, NUM_SAMPLES = 16_000, 16_384
 """Sample rate in Hz, and length, of the clips that are judged."""
-
-F0_FLOOR, F0_CEILING = 60.0, 600.0
-"""Range in which Praat looks for F0, in Hz."""
 
 F0_STEP = 0.01
 """Seconds from one frame of F0 to the next."""

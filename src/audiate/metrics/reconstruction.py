@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.audio.files import fit_length, resample
-from audiate.audio.spectrograms import Spectrogram, decibels
+from audiate.audio.spectrograms import Spectrogram, decibels, wide_mel_filters
 from audiate.audio.stft import full_precision, hann_window, spectrum_parts
 from audiate.errors import InputError
 
@@ -109,6 +109,37 @@ def log_spectral_distance(output: Tensor, target: Tensor, *, by_products: bool =
     pairs = zip(*(_levels(each, by_products) for each in (output, target)), strict=True)
     each = [(first - second).square().mean(1).sqrt() for first, second in pairs]
     return torch.cat(each, 1).mean(1)
+
+
+@full_precision
+def mel_distance(output: Tensor, target: Tensor, sample_rate: int) -> Tensor:
+    """Root mean square, over 80 mel bands, of the difference of levels in dB, averaged over frames.
+
+    Unlike `log_spectral_distance`, it does not count it as an error that noise is another noise of
+    the same level: of single bins, that alone makes 7.9 dB. Frames have 1,024 samples, are 256
+    apart, and lie under a Hann window. Power more than 60 dB below the loudest of the target counts
+    as that, and frames in which the target has no more are left out.
+
+    Args:
+        output: Waveforms (batch, samples).
+        target: Waveforms (batch, samples).
+        sample_rate: In Hz.
+
+    Returns:
+        Distances (batch,), in dB; 0 for equal waveforms, NaN where the target is silent.
+
+    """
+    n_fft, hop_length, bands = 1_024, 256, 80
+    window = hann_window(n_fft).to(target.device)
+    filters = wide_mel_filters(sample_rate, n_fft, bands).to(target.device)
+    power = [
+        filters @ spectrum_parts(each, window, hop_length).power() for each in (output, target)
+    ]
+    floor = 1e-6 * power[1].amax((1, 2), keepdim=True)
+    heard = (power[1] > floor).any(1)
+    one, other = (decibels(torch.maximum(each, floor)) for each in power)
+    distances = (one - other).square().mean(1).sqrt()
+    return (distances * heard).sum(1) / heard.sum(1)
 
 
 def _levels(waveforms: Tensor, by_products: bool) -> Iterator[Tensor]:

@@ -1,6 +1,6 @@
 """A conditional flow: its velocity network, and the solvers that follow it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import log
 
 import torch
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from audiate.models.configs import Solver
 
 _FREQUENCIES = 32  # of the sines and cosines that stand for a time
-_HIDDEN = 384  # width of the velocity network
-_BLOCKS = 4
+_HEAD = 64  # channels of an attention head
 
 
 def follow(
@@ -23,12 +22,13 @@ def follow(
     guidance: float | Tensor,
     steps: int,
     solver: Solver = "euler",
+    backwards: bool = False,
 ) -> Tensor:
-    """Follow a flow from noise, from time 0 to time 1.
+    """Follow a flow from noise, from time 0 to time 1, or backwards to noise.
 
     Args:
         velocity: Gives velocities (batch, latent_dim) of latents, times and conditions.
-        noise: (batch, latent_dim), standard normal.
+        noise: (batch, latent_dim), standard normal; where ``backwards``, what the noise became.
         condition: (batch, condition_dim).
         null_condition: (condition_dim,), the condition of an unconditional sample.
         guidance: How far samples are taken away from those without a condition: 1 is not at all
@@ -36,18 +36,19 @@ def follow(
             single number.
         steps: Number of steps of the solver.
         solver: ``euler`` evaluates the velocity once a step, at its begin; ``midpoint`` and
-            ``heun`` twice: at its begin, and in its middle or at its end.
+            ``heun`` twice: at its begin, and in its middle or at its end. ``rk4`` evaluates it four
+            times (Kutta 1901).
+        backwards: From time 1 to time 0.
 
     Returns:
         (batch, latent_dim).
 
     """
-    latents = noise
     guided = isinstance(guidance, Tensor) or guidance != 1
     if guided:  # velocities with and without the condition are computed together
         condition = torch.cat([condition, null_condition.expand_as(condition)])
 
-    def guided_velocity(latents: Tensor, time: float) -> Tensor:
+    def slope(latents: Tensor, time: float) -> Tensor:
         both = torch.cat([latents, latents]) if guided else latents
         times = torch.full((both.shape[0],), time, device=noise.device)
         change = velocity(both, times, condition)
@@ -56,38 +57,82 @@ def follow(
             change = unconditional + guidance * (conditional - unconditional)
         return change
 
+    latents, size = noise, (-1 if backwards else 1) / steps
     for step in range(steps):
-        change = guided_velocity(latents, step / steps)
-        if solver == "midpoint":
-            change = guided_velocity(latents + change / (2 * steps), (step + 0.5) / steps)
-        elif solver == "heun":
-            end = guided_velocity(latents + change / steps, (step + 1) / steps)
-            change = (change + end) / 2
-        latents = latents + change / steps
+        time = step * size + backwards
+        latents = latents + size * _mean_slope(slope, latents, time, size, solver)
     return latents
 
 
+def _mean_slope(
+    slope: Callable[[Tensor, float], Tensor],
+    latents: Tensor,
+    time: float,
+    size: float,
+    solver: Solver,
+) -> Tensor:
+    """The slope of a step of a solver."""
+    first = slope(latents, time)
+    if solver == "euler":
+        return first
+    if solver == "heun":
+        return (first + slope(latents + size * first, time + size)) / 2
+    middle = slope(latents + size / 2 * first, time + size / 2)
+    if solver == "midpoint":
+        return middle
+    second = slope(latents + size / 2 * middle, time + size / 2)
+    last = slope(latents + size * second, time + size)
+    return (first + 2 * middle + 2 * second + last) / 6
+
+
 class Velocity(nn.Module):
-    """A residual network of fully connected layers; time and condition scale, shift and gate."""
+    """A residual network whose layers are scaled, shifted and gated by time and condition.
+
+    A latent is cut into tokens, which attend to one another (Peebles and Xie 2023); with a single
+    token, it is a network of fully connected layers.
+
+    Args:
+        latent_dim: Number of entries of a latent, a multiple of ``tokens``.
+        condition_dim: Number of entries of a condition.
+        tokens: Number of tokens, one after the other in a latent.
+        width: Number of hidden channels, a multiple of 64 where there are several tokens.
+        blocks: Number of residual blocks.
+        dropout: Share of each block's output that is left out in training.
+
+    """
 
     frequencies: Tensor
 
-    def __init__(self, latent_dim: int, condition_dim: int) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        condition_dim: int,
+        *,
+        tokens: int = 1,
+        width: int = 384,
+        blocks: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         frequencies = torch.exp(torch.linspace(0, log(1000), _FREQUENCIES, device="cpu"))
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.of_time = nn.Linear(2 * _FREQUENCIES, _HIDDEN)
-        self.of_condition = nn.Linear(condition_dim, _HIDDEN)
-        self.modulation = nn.Linear(_HIDDEN, 3 * _HIDDEN)  # one for all blocks: Chen et al. 2024
-        self.first = nn.Linear(latent_dim, _HIDDEN)
-        self.blocks = nn.ModuleList(_Block() for _ in range(_BLOCKS))
-        self.norm = nn.LayerNorm(_HIDDEN)
-        self.last = nn.Linear(_HIDDEN, latent_dim)
+        self.tokens = tokens
+        self.of_time = nn.Linear(2 * _FREQUENCIES, width)
+        self.of_condition = nn.Linear(condition_dim, width)
+        parts = 3 if tokens == 1 else 6
+        self.modulation = nn.Linear(width, parts * width)  # one for all blocks: Chen et al. 2024
+        self.first = nn.Linear(latent_dim // tokens, width)
+        if tokens > 1:
+            self.positions = nn.Parameter(torch.randn(tokens, width, device="cpu") * 0.02)
+        kind = _Block if tokens == 1 else _AttendingBlock
+        self.blocks = nn.ModuleList(kind(width, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, latent_dim // tokens)
         nn.init.zeros_(self.last.weight)  # begin with no motion
         nn.init.zeros_(self.last.bias)
 
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
-        """Velocities (batch, latent_dim) of latents at ``times`` (batch,), given a condition.
+        """Velocity (batch, latent_dim) of latents at ``times`` (batch,), given a condition.
 
         Args:
             latents: (batch, latent_dim).
@@ -97,24 +142,61 @@ class Velocity(nn.Module):
         """
         angles = times.unsqueeze(1) * self.frequencies
         of_time = self.of_time(torch.cat([angles.sin(), angles.cos()], 1))
-        modulation = self.modulation(F.silu(of_time + self.of_condition(condition))).chunk(3, 1)
-        hidden = self.first(latents)
+        modulation = self.modulation(F.silu(of_time + self.of_condition(condition)))
+        if self.tokens == 1:
+            hidden = self.first(latents)
+        else:
+            hidden = self.first(latents.view(len(latents), self.tokens, -1)) + self.positions
+            modulation = modulation.unsqueeze(1)
         for block in self.blocks:
             hidden = block(hidden, modulation)
         velocity: Tensor = self.last(self.norm(hidden))
-        return velocity
+        return velocity if self.tokens == 1 else velocity.flatten(1)
 
 
 class _Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.offset = nn.Parameter(torch.randn(3, _HIDDEN, device="cpu") * 0.02)
-        self.norm = nn.LayerNorm(_HIDDEN, elementwise_affine=False)
-        self.wide = nn.Linear(_HIDDEN, 2 * _HIDDEN)
-        self.narrow = nn.Linear(2 * _HIDDEN, _HIDDEN)
+    """Two fully connected layers."""
 
-    def forward(self, hidden: Tensor, modulation: Sequence[Tensor]) -> Tensor:
-        scale, shift, gate = (m + o for m, o in zip(modulation, self.offset, strict=True))
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.randn(3, width, device="cpu") * 0.02)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.wide = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
+        self.dropout = dropout
+
+    def forward(self, hidden: Tensor, modulation: Tensor) -> Tensor:
+        """Map (..., width) to the same shape; ``modulation``: (..., 3 * width)."""
+        scale, shift, gate = _modulators(modulation, self.offset)
         changed = self.norm(hidden) * (1 + scale) + shift
-        update: Tensor = gate * self.narrow(F.silu(self.wide(changed)))
-        return hidden + update
+        update = self.narrow(F.silu(self.wide(changed)))
+        return hidden + gate * F.dropout(update, self.dropout, self.training)
+
+
+class _AttendingBlock(nn.Module):
+    """Attention between tokens, then two fully connected layers."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_offset = nn.Parameter(torch.randn(3, width, device="cpu") * 0.02)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.attended = nn.Linear(width, 3 * width)
+        self.joined = nn.Linear(width, width)
+        self.dropout = dropout
+        self.layers = _Block(width, dropout)
+
+    def forward(self, hidden: Tensor, modulation: Tensor) -> Tensor:
+        """Map (batch, tokens, width) to the same shape; ``modulation``: (batch, 1, 6 * width)."""
+        of_attention, of_layers = modulation.chunk(2, -1)
+        scale, shift, gate = _modulators(of_attention, self.attention_offset)
+        changed = self.attended(self.norm(hidden) * (1 + scale) + shift)
+        heads = changed.view(*changed.shape[:2], 3, -1, _HEAD).permute(2, 0, 3, 1, 4)
+        update = F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+        hidden = hidden + gate * F.dropout(self.joined(update), self.dropout, self.training)
+        after: Tensor = self.layers(hidden, of_layers)
+        return after
+
+
+def _modulators(modulation: Tensor, offset: Tensor) -> list[Tensor]:
+    """Scale, shift and gate, (..., width) each, of a block with an offset (3, width) of its own."""
+    return [m + o for m, o in zip(modulation.chunk(3, -1), offset, strict=True)]

@@ -12,7 +12,7 @@ from audiate.models.hub import DEFAULT_GENERATOR
 
 PictureKind = Literal["digits", "whole"]
 
-Solver = Literal["euler", "midpoint", "heun"]
+Solver = Literal["euler", "midpoint", "heun", "rk4"]
 
 Bands = Literal["linear", "mel", "published"]
 
@@ -384,6 +384,75 @@ class LatentEncoderConfig:
         check_range("num_samples", self.num_samples, 256, limit)
         check_range("channels", self.channels, 1, 2)
         _check_printable("generator", [self.generator])
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Sizes of the codec.
+
+    Raises `InputError` where a value is out of range.
+    """
+
+    sample_rate: int = 16_000
+    """Sample rate of the sound, in Hz."""
+    width: int = 256
+    """Number of channels of the hidden layers."""
+    latent_channels: int = 16
+    """Number of values of a latent, of which there is one for each 512 samples."""
+
+    def __post_init__(self) -> None:
+        check_sample_rate(self.sample_rate, "`sample_rate`")
+        check_range("`width`", self.width, 8, 4096)
+        check_range("`latent_channels`", self.latent_channels, 2, 1024)
+
+
+@dataclass(frozen=True)
+class SpeechFlowConfig:
+    """Settings of a latent flow of sound; steps, guidance and solver may be changed later, too.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        codec: Sizes of the codec that is part of the model.
+        num_samples: Number of samples of a clip, a multiple of 1,024.
+        classes: Number of labels that sounds have.
+        names: Names of the labels: as many as there are classes, or none.
+        width: Number of channels of the velocity network, a multiple of 64.
+        blocks: Number of its blocks.
+        dropout: Share of what each block adds that is left out in training.
+        steps: Number of steps from noise to latents.
+        guidance: Weight of p(sound | label) against p(sound), as in `LatentFlowConfig`.
+        solver: Kind of the steps.
+
+    """
+
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    num_samples: int = 16_384
+    classes: int = 0
+    names: tuple[str, ...] = ()
+    width: int = 320
+    blocks: int = 5
+    dropout: float = 0.1
+    steps: int = 5
+    guidance: float = 1.5
+    solver: Solver = "rk4"
+
+    def __post_init__(self) -> None:
+        check_range("`num_samples`", self.num_samples, 1024, MAX_NETWORK_SAMPLES)
+        if self.num_samples % 1024:
+            raise InputError(f"`num_samples` {self.num_samples}: give a multiple of 1,024")
+        check_range("classes", self.classes, 0, 10_000)
+        if len(self.names) not in (0, self.classes):
+            raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
+        _check_printable("names", self.names)
+        check_range("`width`", self.width, 64, 4096)
+        if self.width % 64:
+            raise InputError(f"`width` {self.width}: give a multiple of 64")
+        check_range("`blocks`", self.blocks, 1, 64)
+        check_range("`dropout`", self.dropout, 0, 0.9)
+        _check_choice("solver", self.solver, Solver)
+        check_range("steps", self.steps, 1, 1000)
+        check_range("guidance", self.guidance, 0, 100)
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from audiate.errors import InputError
-from audiate.models.generator import AudioGAN, Generator
+from audiate.models.generator import Generator, GeneratorModel
 from audiate.models.pretrained import load
 from audiate.models.storage import one_line
 from audiate.models.wrap import naming, wrap, wrap_onnx, wrap_torchscript
@@ -55,7 +55,7 @@ def open_generator(
             f"{source}: name what the module has that makes the generator, as in {source}make"
         )
     if path.is_dir() or not (name or is_file):
-        ours = load(source, AudioGAN, device=where)
+        ours = load(source, GeneratorModel, device=where)
         _check_sizes(source, ours, latent_dim, generator_rate)
         return ours
     found: Any = source

@@ -44,6 +44,15 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class RecoveringGenerator(Generator, Protocol):
+    """A generator that is run backwards, from sounds to latents, as a flow is."""
+
+    def recover(self, waveforms: Tensor) -> Tensor:
+        """Latents (batch, latent_dim) of waveforms (batch, channels, num_samples)."""
+        ...
+
+
+@runtime_checkable
 class DraftingGenerator(Generator, Protocol):
     """A generator that makes a draft of the sound first, and waveforms of the draft.
 
@@ -115,7 +124,80 @@ def device_of(generator: Generator) -> torch.device:
     return generator.sample_latent(1, generator=torch.Generator().manual_seed(0)).device
 
 
-class AudioGAN(PretrainedModel):
+class GeneratorModel(PretrainedModel):
+    """A `Generator` of ours, whose sounds may have labels.
+
+    Where `classes` is not 0, sounds have labels: the largest of the first ``classes`` entries of z
+    says which sound is meant.
+    """
+
+    refusal: ClassVar[str] = f"does not generate sound; {DEFAULT_GENERATOR} does"
+    latent_dim: int
+    sample_rate: int
+    num_samples: int
+    channels: int
+    differentiable = True
+    classes: int
+    names: tuple[str, ...]
+
+    def shapes(self) -> str:
+        """Describe inputs and outputs in a few words."""
+        return f"latent {self.latent_dim} → {self.num_samples:,} samples at {self.sample_rate:,} Hz"
+
+    @abstractmethod
+    def prior(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Draw latents (n, latent_dim), all entries of one distribution, on the CPU."""
+
+    def sample_latent(
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        labels: Tensor | None = None,
+    ) -> Tensor:
+        """Draw latents (n, latent_dim) from the prior, and move them to the model's device.
+
+        They are drawn on the CPU, so that a seed gives the same ones wherever the model is.
+
+        Args:
+            n: Number of latents.
+            generator: Source of randomness; torch's global one by default.
+            labels: (n,), int64: draw from the prior given these labels.
+
+        Raises:
+            InputError: The model has no labels, or a label is out of range.
+
+        """
+        check_range("n", n, 0, 10**9)
+        z = self.prior(n, generator)
+        if labels is not None and n:
+            labels = checked_labels(labels, n, self.classes)
+            # All entries have one distribution, so the largest may change places with another one.
+            rows, largest = torch.arange(n), self.labels_of(z)
+            z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
+        return z.to(self.device)
+
+    def labels_of(self, z: Tensor) -> Tensor:
+        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes."""
+        return z[:, : max(self.classes, 1)].argmax(1)
+
+
+def checked_labels(labels: Tensor, n: int, known: int) -> Tensor:
+    """Check labels (n,) of latents, of which a generator knows so many.
+
+    Raises:
+        InputError: There are more or fewer of them, or one is out of range.
+
+    """
+    labels = torch.as_tensor(labels).cpu().long()
+    if labels.shape != (n,):
+        raise InputError(f"labels {tuple(labels.shape)}: give one for each of {n} latents")
+    if not 0 <= int(labels.min()) <= int(labels.max()) < known:
+        raise InputError(f"labels {sorted(set(labels.tolist()))}: this generator knows {known}")
+    return labels
+
+
+class AudioGAN(GeneratorModel):
     """A `Generator` and the discriminator that it was trained against; z is uniform in [-1, 1].
 
     Where `config.discriminator` is False, `discriminator` is None.
@@ -123,18 +205,15 @@ class AudioGAN(PretrainedModel):
     Both networks work on what `analyse` makes of waveforms. The generator puts out a draft of that
     kind, and `render` makes waveforms of it.
 
-    Where `config.classes` is not 0, sounds have labels: the largest of the first ``classes``
-    entries of z says which sound is meant, and the discriminator is given the label.
+    Where `config.classes` is not 0, the discriminator is given the label.
 
     Where `config.code` is one, the first entries of z are a code instead, and `code_network` (the
     Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
     """
 
-    refusal: ClassVar[str] = f"does not generate sound; {DEFAULT_GENERATOR} does"
     generator: GANGenerator
     discriminator: Discriminator
     code_network: nn.Module | None
-    differentiable = True
     phases_matter: ClassVar[bool] = True
     """Whether waveforms may be compared sample by sample; see `DraftingGenerator`."""
 
@@ -168,9 +247,9 @@ class AudioGAN(PretrainedModel):
             elif parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def shapes(self) -> str:
-        """Describe inputs and outputs in a few words."""
-        return f"latent {self.latent_dim} → {self.num_samples:,} samples at {self.sample_rate:,} Hz"
+    def prior(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Draw latents (n, latent_dim), uniform in [-1, 1]."""
+        return 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
 
     def sample_latent(
         self,
@@ -179,40 +258,21 @@ class AudioGAN(PretrainedModel):
         generator: torch.Generator | None = None,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """Draw latents (n, latent_dim), uniform in [-1, 1], and move them to the model's device.
+        """Draw latents (n, latent_dim) from the prior, as `GeneratorModel.sample_latent` does.
 
-        They are drawn on the CPU, so that a seed gives the same ones wherever the model is. Where
-        there are codes, the first entries are a code, each of which is as frequent.
-
-        Args:
-            n: Number of latents.
-            generator: Source of randomness; torch's global one by default.
-            labels: (n,), int64: draw from the prior given these labels, or these codes.
-
-        Raises:
-            InputError: The model has no labels, or a label is out of range.
-
+        Where there are codes, the first entries are a code, each of which is as frequent, and
+        ``labels`` are the numbers of codes.
         """
-        check_range("n", n, 0, 10**9)
-        z = 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
         code = self.config.code
-        if labels is not None and n:
-            labels = torch.as_tensor(labels).cpu().long()
-            known = code.count or self.classes
-            if labels.shape != (n,):
-                raise InputError(f"labels {tuple(labels.shape)}: give one for each of {n} latents")
-            if not 0 <= int(labels.min()) <= int(labels.max()) < known:
-                raise InputError(
-                    f"labels {sorted(set(labels.tolist()))}: this generator knows {known}"
-                )
-        if code.count:
-            if labels is None:
-                labels = torch.randint(code.count, (n,), generator=generator)
-            z[:, : code.size] = encode_codes(code, labels)
-        elif labels is not None and n:
-            # All entries have one distribution, so the largest may change places with another one.
-            rows, largest = torch.arange(n), self.labels_of(z)
-            z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
+        if not code.count:
+            return super().sample_latent(n, generator=generator, labels=labels)
+        check_range("n", n, 0, 10**9)
+        z = self.prior(n, generator)
+        if labels is None or not n:
+            labels = torch.randint(code.count, (n,), generator=generator)
+        else:
+            labels = checked_labels(labels, n, code.count)
+        z[:, : code.size] = encode_codes(code, labels)
         return z.to(self.device)
 
     def labels_of(self, z: Tensor) -> Tensor:
@@ -222,7 +282,7 @@ class AudioGAN(PretrainedModel):
         """
         if self.config.code.count:
             return decode_codes(self.config.code, z[:, : self.config.code.size])
-        return z[:, : max(self.classes, 1)].argmax(1)
+        return super().labels_of(z)
 
     @abstractmethod
     def analyse(self, waveforms: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
 """The folder of the weights that come with `audiate`."""
 PAPERS_PACKAGE = "audiate_papers"
 """The import name of the package `audiate-papers`, which holds a folder of further weights."""
-PAPERS_MODELS = ("ciwgan-digits", "vae-fsdd", "vaegan-fsdd", "wavegan-digits")
+PAPERS_MODELS = ("ciwgan-digits", "speech-digits", "vae-fsdd", "vaegan-fsdd", "wavegan-digits")
 """The shipped models whose weights come with `audiate-papers`."""
 PAPERS_COMMAND = 'pip install "audiate[papers]"'
 """The command that installs `audiate-papers`."""

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiate.audio.pitch import require_praat
 from audiate.errors import InputError, check_range
 from audiate.models.generator import AudioGAN, Generator, device_of, generate
-from audiate.phonetics.measures import MEASURES, UNITS, Array, measure_one, require_praat
+from audiate.phonetics.measures import MEASURES, UNITS, Array, measure_one
 from audiate.utils.batching import in_batches
 
 Method = Literal["ridge", "hyperplane", "factorisation", "components", "random"]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.metrics.reconstruction import classifier_input
-from audiate.models.generator import AudioGAN, Generator, device_of, generate
+from audiate.models.generator import Generator, GeneratorModel, device_of, generate
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import Direction, attribute_of
 from audiate.phonetics.measures import Array
@@ -244,7 +244,7 @@ class Editor:
         z, values, words = self._sampled
         start, far = goal.start, self._far(values, goal)
         unlike = far if words is None else far - _WORD_WEIGHT * words[:, goal.word]
-        labels = self.generator.classes if isinstance(self.generator, AudioGAN) else 0
+        labels = self.generator.classes if isinstance(self.generator, GeneratorModel) else 0
         relabelled = z[far.argsort()[:_ROUTES]].copy()
         relabelled[:, :labels] = start[:labels]
         ends = np.concatenate([z[unlike.argsort()[:_ROUTES]], relabelled])
@@ -338,7 +338,7 @@ def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
         InputError: The generator has no such labels.
 
     """
-    if not isinstance(generator, AudioGAN) or not 0 <= word < generator.classes:
+    if not isinstance(generator, GeneratorModel) or not 0 <= word < generator.classes:
         raise InputError("`digit`: this generator has no labels of digits; specgan-digits has them")
     moved = z.clone()
     largest = int(generator.labels_of(z[None].to(generator.device))[0])

@@ -7,18 +7,15 @@ extra of the package.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiate.audio.pitch import F0_CEILING, F0_FLOOR, require_praat
 from audiate.errors import InputError
 
 Array = NDArray[np.float64]
-
-FLOOR_HZ, CEILING_HZ = 60.0, 600.0
-"""Range in which F0 is looked for, in Hz."""
 
 MAX_FORMANT_HZ = 5_000.0
 """Upper limit of five formants, in Hz. Praat's manual: 5,000 for adult men, 5,500 for women."""
@@ -100,22 +97,6 @@ class Track:
 
     times: Array
     f0: Array
-
-
-def require_praat() -> Any:
-    """Import the module `parselmouth`.
-
-    Raises:
-        InputError: It is not installed.
-
-    """
-    try:
-        import parselmouth
-    except ImportError as error:
-        raise InputError(
-            'measures need praat-parselmouth; install it: pip install "audiate[measures]"'
-        ) from error
-    return parselmouth
 
 
 def measure(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Measures:
@@ -202,9 +183,9 @@ def f0_track(samples: NDArray[np.floating], sample_rate: int) -> Track:
     """
     praat = require_praat()
     sound = praat.Sound(np.asarray(samples, dtype=np.float64), sampling_frequency=sample_rate)
-    if sound.duration < 3.1 / FLOOR_HZ:
+    if sound.duration < 3.1 / F0_FLOOR:
         return Track(np.zeros(0), np.zeros(0))
-    pitch = sound.to_pitch_ac(time_step=_STEP, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
+    pitch = sound.to_pitch_ac(time_step=_STEP, pitch_floor=F0_FLOOR, pitch_ceiling=F0_CEILING)
     f0 = pitch.selected_array["frequency"]
     return Track(pitch.xs(), np.where(f0 > 0, f0, np.nan))
 
@@ -295,7 +276,7 @@ def _onset(samples: Array, sample_rate: int, begin: float, voiced: Array) -> flo
 def _voice_begins(samples: Array, sample_rate: int, near: float) -> float:
     """The moment near the first voiced frame at which low frequencies set in, in seconds."""
     spectrum = np.fft.rfft(samples)
-    spectrum[np.fft.rfftfreq(len(samples), 1 / sample_rate) > CEILING_HZ] = 0
+    spectrum[np.fft.rfftfreq(len(samples), 1 / sample_rate) > F0_CEILING] = 0
     low = np.fft.irfft(spectrum, len(samples))
     levels, step = _levels(low, sample_rate, 0.003)
     first, last = max(int((near - 0.02) / step), 0), min(int((near + 0.04) / step), len(levels))

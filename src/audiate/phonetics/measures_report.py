@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from audiate.audio.files import file_rate, is_silent, load_audio, to_peak
+from audiate.audio.pitch import require_praat
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
-from audiate.phonetics.measures import MEASURES, UNITS, Array, f0_track, measure, require_praat
+from audiate.phonetics.measures import MEASURES, UNITS, Array, f0_track, measure
 from audiate.utils.progress import tracked
 from audiate.utils.reports import FigureReport, csv_text, make_table
 

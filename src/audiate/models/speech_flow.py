@@ -1,0 +1,126 @@
+"""A latent flow of sound: noise to the latents of a codec to waveforms, and exactly back."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiate.models.codec import BLOCK_LENGTH, Codec
+from audiate.models.conditional_flow import Velocity, follow
+from audiate.models.configs import SpeechFlowConfig
+from audiate.models.generator import GeneratorModel
+
+_PATCH = 2  # latents of the codec that are one token
+
+
+class SpeechFlow(GeneratorModel):
+    """Generates sounds by a flow between noise and the latents of a `Codec`; z is normal.
+
+    It mirrors the `LatentFlow` of images: a velocity field, learnt by conditional flow matching
+    with straight paths (Lipman et al. 2023), carries normal noise to the codec's latents.
+
+    Where `config.classes` is not 0, the largest of the first ``classes`` entries of z says which
+    sound is meant, and the others are the noise. Where no entry is the largest, as all are 0, the
+    sound is of no label: of such latents `recover` gives those of any recording.
+    """
+
+    model_type: ClassVar[str] = "speech-flow"
+    config_class: ClassVar[type] = SpeechFlowConfig
+    channels = 1
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: SpeechFlowConfig | None = None) -> None:
+        config = config or SpeechFlowConfig()
+        super().__init__(config)
+        self.codec = Codec(config.codec)
+        channels, self._frames = config.codec.latent_channels, config.num_samples // BLOCK_LENGTH
+        noise = channels * self._frames
+        self.latent_dim = config.classes + noise
+        self.sample_rate, self.num_samples = config.codec.sample_rate, config.num_samples
+        self.classes, self.names = config.classes, config.names
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+        self.velocity = Velocity(
+            noise,
+            max(config.classes, 1),
+            tokens=self._frames // _PATCH,
+            width=config.width,
+            blocks=config.blocks,
+            dropout=config.dropout,
+        )
+
+    def prior(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Draw latents (n, latent_dim), standard normal."""
+        return torch.randn(n, self.latent_dim, generator=generator)
+
+    def condition(self, labels: Tensor) -> Tensor:
+        """The condition (batch, condition_dim) of labels (batch,); -1 for none."""
+        known = torch.arange(max(self.classes, 1), device=labels.device)
+        return (labels.unsqueeze(1) == known).to(self.mean.dtype)
+
+    @property
+    def null_condition(self) -> Tensor:
+        """The condition (condition_dim,) of no label."""
+        return self.mean.new_zeros(max(self.classes, 1))
+
+    def flatten(self, latents: Tensor) -> Tensor:
+        """Bring latents of the codec (batch, channels, frames) to the flow's (batch, noise)."""
+        return ((latents.transpose(1, 2) - self.mean) / self.deviation).flatten(1)
+
+    def unflatten(self, flat: Tensor) -> Tensor:
+        """Bring latents of the flow (batch, noise) to the codec's (batch, channels, frames)."""
+        frames = flat.view(len(flat), self._frames, -1) * self.deviation + self.mean
+        return frames.transpose(1, 2)
+
+    def codec_latents(self, z: Tensor) -> Tensor:
+        """Follow the flow from z (batch, latent_dim) to the codec's latents."""
+        conditions, noise = z[:, : self.classes], z[:, self.classes :]
+        labels = torch.full((len(z),), -1, device=z.device)
+        if self.classes:
+            top, label = conditions.max(1)
+            labels = torch.where(top > conditions.amin(1), label, labels)
+        config = self.config
+        guided = bool((labels >= 0).any())
+        flat = follow(
+            self.velocity,
+            noise,
+            self.condition(labels),
+            self.null_condition,
+            guidance=config.guidance if guided else 1.0,
+            steps=config.steps,
+            solver=config.solver,
+        )
+        return self.unflatten(flat)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Waveforms (batch, 1, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
+        return self.codec.decode(self.codec_latents(z)).clamp(-1, 1)
+
+    def recover(self, waveforms: Tensor, steps: int | None = None) -> Tensor:
+        """The latents of recordings: they are encoded, and the flow is followed backwards.
+
+        Args:
+            waveforms: (batch, 1, num_samples).
+            steps: Number of steps backwards; by default as many as forwards.
+
+        Returns:
+            (batch, latent_dim), of no label.
+
+        """
+        flat = self.flatten(self.codec.encode(waveforms).mu)
+        nothing = self.null_condition
+        noise = follow(
+            self.velocity,
+            flat,
+            nothing.expand(len(flat), -1),
+            nothing,
+            guidance=1.0,
+            steps=steps or self.config.steps,
+            solver=self.config.solver,
+            backwards=True,
+        )
+        return F.pad(noise, (self.classes, 0))

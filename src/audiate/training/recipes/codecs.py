@@ -1,0 +1,94 @@
+"""Recipes of the codec of speech, and of the latent flow of sound."""
+
+from dataclasses import dataclass, field
+
+from audiate.data.sources import DIGIT_SETS
+from audiate.models.configs import CodecConfig
+from audiate.training.recipes.base import Entry, Recipe, check_names
+
+
+@dataclass(frozen=True)
+class CodecRecipe(Recipe):
+    """The codec of speech, on spoken digits or a folder of your own.
+
+    It uses no label but to draw as many clips of each.
+    """
+
+    steps: int = 20_000
+    """Number of updates."""
+    batch_size: int = 8
+    """Number of clips of 1.024 s in a batch, each of which holds one or more words."""
+    learning_rate: float = 1e-3
+    """Peak of the learning rate of AdamW. The discriminators' is a fifth of it."""
+    kl_weight: float = 5e-3
+    """Weight of the divergence of q(latents | clip) from the prior, a mean over all latents."""
+    adversarial_share: float = 0.3
+    """Share of the steps, the last ones, in which discriminators take part."""
+    data: tuple[str, ...] = DIGIT_SETS
+    """Names of data sets of spoken digits, or a folder of sound files."""
+    speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
+    """Train on every clip at these multiples of its speed, too (Ko et al. 2015)."""
+    network: CodecConfig = field(default_factory=CodecConfig)
+    """Sizes of the network."""
+    preview_every: int = 500
+    """Number of steps between previews, alarms, and copies of the last good model."""
+    seed: int = 0
+    """Seed of the initial weights, the order of clips and all noise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_names("data", self.data, "data sets of spoken digits, or a folder")
+
+
+@dataclass(frozen=True)
+class SpeechFlowRecipe(Recipe):
+    """The latent flow of sound, on spoken digits or a folder of your own."""
+
+    codec: str = "runs/codec"
+    """The codec, which becomes part of the model: a folder of a run or a model, or a hub id; or a
+    flow of sound, whose codec is taken."""
+    steps: int = 12_000
+    """Number of updates."""
+    batch_size: int = 128
+    """Number of clips in a batch."""
+    learning_rate: float = 1e-3
+    """Peak of the learning rate of AdamW."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+    average_halflife: float = 300.0
+    """Number of steps in which half of the weights' moving average is renewed."""
+    use_labels: bool = True
+    """If clips have labels, draw as many of each, and learn which sound belongs to which label."""
+    data: tuple[str, ...] = DIGIT_SETS
+    """Names of data sets of spoken digits, or a folder of sound files."""
+    speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
+    """Train on every clip at these multiples of its speed, too (Ko et al. 2015)."""
+    shift: int = 2_500
+    """Largest number of samples by which a clip is moved, earlier or later."""
+    variants: int = 2
+    """Number of times that each clip is encoded, moved by another number of samples."""
+    width: int = 320
+    """Number of channels of the velocity network, a multiple of 64."""
+    blocks: int = 5
+    """Number of its blocks."""
+    dropout: float = 0.1
+    """Share of what each block adds that is left out in training."""
+    preview_every: int = 500
+    """Number of steps between previews, alarms, and copies of the last good model."""
+    seed: int = 0
+    """Seed of the initial weights, the order of clips and all noise."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_names("data", self.data, "data sets of spoken digits, or a folder")
+
+
+_TASKS = "audiate.training.tasks."
+_CODEC = "A codec of speech: recordings to short sequences of latents, and back."
+_FLOW = "The latent flow of sound: noise to the codec's latents to waveforms, and back."
+RECIPES = {
+    "codec": Entry(CodecRecipe(), _CODEC, f"{_TASKS}codec_task"),
+    "speech-flow": Entry(
+        SpeechFlowRecipe(), _FLOW, f"{_TASKS}speech_flow_task", ("generate", "{out}")
+    ),
+}

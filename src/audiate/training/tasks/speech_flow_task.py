@@ -1,0 +1,189 @@
+"""Train the latent flow of sound on the latents of a codec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiate.audio.files import to_peak
+from audiate.audio.spectrograms import levels_of
+from audiate.data.sounds import SoundSet, list_sounds
+from audiate.metrics.distribution import spread_of
+from audiate.models.audio_to_image import Posterior
+from audiate.models.codec import Codec
+from audiate.models.configs import SpeechFlowConfig
+from audiate.models.pretrained import load
+from audiate.models.speech_flow import SpeechFlow
+from audiate.training.augment import shifted
+from audiate.training.batches import EvenOrder, generator, one_cycle
+from audiate.training.recipes.codecs import SpeechFlowRecipe
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
+from audiate.training.tasks.latent_flow_task import flow_loss
+from audiate.utils.plots import grid
+from audiate.utils.progress import tracked
+
+_NUM_SAMPLES = 16_384
+_UNCONDITIONAL = 0.3  # share of clips without their label
+_CHUNK = 64
+_MEASURED = 4_096  # latents of clips whose mean and deviation are measured
+_WARMUP = 200  # steps
+_SHOWN = 16
+_COLLAPSED_SPREAD = 0.4  # relative to real clips
+
+
+def prepare(recipe: SpeechFlowRecipe, root: Path) -> Prepared:
+    """Find the codec, and the sounds that a recipe names.
+
+    Raises:
+        InputError: There is no such codec, or data are missing or damaged.
+
+    """
+    listed = list_sounds(recipe.data, root)
+    model = load(recipe.codec)
+    codec = model.codec if isinstance(model, SpeechFlow) else load(recipe.codec, Codec)
+
+    def make_task(device: torch.device, shard: Shard) -> Task:
+        sounds = listed.read(
+            num_samples=_NUM_SAMPLES,
+            sample_rate=codec.config.sample_rate,
+            speeds=recipe.speed_perturbation,
+        )
+        return SpeechFlowTask(recipe, codec, sounds, device, shard)
+
+    return Prepared(listed.digest, make_task)
+
+
+class SpeechFlowTask(Task):
+    """Train the velocity network of a `SpeechFlow` by `flow_loss`; the codec stays as it is.
+
+    All clips are encoded once. A step draws latents of their posteriors, so that the flow learns
+    the latents that the codec's decoder was trained on. The model that a run writes holds the
+    moving average of the weights.
+    """
+
+    model: SpeechFlow
+
+    def __init__(
+        self,
+        recipe: SpeechFlowRecipe,
+        codec: Codec,
+        sounds: SoundSet,
+        device: torch.device,
+        shard: Shard,
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        names = sounds.names if recipe.use_labels and len(sounds.names) > 1 else ()
+        labels = sounds.labels if names else torch.zeros_like(sounds.labels)
+        model = SpeechFlow(
+            SpeechFlowConfig(
+                codec.config,
+                _NUM_SAMPLES,
+                len(names),
+                names,
+                recipe.width,
+                recipe.blocks,
+                recipe.dropout,
+            )
+        )
+        model.codec.load_state_dict(codec.state_dict())
+        model.to(device)
+        self._recipe, self._labels = recipe, labels
+        self._velocity = deepcopy(model.velocity)
+        self._order = EvenOrder(labels, sounds.sources, recipe.batch_size, recipe.seed)
+        self._posterior = _encoded(model.codec, sounds, recipe)
+        self._variants = len(self._posterior.mu) // len(labels)
+        every = EvenOrder(labels, sounds.sources, _MEASURED, recipe.seed).batch(0)
+        model.mean, model.deviation = (each.to(device) for each in _moments(self._posterior, every))
+        super().__init__(
+            seed=recipe.seed,
+            steps=recipe.steps,
+            steps_per_epoch=min(recipe.preview_every, recipe.steps),
+            batch_size=recipe.batch_size,
+            model=model,
+            modules={"model": model, "velocity": self._velocity},
+            optimizers={
+                "flow": torch.optim.AdamW(
+                    self._velocity.parameters(),
+                    betas=(0.9, 0.99),
+                    weight_decay=recipe.weight_decay,
+                    fused=True,
+                )
+            },
+            shard=shard,
+        )
+        self._latents = model.sample_latent(_SHOWN, generator=generator(recipe.seed, 1))
+        real = sounds.waveforms(EvenOrder(labels, sounds.sources, 64, recipe.seed).batch(0))
+        self._real_spread = spread_of(levels_of(real[:, 0]))
+
+    def stages(self, step: int) -> Sequence[Stage]:
+        """One update of the velocity network."""
+        rate = one_cycle(
+            step, self.steps, self._recipe.learning_rate, warmup=min(_WARMUP / self.steps, 0.2)
+        )
+        return [Stage("flow", lambda: self._losses(step), {"flow": 1.0}, rate)]
+
+    def _losses(self, step: int) -> Mapping[str, Tensor]:
+        index = self.shard.take(self._order.batch(step))
+        variant = torch.randint(self._variants, (len(index),)) * len(self._labels)
+        posterior = Posterior(*(each[index + variant] for each in self._posterior))
+        drawn = posterior.sample(torch.randn(posterior.mu.shape)).to(self.device)
+        labels = torch.where(torch.rand(len(index)) < _UNCONDITIONAL, -1, self._labels[index])
+        condition = self.model.condition(labels.to(self.device))
+        if not self.model.classes:
+            condition = torch.zeros_like(condition)
+        return {"flow": flow_loss(self._velocity, self.model.flatten(drawn), condition)}
+
+    def end_step(self, step: int) -> None:
+        """Renew the moving average, which is short at first, to forget the initial weights."""
+        halflife = min(self._recipe.average_halflife, 0.1 * step)
+        keep = 0.5 ** (1 / halflife) if halflife else 0.0
+        with torch.no_grad():
+            averages: list[Tensor] = list(self.model.velocity.parameters())
+            live: list[Tensor] = list(self._velocity.parameters())
+            torch._foreach_lerp_(averages, live, 1 - keep)
+
+    def preview(self) -> Tensor:
+        """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
+        levels = levels_of(self.model(self._latents)[:, 0])
+        return grid(levels.flip(1), _SHOWN // 2)
+
+    def preview_sound(self) -> Sound:
+        """The same 16 clips, one after the other."""
+        return Sound(self.model(self._latents).flatten(1).view(1, -1).cpu(), self.model.sample_rate)
+
+    def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
+        """Report clips that are all alike."""
+        spread = spread_of(levels_of(self.model(self._latents)[:, 0])) / self._real_spread
+        if spread < _COLLAPSED_SPREAD:
+            return (
+                f"the clips differ {spread:.2f} times as much as real ones. Train for more "
+                f"`steps`, or see what the clips hold"
+            )
+        return None
+
+
+@torch.no_grad()
+def _encoded(codec: Codec, sounds: SoundSet, recipe: SpeechFlowRecipe) -> Posterior:
+    """q(latents | clip) of all clips, as often as there are variants, on the CPU."""
+    codec.eval()
+    random = torch.random.get_rng_state()
+    torch.manual_seed(recipe.seed)
+    every = torch.split(torch.arange(len(sounds.labels)).repeat(recipe.variants), _CHUNK)
+    parts = []
+    for index in tracked(every, "encoding clips"):
+        clips = shifted(to_peak(sounds.waveforms(index)), recipe.shift)
+        parts.append([each.cpu() for each in codec.encode(clips.to(codec.device))])
+    torch.random.set_rng_state(random)
+    mu, logvar = (torch.cat(each) for each in zip(*parts, strict=True))
+    return Posterior(mu, logvar)
+
+
+def _moments(posterior: Posterior, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (channels,) of the latents of some clips."""
+    mu, logvar = (each[index] for each in posterior)
+    variance = mu.var((0, 2)) + logvar.exp().mean((0, 2))
+    return mu.mean((0, 2)), variance.sqrt()
