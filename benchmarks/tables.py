@@ -31,6 +31,7 @@ COMMANDS = {
     "coverage": "-m benchmarks.coverage",
     "speech": "evaluate speech-digits --count 2000",
     "speech-voices": "evaluate speech-digits --protocol voices",
+    "recovery": "-m benchmarks.recovery",
     "wavegan": "evaluate wavegan-digits",
     "specgan": "evaluate specgan-digits",
     "ciwgan": "evaluate ciwgan-digits",
