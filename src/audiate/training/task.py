@@ -200,6 +200,24 @@ class Prepared:
     make_task: Callable[[torch.device, Shard], Task]
 
 
+@torch.no_grad()
+def renew_average(average: nn.Module, live: nn.Module, step: int, halflife: float) -> None:
+    """Renew a moving average of weights, which is short at first, to forget the initial weights.
+
+    Args:
+        average: The network that holds the average.
+        live: The network that is trained.
+        step: Number of the step, from 0.
+        halflife: Number of steps in which half of the average is renewed, later on.
+
+    """
+    halflife = min(halflife, 0.1 * step)
+    keep = 0.5 ** (1 / halflife) if halflife else 0.0
+    averages: list[Tensor] = list(average.parameters())
+    weights: list[Tensor] = list(live.parameters())
+    torch._foreach_lerp_(averages, weights, 1 - keep)
+
+
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The weighted sum of named losses.
 

@@ -27,7 +27,7 @@ from audiate.training.losses import (
     r1_penalty,
 )
 from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, Task
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task, renew_average
 from audiate.training.tasks.gan_networks import build, set_levels
 from audiate.utils.plots import grid
 
@@ -227,13 +227,10 @@ class AudioGANTask(Task):
     def end_step(self, step: int) -> None:
         """Renew the moving average, which is short at first, to forget the initial weights."""
         self._generated, self._done = None, step + 1
-        halflife = min(self._recipe.average_halflife, 0.1 * step)
         if self._generator is not self.model.generator:
-            keep = 0.5 ** (1 / halflife) if halflife else 0.0
-            with torch.no_grad():
-                averages: list[Tensor] = list(self.model.generator.parameters())
-                live: list[Tensor] = list(self._generator.parameters())
-                torch._foreach_lerp_(averages, live, 1 - keep)
+            renew_average(
+                self.model.generator, self._generator, step, self._recipe.average_halflife
+            )
 
     def end_epoch(self) -> None:
         """Measure the statistics of the averaged weights' batch norms.

@@ -21,7 +21,7 @@ from audiate.models.speech_flow import SpeechFlow
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, generator, one_cycle
 from audiate.training.recipes.codecs import SpeechFlowRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, Task
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.utils.plots import grid
 from audiate.utils.progress import tracked
@@ -138,13 +138,8 @@ class SpeechFlowTask(Task):
         return {"flow": flow_loss(self._velocity, self.model.flatten(drawn), condition)}
 
     def end_step(self, step: int) -> None:
-        """Renew the moving average, which is short at first, to forget the initial weights."""
-        halflife = min(self._recipe.average_halflife, 0.1 * step)
-        keep = 0.5 ** (1 / halflife) if halflife else 0.0
-        with torch.no_grad():
-            averages: list[Tensor] = list(self.model.velocity.parameters())
-            live: list[Tensor] = list(self._velocity.parameters())
-            torch._foreach_lerp_(averages, live, 1 - keep)
+        """Renew the moving average of the weights."""
+        renew_average(self.model.velocity, self._velocity, step, self._recipe.average_halflife)
 
     def preview(self) -> Tensor:
         """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
