@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from audiate.audio.pitch import Periodicity, praat_f0
 from audiate.audio.source_filter import filtered, minimum_phase, pulse_train
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
+from audiate.evaluation.codecs import evaluate_codec
 from audiate.inversion.build import inverter
 from audiate.models.codec import Codec, Tracks, everywhere, likeliest_f0, place_of_f0
 from audiate.models.conditional_flow import follow
@@ -27,6 +29,7 @@ from audiate.models.configs import CodecConfig, Solver, SpeechFlowConfig
 from audiate.models.speech_flow import SpeechFlow
 from audiate.training.loop import train_step
 from audiate.training.losses import LogMelDistance
+from audiate.training.recipes.base import Recipe
 from audiate.training.recipes.codecs import CodecRecipe, SpeechFlowRecipe
 from audiate.training.task import Shard
 from audiate.training.tasks.codec_task import CodecTask
@@ -256,6 +259,40 @@ class TestTraining:
         assert task.preview_sound().waveform.shape == (1, 8 * 16_384)
         assert task.diagnose({"kl": 1.0}) is None
         assert "kl_weight" in (task.diagnose({"kl": 0.0}) or "")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "wrong"),
+    [
+        (CodecRecipe, {"adversarial_share": 2.0}),
+        (CodecRecipe, {"speed_perturbation": (9.0,)}),
+        (SpeechFlowRecipe, {"variants": 0}),
+        (SpeechFlowRecipe, {"shift": 16_000}),
+        (SpeechFlowRecipe, {"dropout": 1.0}),
+    ],
+)
+def test_settings_out_of_range(recipe: type[Recipe], wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        recipe(**wrong)
+
+
+class TestEvaluation:
+    def test_what_comes_back(self, real_data: Path) -> None:
+        report = evaluate_codec("small", small_codec(), real_data, judged=0)
+        assert report.clips == 145
+        assert report.numbers_a_second == 125  # 4 values, 31.25 times a second
+        assert report.mel_distance > 5  # it was never trained
+        assert 0 < report.ssim < 0.5
+        assert 0.2 < report.voicing_right < 1
+        assert report.judges is None
+        table, note = report.parts()
+        assert table.columns[0].header == "mel distance (dB)"  # type: ignore[union-attr]
+        assert "log-spectral distance" in str(note)
+
+    def test_praat_is_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "parselmouth", None)
+        with pytest.raises(InputError, match=r'pip install "audiate\[measures\]"'):
+            evaluate_codec("small", small_codec(), tmp_path)
 
 
 class TestSpeechFlow:

@@ -47,6 +47,9 @@ class EvaluateModel(_Common):
     clips in the classifier of spoken digits, beside those of real clips. That classifier itself is
     scored by its accuracy on the Speech Commands validation clips.
 
+    A codec of speech is scored by what comes back of recordings of speakers that it never heard,
+    and a flow of sound likewise with --protocol voices.
+
     An image-to-audio model is scored by two classifiers on what it says for MNIST's test images,
     and by the sounds' Inception Score and Fréchet distance. A dual encoder is scored by retrieval
     between held-out sounds and images, and by linear classifiers on its vectors.

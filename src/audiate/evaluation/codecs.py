@@ -14,7 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.audio.files import fit_length, to_peak
-from audiate.audio.pitch import praat_f0
+from audiate.audio.pitch import praat_f0, require_praat
 from audiate.audio.spectrograms import Spectrogram
 from audiate.evaluation.clips import validation_clips
 from audiate.evaluation.independent import (
@@ -115,6 +115,7 @@ def evaluate_codec(
         InputError: The data is missing, or Praat is not installed.
 
     """
+    require_praat()  # before work that takes minutes
     judged = number_judged(judged)
     codec = model.codec if isinstance(model, SpeechFlow) else model
     rate, num_samples = codec.config.sample_rate, round(_SECONDS * codec.config.sample_rate)

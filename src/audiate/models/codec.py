@@ -41,7 +41,9 @@ _F0_VALUES = BLOCK_LENGTH // F0_HOP_LENGTH  # values of F0 in a latent, the firs
 
 
 class Tracks(NamedTuple):
-    """What the decoder makes of latents, and a sound is made of. Each may be set by hand.
+    """Tracks that the decoder makes of latents, and of which a sound is made.
+
+    Each may be set by hand.
 
     Attributes:
         f0: (batch, frames), in Hz, in frames of `F0_HOP_LENGTH` samples, also where there is no

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.models.configs import CodecConfig
-from audiate.training.recipes.base import Entry, Recipe, check_names
+from audiate.training.recipes.base import Entry, Perturbation, Recipe, check_names
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class CodecRecipe(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
+        Perturbation(self.speed_perturbation)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class SpeechFlowRecipe(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
+        Perturbation(self.speed_perturbation, self.shift).check_fits(16_384)
 
 
 _TASKS = "audiate.training.tasks."

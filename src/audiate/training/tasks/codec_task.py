@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiate.audio.pitch import F0_FLOOR
+from audiate.audio.pitch import F0_FLOOR, require_praat
 from audiate.audio.spectrograms import levels_of
 from audiate.data.sounds import SoundSet, list_sounds
 from audiate.models.codec import F0_HOP_LENGTH, LAGS, Codec, everywhere, place_of_f0
@@ -39,6 +39,7 @@ def prepare(recipe: CodecRecipe, root: Path) -> Prepared:
         InputError: Data are missing or damaged, or Praat is not installed.
 
     """
+    require_praat()
     listed = list_sounds(recipe.data, root)
 
     def make_task(device: torch.device, shard: Shard) -> Task:
