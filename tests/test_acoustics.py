@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from audiate.audio.words import split_words
 from audiate.cli import main
 from audiate.errors import InputError
 
@@ -83,6 +85,18 @@ class TestKnownSounds:
         assert found.duration == pytest.approx(0.4, abs=0.01)
         assert found.f0_range < 0.1
         assert found.voiced > 0.9
+
+    @pytest.mark.parametrize("offset", [-0.05, 0.2])
+    def test_a_constant_offset_changes_nothing(self, offset: float) -> None:
+        sound = 0.2 * vowel(120)
+        expected, found = measure(sound, RATE), measure(sound + offset, RATE)
+        assert found.duration == pytest.approx(expected.duration, abs=1e-6)
+        assert found.intensity == pytest.approx(expected.intensity, abs=1e-3)
+        word = torch.from_numpy(np.concatenate([sound, np.zeros(RATE), sound]))[None]
+        pair = [split_words(each, RATE) for each in (word, word + offset)]
+        assert [len(part) for part in pair] == [2, 2]
+        for one, other in zip(*pair, strict=True):
+            torch.testing.assert_close(one, other - offset)
 
     @pytest.mark.parametrize("hertz", [100, 140, 180, 220, 260])
     @pytest.mark.parametrize("name", VOWELS)
@@ -201,7 +215,13 @@ def test_folders_of_different_rates_are_measured_at_the_lowest(
         Path(folder).mkdir()
         samples = soxr.resample(sound, RATE, rate)
         soundfile.write(f"{folder}/0.wav", samples, rate)
-    assert main(["measure", "high", "--against", "low", "--out", "m.csv"]) == 0
+    # Files that are not used decide nothing.
+    soundfile.write("high/silent.wav", np.zeros(4000), 8000)
+    Path("low/broken.wav").write_bytes(b"no sound")
+    words = ["measure", "high", "--against", "low", "--out", "m.csv", "--tracks", "f0.csv"]
+    assert main(words) == 2
+    rows = Path("f0.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"0.wav"}
     assert f"All clips are measured at {RATE:,} Hz" in capsys.readouterr().out
     with Path("m.csv").open() as file:
         high, low = csv.DictReader(file)

@@ -60,11 +60,11 @@ def test_other_files_have_another_digest(own: Path) -> None:
     assert list_own_pairs(own).digest != before
 
 
-def test_a_table_of_pairs(own: Path) -> None:
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_table_of_pairs(own: Path, separator: str) -> None:
     table = own / "pairs.csv"
-    table.write_text(
-        "image,sound\nlow/0.png,low/1.wav\nhigh/2.png,low/1.wav\nlow/0.png,high/0.wav\n"
-    )
+    rows = "image,sound\nlow/0.png,low/1.wav\nhigh/2.png,low/1.wav\nlow/0.png,high/0.wav\n"
+    table.write_text(rows.replace(",", separator))
     pairs = list_own_pairs(table).read(sample_rate=8000)
     assert pairs.images.shape == (3, 28, 28)
     assert torch.equal(pairs.images[0], pairs.images[2])

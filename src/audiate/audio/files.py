@@ -20,6 +20,7 @@ from torch import Tensor
 
 from audiate.audio.config import check_sample_rate
 from audiate.audio.formats import decode, is_decodable
+from audiate.audio.headers import mended
 from audiate.errors import InputError
 from audiate.utils.filesystem import writing
 
@@ -99,7 +100,11 @@ class Recording:
             self._check_content()
             with self.open() as content:
                 try:
-                    file = soundfile.SoundFile(content)
+                    file = soundfile.SoundFile(mended(content, self.name))
+                except TypeError as error:  # libsndfile is told by the name that there is no header
+                    raise InputError(
+                        f"{self}: raw samples say neither rate nor format; convert them to wav"
+                    ) from error
                 except soundfile.SoundFileError:
                     if not is_decodable(content, self.name):
                         raise
@@ -233,6 +238,28 @@ def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
             raise InputError(f"{recording}: is truncated; copy it again")
         count = (file.frames + length // 2) // length
         return [(at * length, min(length, file.frames - at * length)) for at in range(count)]
+
+
+def whole_spans(recording: Recording, seconds: float) -> list[tuple[int, int]]:
+    """Cut a recording into parts that cover all of it, the last of up to twice the length.
+
+    Args:
+        recording: The recording.
+        seconds: Length of a part.
+
+    Returns:
+        The first frame and the number of frames of each.
+
+    Raises:
+        InputError: The recording cannot be read, or lasts longer than `MAX_CUT_SECONDS`.
+
+    """
+    with recording.open_sound() as file:
+        _check_length(recording, file, file.frames, MAX_CUT_SECONDS)
+        length = max(1, round(seconds * file.samplerate))
+        last = max(file.frames // length, 1) - 1
+        spans = [(at * length, length) for at in range(last)]
+        return [*spans, (last * length, file.frames - last * length)]
 
 
 def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:

@@ -34,7 +34,8 @@ def split_words(waveform: Tensor, sample_rate: int) -> list[Tensor]:
     """
     frame = max(round(_FRAME * sample_rate), 1)
     count = -(-waveform.shape[1] // frame)
-    padded = F.pad(waveform, (0, count * frame - waveform.shape[1]))
+    around_zero = waveform - waveform.median(1, keepdim=True).values  # microphones add a constant
+    padded = F.pad(around_zero, (0, count * frame - waveform.shape[1]))
     power = padded.square().view(len(waveform), count, frame).mean((0, 2))
     power = F.avg_pool1d(power.view(1, 1, -1), _SMOOTH, 1, _SMOOTH // 2).flatten()
     level = 10 * power.clamp_min(1e-12).log10()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from audiate.data.images import SUFFIXES
 from audiate.errors import InputError
+from audiate.utils.progress import note
 
 REPORT_NAME = "report.json"
 
@@ -51,6 +53,8 @@ class FileKind(NamedTuple):
     name: str
 
 
+_NO_RECORDINGS = ("", ".csv", ".json", ".md", ".npy", ".npz", ".parquet", ".tsv", ".txt")
+
 PICTURES = FileKind("picture", SUFFIXES, "picture")
 """Picture files."""
 
@@ -65,13 +69,7 @@ def files_below(folder: Path, kind: FileKind) -> list[Path]:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: {what}; name a folder of {kind.noun} files")
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in kind.suffixes
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    found = sorted(p for p in _visible_below(folder) if p.suffix.lower() in kind.suffixes)
     if not found:
         raise InputError(
             f"{folder}: holds no {kind.noun} file ({', '.join(kind.suffixes)}); name a folder of "
@@ -124,7 +122,27 @@ def _not_written(folder: Path, out: Path, kind: FileKind) -> list[Path]:
     written = {out.resolve()} - {folder.resolve()}
     between = {parent for file in files for parent in file.parents if folder in parent.parents}
     written |= {parent.resolve() for parent in between if is_output_folder(parent)}
+    if others := _passed_over(folder, kind):
+        counted = ", ".join(f"{ending} {count}" for ending, count in others.most_common())
+        note(f"{folder}: {others.total()} other files are passed over ({counted})")
     return [file for file in files if written.isdisjoint(file.resolve().parents)]
+
+
+def _passed_over(folder: Path, kind: FileKind) -> Counter[str]:
+    """Endings of the files below a folder that are no such files, nor text, tables or pictures."""
+    known = {*kind.suffixes, *PICTURES.suffixes, *_NO_RECORDINGS}
+    endings = (path.suffix.lower() for path in _visible_below(folder))
+    return Counter(ending for ending in endings if ending not in known)
+
+
+def _visible_below(folder: Path) -> Iterator[Path]:
+    """The files below a folder, without hidden ones."""
+    return (
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def first_of(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:

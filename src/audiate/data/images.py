@@ -20,7 +20,19 @@ MAX_PIXELS = 2**26
 MIN_CONTRAST = 0.08
 """Difference of grey levels, of 1 in all, below which nothing stands out in a picture."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".pgm",
+    ".ppm",
+)
 """Endings of the names of picture files."""
 
 Picture = Tensor | NDArray[np.generic] | Image.Image

@@ -239,13 +239,30 @@ def swept(z: Latents, sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]
     return rows
 
 
-def walked(stops: Sequence[Latents], count: int) -> Latents:
-    """Interpolate latents (count, latent_dim) evenly between stops (latent_dim,)."""
+def walked(stops: Sequence[Latents], count: int, *, spherical: bool = False) -> Latents:
+    """Interpolate latents (count, latent_dim) evenly between stops (latent_dim,).
+
+    Args:
+        stops: Two or more latents.
+        count: Number of latents, the first and the last stop among them.
+        spherical: Whether to go around zero, at lengths between those of the stops (Shoemake 1985).
+            Straight lines between normal numbers lead through unusually small ones.
+
+    """
     places = np.linspace(0, len(stops) - 1, count)
     first = np.minimum(places.astype(int), len(stops) - 2)
-    share, joined = (places - first)[:, None], np.stack(stops)
-    found: Latents = ((1 - share) * joined[first] + share * joined[first + 1]).astype(np.float32)
-    return found
+    share, joined = (places - first)[:, None], np.stack(stops).astype(np.float64)
+    start, end = joined[first], joined[first + 1]
+    if not spherical:
+        line: Latents = ((1 - share) * start + share * end).astype(np.float32)
+        return line
+    lengths = np.linalg.norm([start, end], axis=2, keepdims=True).clip(1e-12)
+    start, end = start / lengths[0], end / lengths[1]
+    angle = np.arccos((start * end).sum(1, keepdims=True).clip(-1, 1)).clip(1e-6)
+    direction = np.sin((1 - share) * angle) * start + np.sin(share * angle) * end
+    length = (1 - share) * lengths[0] + share * lengths[1]
+    arc: Latents = (length * direction / np.sin(angle)).astype(np.float32)
+    return arc
 
 
 def read_stop(text: str, latent_dim: int) -> Latents:

@@ -299,7 +299,9 @@ def _rows(table: Path) -> list[tuple[list[Path], list[Path]]]:
     groups = []
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
+            first = file.readline()
+            file.seek(0)
+            rows = csv.DictReader(file, delimiter=";" if ";" in first else ",")
             if not set(_COLUMNS) <= set(rows.fieldnames or ()):
                 raise InputError(f"{table}: give it the columns {' and '.join(_COLUMNS)}")
             for number, row in enumerate(rows, 2):

@@ -17,11 +17,13 @@ from audiate.audio import formats
 from audiate.audio.config import check_sample_rate
 from audiate.audio.files import (
     MAX_FILE_SECONDS,
+    Recording,
     file_rate,
     fit_length,
     is_silent,
     load_audio,
     resample,
+    whole_spans,
 )
 from audiate.audio.words import split_words
 from audiate.data.digits import (
@@ -42,12 +44,14 @@ from audiate.data.folders import (
 )
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.errors import InputError
+from audiate.utils.progress import note
 
 DIGIT_RATE = 16_000
 """Sample rate to which spoken digits are brought by default, in Hz."""
 
 SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".aifc", ".au"),
+    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".mp3", ".mp2", ".aiff", ".aif", ".aifc"),
+    *(".au", ".snd", ".caf", ".w64", ".rf64"),
     *formats.SUFFIXES,
 )
 """Endings of the names of sound files."""
@@ -55,6 +59,8 @@ SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files."""
 
 _FULL_SCALE = 32767
+_QUIET = 0.1  # peak below which clips are stored louder
+_PART = 300.0  # seconds of a long recording that are read at a time
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class SoundSet:
         names: The name of each label; a single one where clips are not labelled.
         sample_rate: In Hz.
         voices: (count,), int64: the number of the speaker of each clip; None where it is unknown.
+        gains: (count,), peaks by which quiet clips were divided, so that 16 bits are enough for
+            them; None where there are none.
 
     """
 
@@ -77,10 +85,12 @@ class SoundSet:
     names: tuple[str, ...]
     sample_rate: int
     voices: Tensor | None = None
+    gains: Tensor | None = None
 
     def waveforms(self, index: Tensor) -> Tensor:
         """Clips by number (batch,), as (batch, channels, num_samples), float32 in [-1, 1]."""
-        return self.samples[index].float() / _FULL_SCALE
+        found = self.samples[index].float() / _FULL_SCALE
+        return found if self.gains is None else found * self.gains[index].view(-1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -126,26 +136,32 @@ class ListedSounds:
             speeds: Add each clip at these multiples of its speed, as if it came from the same file.
 
         Raises:
-            InputError: A file cannot be read, or all files of a label are silent.
+            InputError: A spoken digit, or all files of a folder, cannot be read, or all files of a
+                label are silent or broken.
 
         """
         rate = sample_rate or (_common_rate(self.files) if self.folder else DIGIT_RATE)
         check_sample_rate(rate, "`sample_rate`")
         voices = sorted({file.speaker for file in self.files})
         samples: list[Tensor] = []
+        gains: list[float] = []
         read: list[Clip] = []
         broken: list[tuple[Path, InputError]] = []
         for file in self.files:
             try:
-                whole, _ = load_audio(file.path, rate, channels=channels, longest=MAX_FILE_SECONDS)
+                parts = list(parts_of(file.path, rate, channels))
             except InputError as error:
                 if self.folder is None:
                     raise
                 broken.append((file.path, error))
                 continue
-            for clip in self._clips(whole, rate, num_samples, speeds):
-                samples.append((clip.clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16))
-                read.append(file)
+            for whole in parts:
+                for clip in self._clips(whole, rate, num_samples, speeds):
+                    peak = float(clip.abs().max())
+                    gains.append(peak if peak < _QUIET else 1.0)
+                    scaled = (clip / gains[-1]).clamp(-1, 1) * _FULL_SCALE
+                    samples.append(scaled.round().to(torch.int16))
+                    read.append(file)
         self._check(broken, read)
         return SoundSet(
             torch.stack(samples),
@@ -156,6 +172,7 @@ class ListedSounds:
             torch.tensor([voices.index(file.speaker) for file in read])
             if self.folder is None or len(voices) > 1
             else None,
+            torch.tensor(gains) if min(gains) < 1 else None,
         )
 
     def _clips(
@@ -176,10 +193,10 @@ class ListedSounds:
                     yield from _cut(played, num_samples)
 
     def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[Clip]) -> None:
-        """Make sure that all files could be read, and that there are clips.
+        """Name files that could not be read, and make sure that there are clips of each label.
 
         Raises:
-            InputError: They could not; it names the first of the files.
+            InputError: There are none.
 
         """
         if self.folder is None:
@@ -188,22 +205,42 @@ class ListedSounds:
                     f"{self.files[0].path}: silent, as are all clips beside it; fetch a fresh copy"
                 )
             return
-        if len(broken) == 1:
-            raise InputError(f"{broken[0][1]}, or move it away")
         if broken:
             names = [path.relative_to(self.folder).as_posix() for path, _ in broken]
-            raise InputError(
+            told = (
                 f"{self.folder}: {len(names)} of {len(self.files)} files cannot be read: "
-                f"{first_of(names)}; move them away, or mend them "
-                f"(`audiate data look {self.folder}` lists all, with reasons)"
+                f"{first_of(names)}"
             )
+            look = f"`audiate data look {self.folder}` lists all, with reasons"
+            if not read:
+                raise InputError(f"{told}; mend them ({look})")
+            note(f"{told}; the others are used ({look})")
         silent = set(range(len(self.names))) - {file.label for file in read}
         if silent:
             one = len(self.names) == 1
             where = self.folder if one else self.folder / self.names[min(silent)]
             raise InputError(
-                f"{where}: all of its sound files are silent; take it away, or fill it"
+                f"{where}: none of its sound files can be used, as they are silent or broken; take "
+                f"it away, or fill it"
             )
+
+
+def parts_of(path: Path, rate: int | None, channels: int) -> Iterator[Tensor]:
+    """The parts (channels, samples) of a sound file: a single one, unless it lasts many minutes.
+
+    Args:
+        path: The file.
+        rate: Sample rate to which they are brought, in Hz; None for the file's own.
+        channels: Number of channels.
+
+    Raises:
+        InputError: The file cannot be read.
+
+    """
+    file = Recording(str(path), path)
+    for span in whole_spans(file, _PART):
+        part = replace(file, span=span)
+        yield load_audio(part, rate, channels=channels, longest=MAX_FILE_SECONDS)[0]
 
 
 def list_sounds(

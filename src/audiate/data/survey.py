@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from audiate.audio.files import MAX_FILE_SECONDS, SILENCE, load_audio
+from audiate.audio.files import SILENCE, file_rate
 from audiate.audio.words import split_words
 from audiate.data.folders import first_of
-from audiate.data.sounds import list_folder
+from audiate.data.sounds import list_folder, parts_of
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
 
@@ -120,28 +121,50 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
     rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
     cut, short = 0, list[str]()
     for file in tracked(listed.files, f"looking at {folder}"):
-        path = file.path
-        name = path.relative_to(folder).as_posix()
+        name = file.path.relative_to(folder).as_posix()
         try:
-            waveform, rate = load_audio(path, channels=1, longest=MAX_FILE_SECONDS)
+            look = _look(file.path)
         except InputError as error:
             broken.append((name, str(error).split(": ", 1)[-1]))
             continue
-        rates[rate] += 1
+        rates[look.rate] += 1
         words[listed.names[file.label]] += 1
-        peak = float(waveform.abs().max())
-        seconds.append(waveform.shape[1] / rate)
-        if seconds[-1] < _SHORT:
+        seconds.append(look.seconds)
+        if look.seconds < _SHORT:
             short.append(name)
-        peaks.append(20 * float(np.log10(max(peak, 1e-6))))
-        samples = waveform[0].numpy()
-        same.setdefault(hashlib.sha256(samples.tobytes()).hexdigest(), []).append(name)
-        if peak < SILENCE:
+        peaks.append(20 * float(np.log10(max(look.peak, 1e-6))))
+        same.setdefault(look.digest, []).append(name)
+        if look.peak < SILENCE:
             silent.append(name)
             continue
-        cut += len(split_words(waveform, rate))
-        full = (np.abs(samples) >= 0.999).astype(int)
-        if np.convolve(full, np.ones(_CLIPPED, dtype=int)).max() >= _CLIPPED:
+        cut += look.words
+        if look.clipped:
             clipped.append(name)
     copies = [group for group in same.values() if len(group) > 1]
     return Survey(folder, seconds, peaks, rates, words, silent, clipped, short, copies, broken, cut)
+
+
+class _Look(NamedTuple):
+    """What is seen of a file."""
+
+    rate: int
+    seconds: float
+    peak: float
+    words: int  # if it is cut at silences
+    clipped: bool
+    digest: str
+
+
+def _look(path: Path) -> _Look:
+    rate = file_rate(path)
+    digest, samples, peak, words, clipped = hashlib.sha256(), 0, 0.0, 0, False
+    for part in parts_of(path, None, 1):
+        waveform = part[0].numpy()
+        digest.update(waveform.tobytes())
+        samples += len(waveform)
+        loudest = float(np.abs(waveform).max())
+        peak = max(peak, loudest)
+        words += len(split_words(part, rate)) if loudest >= SILENCE else 0
+        full = (np.abs(waveform) >= 0.999).astype(int)
+        clipped |= bool(np.convolve(full, np.ones(_CLIPPED, dtype=int)).max() >= _CLIPPED)
+    return _Look(rate, samples / rate, peak, words, clipped, digest.hexdigest())

@@ -110,7 +110,7 @@ def measure(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Measur
         InputError: The clip is silent or shorter than 0.05 s, or praat-parselmouth is missing.
 
     """
-    samples = _checked(waveform, sample_rate)
+    samples = check_measurable(waveform, sample_rate)
     begin, end = _word(samples, sample_rate)
     word = samples[round(begin * sample_rate) : round(end * sample_rate)]
     track = f0_track(samples, sample_rate)
@@ -135,7 +135,7 @@ def measure_one(name: str, waveform: Tensor | NDArray[np.floating], sample_rate:
         InputError: As for `measure`.
 
     """
-    samples = _checked(waveform, sample_rate)
+    samples = check_measurable(waveform, sample_rate)
     if name not in ("duration", "intensity", "f0_mean"):
         return float(getattr(measure(samples, sample_rate), name))
     begin, end = _word(samples, sample_rate)
@@ -149,7 +149,13 @@ def measure_one(name: str, waveform: Tensor | NDArray[np.floating], sample_rate:
     return float(voiced.mean()) if len(voiced) >= _LEAST_VOICED else np.nan
 
 
-def _checked(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Array:
+def check_measurable(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Array:
+    """Samples (samples,) around zero, of a clip that can be measured.
+
+    Raises:
+        InputError: The clip is silent or shorter than 0.05 s.
+
+    """
     samples = np.asarray(waveform, dtype=np.float64)
     if samples.ndim != 1:
         raise InputError(f"a clip to measure has the shape (samples,), not {samples.shape}")
@@ -158,7 +164,9 @@ def _checked(waveform: Tensor | NDArray[np.floating], sample_rate: int) -> Array
         raise InputError(f"it lasts {seconds:.3f} s, and 0.05 s are the least that can be measured")
     if not np.ptp(samples) > 1e-4:  # a constant is no sound
         raise InputError("it is silent, so there is nothing to measure")
-    return samples
+    # A constant offset is no sound. The median finds it, where voice is pulses of one sign, too.
+    around_zero: Array = samples - np.median(samples)
+    return around_zero
 
 
 def _f0_line(times: Array, f0: Array) -> tuple[float, float, float]:

@@ -11,12 +11,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from audiate.audio.files import file_rate, is_silent, load_audio, to_peak
+from audiate.audio.files import is_silent, load_audio, to_peak
 from audiate.audio.pitch import require_praat
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
-from audiate.phonetics.measures import MEASURES, UNITS, Array, f0_track, measure
-from audiate.utils.progress import tracked
+from audiate.phonetics.measures import (
+    MEASURES,
+    UNITS,
+    Array,
+    check_measurable,
+    f0_track,
+    measure,
+)
+from audiate.utils.progress import note, tracked
 from audiate.utils.reports import FigureReport, csv_text, make_table
 
 _SHOWN = ("duration", "intensity", "f0_mean", "f1", "f2", "centre")
@@ -123,7 +130,7 @@ class MeasuresReport(FigureReport):
 
 
 def common_rate(folders: Sequence[Path]) -> int:
-    """The lowest sample rate of the readable sound files below folders, in Hz.
+    """The lowest sample rate of the sound files below folders that can be measured, in Hz.
 
     Raises:
         InputError: There is no such folder, or no sound file that can be read.
@@ -132,7 +139,9 @@ def common_rate(folders: Sequence[Path]) -> int:
     rates, reason = [], None
     for path in (path for folder in folders for path in _clips_of(folder)):
         try:
-            rates.append(file_rate(path))
+            waveform, rate = load_audio(path)
+            check_measurable(waveform.double().numpy(), rate)
+            rates.append(rate)
         except InputError as error:
             reason = error
     if not rates:
@@ -182,13 +191,19 @@ def measure_folder(
 def tracks_csv(folder: Path) -> str:
     """F0 of every clip below a folder over time: rows of clip, seconds and Hz, voiced ones alone.
 
+    A file that cannot be read is named on standard error.
+
     Raises:
-        InputError: A file cannot be read, or praat-parselmouth is missing.
+        InputError: praat-parselmouth is missing.
 
     """
     rows = [["clip", "seconds", "f0"]]
     for path in _clips_of(folder):
-        waveform, rate = load_audio(path)
+        try:
+            waveform, rate = load_audio(path)
+        except InputError as error:
+            note(f"{error}; its track is left out")
+            continue
         track = f0_track(waveform.double().numpy(), rate)
         rows += [
             [_name(path, folder), f"{time:.4f}", f"{hertz:.2f}"]

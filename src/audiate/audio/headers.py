@@ -1,0 +1,196 @@
+"""Mend headers of sound files that promise more or less than the file holds."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from functools import cache
+from typing import BinaryIO, NamedTuple
+
+from audiate.errors import InputError
+from audiate.utils.progress import note
+
+_NEARLY = 64  # bytes by which a size may be too large without the file being cut short
+_PCM, _MP3, _EXTENSIBLE = 1, 0x55, 0xFFFE  # kinds of samples in a wav file
+_STREAM_SIZE = 0x7FFFF000  # encoders that cannot seek back leave a size beyond this
+_BIT_RATES = {  # kbit/s of MPEG layer 3, by whether it is version 1
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_SAMPLE_RATES = {
+    3: (44_100, 48_000, 32_000),
+    2: (22_050, 24_000, 16_000),
+    0: (11_025, 12_000, 8_000),
+}
+_SEARCHED = 2**20  # bytes after a damaged tag in which the first frame is looked for
+
+
+def mended(content: BinaryIO, name: str) -> BinaryIO:
+    """A sound file as libsndfile reads it whole: the file itself, or a copy with another header.
+
+    - A wav file whose size of samples is 0, or too large, has it set to what is there.
+    - An mp3 file of variable rate that does not say how long it is is given a header that does
+      (Xing's), and a damaged tag before it is left out. An mp3 within a wav file is taken out.
+
+    Args:
+        content: The file.
+        name: Its name, for messages.
+
+    Raises:
+        InputError: It was cut short, says nothing of its length, or holds 24 bits in four bytes.
+
+    """
+    head = content.read(12)
+    content.seek(0)
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        return _mended_wav(content, name)
+    if head[:3] == b"ID3" or _frame(head) is not None:
+        return _mended_mp3(content)
+    if head[:4] == b"fLaC":
+        start = content.read(26)
+        content.seek(0)
+        if len(start) == 26 and not start[21] & 0x0F and not any(start[22:26]):
+            raise InputError(
+                f"{name}: does not say how long it lasts, as it was written as a stream; "
+                f"convert it to wav"
+            )
+    return content
+
+
+def _mended_wav(content: BinaryIO, name: str) -> BinaryIO:
+    """A wav file with the size of its samples set right, or the mp3 file that it holds."""
+    length = content.seek(0, io.SEEK_END)
+    content.seek(4)
+    (whole,) = struct.unpack("<I", content.read(4))
+    kind = 0
+    for at, mark, size in _chunks(content, length):
+        if mark == b"fmt ":
+            content.seek(at)
+            kind = _checked_format(content.read(min(size, 40)), name)
+        if mark != b"data":
+            continue
+        there = length - at
+        if kind == _MP3:
+            content.seek(at)
+            return _mended_mp3(io.BytesIO(content.read(size)))
+        closed = size > 0 or not there or _ends_in_chunks(content, at, length)
+        if closed and (size <= there or size >= _STREAM_SIZE):
+            break
+        if size - there > _NEARLY and whole + 8 > length + _NEARLY:
+            raise InputError(
+                f"{name}: truncated, {there:,} of {size:,} bytes of samples are there; copy it "
+                f"again"
+            )
+        _note_once(f"{name}: its header promises {size:,} bytes of samples, {there:,} are read")
+        content.seek(0)
+        copy = bytearray(content.read())
+        struct.pack_into("<I", copy, at - 4, there)
+        return io.BytesIO(copy)
+    content.seek(0)
+    return content
+
+
+@cache
+def _note_once(line: str) -> None:
+    """Print a line that was not printed before, as a file may be opened several times."""
+    note(line)
+
+
+def _chunks(content: BinaryIO, length: int, begin: int = 12) -> Iterator[tuple[int, bytes, int]]:
+    """Where the chunks of a RIFF file begin after their heads, their marks and sizes."""
+    at = begin
+    while at + 8 <= length:
+        content.seek(at)
+        mark, size = struct.unpack("<4sI", content.read(8))
+        yield at + 8, mark, size
+        at += 8 + size + size % 2
+
+
+def _ends_in_chunks(content: BinaryIO, begin: int, length: int) -> bool:
+    """Whether what follows is a row of chunks up to the end, and no samples."""
+    end = begin
+    for at, mark, size in _chunks(content, length, begin):
+        if not mark.isascii() or at + size > length:
+            return False
+        end = at + size + size % 2
+    return end >= length
+
+
+def _checked_format(chunk: bytes, name: str) -> int:
+    """The kind of samples that a format chunk names.
+
+    Raises:
+        InputError: Samples of 24 bits lie in four bytes, which programs read in two ways.
+
+    """
+    if len(chunk) < 16:
+        return 0
+    kind, channels, _, _, align, bits = struct.unpack_from("<HHIIHH", chunk)
+    if kind in (_PCM, _EXTENSIBLE) and bits == 24 and align == 4 * channels:
+        raise InputError(
+            f"{name}: holds 24 bits in four bytes, which programs read in two ways; export it with "
+            f"24 or 32 bits"
+        )
+    return int(kind)
+
+
+class _Frame(NamedTuple):
+    """A frame of MPEG layer 3: its number of bytes, and where its side information ends."""
+
+    size: int
+    side: int
+
+
+def _frame(head: bytes, at: int = 0) -> _Frame | None:
+    """The frame whose header is at a place; None where there is none."""
+    if len(head) < at + 4 or head[at] != 0xFF or head[at + 1] & 0xE6 != 0xE2:
+        return None
+    version, rate, pace = head[at + 1] >> 3 & 3, head[at + 2] >> 4, head[at + 2] >> 2 & 3
+    if version == 1 or rate in (0, 15) or pace == 3:
+        return None
+    first, mono = version == 3, head[at + 3] >> 6 == 3
+    bits = _BIT_RATES[first][rate] * 1000
+    size = (144 if first else 72) * bits // _SAMPLE_RATES[version][pace] + (head[at + 2] >> 1 & 1)
+    side = (17 if mono else 32) if first else (9 if mono else 17)
+    return _Frame(size, 4 + side)
+
+
+def _mended_mp3(content: BinaryIO) -> BinaryIO:
+    """An mp3 file that begins with a frame, and says how many there are."""
+    data = content.read()
+    content.seek(0)
+    begin = 0
+    if data[:3] == b"ID3" and len(data) > 10:
+        size = sum((byte & 0x7F) << 7 * place for place, byte in zip((3, 2, 1, 0), data[6:10]))  # noqa: B905
+        begin = 10 + size if _frame(data, 10 + size) else 10
+    begin = _first_frame(data, begin)
+    first = _frame(data, begin)
+    if first is None:
+        return content
+    tags = data[begin + first.side : begin + first.side + 4], data[begin + 36 : begin + 40]
+    if tags[0] in (b"Xing", b"Info") or tags[1] == b"VBRI":
+        return content if data[:3] != b"ID3" else io.BytesIO(data[begin:])
+    count, at = 0, begin
+    while (frame := _frame(data, at)) is not None and frame.size:
+        count, at = count + 1, at + frame.size
+    return io.BytesIO(_xing(data[begin : begin + 4], first.side, count) + data[begin:])
+
+
+def _first_frame(data: bytes, begin: int) -> int:
+    """The first place from which on two frames follow one another."""
+    for at in range(begin, min(len(data), begin + _SEARCHED)):
+        if data[at] == 0xFF and (frame := _frame(data, at)) and _frame(data, at + frame.size):
+            return at
+    return begin
+
+
+def _xing(header: bytes, side: int, count: int) -> bytes:
+    """A frame that holds nothing but a number of frames, of the kind of a given header."""
+    # Without a checksum and padding, at 64 kbit/s or more, so that there is room.
+    rate = header[2] & 0x0C | (5 if header[1] & 8 else 8) << 4
+    head = bytes([0xFF, header[1] | 1, rate, header[3]])
+    frame = _frame(head)
+    assert frame is not None
+    body = head + bytes(side - 4) + b"Xing" + struct.pack(">II", 1, count)
+    return body.ljust(frame.size, b"\0")
