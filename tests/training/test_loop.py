@@ -210,6 +210,16 @@ class TestResuming:
         with pytest.raises(InputError, match=r"other settings \(learning_rate was 0.01\)"):
             train(tmp_path, ToyRecipe(steps=20, learning_rate=0.1), resume=True)
 
+    def test_a_run_may_be_given_more_steps_but_not_fewer(self, tmp_path: Path) -> None:
+        train(tmp_path, ToyRecipe(steps=20))
+        train(tmp_path, ToyRecipe(steps=40), resume=True)
+        steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()]
+        assert steps == [20, 40]
+        stored = json.loads((tmp_path / "settings.json").read_text())
+        assert stored["settings"]["steps"] == 40
+        with pytest.raises(InputError, match=r"other settings \(steps was 40\)"):
+            train(tmp_path, ToyRecipe(steps=20), resume=True)
+
     def test_a_run_of_another_recipe_cannot_be_resumed(self, tmp_path: Path) -> None:
         train(tmp_path, ToyRecipe(steps=20))
         settings = tmp_path / "settings.json"

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from audiate.utils.plots import save_image
 SETTINGS_NAME = "settings.json"
 
 
+_MAY_GROW = ("epochs", "steps")  # settings that may be raised when a run is resumed
 _FOLDERS = ("previews", "tensorboard", "last-good", "model")
 
 
@@ -45,6 +46,9 @@ class Run:
     def open(self, settings: Provenance, *, resume: bool) -> None:
         """Start the run, or make sure that it can be resumed with these settings.
 
+        A run that is resumed may be given more epochs or steps. Its learning rate then follows the
+        longer schedule.
+
         Raises:
             InputError: There is a run already and ``resume`` is off, or it has other settings or
                 other data, or the folder holds files of another origin, or cannot be written.
@@ -54,11 +58,12 @@ class Run:
         stored = self.stored()
         self._check_own(stored)
         begun = self.checkpoint.exists() or self._log.exists()
-        if stored is None or not (begun or resume):
+        if stored is not None and resume:
+            self._check_same(stored, settings)
+            settings = replace(stored, settings=settings.settings)
+        if stored is None or resume or not begun:
             with writing(path, durable=True) as partial:
                 partial.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
-        elif resume:
-            self._check_same(stored, settings)
         else:
             raise InputError(
                 f"{self.folder}: holds a run already; add `resume` to go on with it, "
@@ -92,7 +97,12 @@ class Run:
                 f"restore that, or train anew in another folder with `out`"
             )
         before, after = _flat(begun.settings), _flat(settings.settings)
-        changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+        changed = sorted(
+            name
+            for name in before.keys() | after.keys()
+            if before.get(name) != after.get(name)
+            and not (name in _MAY_GROW and before.get(name, 0) < after.get(name, 0))
+        )
         if changed:
             listed = ", ".join(f"{k} was {before.get(k)!r}" for k in changed)
             raise InputError(
