@@ -5,13 +5,14 @@
 
 Each clip's latent is moved such that its mean F0 is to rise by four semitones: once along a random
 direction, one of closed-form factorisation, a principal component, and the ridge regression's, and
-as `audiate edit` does it, with what is measured. Real clips are those of speakers that the
-generator has not heard; their latents are found by its encoder first. `audiate edit` counts the
-change from the recording; single moves are counted from the recovered sound, or from the recording
-where no F0 can be measured in that sound.
+with what is measured, as `audiate edit` does it for generators other than flows. Real clips are
+those of speakers that the generator has not heard; their latents are found by its encoder first.
+`audiate edit` counts the change from the recording; single moves are counted from the recovered
+sound, or from the recording where no F0 can be measured in that sound.
 
-Beside them stands what needs no model: the recording with its periods overlapped and added at
-another pace, by Praat. Judges that audiate did not train listen to recordings and edits.
+Beside them stand the tracks of the codec of speech-digits, by which `audiate edit` changes
+recordings by default, and what needs no model: the recording with its periods overlapped and added
+at another pace, by Praat. Judges that audiate did not train listen to recordings and edits.
 """
 
 from __future__ import annotations
@@ -32,15 +33,18 @@ from audiate.evaluation.clips import choose_evenly, validation_clips
 from audiate.evaluation.independent import MOST_JUDGED, SoundsToJudge, judge_sounds, number_judged
 from audiate.inversion.build import inverter
 from audiate.models.generator import Generator
-from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.hub import DEFAULT_GENERATOR, ENCODED_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
+from audiate.models.speech_flow import load_codec
 from audiate.phonetics.directions import Method, attribute_of, directions, sample_attribute
 from audiate.phonetics.editing import Editor, EditTarget
+from audiate.phonetics.track_editing import edit_tracks
 from audiate.utils.progress import tracked
 from audiate.utils.reports import make_table, render
 
 SEMITONES = 4.0
+TRACKS = f"none: the tracks of {DEFAULT_GENERATOR} (audiate edit)"
 OVERLAP_ADD = "none: Praat's overlap-add of the recording"
 METHODS: tuple[Method, ...] = ("random", "factorisation", "components", "ridge")
 
@@ -80,7 +84,7 @@ def clips_of(source: str, generator: Generator, count: int) -> list[Clip]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--generator", default=DEFAULT_GENERATOR)
+    parser.add_argument("--generator", default=ENCODED_GENERATOR)
     parser.add_argument("--source", choices=["synthesised", "real"], default="synthesised")
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--samples", type=int, default=400)
@@ -89,6 +93,7 @@ def main() -> None:
     classifier = load(SPOKEN_CLASSIFIER, DigitClassifier)
     pitch = attribute_of("pitch")
     samples = sample_attribute(generator, pitch, count=settings.samples)
+    codec = load_codec(DEFAULT_GENERATOR)
     clips = clips_of(settings.source, generator, settings.count)
     deviation = float(samples.z.std())
     rows: dict[str, list[Row]] = {}
@@ -120,7 +125,10 @@ def main() -> None:
             row = Row(error, kept, moved, sound_of(editor, edit.latent), recording)
             rows.setdefault(name, []).append(row)
         if recording is not None:
-            rows.setdefault(OVERLAP_ADD, []).append(overlap_add(recording, generator, classifier))
+            rate = generator.sample_rate
+            by_tracks = edit_tracks(codec, recording[None], semitones=SEMITONES)[0]
+            for name, shifted in ((TRACKS, by_tracks), (OVERLAP_ADD, overlap_add(recording, rate))):
+                rows.setdefault(name, []).append(row_of(shifted, recording, rate, classifier))
     print(report(settings.source, rows, left_out))
     if settings.source == "real":
         judged = number_judged(MOST_JUDGED)
@@ -128,9 +136,8 @@ def main() -> None:
         print("" if table is None else "\n" + render(*table.parts()))
 
 
-def overlap_add(recording: Tensor, generator: Generator, classifier: DigitClassifier) -> Row:
+def overlap_add(recording: Tensor, rate: int) -> Tensor:
     """Shift the pitch of a recording (channels, samples) by Praat, without any model."""
-    rate = generator.sample_rate
     praat = require_praat()
     sound = praat.Sound(recording.mean(0).double().numpy(), rate)
     manipulation = praat.praat.call(sound, "To Manipulation", 0.01, F0_FLOOR, F0_CEILING)
@@ -139,7 +146,11 @@ def overlap_add(recording: Tensor, generator: Generator, classifier: DigitClassi
     praat.praat.call(tier, "Multiply frequencies", sound.xmin, sound.xmax, factor)
     praat.praat.call([tier, manipulation], "Replace pitch tier")
     shifted = praat.praat.call(manipulation, "Get resynthesis (overlap-add)")
-    waveform = torch.from_numpy(shifted.values).float()
+    return torch.from_numpy(shifted.values).float()
+
+
+def row_of(waveform: Tensor, recording: Tensor, rate: int, classifier: DigitClassifier) -> Row:
+    """The row of a recording whose pitch was shifted without a latent of the generator."""
     measure = attribute_of("pitch").measure
     error = abs(measure(waveform.mean(0), rate) - measure(recording.mean(0), rate) - SEMITONES)
     digits = classify_clips(classifier, torch.stack([waveform, recording]), rate).argmax(1)

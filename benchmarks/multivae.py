@@ -179,7 +179,7 @@ def samples_of(model: Any, images: Tensor, sounds: Tensor) -> Samples:
 def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
     """What our models make of the test pairs."""
     sayer = load("say-digits", ImageToAudioModel)
-    rate = sayer.generator.sample_rate
+    rate = sayer.sample_rate
 
     def hear(waveforms: Tensor) -> Tensor:
         heard = torch.zeros(len(waveforms), 48, 48)
@@ -196,7 +196,7 @@ def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
         pairs.images,
         hear(pairs.waveforms),
         drawer.sample_images(sounds, 1, generator=random)[:, 0],
-        hear(say_each(sayer, images, 0)[1]),
+        hear(say_each(sayer, images, 0)),
     )
 
 

@@ -47,7 +47,7 @@ def main() -> None:
     size = {"sample_rate": flow.sample_rate, "num_samples": flow.num_samples}
     clips, _ = validation_clips(data_root(None), "reports", **size)
     latents = flow.codec.encode(to_peak(clips[:COUNT, None])).mu
-    found = through(flow.flatten(latents), steps=50, solver="rk4", backwards=True)
+    found = through(flow.scale.flatten(latents), steps=50, solver="rk4", backwards=True)
     norm = found.norm(dim=1).mean() / found.shape[1] ** 0.5
     print(f"norm of the noise of {COUNT} recordings, over that of the prior: {norm:.3f}")
 

@@ -64,6 +64,16 @@ class TestValues:
         rows = walked(stops, 5)
         assert rows.tolist() == [[0, 0], [1, 0], [2, 0], [2, 2], [2, 4]]
 
+    def test_around_zero_a_walk_keeps_its_length(self) -> None:
+        stops = [np.array(stop, dtype=np.float32) for stop in ([3, 0], [0, 3], [-6, 0])]
+        rows = walked(stops, 7, spherical=True)
+        np.testing.assert_allclose(rows[[0, 3, 6]], stops, atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), [3, 3, 3, 3, 4, 5, 6], rtol=1e-6)
+        angles = np.degrees(np.arctan2(rows[:, 1], rows[:, 0]))
+        np.testing.assert_allclose(angles, np.arange(7) * 30, atol=1e-4)
+        alike = walked([stops[0], stops[0]], 3, spherical=True)
+        np.testing.assert_allclose(alike, np.stack([stops[0]] * 3), atol=1e-5)
+
     def test_stops_are_rows_of_files(self, tmp_path: Path) -> None:
         np.save(tmp_path / "z.npy", np.arange(6, dtype=np.float32).reshape(3, 2))
         assert read_stop(f"{tmp_path}/z.npy", 2).tolist() == [0, 1]

@@ -19,6 +19,7 @@ from scipy.signal import freqz, get_window, oaconvolve
 import audiate
 from audiate.audio.pitch import Periodicity, praat_f0
 from audiate.audio.source_filter import filtered, minimum_phase, pulse_train
+from audiate.audio.stft import Parts
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.evaluation.codecs import evaluate_codec
@@ -97,19 +98,26 @@ class TestFilters:
         poles = np.poly([0.9 * np.exp(0.6j), 0.9 * np.exp(-0.6j)]).real
         _, expected = freqz([1.0], poles, worN=np.linspace(0, np.pi, 257))
         found = minimum_phase(torch.from_numpy(np.log(np.abs(expected))))
-        np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(torch.complex(*found).numpy(), expected, atol=1e-6)
+        # In float32, as products take their sines and cosines.
+        by_products = minimum_phase(torch.from_numpy(np.log(np.abs(expected))), by_products=True)
+        np.testing.assert_allclose(torch.complex(*by_products).numpy(), expected, atol=1e-5)
 
     @pytest.mark.parametrize("length", [256, 512])
     def test_a_flat_filter_changes_nothing(self, length: int) -> None:
         source = noise(2, 4096)
-        flat = torch.ones(2, 32, length // 2 + 1)
-        torch.testing.assert_close(filtered(source, flat, 128), source, atol=1e-5, rtol=0)
+        ones = torch.ones(2, 32, length // 2 + 1)
+        flat = Parts(ones, torch.zeros_like(ones))
+        for by_products in (False, True):
+            found = filtered(source, flat, 128, by_products=by_products)
+            torch.testing.assert_close(found, source, atol=2e-5, rtol=0)
 
     def test_a_constant_filter_is_a_convolution(self) -> None:
         response = np.exp(-np.arange(24) / 4.0)
         spectrum = torch.fft.rfft(torch.from_numpy(response).float(), 512)
         source = noise(1, 8192)
-        found = filtered(source, spectrum.expand(1, 64, -1), 128)[0]
+        whole = spectrum.expand(1, 64, -1)
+        found = filtered(source, Parts(whole.real, whole.imag), 128)[0]
         expected = oaconvolve(source[0].numpy(), response)[:8192]
         inside = slice(512, -512)
         error = found[inside].numpy() - expected[inside]
@@ -250,8 +258,11 @@ class TestTraining:
         task = CodecTask(recipe, voices(), CPU, Shard())
         losses = [train_step(task, step) for step in range(task.steps)]
         assert [len(updates) for updates in losses] == [1] * 28 + [2] * 12
-        assert losses[-1][0]["levels"] < 0.9 * losses[0][0]["levels"]
+        assert losses[-1][0]["levels"] < 0.95 * losses[0][0]["levels"]
         assert losses[-1][0].keys() > {"adversarial", "features", "f0", "voicing", "pitch", "kl"}
+        assert [step for step, each in enumerate(losses) if "searched" in each[0]] == list(
+            range(0, 40, 4)
+        )
         assert losses[-1][1]["discriminators"].isfinite()
         for module in task.modules.values():
             module.eval()
@@ -337,7 +348,7 @@ class TestSpeechFlow:
         flow.config = replace(flow.config, solver="rk4", steps=20)
         z = F.pad(flow.sample_latent(3)[:, 3:], (3, 0))
         with torch.inference_mode():
-            flat = flow.flatten(flow.codec_latents(z))
+            flat = flow.scale.flatten(flow.codec_latents(z))
             back = follow(
                 flow.velocity,
                 flat,

@@ -21,7 +21,7 @@ from audiate.inversion.search import SearchInverter
 from audiate.models.configs import WaveGANConfig
 from audiate.models.wavegan import WaveGAN
 from audiate.phonetics.activations import generator_activations, write_activations
-from audiate.phonetics.edit_folder import EditResult, EditWork, edit_folder
+from audiate.phonetics.edit_folder import EditWork, edit_folder
 
 pytest.importorskip("parselmouth")
 
@@ -34,7 +34,7 @@ from audiate.phonetics.directions import (
     ridge,
     sample_attribute,
 )
-from audiate.phonetics.editing import Editor, EditTarget, parse_change, say_another
+from audiate.phonetics.editing import Editor, EditResult, EditTarget, parse_change, say_another
 
 RATE = 8000
 

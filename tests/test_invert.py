@@ -399,7 +399,7 @@ class TestInvert:
                 ["CLIP", "--encoder", "lenet-mnist", "--method", "gradient"],
                 "--encoder: --method gradient uses none",
             ),
-            (["CLIP", "--latent-dim", "7"], "--latent-dim 7: specgan-digits has 100; leave"),
+            (["CLIP", "--latent-dim", "7"], "--latent-dim 7: speech-digits has 522; leave"),
             (["CLIP", "--generator", "GAN", "--generator-rate", "7"], "--generator-rate 7: "),
             (
                 ["CLIP", "--restarts", "3", "--method", "encoder"],

@@ -178,7 +178,7 @@ def test_no_torch_before_it_is_needed(statement: str) -> None:
 
 def test_models_are_loaded_without_the_compiler() -> None:
     """PyTorch takes seconds to import it, as for arithmetic on the device ``meta``."""
-    names = ("flow-digits", "digits-resnet18", "specgan-digits", "specgan-digits-encoder")
+    names = ("flow-digits", "digits-resnet18", "speech-digits", "say-digits")
     code = f"import sys, audiate; [audiate.load(n) for n in {names}]; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch._dynamo" not in done.stdout.split()

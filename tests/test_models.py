@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -352,3 +353,22 @@ class TestStorage:
         LeNet().save_pretrained(tmp_path, storage="int8")
         stored = load_file(tmp_path / "model.safetensors")
         assert stored["classifier.0.weight"].dtype == torch.int8
+
+
+class TestNumbers:
+    """Numbers of the Python interface: whole ones of any type, and nothing else."""
+
+    @pytest.mark.parametrize("two", [2.0, np.int64(2), torch.tensor(2)])
+    def test_whole_numbers_are_taken(self, two: Any) -> None:
+        model = audiate.load("flow-digits")
+        assert isinstance(model, AudioToImageModel)
+        drawn = model.draw(tone(), sample_rate=8000, samples=two, seed=two)
+        assert torch.equal(drawn, model.draw(tone(), sample_rate=8000, samples=2, seed=2))
+
+    @pytest.mark.parametrize("value", [None, "2", [2], 2.5, float("nan"), torch.ones(3), True])
+    @pytest.mark.parametrize("name", ["samples", "seed"])
+    def test_all_else_is_refused(self, name: str, value: Any) -> None:
+        model = audiate.load("flow-digits")
+        assert isinstance(model, AudioToImageModel)
+        with pytest.raises(InputError, match=name):
+            model.draw(tone(), sample_rate=8000, **{name: value})

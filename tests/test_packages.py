@@ -68,7 +68,7 @@ def test_the_defaults_need_one_package() -> None:
             hub.DEFAULT_IMAGE_TO_AUDIO,
             hub.DEFAULT_DUAL_ENCODER,
         ),
-        *(hub.SPOKEN_CLASSIFIER, hub.WRITTEN_CLASSIFIER, "specgan-digits-encoder"),
+        *(hub.SPOKEN_CLASSIFIER, hub.WRITTEN_CLASSIFIER),
     }
     assert models_in(ROOT) == defaults
 

@@ -18,16 +18,15 @@ import pytest
 import soundfile
 import torch
 from conftest import once
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 import audiate
 from audiate.audio.files import load_audio, save_wav, to_peak
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.latents import read_latents
 from audiate.data.sources import DIGIT_WORDS
-from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.latent_flow import LatentFlow
+from audiate.models.pretrained import load
+from audiate.models.speech_flow import SpeechFlow
 
 if shutil.which("chromium") is None or shutil.which("npm") is None:
     pytest.skip("Chromium or npm is not installed: apt install chromium npm", True)
@@ -41,10 +40,6 @@ CLIPS = sorted(
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 MICROPHONE = [*QUIET, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 DENIED = [*QUIET, "--use-fake-device-for-media-stream", "--deny-permission-prompts"]
-SOFTWARE_GPU = [
-    *("--no-sandbox", "--disable-background-networking", "--no-first-run"),
-    *("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"),
-]
 WAIT = 90_000  # milliseconds; tests must not fail on a machine that is busy otherwise
 
 
@@ -143,12 +138,13 @@ def check_latents(page: Page, folder: Path) -> None:
 
     page.click("#say")
     told(page, "Said again")
-    encoder = LatentEncoder.from_pretrained("specgan-digits-encoder")
+    flow_of_sound = load("speech-digits", SpeechFlow)
     clip = to_peak(audiate.fit_length(waveform[None, None], 16_384))
-    latent = read_latents(saved(page, "#save-latent", folder), 100)
-    np.testing.assert_allclose(latent, encoder(clip).clamp(-1, 1).numpy(), atol=1e-3)
+    latent = read_latents(saved(page, "#save-latent", folder), flow_of_sound.latent_dim)
+    # A frame that may be voiced or not is taken either way, by a rounding.
+    assert (flow_of_sound.recover(clip) - torch.from_numpy(latent)).abs().median() < 1e-3
     again, _ = load_audio(saved(page, "#save-after", folder))
-    generated = audiate.load("specgan-digits")(torch.from_numpy(latent))[0, 0]
+    generated = flow_of_sound(torch.from_numpy(latent))[0, 0]
     assert (again - generated).abs().mean() < 1e-3
     page.wait_for_selector("#scores tr:nth-child(4)")
     error, _, similarity, *_ = page.locator("#scores td").all_inner_texts()
@@ -230,7 +226,7 @@ def test_walk_and_map_are_heard_and_read(address: str) -> None:
         page.select_option("#to", label="seven-rms")
         page.wait_for_function(_TOLD, arg=["#walked-word", "seven"])
 
-        assert heard(page, "#play-mapped", "#mapped-word") == "nothing to hear here"
+        assert heard(page, "#play-mapped", "#mapped-word")
         page.locator("#across").fill("60")
         page.wait_for_function(_TOLD, arg=["#mapped-word", "sounds like"])
         box = page.locator("#pad").bounding_box()
@@ -350,122 +346,13 @@ def test_without_webassembly_it_says_so(address: str) -> None:
         assert page.locator("#speak").is_disabled()
 
 
-_WEBGPU_FILES = "ort-wasm-simd-threaded.asyncify"
-
-
-def stand_in(weights: NDArray[np.float32]) -> bytes:
-    """A file with the inputs and outputs of the generator, which makes tanh(latents @ weights)."""
-    nodes = [
-        helper.make_node("MatMul", ["latents", "weights"], ["sums"]),
-        helper.make_node("Tanh", ["sums"], ["rows"]),
-        helper.make_node("Unsqueeze", ["rows", "axes"], ["waveforms"]),
-    ]
-    values = {"weights": weights, "axes": np.array([1])}
-    graph = helper.make_graph(
-        nodes,
-        "generator",
-        [helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["count", 100])],
-        [helper.make_tensor_value_info("waveforms", TensorProto.FLOAT, ["count", 1, 16_384])],
-        [numpy_helper.from_array(value, name) for name, value in values.items()],
-    )
-    opset = helper.make_opsetid("", 18)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
-    content: bytes = model.SerializeToString()
-    return content
-
-
-class TestWebGpu:
-    """The generator by an adapter that is made of software, for which only a stand-in is quick."""
-
-    WEIGHTS = 0.1 * np.random.default_rng(0).standard_normal((100, 16_384)).astype(np.float32)
-
-    def begun(
-        self, browser: Browser, address: str, factor: float, script: str | None = None
-    ) -> tuple[Page, list[str], list[str]]:
-        """The page, what it asked for, and what it told the console, once it knows its engine.
-
-        WebGPU is given another generator than WebAssembly: its weights are ``factor`` times those.
-        """
-        page = browser.new_page()
-        page.set_default_timeout(WAIT)
-        asked: list[str] = []
-        console: list[str] = []
-        page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[-1]))
-        page.on("console", lambda message: console.append(message.text))
-        files = iter([stand_in(self.WEIGHTS), stand_in(self.WEIGHTS * np.float32(factor))])
-        page.route("**/generator.onnx", lambda route: route.fulfill(body=next(files)))
-        if script is not None:
-            page.add_init_script(script)
-        page.goto(address)
-        page.wait_for_selector("body[data-generator]")
-        return page, asked, console
-
-    def test_it_says_until_it_is_gone(self, address: str, tmp_path: Path) -> None:
-        with browser(SOFTWARE_GPU) as chromium:
-            factor = 1 + 1e-4
-            page, asked, console = self.begun(chromium, f"{address}?webgpu=always", factor)
-            assert page.get_attribute("body", "data-generator") == "webgpu"
-            assert any(name.startswith(_WEBGPU_FILES) for name in asked)
-            page.click("#clips button:nth-child(2)")
-            told(page, "read as 1")
-            page.click("#say")
-            told(page, "Said again")
-            latent = read_latents(saved(page, "#save-latent", tmp_path), 100)
-            by_gpu, by_wasm = (np.tanh(latent @ self.WEIGHTS * each)[0] for each in (factor, 1))
-            again, _ = load_audio(saved(page, "#save-after", tmp_path))
-            assert np.abs(again.numpy() - by_gpu).max() < 1e-5 < np.abs(by_gpu - by_wasm).max()
-
-            chromium.new_browser_cdp_session().send("Browser.crashGpuProcess")
-            page.evaluate("document.querySelector('#status').textContent = ''")
-            page.click("#say")
-            told(page, "Said again")
-            again, _ = load_audio(saved(page, "#save-after", tmp_path))
-            assert np.abs(again.numpy() - by_wasm).max() < 1e-5
-            (line,) = (line for line in console if line.startswith("WebAssembly"))
-            assert line.startswith("WebAssembly is used, not WebGPU")
-
-    def test_another_result_is_not_trusted(self, address: str) -> None:
-        with browser(SOFTWARE_GPU) as chromium:
-            page, _, console = self.begun(chromium, f"{address}?webgpu=always", 1.01)
-            assert page.get_attribute("body", "data-generator") == "wasm"
-            (line,) = console
-            assert line.startswith("WebAssembly is used, not WebGPU: its waveform differs by 0.0")
-
-    def test_without_an_adapter_nothing_is_fetched(self, address: str) -> None:
-        gone = """Object.defineProperty(navigator, "gpu", { value: {
-          requestAdapter: () => Promise.reject(new Error("the adapter is gone")),
-        } })"""
-        with browser(SOFTWARE_GPU) as chromium:
-            for script, lines in (
-                (None, []),  # an adapter made of software is none
-                (gone, ["WebAssembly is used, not WebGPU: the adapter is gone."]),
-            ):
-                page, asked, console = self.begun(chromium, address, 1, script)
-                assert page.get_attribute("body", "data-generator") == "wasm"
-                assert not [name for name in asked if name.startswith(("webgpu", _WEBGPU_FILES))]
-                assert console == lines
-                page.click("#clips button:nth-child(2)")
-                told(page, "read as 1")
-
-    def test_files_that_are_missing(self, address: str) -> None:
-        with browser(SOFTWARE_GPU) as chromium:
-            context = chromium.new_context()
-            context.route(f"**/{_WEBGPU_FILES}*", lambda route: route.abort())
-            page = context.new_page()
-            page.set_default_timeout(WAIT)
-            page.goto(f"{address}?webgpu=always")
-            page.wait_for_selector("body[data-generator=wasm]")
-            page.click("#play-mapped")
-            page.wait_for_function(_TOLD, arg=["#mapped-word", "nothing to hear here"])
-
-
 def test_the_page_is_small(dist: Path) -> None:
     sizes = {
         path.name: len(gzip.compress(path.read_bytes(), 6))
         for path in dist.rglob("*")
         if path.is_file()
     }
-    later = ("encoder", "generator", "listener", "scores", "webgpu", _WEBGPU_FILES)
+    later = ("encoder", "generator", "listener", "scores")
     first = sum(
         size
         for name, size in sizes.items()

@@ -38,7 +38,7 @@ def without(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 _PAPERS = """
 from audiate.cli import main
-for words in ["draw"], ["invert", "--method", "encoder"]:
+for words in ["draw"], ["invert"]:
     assert main([*words, "clips", "--out", words[0], "--device", "cpu"]) == 0, words
 """
 

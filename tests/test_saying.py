@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import interrupt_second_batch, small_specgan, write_tone
+from conftest import interrupt_second_batch, write_tone
 from PIL import Image
 from test_images import seven
 from torch import Tensor
@@ -23,27 +23,33 @@ from audiate.errors import InputError, Interrupted
 from audiate.folders.match import match_folders
 from audiate.folders.runner import FolderReport
 from audiate.folders.say import SayingWork, say_folder
-from audiate.models.configs import DualEncoderConfig, ImageToAudioConfig, LatentFlowConfig
-from audiate.models.dual_encoder import ChangedSounds, DualEncoder
-from audiate.models.fingerprint import fingerprint
-from audiate.models.generator import AudioGAN
-from audiate.models.image_to_audio import (
-    ImageToAudioModel,
-    from_normal,
-    to_normal,
+from audiate.models.codec import Codec
+from audiate.models.configs import (
+    CodecConfig,
+    DualEncoderConfig,
+    ImageToAudioConfig,
+    LatentFlowConfig,
 )
+from audiate.models.dual_encoder import ChangedSounds, DualEncoder
+from audiate.models.fingerprint import weight_fingerprint
+from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load
+from audiate.models.speech_flow import load_codec
+
+SMALL = CodecConfig(width=8, latent_channels=4)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small models that were never trained: gan/, say/ of that generator, match/, flow/."""
+    """Small models that were never trained: codec/, say/ of that codec, match/, flow/."""
     folder = tmp_path_factory.mktemp("models")
-    gan = small_specgan(latent_dim=6)
-    gan.save_pretrained(folder / "gan")
-    config = ImageToAudioConfig(6, str(folder / "gan"), fingerprint(gan), steps=2)
     torch.manual_seed(1)
+    codec = Codec(SMALL)
+    codec.save_pretrained(folder / "codec")
+    config = ImageToAudioConfig(
+        str(folder / "codec"), SMALL, weight_fingerprint(codec), 4096, 64, 1, steps=2
+    )
     sayer = ImageToAudioModel(config)
     torch.nn.init.normal_(sayer.velocity.last.weight)  # trained networks do not begin with rest
     sayer.save_pretrained(folder / "say")
@@ -73,35 +79,36 @@ class TestImageToAudioModel:
         # More samples are more of the same.
         torch.testing.assert_close(model.say(seven(), seed=1, samples=11)[:8], first)
 
-    def test_its_sounds_are_its_generators(self, models: Path) -> None:
+    def test_its_sounds_are_its_codecs(self, models: Path) -> None:
         model = load(models / "say", ImageToAudioModel)
         latents, sounds = model.say_batch(torch.rand(2, 28, 28), samples=3)
-        assert latents.shape == (2, 3, 6)
-        assert latents.abs().max() <= 1
-        generator = audiate.load(models / "gan")
-        torch.testing.assert_close(sounds[1], generator(latents[1]))
+        assert latents.shape == (2, 3, 8 * 4)
+        codec = load(models / "codec", Codec)
+        expected = codec.decode(latents[1].view(3, 8, 4).transpose(1, 2)).clamp(-1, 1)
+        torch.testing.assert_close(sounds[1], expected)
 
-    def test_latents_are_normal_by_their_quantiles(self) -> None:
-        uniform = torch.linspace(-1, 1, 10_001)
-        normal = to_normal(uniform)
-        assert normal.isfinite().all()
-        assert normal[1:-1].std().item() == pytest.approx(1, abs=0.01)
-        torch.testing.assert_close(from_normal(normal), uniform, atol=1e-5, rtol=0)
-
-    def test_another_generator_is_refused(self, models: Path, tmp_path: Path) -> None:
+    def test_its_noise_decides_alone_where_the_image_does_not_count(self, models: Path) -> None:
         model = load(models / "say", ImageToAudioModel)
-        other = small_specgan(latent_dim=6)
+        images, noise = torch.rand(2, 28, 28), torch.randn(1, 1, 32).expand(2, -1, -1)
+        guided = model.latents_from(images, noise, guidance=2.0)
+        assert not torch.allclose(guided[0], guided[1])
+        free = model.latents_from(images, noise, guidance=0.0)
+        torch.testing.assert_close(free[0], free[1])
+
+    def test_another_codec_is_refused(self, models: Path, tmp_path: Path) -> None:
+        model = load(models / "say", ImageToAudioModel)
+        other = load(models / "codec", Codec)
         with torch.no_grad():
-            next(iter(other.generator.parameters())).mul_(1.5)
+            next(iter(other.parameters())).mul_(1.5)
         other.save_pretrained(tmp_path / "other")
         for name in (tmp_path / "other", models / "match", tmp_path / "missing"):
             with pytest.raises(InputError):
-                model.use(load(name, AudioGAN))
-        audiate.load(models / "gan").save_pretrained(tmp_path / "moved", storage="int8")
-        model.config = replace(model.config, generator="gone")
+                model.use(load_codec(name))
+        load(models / "codec", Codec).save_pretrained(tmp_path / "moved", storage="int8")
+        model.config = replace(model.config, codec="gone")
         with pytest.raises(InputError, match="gone"):
-            _ = model.generator
-        model.use(audiate.load(tmp_path / "moved"))  # type: ignore[arg-type]  # the same, but for rounding
+            _ = model.codec
+        model.use(load_codec(tmp_path / "moved"))  # the same, but for rounding
 
 
 class TestClearScores:
@@ -172,17 +179,13 @@ class TestSayFolder:
         assert {p.name for p in out.iterdir()} == names | {"latents.npz", "report.json"}
         with Image.open(out / "sheet.png") as sheet:
             assert sheet.width > 2 * 84
-        again = [
-            "generate", str(models / "gan"), "--latents", str(out / "latents.npz"),
-            "--out", str(tmp_path / "again"),
-        ]  # fmt: skip
-        assert main(again) == 0
-        for said, generated in (("dark-1", "000"), ("seven-2", "003")):
+        latents = torch.from_numpy(read_latents(out / "latents.npz", 32))
+        assert latents.shape == (4, 32)
+        voiced = load(models / "say", ImageToAudioModel).voice(latents)
+        for said, row in (("dark-1", 0), ("seven-2", 3)):
             one, rate = soundfile.read(out / f"{said}.wav")
             assert rate == 16_000
-            other = soundfile.read(tmp_path / "again" / f"{generated}.wav")[0]
-            np.testing.assert_allclose(one, other, atol=1e-3)
-        assert read_latents(out / "latents.npz", 6).shape == (4, 6)
+            np.testing.assert_allclose(one, voiced[row, 0].detach(), atol=1e-3)
         capsys.readouterr()
         assert main(command) == 0
         assert "0 pictures said (2 were there already)" in capsys.readouterr().out
@@ -263,7 +266,7 @@ class TestImagine:
             "sheet.png",
         }
         assert (out / "001.png").read_bytes() == first  # the first ones stay
-        assert read_latents(out / "latents.npz", 6).shape == (3, 6)
+        assert read_latents(out / "latents.npz", 32).shape == (3, 32)
         (out / "000.png").write_bytes(b"mine")
         assert imagine(3) == 2
         assert (out / "000.png").read_bytes() == b"mine"
@@ -273,7 +276,7 @@ class TestImagine:
         flow = audiate.load(models / "flow")
         assert isinstance(flow, LatentFlow)
         pairs = audiate.imagine(3, seed=4, drawer=flow, sayer=models / "say")
-        noise = flow.latent_dim + 3 * pairs.latents.shape[1]  # of three candidates, too
+        noise = flow.latent_dim + pairs.latents.shape[1]
         random = torch.Generator().manual_seed(4)
         for image, waveform in zip(pairs.images, pairs.waveforms, strict=True):
             own = torch.randn(noise, generator=random)[: flow.latent_dim]

@@ -17,7 +17,6 @@ from audiate.audio.spectrograms import MelSpectrogram
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.sources import DIGIT_WORDS
 from audiate.export import export, export_scores
-from audiate.models.generator import AudioGAN
 from audiate.models.hub import (
     DEFAULT_AUDIO_TO_IMAGE,
     DEFAULT_GENERATOR,
@@ -26,20 +25,21 @@ from audiate.models.hub import (
     find,
 )
 from audiate.models.pretrained import load
+from audiate.models.speech_flow import SpeechFlow
 
 ASSETS = Path(__file__).parent / "public" / "assets"
 RATE = 16_000
 MODELS = {
     "drawer": DEFAULT_AUDIO_TO_IMAGE,
     "reader": WRITTEN_CLASSIFIER,
-    "encoder": f"{DEFAULT_GENERATOR}-encoder",
+    "encoder": DEFAULT_GENERATOR,
     "generator": DEFAULT_GENERATOR,
     "listener": SPOKEN_CLASSIFIER,
 }
 HEARS = {"drawer", "encoder", "listener"}
 PACKAGE = Path(audiate.__file__).parent
 CODE = [file for room in ("audio", "export", "models") for file in (PACKAGE / room).glob("*.py")]
-_SAMPLED = 500  # latents from which the map's directions are found
+_SAMPLED = 200  # latents from which the map's directions are found
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     if not (ASSETS / "scores.onnx").exists():
         export_scores(ASSETS / "scores.onnx", sample_rate=RATE)
     clips = [write_clip(clip) for clip in sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)]
-    generator = load(DEFAULT_GENERATOR, AudioGAN)
+    generator = load(DEFAULT_GENERATOR, SpeechFlow)
     drawer = audiate.load(DEFAULT_AUDIO_TO_IMAGE)
     manifest: dict[str, Any] = {
         "sampleRate": RATE,
@@ -80,7 +80,8 @@ def write_model(role: str, name: str) -> None:
     if path.exists() and path.stat().st_mtime > changed:
         return
     print(f"exporting {name}", flush=True)
-    export(audiate.load(name), path, sample_rate=RATE if role in HEARS else None)
+    rate = RATE if role in HEARS else None
+    export(audiate.load(name), path, sample_rate=rate, backwards=role == "encoder")
 
 
 def write_clip(clip: Path) -> str:
@@ -91,19 +92,19 @@ def write_clip(clip: Path) -> str:
 
 
 @torch.inference_mode()
-def directions(generator: AudioGAN) -> list[list[float]]:
+def directions(generator: SpeechFlow) -> list[list[float]]:
     """Two vectors (2, latent_dim) along which the generator's sounds differ most.
 
     They are the regressions of latents on the two first principal components of mel levels, as
-    long as the prior is wide.
+    long as latents of the prior are.
     """
     z = generator.sample_latent(_SAMPLED, generator=torch.Generator().manual_seed(0))
     see = MelSpectrogram(generator.sample_rate, generator.num_samples)
-    levels = torch.cat([see(generator(part).mean(1)).flatten(1) for part in z.split(50)])
+    levels = torch.cat([see(generator(part).mean(1)).flatten(1) for part in torch.split(z, 50)])
     left, sizes, _ = torch.linalg.svd(levels - levels.mean(0), full_matrices=False)
     scores = left[:, :2] * sizes[:2]
     found = torch.linalg.lstsq(scores, z).solution
-    found = found / found.abs().amax(1, keepdim=True)
+    found = found * generator.latent_dim**0.5 / found.norm(dim=1, keepdim=True)
     return [[round(number, 5) for number in row] for row in found.tolist()]
 
 

@@ -27,12 +27,29 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     """Make sure that the setting ``name`` is within bounds, both included.
 
     Raises:
-        InputError: It is not (NaN never is).
+        InputError: It is not (NaN never is), or it is no number.
 
     """
-    if not low <= value <= high:
+    try:
+        inside = bool(low <= value <= high)
+    except (TypeError, ValueError, RuntimeError) as error:  # text, a list, a tensor of several
+        raise InputError(f"{name} {value!r}: give a number") from error
+    if not inside:
         limits = f"at least {low:g}" if high == float("inf") else f"{low} to {high}"
         raise InputError(f"{name} {value}: give {limits}")
+
+
+def check_whole(name: str, value: float, low: int, high: int) -> int:
+    """A setting as a whole number: an int, or what is equal to one, as of numpy or 2.0.
+
+    Raises:
+        InputError: It is no whole number, or out of bounds.
+
+    """
+    check_range(name, value, low, high)
+    if int(value) != value or isinstance(value, bool):
+        raise InputError(f"{name} {value!r}: give a whole number")
+    return int(value)
 
 
 def with_flags(text: str) -> str:

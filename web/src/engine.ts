@@ -42,12 +42,6 @@ export class Engine {
     return this.ask({ address: asset(`${model}.onnx`), inputs });
   }
 
-  /** End the worker; whoever waits for it is told. Ask nothing of it afterwards. */
-  close(): void {
-    this.worker.terminate();
-    this.fail("the worker was ended");
-  }
-
   private ask(request: Omit<Request, "id">): Promise<Values> {
     const id = this.count++;
     return new Promise((resolve, reject) => {
@@ -64,8 +58,6 @@ export class Engine {
 
 export const wasmEngine = (): Engine =>
   new Engine(new Worker(new URL("./wasm.worker.ts", import.meta.url), { type: "module" }));
-export const webGpuEngine = (): Engine =>
-  new Engine(new Worker(new URL("./webgpu.worker.ts", import.meta.url), { type: "module" }));
 
 export const vector = (data: Float32Array): Values[string] => ({ data, dims: [data.length] });
 export const rows = (data: Float32Array, width: number): Values[string] => ({

@@ -5,7 +5,6 @@ import { attempt, describe, excuse, find, input, on, tell } from "./dom";
 import { Drawings } from "./drawings";
 import { wasmEngine } from "./engine";
 import { save, wav } from "./files";
-import { Generator } from "./generator";
 import { PriorMap } from "./map";
 import { asset, loadManifest, type Manifest } from "./manifest";
 import { record, type Recording } from "./microphone";
@@ -18,7 +17,6 @@ import { Walk } from "./walk";
 class Page {
   private readonly requests = new Turns(); // of recordings
   private readonly engine = wasmEngine(); // runs all but the drawer, which is not to wait for it
-  private readonly generator = new Generator(this.engine);
   private readonly voice: Voice;
   private readonly drawings: Drawings;
   private readonly again: Again;
@@ -30,7 +28,7 @@ class Page {
 
   constructor(private readonly manifest: Manifest) {
     const rate = manifest.sampleRate;
-    this.voice = new Voice(manifest, this.engine, this.generator);
+    this.voice = new Voice(manifest, this.engine);
     this.drawings = new Drawings(manifest, wasmEngine(), this.requests);
     this.again = new Again(rate, this.voice, this.requests);
     this.walk = new Walk(this.voice, rate, this.requests);
@@ -54,9 +52,9 @@ class Page {
     on("save-heard", () => {
       if (this.current) save(wav(this.current.waveform, rate), `${this.current.name}.wav`);
     });
-    const { drawer, reader, encoder, generator, listener } = manifest.models;
+    const { drawer, reader, generator, listener } = manifest.models;
     find("models").textContent =
-      `Models: ${drawer} draws, ${reader} reads drawings, ${encoder} finds latents, ${generator} speaks, ${listener} listens.`;
+      `Models: ${drawer} draws, ${reader} reads drawings, ${generator} finds latents and speaks, ${listener} listens.`;
   }
 
   /** Let the visitor begin, once drawing is possible; load the rest meanwhile. */
@@ -69,9 +67,6 @@ class Page {
     await this.voice.load();
     document.body.dataset["complete"] = "yes";
     this.map.show();
-    const anyAdapter = new URLSearchParams(location.search).get("webgpu") === "always";
-    const used = await this.generator.tryWebGpu(this.manifest.latent, anyAdapter);
-    document.body.dataset["generator"] = used ? "webgpu" : "wasm";
   }
 
   private offerClip(name: string): void {

@@ -2,7 +2,6 @@
 
 import { canvas, find, input } from "./dom";
 import type { Manifest } from "./manifest";
-import { inPrior } from "./noise";
 import { drawPoint } from "./pictures";
 import { Place } from "./place";
 import type { Voice } from "./voice";
@@ -48,6 +47,6 @@ export class PriorMap {
   private latent(): Float32Array {
     const [across, up] = this.point();
     const [x, y] = this.manifest.map;
-    return inPrior(Float32Array.from(x, (each, at) => across * each + up * (y[at] ?? 0)));
+    return Float32Array.from(x, (each, at) => across * each + up * (y[at] ?? 0));
   }
 }

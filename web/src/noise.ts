@@ -19,6 +19,16 @@ export function normals(count: number, seed: number): Float32Array {
   return found;
 }
 
-/** A latent within the box of the generator's prior, to which audiate's searches keep, too. */
-export const inPrior = (latent: Float32Array): Float32Array =>
-  latent.map((each) => Math.min(1, Math.max(-1, each)));
+/**
+ * A latent on the way from one to another. Its length goes from one's to the other's: straight lines
+ * between normal numbers lead through unusually small ones (Shoemake 1985).
+ */
+export function between(from: Float32Array, to: Float32Array, share: number): Float32Array {
+  const inner = (a: Float32Array, b: Float32Array): number => a.reduce((sum, each, at) => sum + each * (b[at] ?? 0), 0);
+  const [first, last] = [Math.sqrt(inner(from, from)), Math.sqrt(inner(to, to))];
+  const angle = Math.acos(Math.min(1, Math.max(-1, inner(from, to) / (first * last || 1))));
+  const length = first + share * (last - first);
+  const part = (share: number): number => (angle < 1e-4 ? share : Math.sin(share * angle) / Math.sin(angle));
+  const [a, b] = [(length * part(1 - share)) / (first || 1), (length * part(share)) / (last || 1)];
+  return from.map((each, at) => a * each + b * (to[at] ?? 0));
+}

@@ -6,7 +6,7 @@ import type { Answer, Request, Values } from "./engine";
 type Library = Pick<typeof Onnx, "InferenceSession" | "Tensor" | "env">;
 
 /** Answer what the page asks this worker, by a library whose own two files are at these addresses. */
-export function serve(library: Library, files: { mjs: string; wasm: string }, provider: "wasm" | "webgpu"): void {
+export function serve(library: Library, files: { mjs: string; wasm: string }, provider: "wasm"): void {
   const here = (path: string): string => new URL(path, self.location.href).href;
   library.env.wasm.wasmPaths = { mjs: here(files.mjs), wasm: here(files.wasm) };
   // Threads share memory, which browsers allow only to pages that their server isolates.

@@ -1,9 +1,7 @@
 /** What the models of sound make of a recording: its latent, its word, what the generator says. */
 
-import { type Engine, output, vector } from "./engine";
-import type { Generator } from "./generator";
+import { type Engine, output, rows, vector } from "./engine";
 import type { Manifest } from "./manifest";
-import { inPrior } from "./noise";
 import { audible } from "./sound";
 
 /** A recording, and what was found of it. */
@@ -20,12 +18,11 @@ export class Voice {
   constructor(
     private readonly manifest: Manifest,
     private readonly engine: Engine,
-    private readonly generator: Generator,
   ) {}
 
   async load(): Promise<void> {
     await this.engine.load("encoder");
-    await this.generator.load();
+    await this.engine.load("generator");
     await this.engine.load("listener");
     await this.engine.load("scores");
   }
@@ -34,15 +31,15 @@ export class Voice {
   async latentOf(heard: Heard): Promise<Float32Array> {
     if (!heard.latent) {
       const found = await this.engine.run("encoder", { waveform: vector(heard.waveform) });
-      heard.latent = inPrior(output(found, "latent"));
+      heard.latent = output(found, "latent");
       heard.clip = output(found, "clip");
     }
     return heard.latent;
   }
 
   /** The waveform that the generator makes of a latent. */
-  say(latent: Float32Array): Promise<Float32Array> {
-    return this.generator.run(latent);
+  async say(latent: Float32Array): Promise<Float32Array> {
+    return output(await this.engine.run("generator", { latents: rows(latent, latent.length) }), "waveforms");
   }
 
   /** What is heard in a sound, in words. */

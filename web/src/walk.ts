@@ -1,6 +1,7 @@
 /** The section that walks between the latents of two recordings. */
 
 import { find, input, select } from "./dom";
+import { between } from "./noise";
 import { Place } from "./place";
 import type { Turns } from "./turns";
 import type { Heard, Voice } from "./voice";
@@ -60,6 +61,6 @@ export class Walk {
     const [from, to] = [select("from"), select("to")].map((end) => this.recordings[Number(end.value)]);
     if (!from || !to) throw new Error("there are no two recordings");
     const [a, b] = [await this.voice.latentOf(from), await this.voice.latentOf(to)];
-    return a.map((each, at) => each + share * ((b[at] ?? 0) - each));
+    return between(a, b, share);
   }
 }

@@ -20,13 +20,13 @@ R = TypeVar("R")
 
 
 class Parts(NamedTuple):
-    """Real and imaginary parts of spectra, (batch, bins, frames) each."""
+    """Real and imaginary parts of spectra, of one shape."""
 
     real: Tensor
     imaginary: Tensor
 
     def power(self) -> Tensor:
-        """The squared magnitude (batch, bins, frames)."""
+        """The squared magnitude."""
         return self.real.square() + self.imaginary.square()
 
 
@@ -170,6 +170,27 @@ def _waves(length: int) -> Tensor:
     bins, samples = torch.arange(length // 2 + 1).unsqueeze(1), torch.arange(length)
     angles = (bins * samples % length).float() * (2 * torch.pi / length)
     return torch.cat([angles.cos(), -angles.sin()])
+
+
+def transform(frames: Tensor, *, by_products: bool = False) -> Parts:
+    """The Fourier transform (..., n // 2 + 1) of frames (..., n) of even length."""
+    if by_products:
+        waves = _waves(frames.shape[-1]).to(frames.dtype)
+        return Parts(*(frames @ waves.T).chunk(2, -1))
+    spectrum = torch.fft.rfft(frames)
+    return Parts(spectrum.real, spectrum.imag)
+
+
+def inverse_transform(spectrum: Parts, *, by_products: bool = False) -> Tensor:
+    """Frames (..., n) of their Fourier transform (..., n // 2 + 1)."""
+    if by_products:
+        n = 2 * (spectrum.real.shape[-1] - 1)
+        weights = F.pad(torch.full((n // 2 - 1, 1), 2 / n), (0, 0, 1, 1), value=1 / n)
+        waves = _waves(n) * weights.repeat(2, 1)
+        frames: Tensor = torch.cat(spectrum, -1) @ waves.to(spectrum.real.dtype)
+        return frames
+    whole: Tensor = torch.fft.irfft(torch.complex(*spectrum))
+    return whole
 
 
 class ShortTimeTransform(FourierModule):

@@ -24,6 +24,7 @@ from audiate.folders.invert import (
     read_target,
 )
 from audiate.folders.runner import BATCH_SIZE, ClipWork
+from audiate.inversion.build import with_method
 from audiate.inversion.settings import InversionSettings
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.custom import open_generator
@@ -32,6 +33,7 @@ from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_GENERATOR, SPOKEN
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import in_words, load
 from audiate.models.resnet import DigitClassifier
+from audiate.models.speech_flow import SpeechFlow
 from audiate.utils.devices import resolve_device
 
 _Sizes = namedtuple("_Sizes", "channels sample_rate num_samples")
@@ -129,11 +131,14 @@ class EncodeJob(Job):
         elif isinstance(model, LatentEncoder):
             read, encode = partial(read_target, sizes=model.config), model
             seconds = model.config.num_samples / model.config.sample_rate
+        elif isinstance(model, SpeechFlow):
+            read, encode = partial(read_target, sizes=model), model.recover
+            seconds = model.num_samples / model.sample_rate
         else:
             raise InputError(
                 f"`model` {self.model}: {in_words(model)} gives no latents of sounds; name an "
-                f"audio-to-image model such as {DEFAULT_AUDIO_TO_IMAGE}, or an encoder such as "
-                f"specgan-digits-encoder"
+                f"audio-to-image model such as {DEFAULT_AUDIO_TO_IMAGE}, an encoder, or a flow of "
+                f"sound such as {DEFAULT_GENERATOR}"
             )
 
         @torch.inference_mode()
@@ -250,8 +255,9 @@ class InvertJob(Job):
             prior=self.prior,
             device=device,
         )
+        search = with_method(self.search, generator, encoder=self.encoder is not None)
         run, settings, _ = prepare_inversion(
-            generator, self.generator, self.search, self.encoder, self.classifier
+            generator, self.generator, search, self.encoder, self.classifier
         )
         run.prepare()
         return OpenJob(
@@ -260,14 +266,14 @@ class InvertJob(Job):
             {"latent": "latent", **{each.name: str(each.type) for each in fields(ClipResult)}},
             {**settings, "sounds": str(self.sounds)},
             generator.num_samples / generator.sample_rate,
-            batch_size_for(generator, self.search),
+            batch_size_for(generator, search),
             ("sounds", ".wav") if self.sounds else None,
         )
 
 
 def _open_model(
     name: str,
-    model: AudioToImageModel | LatentEncoder | DigitClassifier,
+    model: AudioToImageModel | LatentEncoder | SpeechFlow | DigitClassifier,
     device: str,
     read: Callable[[Recording], Any],
     compute: Callable[[Sequence[Any]], list[Result]],

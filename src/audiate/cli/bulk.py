@@ -87,7 +87,8 @@ class Encode(_Bulk):
 
     model: str = DEFAULT_AUDIO_TO_IMAGE
     """An audio-to-image model, whose latents without noise are used, or the encoder of a generator,
-    such as specgan-digits-encoder: a shipped name, a folder, or a Hugging Face hub id."""
+    such as specgan-digits-encoder, or a flow of sound such as speech-digits: a shipped name, a
+    folder, or a Hugging Face hub id."""
 
     def _job(self) -> Job:
         from audiate.bulk import EncodeJob

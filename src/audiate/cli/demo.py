@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiate.cli.common import Paths, print_error
-from audiate.cli.invert import Invert, TimedSettings
+from audiate.cli.invert import Invert
 from audiate.data.sources import DIGIT_WORDS
 
 CLIPS_FOLDER = Path(__file__).parent.parent / "clips"
 _SAMPLES = 8
-_INVERTED = 7  # the digit whose latent is recovered
 
 
 @dataclass(frozen=True)
 class Demo:
     """Draw the ten spoken digits that come with the package, and classify the drawings by LeNet-5.
 
-    Then invert one of them, and reconstruct it by a generator.
+    Then invert them, and make their sounds again by a generator.
     """
 
     out: Path = Path("out/demo")
@@ -40,11 +39,10 @@ class Demo:
             print(f"{said:<6} (voice {voice:<12}) drawn {_SAMPLES} times, read as {read}")
         print(f"{report.counted('drawn')} in {seconds:.1f} s; look at {self.out / SHEET_NAME}")
         print("your own recordings: audiate draw CLIP...")
-        clip = clips[_INVERTED]
-        again = Invert(Paths([clip]), out=self.out / "inverted", settings=TimedSettings(budget=3.0))
-        print(f"\nthe latent of {clip.stem}, and that said again by {again.generator}:")
+        again = Invert(Paths(clips), out=self.out / "inverted")
+        print(f"\ntheir latents, and what {again.generator} says for them:")
         failed = again.run()
-        print(f"look at {again.out / clip.stem}.png; your own recordings: audiate invert CLIP...")
+        print(f"listen to {again.out}; your own recordings: audiate invert CLIP...")
         return 2 if report.errors or failed else 0
 
 

@@ -12,22 +12,26 @@ from audiate.errors import check_range
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
-    from audiate.phonetics.edit_folder import Change, EditResult
+    from audiate.phonetics.editing import Change, EditResult
 
 
 @dataclass(frozen=True)
 class EditCommand:
     """Change the pitch, loudness, duration or digit of each clip.
 
-    The clip is inverted as by `audiate invert`. Its latent is moved along directions that are
-    estimated from samples of the generator, and corrected by measurements of the sound until the
-    change is reached. The digit is kept, unless --digit names another. Writes for each clip
-    OUT/<clip>.wav, OUT/<clip>-before.wav (the reconstruction without a change), OUT/<clip>.npy (the
-    edited latent) and OUT/<clip>.png (recording, reconstruction and edited sound); and
-    OUT/latents.npz and OUT/report.json, with the measured, wanted and missed values. Changes are
-    counted from the recording, even where its reconstruction has another pitch. Latents change the
-    loudness only a little, as generators are trained on clips of one level; a gain adds the rest,
-    and is reported. Clips that were edited before are skipped, so the same command goes on after an
+    By default, the codec of a flow of sound takes the clip apart into F0, voicing and filters; F0
+    and length are set as asked for, and the sound is made again. The voice stays the same, and
+    clips may last up to a minute.
+
+    With other generators, and with --digit, the clip is inverted as by `audiate invert`. Its latent
+    is moved along directions that are estimated from samples of the generator, and corrected by
+    measurements of the sound until the change is reached. The digit is kept, unless --digit names
+    another. OUT/<clip>.npy and OUT/latents.npz hold edited latents.
+
+    Writes for each clip OUT/<clip>.wav, OUT/<clip>-before.wav (the sound without a change) and
+    OUT/<clip>.png (recording, and both sounds); and OUT/report.json, with the measured, wanted and
+    missed values. Changes are counted from the recording. A gain that was needed for the loudness
+    is reported. Clips that were edited before are skipped, so the same command goes on after an
     interruption. It needs praat-parselmouth: pip install "audiate[measures]".
     """
 
@@ -43,8 +47,9 @@ class EditCommand:
     generator: str = DEFAULT_GENERATOR
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
-    method: Literal["encoder", "search", "hybrid"] = "hybrid"
-    """Method that finds the clip's latent; see `audiate invert`."""
+    method: Literal["tracks", "exact", "encoder", "search", "hybrid"] | None = None
+    """tracks: by the codec of a flow of sound, the default for such. The others find the clip's
+    latent as `audiate invert` does; hybrid is the default for other generators, and for --digit."""
     classifier: Classifier = SPOKEN_CLASSIFIER
     """Classifier of spoken digits, by which the digit is kept. none: no classifier, for other
     sounds."""

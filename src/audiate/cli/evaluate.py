@@ -12,8 +12,8 @@ from audiate.cli.common import DataDir, Device, Group, Model, keywords
 from audiate.errors import InputError, check_range
 from audiate.models.hub import (
     DEFAULT_AUDIO_TO_IMAGE,
-    DEFAULT_GENERATOR,
     DEFAULT_IMAGE_TO_AUDIO,
+    ENCODED_GENERATOR,
     SPOKEN_CLASSIFIER,
     WRITTEN_CLASSIFIER,
 )
@@ -115,7 +115,7 @@ class EvaluateInversion(_Common):
     by their label or by their levels.
     """
 
-    generator: str = DEFAULT_GENERATOR
+    generator: str = ENCODED_GENERATOR
     """Generator whose latents are recovered: name of a shipped model, folder, or hub id."""
     encoder: str | None = None
     """Encoder of that generator: folder of a run, or hub id. Default: the shipped one."""

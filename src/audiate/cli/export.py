@@ -31,6 +31,8 @@ class Export:
     sample_rate: int | None = None
     """Sample rate of the waveforms that the file takes, in Hz: by default the model's own, or else
     a whole multiple of it, up to 3 times."""
+    backwards: bool = False
+    """Of a flow of sound, write the way from a waveform to its latent."""
 
     def run(self) -> int:
         """Export, print inputs and outputs of the file, and return the exit status."""
@@ -39,11 +41,15 @@ class Export:
 
         if self.out.suffix != ".onnx" and not self.out.is_dir():
             raise InputError(f"{self.out}: give OUT a name that ends in .onnx")
+        if self.model == SCORES and self.backwards:
+            raise InputError("--backwards: is for flows of sound; leave it out")
         if self.model == SCORES:
             rate = 16_000 if self.sample_rate is None else self.sample_rate
             graph = export_scores(self.out, sample_rate=rate)
         else:
-            graph = export(load(self.model), self.out, sample_rate=self.sample_rate)
+            graph = export(
+                load(self.model), self.out, sample_rate=self.sample_rate, backwards=self.backwards
+            )
         takes = ", ".join(
             f"{name} ({', '.join(map(str, _sizes(graph.dynamic.get(name, {}), each.shape)))})"
             for name, each in graph.inputs.items()

@@ -52,6 +52,9 @@ class Generate:
     sweep: UseAppendAction[tuple[str, ...]] = ()
     """Let an entry take several values, as in --sweep 3=-5:5:11: eleven, from -5 to 5. Twice, it
     makes a grid, whose rows are those of the first."""
+    vocoder: str | None = None
+    """Codec through which sounds of SpecGAN and its like pass, so that voices do not whisper, such
+    as speech-digits: a name, a folder or a hub id."""
     device: Device = "auto"
     out: Path = Path("out/generate")
     """Folder for the sounds. It is made where it is missing."""
@@ -61,7 +64,7 @@ class Generate:
         self._choice()  # checked before a model is loaded
 
     def _choice(self) -> LatentChoice:
-        return LatentChoice(**keywords(self, "model", "device", "out", "own"))
+        return LatentChoice(**keywords(self, "model", "device", "out", "own", "vocoder"))
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""
@@ -70,7 +73,7 @@ class Generate:
 
         choice = self._choice()
         model = self.own.open(self.model, device=self.device)
-        z = generate_folder(model, self.out, name=self.model, **vars(choice))
+        z = generate_folder(model, self.out, name=self.model, vocoder=self.vocoder, **vars(choice))
         some = f" (the first {choice.shown})" if len(z) > choice.shown else ""
         sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
         print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")

@@ -20,8 +20,8 @@ class Say:
     note, an image of MNIST. Writes OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on;
     OUT/sheet.png, which shows the digit that was found in each picture beside the spectrograms of
     its sounds (the first 100 pictures); OUT/latents.npz with the names of the pictures and the
-    latents of their sounds, from which `audiate generate --latents` makes the same sounds; and
-    OUT/report.json, the record of these files.
+    latents of their sounds, which the model's codec makes sound of; and OUT/report.json, the record
+    of these files.
 
     Folders are searched. Pictures that were said before are skipped, so the same command
     goes on after an interruption; other settings need another folder. Files that this command has
@@ -38,8 +38,8 @@ class Say:
     ]
     model: str = DEFAULT_IMAGE_TO_AUDIO
     """Image-to-audio model: a shipped name, a folder, or a Hugging Face hub id."""
-    generator: str | None = None
-    """The generator whose latents the model gives. Default: the one that the model names."""
+    codec: str | None = None
+    """The codec whose latents the model gives. Default: the one that the model names."""
     samples: int = 8
     """Number of sounds for each picture."""
     seed: int = 0

@@ -219,7 +219,7 @@ class _RoundTrip:
 
     @property
     def sample_rate(self) -> int:
-        return self.image_to_audio.generator.sample_rate
+        return self.image_to_audio.sample_rate
 
     def from_sounds(self, root: Path) -> _Made:
         """Draw the validation clips, and say the drawings."""
@@ -229,7 +229,7 @@ class _RoundTrip:
         spectrograms = self.audio_to_image.features.many(words.recordings)
         random = torch.Generator().manual_seed(self.seed)
         drawn = self.audio_to_image.sample_images(spectrograms, 1, generator=random)[:, 0].cpu()
-        _, said = say_each(self.image_to_audio, drawn, self.seed)
+        said = say_each(self.image_to_audio, drawn, self.seed)
         shown = _first_of_each(words.labels)
         examples = [
             Example("sound", [_levels(words.recordings[index], rate) for index in shown]),
@@ -240,7 +240,7 @@ class _RoundTrip:
 
     def from_images(self, images: Tensor, labels: Tensor) -> _Made:
         """Say images, and draw what is said; of a silent sound, nothing."""
-        _, said = say_each(self.image_to_audio, images, self.seed)
+        said = say_each(self.image_to_audio, images, self.seed)
         drawn = torch.zeros(len(said), 28, 28)
         for row, waveform in enumerate(said):
             with suppress(InputError):  # silent

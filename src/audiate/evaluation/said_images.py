@@ -12,10 +12,9 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.data.digits import load_mnist
-from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_range
 from audiate.evaluation.classifying import classify_clips, second_classifier
-from audiate.evaluation.generators import generate_sounds, judge_beside_real
+from audiate.evaluation.generators import judge_beside_real
 from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, number_judged
 from audiate.evaluation.sound_scores import (
     SoundScores,
@@ -32,9 +31,8 @@ from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
-from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
-from audiate.utils.reports import Report, confusion_table, make_table, percent
+from audiate.utils.reports import Report, confusion_table, make_table
 
 DEFAULT_COUNT = 1_000
 """Number of MNIST's test images that are said by default."""
@@ -52,10 +50,7 @@ class ImageToAudioReport(Report):
         n: Number of images, each of which is said once.
         score: Score by the classifier of spoken digits.
         second_classifier: Score by LeNet-5 on drawings of the sounds.
-        relabelled: Share of the sounds that the classifier reads as the next digit once the label
-            in their latents is set to it; None where the generator was trained without labels.
-        sounds: Scores of what is said, of as many sounds of the generator's prior, and of real
-            train and validation clips.
+        sounds: Scores of what is said, and of real train and validation clips.
         judges: Scores by judges that audiate did not train, or None.
 
     """
@@ -65,18 +60,17 @@ class ImageToAudioReport(Report):
     n: int
     score: Score
     second_classifier: Score
-    relabelled: float | None
     sounds: Sequence[SoundScores]
     judges: JudgeTable | None
 
     @property
     def inception_ratio(self) -> float:
         """Inception Score of what is said, over that of real train clips."""
-        return self.sounds[0].inception.mean / self.sounds[2].inception.mean
+        return self.sounds[0].inception.mean / self.sounds[1].inception.mean
 
     def values(self) -> Mapping[str, Any]:
         """Return `accuracy`, `second_classifier_accuracy`, `inception_ratio` and more, then all."""
-        said, prior = self.sounds[:2]
+        said = self.sounds[0]
         return {
             "model": self.model,
             "classifier": self.classifier,
@@ -86,10 +80,8 @@ class ImageToAudioReport(Report):
             "inception_score": said.inception.mean,
             "inception_ratio": self.inception_ratio,
             "frechet_distance": said.frechet_distance,
-            "frechet_distance_of_the_prior": prior.frechet_distance,
             "score": self.score,
             "second_classifier": self.second_classifier,
-            "relabelled": self.relabelled,
             "sounds": self.sounds,
             "judges": self.judges,
         }
@@ -109,15 +101,9 @@ class ImageToAudioReport(Report):
         yield table
         yield from sound_tables(f"The sounds, by {self.classifier}", self.sounds)
         yield confusion_table([self.score.confusion], "said, by the classifier")
-        if self.relabelled is not None:
-            yield (
-                f"The generator was trained with labels, and the label in a latent decides the "
-                f"word: with the next digit's label in the same latents, "
-                f"{percent(self.relabelled)} % are read as the next digit."
-            )
         yield (
-            f"Inception Score over that of real train clips: {self.inception_ratio:.3f}. The prior "
-            f"is that of the generator whose latents the model gives. {sounds_note(10)}"
+            f"Inception Score over that of real train clips: {self.inception_ratio:.3f}. "
+            f"{sounds_note(10)}"
         )
 
 
@@ -158,24 +144,19 @@ def evaluate_image_to_audio(
         raise InputError(f"{name}: says no digits, and is evaluated on digits alone")
     test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]
-    latents, waveforms = say_each(model, images, seed)
-    rate = model.generator.sample_rate
+    waveforms, rate = say_each(model, images, seed), model.sample_rate
     digits = classify_clips(classifier, waveforms, rate).argmax(1)
     second = load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel, device=model.device)
     second_digits = second_classifier(second, written_classifier, waveforms, rate)
     said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
-    prior = generate_sounds("prior", model.generator, classifier, count, seed)
-    judges = judge_beside_real([said, prior], classifier, root, judged, seed)
-    sounds = score_sounds([said, prior], classifier, root, seed=seed)
+    judges = judge_beside_real([said], classifier, root, judged, seed)
+    sounds = score_sounds([said], classifier, root, seed=seed)
     score, other = score_of(digits, labels), score_of(second_digits.clamp_min(0), labels)
-    relabelled = _relabelled(model, classifier, latents, labels)
-    return ImageToAudioReport(
-        name, classifier_name, count, score, other, relabelled, sounds, judges
-    )
+    return ImageToAudioReport(name, classifier_name, count, score, other, sounds, judges)
 
 
 @torch.inference_mode()
-def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> Tensor:
     """Say each image once, in different voices.
 
     Args:
@@ -184,43 +165,12 @@ def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> tuple[Tenso
         seed: Seed of the voices.
 
     Returns:
-        Latents (count, latent_dim) and waveforms (count, channels, samples), on the CPU.
+        Waveforms (count, channels, samples), on the CPU.
 
     """
     random = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(images), 1, model.candidates, model.latent_dim, generator=random)
+    noise = torch.randn(len(images), 1, model.latent_dim, generator=random)
     parts = list(zip(torch.split(images, _BATCH), torch.split(noise, _BATCH), strict=True))
     weights = [len(part) for part, _ in parts]
     said = [model.say_from(*part) for part in tracked(parts, "saying images", weights=weights)]
-    latents, waveforms = (torch.cat(each)[:, 0] for each in zip(*said, strict=True))
-    return latents, waveforms
-
-
-def _relabelled(
-    model: ImageToAudioModel, classifier: DigitClassifier, latents: Tensor, labels: Tensor
-) -> float | None:
-    """Share of sounds that are read as the next digit once the label in their latent is the next.
-
-    Args:
-        model: The model that says.
-        classifier: The classifier of spoken digits.
-        latents: Latents (count, latent_dim) of what is said.
-        labels: The digits (count,) that are written.
-
-    Returns:
-        None where the generator was trained without labels.
-
-    """
-    generator = model.generator
-    if generator.names != DIGIT_WORDS:
-        return None
-    following = (labels + 1) % 10
-    rows = torch.arange(len(latents))
-    changed = latents.clone()
-    changed[rows, labels], changed[rows, following] = (
-        latents[:, :10].amin(1),
-        latents[:, :10].amax(1),
-    )
-    sounds = in_batches(model.voice, changed, _BATCH, "saying the next digit", model.device)
-    read = classify_clips(classifier, sounds, generator.sample_rate).argmax(1)
-    return (read == following).double().mean().item()
+    return torch.cat([waveforms[:, 0] for _, waveforms in said])

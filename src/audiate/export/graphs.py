@@ -25,6 +25,7 @@ from audiate.models.latent_flow import LatentFlow
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
+from audiate.models.speech_flow import SpeechFlow
 
 _SIZES = {"waveform": "samples", "noise": "count", "images": "count", "latents": "count"}
 """Names of the inputs with a first size that may vary, and of that size."""
@@ -53,18 +54,23 @@ class Graph:
         return {name: {0: _SIZES[name]} for name in self.inputs if name in _SIZES}
 
 
-def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
+def graph_of(
+    model: PretrainedModel, sample_rate: int | None = None, *, backwards: bool = False
+) -> Graph:
     """Return the graph of a model.
 
     Args:
         model: Any model of ours, on the CPU and in evaluation mode.
         sample_rate: Sample rate of the waveforms that the graph takes, in Hz: the model's own by
             default, or else a whole multiple of it.
+        backwards: Of a flow of sound, return the graph from a waveform to its latent.
 
     Raises:
         InputError: The model has no graph, or the sample rate is no multiple of the model's.
 
     """
+    if backwards and not isinstance(model, SpeechFlow):
+        raise InputError("`backwards`: is for flows of sound; leave it out")
     random = torch.Generator().manual_seed(0)
     images = torch.rand(3, 28, 28, generator=random)
     if isinstance(model, (AudioToImageModel, DualEncoder)):
@@ -73,7 +79,9 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         own = model.sample_rate
     elif isinstance(model, LatentEncoder):
         own = model.config.sample_rate
-    elif not isinstance(model, (AudioGAN, LeNet, ImageToAudioModel)):
+    elif isinstance(model, SpeechFlow) and backwards:
+        own = model.sample_rate
+    elif not isinstance(model, (AudioGAN, SpeechFlow, LeNet, ImageToAudioModel)):
         raise InputError(
             f"{type(model).__name__}: this kind of model cannot be exported; use it in Python"
         )
@@ -81,22 +89,25 @@ def graph_of(model: PretrainedModel, sample_rate: int | None = None) -> Graph:
         raise InputError("`sample_rate`: this model takes no waveforms; leave it out")
     elif isinstance(model, LeNet):
         return Graph(model, {"images": images}, ("logits",), {})
-    elif isinstance(model, AudioGAN):
+    elif isinstance(model, (AudioGAN, SpeechFlow)):
         names = ("sample_rate", "latent_dim", "num_samples", "channels")
         facts = {name: getattr(model, name) for name in names} | {"labels": list(model.names)}
         latents = model.sample_latent(3, generator=random)
-        return Graph(model, {"latents": latents}, ("waveforms",), facts)
+        module = _SpeechFlowGraph(model) if isinstance(model, SpeechFlow) else model
+        return Graph(module, {"latents": latents}, ("waveforms",), facts)
     else:
         guidance, noise = float(model.config.guidance), torch.randn(3, model.latent_dim)
         facts = {"latent_dim": model.latent_dim, "guidance": guidance}
-        facts["generator"] = model.config.generator
+        facts |= {"codec": model.config.codec, "sample_rate": model.sample_rate}
         inputs = {"image": images[0], "noise": noise, "guidance": torch.tensor(guidance)}
         return Graph(_ImageToAudioGraph(model), inputs, ("latents",), facts)
     return _graph_of_waveforms(model, own if sample_rate is None else sample_rate, own)
 
 
 def _graph_of_waveforms(
-    model: AudioToImageModel | DualEncoder | DigitClassifier | LatentEncoder, rate: int, own: int
+    model: AudioToImageModel | DualEncoder | DigitClassifier | LatentEncoder | SpeechFlow,
+    rate: int,
+    own: int,
 ) -> Graph:
     """The graph of a model of sounds at the rate ``own``, for waveforms at ``rate``, in Hz."""
     resample, random = decimation(rate, own), torch.Generator().manual_seed(0)
@@ -105,6 +116,8 @@ def _graph_of_waveforms(
     facts: dict[str, Any] = {"sample_rate": rate}
     if isinstance(model, DigitClassifier):
         return Graph(_ClassifierGraph(model, resample), inputs, ("logits", "features"), facts)
+    if isinstance(model, SpeechFlow):
+        return Graph(_RecoveryGraph(model, resample), inputs, ("latent", "clip"), facts)
     if isinstance(model, LatentEncoder):
         return Graph(_EncoderGraph(model, resample), inputs, ("latent", "clip"), facts)
     if isinstance(model, DualEncoder):
@@ -185,6 +198,33 @@ class _EncoderGraph(_SoundGraph):
         return self.model(clip)[0], clip[0, 0]
 
 
+class _RecoveryGraph(_SoundGraph):
+    """The same, by a flow of sound that is followed backwards."""
+
+    model: SpeechFlow
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        clip = fitted(self.resample(waveform), self.model.num_samples)
+        clip = to_peak(clip.view(1, 1, -1))
+        return self.model.recover(clip)[0], clip[0, 0]
+
+
+class _SpeechFlowGraph(nn.Module):
+    """Waveforms (count, 1, samples) of latents of a flow of sound."""
+
+    noise: Tensor
+
+    def __init__(self, model: SpeechFlow) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("noise", model.codec.noise(model.num_samples))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        found = self.model.codec_latents(latents, self.model.config.guidance)
+        tracks, noise = self.model.codec.tracks(found), self.noise.expand(latents.shape[0], -1)
+        return self.model.codec.render(tracks, noise=noise).clamp(-1, 1)
+
+
 class _DualEncoderGraph(_SoundGraph):
     """Scores (count,) of a waveform (samples,) and images, and the vectors of both."""
 
@@ -197,7 +237,7 @@ class _DualEncoderGraph(_SoundGraph):
 
 
 class _ImageToAudioGraph(nn.Module):
-    """Latents (count, latent_dim) of a model's generator, of an image (28, 28) and noise."""
+    """Latents (count, latent_dim) of a model's codec, of an image (28, 28) and noise."""
 
     def __init__(self, model: ImageToAudioModel) -> None:
         super().__init__()

@@ -31,11 +31,18 @@ PRODUCER = "audiate"
 """The producer's name in the files that are written here."""
 
 _OPSET = 18
+_IR_VERSION = 8  # the newest that onnxruntime 1.17 reads
 _LEAST = 1024  # smaller tensors stay float32
 _EXACT = 1e-3  # of a step: weights this near to whole numbers of steps were 8-bit integers
 
 
-def export(model: PretrainedModel, path: str | Path, *, sample_rate: int | None = None) -> Graph:
+def export(
+    model: PretrainedModel,
+    path: str | Path,
+    *,
+    sample_rate: int | None = None,
+    backwards: bool = False,
+) -> Graph:
     """Write a model as an ONNX file, preprocessing included.
 
     Waveforms are mono, (samples,), in [-1, 1], at the sample rate in the file's metadata.
@@ -45,6 +52,7 @@ def export(model: PretrainedModel, path: str | Path, *, sample_rate: int | None 
         model: Any model of ours.
         path: The file. A folder above it that is missing is made.
         sample_rate: As for `graph_of`.
+        backwards: As for `graph_of`.
 
     Returns:
         The graph that was written.
@@ -58,7 +66,7 @@ def export(model: PretrainedModel, path: str | Path, *, sample_rate: int | None 
     own = deepcopy(model).cpu().eval()
     for parameter in own.parameters():
         parameter.data = parameter.data.contiguous()
-    graph = graph_of(own, sample_rate)
+    graph = graph_of(own, sample_rate, backwards=backwards)
     _write(graph, Path(path), {"model_type": model.model_type, **graph.facts})
     return graph
 
@@ -108,6 +116,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
         dims = given.type.tensor_type.shape.dim
         assert all(dims[at].dim_param for at in names), f"{given.name}: {dims}"
     proto.producer_name = PRODUCER
+    proto.ir_version = _IR_VERSION
     del proto.graph.value_info[:]
     for node in proto.graph.node:  # these name the place in PyTorch, at length
         node.ClearField("metadata_props")

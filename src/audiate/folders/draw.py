@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiate.audio.files import Recording, load_audio
 from audiate.data.sounds import find_clips
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, check_range, check_whole
 from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.audio_to_image import AudioToImageModel
@@ -113,9 +113,9 @@ def prepare_drawing(
         InputError: There is no such model, or a value is out of range.
 
     """
-    check_range("`samples`", samples, 1, 1000)
+    samples = check_whole("`samples`", samples, 1, 1000)
     check_range("`scale`", scale, 1, 64)
-    check_range("`seed`", seed, 0, 2**63 - 1)
+    seed = check_whole("`seed`", seed, 0, 2**63 - 1)
     name, model = name_of(model), load(model, AudioToImageModel, device=device)
     settings = {
         "model": f"{name} ({digest(model)})",

@@ -31,6 +31,8 @@ from audiate.models.code_network import code_names
 from audiate.models.generator import AudioGAN, Generator, GeneratorModel, device_of, generate
 from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.models.pretrained import load
+from audiate.models.speech_flow import SpeechFlow, load_codec
+from audiate.models.vocoder import Vocoded
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_tiles
 from audiate.utils.progress import note, tracked
@@ -54,6 +56,7 @@ def generate_folder(
     latents: str | Path | None = None,
     set: Sequence[str] = (),
     sweep: Sequence[str] = (),
+    vocoder: str | Path | None = None,
     device: str | torch.device = "cpu",
     name: str | None = None,
 ) -> Tensor:
@@ -76,6 +79,8 @@ def generate_folder(
         latents: File of latents, in place of random ones.
         set: Entries that are set, as in ``["0=1", "3=-2.5"]``.
         sweep: Entries that take several values, as in ``["3=-5:5:11"]``.
+        vocoder: Codec through which the sounds of a generator of spectrograms pass, so that voices
+            do not whisper: a name, folder or hub id. None leaves them as they are.
         device: Where to load a model that is given by name: auto, cpu or cuda.
         name: Name of the model in the record.
 
@@ -93,12 +98,16 @@ def generate_folder(
     name, model = name or name_of(model), load(model, Generator, device=device)
     z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
     settings = {"model": name, "latents": f"seed {seed}" if file is None else str(file)}
-    _write(model, z, Path(out), settings, titles, columns, choice.shown)
+    sounding = model
+    if vocoder is not None:
+        sounding, settings["vocoder"] = Vocoded(model, load_codec(vocoder)), str(vocoder)
+    _write(model, sounding, z, Path(out), settings, titles, columns, choice.shown)
     return z
 
 
 def _write(
     model: Generator,
+    sounding: Generator,
     z: Tensor,
     out: Path,
     settings: Mapping[str, str],
@@ -106,14 +115,17 @@ def _write(
     columns: int,
     most: int,
 ) -> None:
-    """Write the sounds of latents and all other files, with at most so many sounds on the sheet."""
+    """Write the sounds of latents and all other files, with at most so many sounds on the sheet.
+
+    The model gives titles, and ``sounding`` the sounds.
+    """
     names = numbered(len(z))
     files = {each: [f"{each}.wav"] for each in names}
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
     with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
         save_csv(names, z.numpy(), stage / TABLE_NAME)
-        tiles = _write_sounds(model, z, names, stage, most)
+        tiles = _write_sounds(sounding, z, names, stage, most)
         shown = _titles(model, z[: len(tiles)], names, titles)
         save_tiles(tiles, shown, stage / SHEET_NAME, columns=columns)
 
@@ -122,7 +134,7 @@ def _choose(model: Generator, choice: LatentChoice) -> Tensor:
     """Latents (count, latent_dim), on the CPU: a walk, given ones, or random ones."""
     if choice.walk:
         stops = [read_stop(stop, model.latent_dim) for stop in choice.walk]
-        return torch.from_numpy(walked(stops, choice.wanted))
+        return torch.from_numpy(walked(stops, choice.wanted, spherical=_is_normal(model)))
     if choice.latents is not None:
         return _read(model, choice.latents)
     source = torch.Generator().manual_seed(choice.seed)
@@ -133,9 +145,14 @@ def _choose(model: Generator, choice: LatentChoice) -> Tensor:
     # One by one, so that the first ones stay the same.
     z = torch.cat([model.sample_latent(1, generator=source, **label) for _ in range(count)])
     if choice.interpolate:
-        share = torch.linspace(0, 1, choice.wanted, device=z.device).unsqueeze(1)
-        z = z[:1] + share * (z[1:] - z[:1])
+        ends = list(z.cpu().numpy())
+        return torch.from_numpy(walked(ends, choice.wanted, spherical=_is_normal(model)))
     return z.cpu()
+
+
+def _is_normal(model: Generator) -> bool:
+    """Whether the prior is known to be normal."""
+    return isinstance(model, SpeechFlow)
 
 
 def _read(model: Generator, path: Path) -> Tensor:

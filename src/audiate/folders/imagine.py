@@ -12,7 +12,7 @@ from torch import Tensor
 from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import save_table
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, check_whole
 from audiate.folders.record import LATENTS_NAME
 from audiate.folders.runner import numbered, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
@@ -35,7 +35,7 @@ class Imagined:
 
     Attributes:
         images: (count, 28, 28) in [0, 1], white on black.
-        latents: (count, latent_dim) of the generator of the image-to-audio model.
+        latents: (count, latent_dim) of the codec of the image-to-audio model.
         waveforms: (count, channels, num_samples) in [-1, 1].
         sample_rate: In Hz.
 
@@ -73,8 +73,8 @@ def imagine(
         InputError: There are no such models, or a value is out of range.
 
     """
-    check_range("`count`", count, 1, 100_000)
-    check_range("`seed`", seed, 0, 2**63 - 1)
+    count = check_whole("`count`", count, 1, 100_000)
+    seed = check_whole("`seed`", seed, 0, 2**63 - 1)
     flow = load(drawer, AudioToImageModel, device=device)
     voice = load(sayer, ImageToAudioModel, device=device)
     if not isinstance(flow, LatentFlow):
@@ -83,19 +83,18 @@ def imagine(
             f"`drawer={DEFAULT_AUDIO_TO_IMAGE}` does"
         )
     random = torch.Generator().manual_seed(seed)
-    size = flow.latent_dim + voice.candidates * voice.latent_dim
+    size = flow.latent_dim + voice.latent_dim
     drawn = torch.stack([torch.randn(size, generator=random) for _ in range(count)])
     parts = torch.split(drawn, _BATCH)
     found = []
     for noise in tracked(parts, "imagining pairs", weights=[len(part) for part in parts]):
         of_image, of_sound = noise[:, : flow.latent_dim], noise[:, flow.latent_dim :]
         images = flow.freely(of_image.to(flow.device)).cpu()
-        of_sound = of_sound.reshape(len(noise), 1, voice.candidates, voice.latent_dim)
-        latents, waveforms = voice.say_from(images, of_sound)
-        images = _drawn_again(flow, images, of_image, waveforms[:, 0], voice.generator.sample_rate)
+        latents, waveforms = voice.say_from(images, of_sound.unsqueeze(1))
+        images = _drawn_again(flow, images, of_image, waveforms[:, 0], voice.sample_rate)
         found.append((images, latents[:, 0], waveforms[:, 0]))
     images, latents, waveforms = (torch.cat(each) for each in zip(*found, strict=True))
-    return Imagined(images, latents, waveforms, voice.generator.sample_rate)
+    return Imagined(images, latents, waveforms, voice.sample_rate)
 
 
 def _drawn_again(

@@ -26,7 +26,12 @@ from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError
 from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, name_of, run_folder
-from audiate.inversion.build import Initialization, build, choose_initialization
+from audiate.inversion.build import (
+    Initialization,
+    build,
+    choose_initialization,
+    with_method,
+)
 from audiate.inversion.inverter import Inversion, Inverter
 from audiate.inversion.objectives import (
     Objective,
@@ -176,7 +181,7 @@ def invert_folder(
     out: str | Path,
     *,
     generator: str | Path | Generator = DEFAULT_GENERATOR,
-    method: Method = InversionSettings.method,
+    method: Method | None = InversionSettings.method,
     start: Start = InversionSettings.start,
     encoder: str | Path | LatentEncoder | None = None,
     classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
@@ -202,7 +207,7 @@ def invert_folder(
         out: The folder. Only files that an earlier call has written are replaced there.
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
         method: As for `audiate.inverter`, like the next two.
-        start: Where a search for latents begins.
+        start: Where the method begins.
         encoder: The generator's encoder.
         classifier: Classifies the digit of clip and output, and guides the objective where it has
             the generator's sample rate. None leaves it out.
@@ -211,7 +216,7 @@ def invert_folder(
         restarts: Number of starts.
         max_iterations: Limit of iterations.
         seed: Seed of random starts.
-        deterministic: Whether clips are inverted one by one, so that no result depends on others.
+        deterministic: Whether clips are inverted one by one: no result depends on the others.
         device: Where to load a generator that is given by name: auto, cpu, cuda or mps.
         name: Name of the generator in the record.
         notify: It is called with the error of each clip that cannot be used.
@@ -224,19 +229,22 @@ def invert_folder(
     out, given = Path(out), [clips] if isinstance(clips, (str, Path)) else clips
     found = find_clips(given, out, reserved=(TARGETS_FOLDER,))
     name, generator = name or name_of(generator), load(generator, Generator, device=device)
-    settings = InversionSettings(method, start, objective, budget, restarts, max_iterations, seed)
-    _check(generator, settings, deterministic=deterministic)
+    given_by = method, start, objective, budget, restarts, max_iterations, seed
+    settings = with_method(InversionSettings(*given_by), generator, encoder=encoder is not None)
+    size = _checked_batch_size(generator, settings, deterministic=deterministic)
     run, record, begin = prepare_inversion(generator, name, settings, encoder, classifier)
     record |= {"deterministic": "True"} if deterministic else {}
-    size = 1 if deterministic else batch_size_for(generator, settings)
     report = run_folder(run, found, out, "invert", record, "inverting", size, notify)
     return InversionReport(report.folder, report.clips, report.new, begin)
 
 
-def _check(generator: Generator, settings: InversionSettings, *, deterministic: bool) -> None:
+def _checked_batch_size(
+    generator: Generator, settings: InversionSettings, *, deterministic: bool
+) -> int:
     check_comparable(generator.num_samples)
     if deterministic and settings.budget is not None:
         raise InputError("`deterministic`: a budget depends on the time; leave one of them out")
+    return 1 if deterministic else batch_size_for(generator, settings)
 
 
 def prepare_inversion(

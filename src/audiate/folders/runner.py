@@ -44,7 +44,8 @@ class Product(Generic[R]):
     """The outputs for one clip.
 
     Attributes:
-        latent: (latent_dim,); or several, (samples, latent_dim), of each clip as many.
+        latent: (latent_dim,); or several, (samples, latent_dim), of each clip as many; None where
+            no latents are written.
         result: Values for the record; None where there are none.
         writers: Functions that write the clip's files, in the order of `ClipWork.endings`. They are
             called with a path each, in threads.
@@ -52,7 +53,7 @@ class Product(Generic[R]):
 
     """
 
-    latent: Latents
+    latent: Latents | None
     result: R | None
     writers: Sequence[Callable[[Path], None]] = ()
     panels: Callable[[], Sequence[Panel]] = tuple
@@ -221,7 +222,7 @@ def _claim(
 
 def _find_latent(work: ClipWork[Item, R], record: FolderRecord[R], name: str) -> bool:
     """Whether the latent of a clip is known, or found in its ``.npy`` file."""
-    if name in record.latents:
+    if LATENTS_NAME not in work.shared or name in record.latents:
         return True
     stored = [file for file in work.files_of(name) if file.endswith(".npy")]
     if work.latent_dim is None or not stored:
@@ -292,6 +293,7 @@ def _write(
     """Write the files of a batch in threads, record its clips, and return the names of new ones."""
     clips: dict[str, ClipRecord[R]] = {}
     latents: dict[str, Latents] = {}
+    new: list[str] = []
     with ThreadPoolExecutor(_THREADS) as threads:
         writing = {
             name: [
@@ -315,10 +317,12 @@ def _write(
         else:
             written = record.written(files)
             clips[name] = ClipRecord(source, todo[name], written, None, product.result)
-            latents[name] = product.latent
+            if product.latent is not None:
+                latents[name] = product.latent
+            new.append(name)
             work.keep(name, product)
     record.append(clips, latents)
-    return list(latents)
+    return new
 
 
 def _finish(work: ClipWork[Item, R], record: FolderRecord[R], new: Sequence[str]) -> None:

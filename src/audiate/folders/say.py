@@ -13,14 +13,14 @@ from audiate.audio.files import Recording, save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import load_image
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, check_whole
 from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.fingerprint import digest
-from audiate.models.generator import AudioGAN
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.pretrained import load
+from audiate.models.speech_flow import load_codec
 from audiate.utils.plots import Panel, image_panel, sound_panel
 
 
@@ -29,7 +29,7 @@ def say_folder(
     out: str | Path,
     *,
     model: str | Path | ImageToAudioModel = DEFAULT_IMAGE_TO_AUDIO,
-    generator: str | Path | None = None,
+    codec: str | Path | None = None,
     samples: int = 8,
     seed: int = 0,
     device: str | torch.device = "cpu",
@@ -39,7 +39,7 @@ def say_folder(
 
     Writes for each picture ``<picture>-1.wav``, ``<picture>-2.wav`` and so on, its sounds;
     ``sheet.png``, the digit that was found in each picture beside the spectrograms of its sounds
-    (the first 100 pictures); ``latents.npz``, the names of the pictures and the generator's latents
+    (the first 100 pictures); ``latents.npz``, the names of the pictures and the codec's latents
     (pictures, samples, latent_dim), float32; and ``report.json``. Pictures that were said before
     with the same settings are left as they are. A picture that cannot be used does not stop the
     others.
@@ -49,8 +49,8 @@ def say_folder(
         out: The folder, which is made where it is missing. Only files that an earlier call has
             written are replaced there.
         model: The model that says, or its name, folder or hub id.
-        generator: Name, folder or hub id of the model's generator, where it is no longer where it
-            was when the model was trained.
+        codec: Name, folder or hub id of the model's codec, where it is no longer where it was when
+            the model was trained.
         samples: Number of sounds for each picture.
         seed: Sounds are those of `ImageToAudioModel.say` with this seed.
         device: Where to load a model that is given by name: auto, cpu, cuda or mps.
@@ -62,17 +62,17 @@ def say_folder(
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
-    check_range("`samples`", samples, 1, 1000)
-    check_range("`seed`", seed, 0, 2**63 - 1)
+    samples = check_whole("`samples`", samples, 1, 1000)
+    seed = check_whole("`seed`", seed, 0, 2**63 - 1)
     out = Path(out)
     given = [pictures] if isinstance(pictures, (str, Path)) else pictures
     found = find_files(given, out, PICTURES)
     name, model = name_of(model), load(model, ImageToAudioModel, device=device)
-    if generator is not None:
-        model.use(load(generator, AudioGAN, device=device))
+    if codec is not None:
+        model.use(load_codec(codec, device=device))
     settings = {
         "model": f"{name} ({digest(model)})",
-        "generator": digest(model.generator),
+        "codec": digest(model.codec),
         "samples": str(samples),
         "seed": str(seed),
     }
@@ -101,7 +101,7 @@ class SayingWork(SheetWork[None]):
         """Generate the sounds of a batch."""
         images = torch.stack(list(items))
         latents, sounds = self.model.say_batch(images, samples=self.samples, seed=self.seed)
-        rate = self.model.generator.sample_rate
+        rate = self.model.sample_rate
         return [
             Product(
                 latent.numpy(),

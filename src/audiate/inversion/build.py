@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,7 @@ EVOLUTION_ROUNDS = 300
 
 def inverter(
     generator: str | Path | Generator,
-    method: Method = InversionSettings.method,
+    method: Method | None = InversionSettings.method,
     *,
     start: Start = InversionSettings.start,
     encoder: str | Path | LatentEncoder | None = None,
@@ -53,7 +54,8 @@ def inverter(
 
     Args:
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: One of `Method`. A search samples latents once for a generator and a classifier.
+        method: One of `Method`; by default as `with_method` chooses. A search samples latents once
+            for a generator and a classifier.
         start: One of `Start`.
         encoder: The encoder, its folder or hub id; by default the shipped one.
         classifier: A classifier of spoken digits or its name, in whose activations sounds are
@@ -74,8 +76,9 @@ def inverter(
         Interrupted: Ctrl-C was pressed while latents were sampled; that part is kept.
 
     """
-    settings = InversionSettings(method, start, None, budget, restarts, max_iterations, seed)
     generator = load(generator, Generator)
+    settings = InversionSettings(method, start, None, budget, restarts, max_iterations, seed)
+    settings = with_method(settings, generator, encoder=encoder is not None)
     guide = None if classifier is None else load(classifier, DigitClassifier)
     own = fingerprint_of(generator)
     begin = choose_initialization(generator, settings, encoder, fingerprint=own)
@@ -84,6 +87,26 @@ def inverter(
     if not isinstance(objective, Objective):
         raise InputError(f"objective {objective!r}: give one, as plain_objective() is")
     return build(generator, settings, begin, objective, guide, batch_size, own)
+
+
+def with_method(
+    settings: InversionSettings, generator: Generator, *, encoder: bool
+) -> InversionSettings:
+    """Choose the method where none is given: ``exact`` for flows, ``hybrid`` for all else.
+
+    Args:
+        settings: The settings.
+        generator: The generator.
+        encoder: Whether an encoder is given. Like a start, a budget, restarts or iterations, it
+            asks for ``hybrid``.
+
+    """
+    if settings.method is not None:
+        return settings
+    asked = settings.budget or settings.max_iterations or settings.restarts > 1 or encoder
+    plain = settings.start == "auto" and settings.objective is None and not asked
+    exact = plain and isinstance(generator, RecoveringGenerator)
+    return replace(settings, method="exact" if exact else "hybrid")
 
 
 class Initialization(NamedTuple):

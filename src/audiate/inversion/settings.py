@@ -37,11 +37,13 @@ class InversionSettings:
 
     """
 
-    method: Method = "hybrid"
-    """exact: the latent that a flow gives backwards, for generators that are flows. encoder: the
+    method: Method | None = None
+    """exact: the latent that a flow gives backwards, for generators that are flows; their default.
+    encoder: the
     latent that an encoder gives. search: the nearest of 3,000 random
     latents, which are sampled once for each generator and classifier; with --max-iterations, L-BFGS
-    goes on from there. gradient: L-BFGS from a random latent. hybrid: L-BFGS from --start.
+    goes on from there. gradient: L-BFGS from a random latent. hybrid: L-BFGS from --start, the
+    default for all else.
     evolution: CMA-ES from --start, without gradients."""
     start: Start = "auto"
     """Latent that hybrid and evolution begin with: the exact one, the encoder's, that of a search,
@@ -77,7 +79,7 @@ class InversionSettings:
         return self.refines and self.method != "evolution" and self.budget is None
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
+        if self.method not in (None, *get_args(Method)):
             raise InputError(f"method {self.method!r}: give one of {', '.join(get_args(Method))}")
         if self.start not in get_args(Start):
             raise InputError(f"`start` {self.start!r}: give one of {', '.join(get_args(Start))}")
@@ -86,7 +88,7 @@ class InversionSettings:
         check_range("`restarts`", self.restarts, 1, most)
         if self.budget is not None:
             check_range("`budget`", self.budget, 0.001, 10**6)
-            if self.method != "hybrid":
+            if self.method not in (None, "hybrid"):
                 raise InputError("`method`: a budget chooses its own; leave one of them out")
             if self.restarts > 1 or self.max_iterations:
                 name = "restarts" if self.restarts > 1 else "max_iterations"
@@ -104,5 +106,5 @@ class InversionSettings:
                 f"`max_iterations`: `method={self.method}` has no iterations; leave one of them "
                 f"out, or give `method=hybrid`"
             )
-        if self.start != "auto" and self.method not in ("hybrid", "evolution"):
+        if self.start != "auto" and self.method not in (None, "hybrid", "evolution"):
             raise InputError(f"`start`: `method={self.method}` has its own; leave `start` out")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from audiate.audio.files import Waveform, prepare_speech
 from audiate.audio.log_mel import LogMel
-from audiate.errors import check_range
+from audiate.errors import check_whole
 from audiate.models.configs import SpeechModelConfig
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.pretrained import PretrainedModel
@@ -153,8 +153,8 @@ class AudioToImageModel(SpeechModel):
             InputError: An argument is out of range.
 
         """
-        check_range("samples", samples, 1, 10_000)
-        check_range("seed", seed, 0, 2**63 - 1)
+        samples = check_whole("samples", samples, 1, 10_000)
+        seed = check_whole("seed", seed, 0, 2**63 - 1)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(1, samples, self.latent_dim, generator=generator)
         noise = noise.expand(len(inputs), -1, -1).to(self.device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from audiate.audio.pitch import F0_CEILING, F0_FLOOR, Periodicity
 from audiate.audio.source_filter import filtered, minimum_phase, pulse_train
 from audiate.audio.spectrograms import wide_mel_filters
-from audiate.audio.stft import FourierModule, full_precision
+from audiate.audio.stft import FourierModule, Parts, full_precision
 from audiate.models.audio_to_image import Posterior
 from audiate.models.configs import CodecConfig
 from audiate.models.pretrained import PretrainedModel
@@ -153,7 +153,7 @@ class Codec(PretrainedModel):
         f0 = likeliest_f0(logits) if f0 is None else f0
         mean, logvar = self.encoder(features + self.pitch_input(_described(f0))).float().chunk(2, 1)
         octaves = (everywhere(f0) / _MIDDLE).log2() * _F0_SCALE
-        own = octaves.view(len(f0), -1, _F0_VALUES).transpose(1, 2)
+        own = octaves.view(f0.shape[0], -1, _F0_VALUES).transpose(1, 2)
         mean = mean + F.pad(own, (0, 0, 0, mean.shape[1] - _F0_VALUES))
         return Posterior(mean, logvar.clamp(-12, 4))
 
@@ -165,8 +165,18 @@ class Codec(PretrainedModel):
         filters = self.filters(hidden).float().transpose(1, 2)
         return Tracks(_MIDDLE * octaves.clamp(-4, 4).exp2(), voicing, *filters.split(self._bins, 2))
 
+    def f0_of_samples(self, tracks: Tracks) -> Tensor:
+        """F0 (batch, samples) in Hz at which `render` makes pulses of tracks."""
+        octaves = tracks.f0.clamp(F0_FLOOR / 2, 2 * F0_CEILING).log2()
+        return _in_samples(octaves).exp2()
+
     def render(
-        self, tracks: Tracks, voiced: Tensor | None = None, noise: Tensor | None = None
+        self,
+        tracks: Tracks,
+        voiced: Tensor | None = None,
+        noise: Tensor | None = None,
+        *,
+        phase: Tensor | None = None,
     ) -> Tensor:
         """Make sounds of tracks.
 
@@ -176,19 +186,27 @@ class Codec(PretrainedModel):
                 `Tracks.voicing` is above 0.
             noise: (batch, samples), standard normal; by default the same in every clip, so that
                 equal latents give equal sounds.
+            phase: Cycles (batch,) that the pulses have gone through before; 0 by default.
 
         Returns:
             Waveforms (batch, 1, frames * `F0_HOP_LENGTH`).
 
         """
         voiced = (tracks.voicing > 0).float() if voiced is None else voiced
-        octaves = tracks.f0.clamp(F0_FLOOR / 2, 2 * F0_CEILING).log2()
-        pulses = pulse_train(_in_samples(octaves).exp2(), self.config.sample_rate)
+        pulses = pulse_train(self.f0_of_samples(tracks), self.config.sample_rate, phase)
         if noise is None:
-            source = torch.Generator().manual_seed(0)
-            noise = torch.randn(1, pulses.shape[1], generator=source).to(pulses).expand_as(pulses)
-        voice = filtered(pulses * _in_samples(voiced), minimum_phase(tracks.pulses), HOP_LENGTH)
-        return (voice + filtered(noise, tracks.noise.exp(), HOP_LENGTH)).unsqueeze(1)
+            noise = self.noise(pulses.shape[1]).to(pulses).expand_as(pulses)
+        how = {"by_products": self.log_mel.by_products}
+        size = tracks.noise.exp()
+        filters = minimum_phase(tracks.pulses, **how)
+        voice = filtered(pulses * _in_samples(voiced), filters, HOP_LENGTH, **how)
+        breath = filtered(noise, Parts(size, torch.zeros_like(size)), HOP_LENGTH, **how)
+        return (voice + breath).unsqueeze(1)
+
+    @staticmethod
+    def noise(samples: int) -> Tensor:
+        """The noise (1, samples) of which all sounds are made by default."""
+        return torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Waveforms (batch, 1, frames * 512) of latents (batch, latent_channels, frames)."""
@@ -221,12 +239,11 @@ def everywhere(f0: Tensor) -> Tensor:
 
     Clips without any voice are given 150 Hz.
     """
-    frames = torch.arange(f0.shape[1], device=f0.device).expand_as(f0)
-    last = torch.where(f0 > 0, frames, -1).cummax(1).values
-    following = torch.where(f0 > 0, frames, f0.shape[1]).flip(1).cummin(1).values.flip(1)
-    nearest = torch.where(last >= 0, last, following)
-    found = f0.gather(1, nearest.clamp_max(f0.shape[1] - 1))
-    return torch.where(nearest < f0.shape[1], found, _MIDDLE)
+    voiced = f0 > 0
+    rank = voiced.long().cumsum(1) - 1  # of the last voiced frame, among the voiced ones
+    place = torch.where(voiced, rank, f0.shape[1])  # what has no voice goes behind the end
+    found = f0.new_full((f0.shape[0], f0.shape[1] + 1), _MIDDLE).scatter(1, place, f0)
+    return found.gather(1, rank.clamp_min(0))
 
 
 def place_of_f0(f0: Tensor) -> Tensor:

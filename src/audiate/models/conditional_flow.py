@@ -146,7 +146,7 @@ class Velocity(nn.Module):
         if self.tokens == 1:
             hidden = self.first(latents)
         else:
-            hidden = self.first(latents.view(len(latents), self.tokens, -1)) + self.positions
+            hidden = self.first(latents.view(latents.shape[0], self.tokens, -1)) + self.positions
             modulation = modulation.unsqueeze(1)
         for block in self.blocks:
             hidden = block(hidden, modulation)

@@ -104,48 +104,6 @@ class LatentFlowConfig(SpeechModelConfig):
 
 
 @dataclass(frozen=True)
-class ImageToAudioConfig:
-    """Settings of a model that says images; steps and guidance may be changed after the training.
-
-    Raises `InputError` where a value is out of range.
-
-    Attributes:
-        latent_dim: Number of entries of the generator's latents.
-        generator: Name, folder or hub id of the generator whose latents it gives.
-        fingerprint: As in `LatentEncoderConfig`.
-        steps: Number of Euler steps from noise to latent.
-        guidance: Weight of p(latent | image) against p(latent), as in `LatentFlowConfig`.
-        candidates: Number of sounds that are made for each one that is said: the one that belongs
-            best to the image is kept.
-        pictures: As in `DualEncoderConfig`.
-        references: As in `DualEncoderConfig`.
-
-    """
-
-    latent_dim: int = 100
-    generator: str = DEFAULT_GENERATOR
-    fingerprint: tuple[float, ...] = ()
-    steps: int = 10
-    guidance: float = 2.0
-    candidates: int = 3
-    pictures: PictureKind = "digits"
-    references: int = 0
-
-    def __post_init__(self) -> None:
-        check_range("latent_dim", self.latent_dim, 1, 10**6)
-        _check_printable("generator", [self.generator])
-        _ = self.dual_encoder
-        check_range("steps", self.steps, 1, 1000)
-        check_range("guidance", self.guidance, 0, 100)
-        check_range("candidates", self.candidates, 1, 1000)
-
-    @property
-    def dual_encoder(self) -> DualEncoderConfig:
-        """Settings of the dual encoder that is part of the model."""
-        return DualEncoderConfig(pictures=self.pictures, references=self.references)
-
-
-@dataclass(frozen=True)
 class LeNetConfig:
     """Settings of LeNet-5, of which there are none."""
 
@@ -438,21 +396,64 @@ class SpeechFlowConfig:
     solver: Solver = "rk4"
 
     def __post_init__(self) -> None:
-        check_range("`num_samples`", self.num_samples, 1024, MAX_NETWORK_SAMPLES)
-        if self.num_samples % 1024:
-            raise InputError(f"`num_samples` {self.num_samples}: give a multiple of 1,024")
         check_range("classes", self.classes, 0, 10_000)
         if len(self.names) not in (0, self.classes):
             raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
         _check_printable("names", self.names)
-        check_range("`width`", self.width, 64, 4096)
-        if self.width % 64:
-            raise InputError(f"`width` {self.width}: give a multiple of 64")
-        check_range("`blocks`", self.blocks, 1, 64)
-        check_range("`dropout`", self.dropout, 0, 0.9)
-        _check_choice("solver", self.solver, Solver)
-        check_range("steps", self.steps, 1, 1000)
-        check_range("guidance", self.guidance, 0, 100)
+        _check_flow(self)
+
+
+@dataclass(frozen=True)
+class ImageToAudioConfig:
+    """Settings of a model that says images; steps, guidance and solver may be changed later, too.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        codec: Name, folder or hub id of the codec, or of a flow of sound that holds it.
+        network: Sizes of that codec.
+        fingerprint: As in `LatentEncoderConfig`, of the codec.
+        num_samples: Number of samples of a clip, a multiple of 1,024.
+        width: Number of channels of the velocity network, a multiple of 64.
+        blocks: Number of its blocks.
+        dropout: Share of what each block adds that is left out in training.
+        steps: Number of steps from noise to latents.
+        guidance: Weight of p(latents | image) against p(latents), as in `LatentFlowConfig`.
+        solver: Kind of the steps.
+        pictures: As in `DualEncoderConfig`.
+
+    """
+
+    codec: str = DEFAULT_GENERATOR
+    network: CodecConfig = field(default_factory=CodecConfig)
+    fingerprint: tuple[float, ...] = ()
+    num_samples: int = 16_384
+    width: int = 256
+    blocks: int = 5
+    dropout: float = 0.1
+    steps: int = 5
+    guidance: float = 1.5
+    solver: Solver = "rk4"
+    pictures: PictureKind = "digits"
+
+    def __post_init__(self) -> None:
+        _check_printable("codec", [self.codec])
+        _check_choice("pictures", self.pictures, PictureKind)
+        _check_flow(self)
+
+
+def _check_flow(config: SpeechFlowConfig | ImageToAudioConfig) -> None:
+    """Check the settings that all flows over the latents of a codec have in common."""
+    check_range("`num_samples`", config.num_samples, 1024, MAX_NETWORK_SAMPLES)
+    for name, multiple in (("num_samples", 1024), ("width", 64)):
+        if getattr(config, name) % multiple:
+            raise InputError(f"`{name}` {getattr(config, name)}: give a multiple of {multiple:,}")
+    check_range("`width`", config.width, 64, 4096)
+    check_range("`blocks`", config.blocks, 1, 64)
+    check_range("`dropout`", config.dropout, 0, 0.9)
+    _check_choice("solver", config.solver, Solver)
+    check_range("steps", config.steps, 1, 1000)
+    check_range("guidance", config.guidance, 0, 100)
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

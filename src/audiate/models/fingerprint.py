@@ -26,8 +26,14 @@ def fingerprint(generator: Generator) -> Fingerprint:
     z = generator.sample_latent(4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         powers: list[float] = generate(generator, z).square().mean((1, 2)).tolist()
-        weights = generator.generator.parameters() if isinstance(generator, AudioGAN) else ()
-        return (*powers, *(weight.abs().mean().item() for weight in weights))
+        own = weight_fingerprint(generator.generator) if isinstance(generator, AudioGAN) else ()
+        return (*powers, *own)
+
+
+@torch.no_grad()
+def weight_fingerprint(module: nn.Module) -> Fingerprint:
+    """The mean size of each weight of a module."""
+    return tuple(weight.abs().mean().item() for weight in module.parameters())
 
 
 def same_generator(one: Sequence[float], other: Sequence[float]) -> bool:

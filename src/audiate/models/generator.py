@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, check_whole
 from audiate.models.code_network import WordCodeNetwork, decode_codes, encode_codes
 from audiate.models.configs import AudioGANConfig
 from audiate.models.gan_layers import Architecture, CodeEncoder, Discriminator, GANGenerator
@@ -168,7 +168,7 @@ class GeneratorModel(PretrainedModel):
             InputError: The model has no labels, or a label is out of range.
 
         """
-        check_range("n", n, 0, 10**9)
+        n = check_whole("n", n, 0, 10**9)
         z = self.prior(n, generator)
         if labels is not None and n:
             labels = checked_labels(labels, n, self.classes)
@@ -266,7 +266,7 @@ class AudioGAN(GeneratorModel):
         code = self.config.code
         if not code.count:
             return super().sample_latent(n, generator=generator, labels=labels)
-        check_range("n", n, 0, 10**9)
+        n = check_whole("n", n, 0, 10**9)
         z = self.prior(n, generator)
         if labels is None or not n:
             labels = torch.randint(code.count, (n,), generator=generator)

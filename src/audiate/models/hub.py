@@ -13,7 +13,14 @@ SHIPPED_FOLDER = Path(__file__).parents[1] / "weights"
 """The folder of the weights that come with `audiate`."""
 PAPERS_PACKAGE = "audiate_papers"
 """The import name of the package `audiate-papers`, which holds a folder of further weights."""
-PAPERS_MODELS = ("ciwgan-digits", "speech-digits", "vae-fsdd", "vaegan-fsdd", "wavegan-digits")
+PAPERS_MODELS = (
+    "ciwgan-digits",
+    "specgan-digits",
+    "specgan-digits-encoder",
+    "vae-fsdd",
+    "vaegan-fsdd",
+    "wavegan-digits",
+)
 """The shipped models whose weights come with `audiate-papers`."""
 PAPERS_COMMAND = 'pip install "audiate[papers]"'
 """The command that installs `audiate-papers`."""
@@ -25,8 +32,10 @@ MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, CARD_NAME)
 
 DEFAULT_AUDIO_TO_IMAGE = "flow-digits"
 """The shipped model that draws spoken digits."""
-DEFAULT_GENERATOR = "specgan-digits"
-"""The shipped generator of spoken digits."""
+DEFAULT_GENERATOR = "speech-digits"
+"""The shipped generator of spoken digits: a flow of sound, which holds a codec."""
+ENCODED_GENERATOR = "specgan-digits"
+"""The shipped generator for which an encoder is shipped, too."""
 DEFAULT_IMAGE_TO_AUDIO = "say-digits"
 """The shipped model that says written digits."""
 DEFAULT_DUAL_ENCODER = "match-digits"

@@ -1,41 +1,37 @@
-"""Image to audio: a conditional flow from an image to the latent of a generator of sound."""
+"""Image to audio: a conditional flow from an image to the latents of a codec of sound."""
 
-from contextlib import suppress
+from __future__ import annotations
+
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from audiate.audio.files import prepare_speech
 from audiate.data.images import Picture, see_picture
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, check_whole
+from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import ImageToAudioConfig
 from audiate.models.dual_encoder import DualEncoder
-from audiate.models.fingerprint import fingerprint, same_generator
-from audiate.models.generator import AudioGAN
+from audiate.models.fingerprint import same_generator, weight_fingerprint
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
-from audiate.models.pretrained import PretrainedModel, load
+from audiate.models.pretrained import PretrainedModel
+from audiate.models.residual import ImageNetwork
+from audiate.models.speech_flow import PATCH, LatentScale, load_codec
 
-_ROUNDING = 1e-6  # so that no entry of a latent is mapped to infinity
 _AT_ONCE = 32  # latents that are made sound at once
 
 
 class ImageToAudioModel(PretrainedModel):
     """Says what is written in an image, in as many voices as one likes.
 
-    It mirrors the latent flow. Its own training uses no label but for the pairing; a generator that
-    was trained with labels, as `specgan-digits` was, has them in its latents, though:
+    It mirrors the latent flow of images. It learns from pairs of images and recordings, and no
+    label takes part:
 
     - The *condition network* is the image encoder of a `DualEncoder`, which knows images by the
       sounds that belong to them.
-    - The audio encoder of that model scores the generated sounds: of some *candidates* for each
-      sound, the one that most clearly belongs to the image is kept.
-    - The *generator*, an `AudioGAN` with weights of its own, makes sound of a latent. It has the
-      place of the latent flow's decoder.
-    - A *flow* carries normal noise to the generator's latents, given the condition, as in
-      `LatentFlow`. Latents of the prior, uniform in [-1, 1], are made normal by their quantiles, so
-      without a condition the flow has nothing to change.
+    - A *flow* carries normal noise to the latents of a `Codec`, given the condition.
+    - The *codec*, which is a model with weights of its own, makes sound of the latents.
 
     """
 
@@ -43,80 +39,79 @@ class ImageToAudioModel(PretrainedModel):
     config_class: ClassVar[type] = ImageToAudioConfig
     refusal: ClassVar[str] = f"says no pictures; {DEFAULT_IMAGE_TO_AUDIO} does"
     condition_dim: ClassVar[int] = DualEncoder.embedding_dim
+    channels: ClassVar[int] = 1
 
     def __init__(self, config: ImageToAudioConfig | None = None) -> None:
         config = config or ImageToAudioConfig()
         super().__init__(config)
-        self.matcher = DualEncoder(config.dual_encoder)
-        self.velocity = Velocity(config.latent_dim, self.condition_dim)
+        self.sample_rate, self.num_samples = config.network.sample_rate, config.num_samples
+        channels, frames = config.network.latent_channels, config.num_samples // BLOCK_LENGTH
+        self.latent_dim = channels * frames
+        self.image_encoder = ImageNetwork(self.condition_dim)
+        self.scale = LatentScale(channels)
+        self.velocity = Velocity(
+            self.latent_dim,
+            self.condition_dim,
+            tokens=frames // PATCH,
+            width=config.width,
+            blocks=config.blocks,
+            dropout=config.dropout,
+        )
         self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
-        self._generator: AudioGAN | None
+        self._codec: Codec | None
         self._keep(None)
 
     def shapes(self) -> str:
         """Describe inputs and outputs in a few words."""
-        return f"image 28x28 → latent {self.latent_dim} of {self.config.generator}"
+        return f"image 28x28 → {self.num_samples:,} samples by {self.config.codec}"
 
     @property
-    def latent_dim(self) -> int:
-        """Number of entries of a latent."""
-        dim: int = self.config.latent_dim
-        return dim
-
-    @property
-    def generator(self) -> AudioGAN:
-        """The generator, which is loaded when it is first needed.
+    def codec(self) -> Codec:
+        """The codec, which is loaded when it is first needed.
 
         Raises:
             InputError: It is not there, or it is another one than this model was trained for.
 
         """
-        if self._generator is None:
-            self.use(load(self.config.generator, AudioGAN))
-        generator = self._generator
-        assert generator is not None
-        if generator.device != self.device:
-            generator.to(self.device)
-        return generator
+        if self._codec is None:
+            self.use(load_codec(self.config.codec))
+        codec = self._codec
+        assert codec is not None
+        if codec.device != self.device:
+            codec.to(self.device)
+        return codec
 
-    def use(self, generator: AudioGAN) -> None:
-        """Take a generator that was loaded already, in place of the one that the config names.
+    def use(self, codec: Codec) -> None:
+        """Take a codec that was loaded already, in place of the one that the config names.
 
         Raises:
             InputError: This model was trained for another one.
 
         """
         known = self.config.fingerprint
-        if generator.latent_dim != self.latent_dim or (
-            known and not same_generator(known, fingerprint(generator))
+        if codec.config != self.config.network or (
+            known and not same_generator(known, weight_fingerprint(codec))
         ):
             raise InputError(
-                f"{self.config.generator}: this model was trained for a generator with other "
-                f"weights; name that one with `generator`, or train this model anew"
+                f"{self.config.codec}: this model was trained for a codec with other weights; "
+                f"name that one with `codec`, or train this model anew"
             )
-        self._keep(generator)
+        self._keep(codec.eval())
 
-    def _keep(self, generator: AudioGAN | None) -> None:
-        """Keep a generator as no part of this network: it has a file and a mode of its own."""
-        object.__setattr__(self, "_generator", generator)
+    def _keep(self, codec: Codec | None) -> None:
+        """Keep a codec as no part of this network: it has a file and a mode of its own."""
+        object.__setattr__(self, "_codec", codec)
 
     def condition(self, images: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of images (batch, 28, 28) in [0, 1]."""
-        scaled: Tensor = self.matcher.embed_images(images) * self.condition_dim**0.5
+        vectors: Tensor = nn.functional.normalize(self.image_encoder(images), dim=1)
+        scaled: Tensor = vectors * self.condition_dim**0.5
         return scaled
-
-    def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
-        """Velocity (batch, latent_dim) of normal latents at ``times`` (batch,), 0 for noise.
-
-        ``condition``: (batch, condition_dim) from `condition`, or `null_condition` (no image).
-        """
-        velocity: Tensor = self.velocity(latents, times, condition)
-        return velocity
 
     def latents_from(
         self, images: Tensor, noise: Tensor, guidance: float | Tensor | None = None
     ) -> Tensor:
-        """Follow the flow from noise to latents of the generator.
+        """Follow the flow from noise to latents of the codec.
 
         Args:
             images: (batch, 28, 28) in [0, 1], white on black.
@@ -124,19 +119,19 @@ class ImageToAudioModel(PretrainedModel):
             guidance: As `follow` takes it; by default the config's.
 
         Returns:
-            (batch, samples, latent_dim) in [-1, 1].
+            (batch, samples, latent_dim): the codec's latents, frame after frame.
 
         """
-        samples = noise.shape[1]
-        normal = follow(
-            self,
+        flat = follow(
+            self.velocity,
             noise.flatten(0, 1),
-            self.condition(images).repeat_interleave(samples, 0),
+            self.condition(images).repeat_interleave(noise.shape[1], 0),
             self.null_condition,
             guidance=self.config.guidance if guidance is None else guidance,
             steps=self.config.steps,
+            solver=self.config.solver,
         )
-        return from_normal(normal).view(noise.shape)
+        return self.scale.unflatten(flat).transpose(1, 2).reshape(noise.shape)
 
     @torch.no_grad()
     def say(self, image: Picture, *, samples: int = 8, seed: int = 0) -> Tensor:
@@ -149,11 +144,11 @@ class ImageToAudioModel(PretrainedModel):
             seed: The same picture and seed give the same sounds, whatever was said before.
 
         Returns:
-            (samples, channels, num_samples) in [-1, 1], at `generator.sample_rate`.
+            (samples, 1, num_samples) in [-1, 1], at `sample_rate`.
 
         Raises:
             InputError: The picture is blank or too large, or another argument is out of range; or
-                the generator is not there.
+                the codec is not there.
 
         """
         return self.say_batch(
@@ -172,75 +167,40 @@ class ImageToAudioModel(PretrainedModel):
             seed: Seed of the noise, which is the same for every image.
 
         Returns:
-            Latents (batch, samples, latent_dim), and waveforms (batch, samples, channels,
-            num_samples) in [-1, 1], both on the CPU.
+            Latents (batch, samples, latent_dim), and waveforms (batch, samples, 1, num_samples) in
+            [-1, 1], both on the CPU.
 
         Raises:
             InputError: An argument is out of range.
 
         """
-        check_range("samples", samples, 1, 10_000)
-        check_range("seed", seed, 0, 2**63 - 1)
+        samples = check_whole("samples", samples, 1, 10_000)
+        seed = check_whole("seed", seed, 0, 2**63 - 1)
         random = torch.Generator().manual_seed(seed)
-        noise = torch.randn(1, samples, self.candidates, self.latent_dim, generator=random)
-        return self.say_from(images, noise.expand(len(images), -1, -1, -1))
-
-    @property
-    def candidates(self) -> int:
-        """Number of sounds out of which each sound is chosen."""
-        count: int = self.config.candidates
-        return count
+        noise = torch.randn(1, samples, self.latent_dim, generator=random)
+        return self.say_from(images, noise.expand(len(images), -1, -1))
 
     @torch.no_grad()
     def say_from(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents and sounds of images and noise: of each sample's candidates, the best one.
+        """Latents and sounds of images and noise.
 
         Args:
             images: (batch, 28, 28) in [0, 1].
-            noise: (batch, samples, candidates, latent_dim), standard normal.
+            noise: (batch, samples, latent_dim), standard normal.
 
         Returns:
             As `say_batch`.
 
         """
-        found = [
-            self._best(image, own)
-            for image, own in zip(images.to(self.device), noise.to(self.device), strict=True)
-        ]
-        latents, sounds = (torch.stack(each).cpu() for each in zip(*found, strict=True))
-        return latents, sounds
-
-    def _best(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The best candidates of one image (28, 28), for noise (samples, candidates, dim)."""
-        samples, candidates, _ = noise.shape
-        latents = self.latents_from(image.unsqueeze(0), noise.flatten(0, 1).unsqueeze(0))[0]
-        sounds = self.voice(latents)
-        if candidates == 1:
-            return latents, sounds
-        chosen = self._scores(sounds, image).view(samples, candidates).argmax(1)
-        chosen = chosen + candidates * torch.arange(samples, device=chosen.device)
-        return latents[chosen], sounds[chosen]
-
-    def _scores(self, waveforms: Tensor, image: Tensor) -> Tensor:
-        """Scores (batch,) of waveforms (batch, channels, samples) with an image (28, 28)."""
-        scores = torch.full((len(waveforms),), -torch.inf, device=self.device)
-        inputs, rate = {}, self.matcher.features.config.sample_rate
-        for number, waveform in enumerate(waveforms):
-            with suppress(InputError):  # a silent one belongs to nothing
-                inputs[number] = prepare_speech(waveform, self.generator.sample_rate, rate)
-        if inputs:
-            spectrograms = self.matcher.features.many(
-                [each.to(self.device) for each in inputs.values()]
-            )
-            images = self.matcher.embed_images(image.unsqueeze(0))
-            sounds = self.matcher.embed_changed(spectrograms)
-            scores[list(inputs)] = self.matcher.calibrated_scores(sounds, images)[:, 0]
-        return scores
+        latents = self.latents_from(images.to(self.device), noise.to(self.device))
+        return latents.cpu(), self.voice(latents).cpu()
 
     def voice(self, latents: Tensor) -> Tensor:
-        """Waveforms (..., channels, num_samples) in [-1, 1] of latents (..., latent_dim)."""
-        parts = [self.generator(part) for part in torch.split(latents.flatten(0, -2), _AT_ONCE)]
-        return torch.cat(parts).view(*latents.shape[:-1], *parts[0].shape[1:])
+        """Waveforms (..., 1, num_samples) in [-1, 1] of latents (..., latent_dim)."""
+        channels = self.config.network.latent_channels
+        frames = latents.reshape(-1, self.num_samples // BLOCK_LENGTH, channels).transpose(1, 2)
+        parts = [self.codec.decode(part) for part in torch.split(frames, _AT_ONCE)]
+        return torch.cat(parts).clamp(-1, 1).view(*latents.shape[:-1], 1, self.num_samples)
 
     def preprocess_image(self, image: Picture) -> Tensor:
         """The network's input of a picture: an image (28, 28) in [0, 1].
@@ -248,16 +208,3 @@ class ImageToAudioModel(PretrainedModel):
         Arguments and errors are those of `say`.
         """
         return see_picture(image, self.config.pictures)
-
-
-def to_normal(latents: Tensor) -> Tensor:
-    """Latents in [-1, 1] as standard normal numbers, by their quantiles."""
-    bounded = latents.clamp(-1 + _ROUNDING, 1 - _ROUNDING)
-    normal: Tensor = torch.special.ndtri((bounded + 1) / 2)
-    return normal
-
-
-def from_normal(normal: Tensor) -> Tensor:
-    """Standard normal numbers as latents in [-1, 1], by their quantiles."""
-    latents: Tensor = torch.erf(normal / 2**0.5)
-    return latents

@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from audiate.models.audio_to_image import Posterior
 from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import SpeechFlowConfig
 from audiate.models.generator import GeneratorModel
+from audiate.models.pretrained import load
 
-_PATCH = 2  # latents of the codec that are one token
+PATCH = 2
+"""Latents of the codec that are one token of the velocity network."""
+
+
+class LatentScale(nn.Module):
+    """Brings latents of a codec to those of a flow, which have mean 0 and deviation 1, and back.
+
+    Args:
+        channels: Number of values of each of the codec's latents.
+
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+
+    def measure(self, posterior: Posterior) -> None:
+        """Set the mean and the deviation to those of q(latents | clip) of some clips."""
+        variance = posterior.mu.var((0, 2)) + posterior.logvar.exp().mean((0, 2))
+        self.mean.copy_(posterior.mu.mean((0, 2)))
+        self.deviation.copy_(variance.sqrt())
+
+    def flatten(self, latents: Tensor) -> Tensor:
+        """Bring latents of the codec (batch, channels, frames) to the flow's (batch, noise)."""
+        return ((latents.transpose(1, 2) - self.mean) / self.deviation).flatten(1)
+
+    def unflatten(self, flat: Tensor) -> Tensor:
+        """Bring latents of the flow (batch, noise) to the codec's (batch, channels, frames)."""
+        frames = flat.view(flat.shape[0], -1, self.mean.shape[0]) * self.deviation + self.mean
+        return frames.transpose(1, 2)
 
 
 class SpeechFlow(GeneratorModel):
@@ -30,24 +66,21 @@ class SpeechFlow(GeneratorModel):
     model_type: ClassVar[str] = "speech-flow"
     config_class: ClassVar[type] = SpeechFlowConfig
     channels = 1
-    mean: Tensor
-    deviation: Tensor
 
     def __init__(self, config: SpeechFlowConfig | None = None) -> None:
         config = config or SpeechFlowConfig()
         super().__init__(config)
         self.codec = Codec(config.codec)
-        channels, self._frames = config.codec.latent_channels, config.num_samples // BLOCK_LENGTH
-        noise = channels * self._frames
+        channels, frames = config.codec.latent_channels, config.num_samples // BLOCK_LENGTH
+        noise = channels * frames
         self.latent_dim = config.classes + noise
         self.sample_rate, self.num_samples = config.codec.sample_rate, config.num_samples
         self.classes, self.names = config.classes, config.names
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("deviation", torch.ones(channels))
+        self.scale = LatentScale(channels)
         self.velocity = Velocity(
             noise,
             max(config.classes, 1),
-            tokens=self._frames // _PATCH,
+            tokens=frames // PATCH,
             width=config.width,
             blocks=config.blocks,
             dropout=config.dropout,
@@ -60,41 +93,36 @@ class SpeechFlow(GeneratorModel):
     def condition(self, labels: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of labels (batch,); -1 for none."""
         known = torch.arange(max(self.classes, 1), device=labels.device)
-        return (labels.unsqueeze(1) == known).to(self.mean.dtype)
+        return (labels.unsqueeze(1) == known).to(self.scale.mean.dtype)
 
     @property
     def null_condition(self) -> Tensor:
         """The condition (condition_dim,) of no label."""
-        return self.mean.new_zeros(max(self.classes, 1))
+        return self.scale.mean.new_zeros(max(self.classes, 1))
 
-    def flatten(self, latents: Tensor) -> Tensor:
-        """Bring latents of the codec (batch, channels, frames) to the flow's (batch, noise)."""
-        return ((latents.transpose(1, 2) - self.mean) / self.deviation).flatten(1)
+    def codec_latents(self, z: Tensor, guidance: float | None = None) -> Tensor:
+        """Follow the flow from z (batch, latent_dim) to the codec's latents.
 
-    def unflatten(self, flat: Tensor) -> Tensor:
-        """Bring latents of the flow (batch, noise) to the codec's (batch, channels, frames)."""
-        frames = flat.view(len(flat), self._frames, -1) * self.deviation + self.mean
-        return frames.transpose(1, 2)
-
-    def codec_latents(self, z: Tensor) -> Tensor:
-        """Follow the flow from z (batch, latent_dim) to the codec's latents."""
+        The guidance is the config's by default; where z has no labels, it makes no difference.
+        """
         conditions, noise = z[:, : self.classes], z[:, self.classes :]
-        labels = torch.full((len(z),), -1, device=z.device)
+        labels = torch.full((z.shape[0],), -1, device=z.device)
         if self.classes:
             top, label = conditions.max(1)
             labels = torch.where(top > conditions.amin(1), label, labels)
         config = self.config
-        guided = bool((labels >= 0).any())
+        if guidance is None:
+            guidance = config.guidance if bool((labels >= 0).any()) else 1.0
         flat = follow(
             self.velocity,
             noise,
             self.condition(labels),
             self.null_condition,
-            guidance=config.guidance if guided else 1.0,
+            guidance=guidance,
             steps=config.steps,
             solver=config.solver,
         )
-        return self.unflatten(flat)
+        return self.scale.unflatten(flat)
 
     def forward(self, z: Tensor) -> Tensor:
         """Waveforms (batch, 1, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
@@ -111,12 +139,12 @@ class SpeechFlow(GeneratorModel):
             (batch, latent_dim), of no label.
 
         """
-        flat = self.flatten(self.codec.encode(waveforms).mu)
+        flat = self.scale.flatten(self.codec.encode(waveforms).mu)
         nothing = self.null_condition
         noise = follow(
             self.velocity,
             flat,
-            nothing.expand(len(flat), -1),
+            nothing.expand(flat.shape[0], -1),
             nothing,
             guidance=1.0,
             steps=steps or self.config.steps,
@@ -124,3 +152,18 @@ class SpeechFlow(GeneratorModel):
             backwards=True,
         )
         return F.pad(noise, (self.classes, 0))
+
+
+def load_codec(source: str | Path, *, device: str | torch.device = "cpu") -> Codec:
+    """Load a codec, or take that of a flow of sound.
+
+    Args:
+        source: Name, folder or hub id.
+        device: As for `audiate.load`.
+
+    Raises:
+        InputError: There is no such model, or it is neither.
+
+    """
+    model = load(source, device=device)
+    return model.codec if isinstance(model, SpeechFlow) else load(source, Codec, device=device)

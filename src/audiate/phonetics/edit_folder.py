@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,68 +27,31 @@ from audiate.folders.runner import (
 )
 from audiate.inversion.build import inverter
 from audiate.inversion.inverter import Inverter
-from audiate.inversion.settings import Method
 from audiate.models.fingerprint import digest, fingerprint
 from audiate.models.generator import Generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
+from audiate.models.speech_flow import SpeechFlow
 from audiate.phonetics.directions import directions
-from audiate.phonetics.editing import Edit, Editor, EditTarget, say_another
+from audiate.phonetics.editing import (
+    Change,
+    Edit,
+    Editor,
+    EditResult,
+    EditTarget,
+    number,
+    say_another,
+)
+from audiate.phonetics.track_editing import TrackEditWork
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
 
+EditMethod = Literal["tracks", "exact", "encoder", "search", "hybrid"]
+"""Methods of edits. ``tracks``: by the codec of a flow of sound, whose F0 and length are set by
+hand. The others find the latent of a clip, as for `audiate.inverter`, and move it."""
+
 _ITERATIONS = 60  # of the gradients by which a hybrid search finds a clip's latent
-
-
-@dataclass(frozen=True)
-class Change:
-    """The change of one attribute by an edit; a value is None where it cannot be measured.
-
-    Attributes:
-        attribute: Its name: pitch, loudness or duration.
-        unit: The unit of all values: semitones above 100 Hz (st), dB of full scale, or octaves
-            (logarithms to the base of 2) of seconds.
-        recording: Its value in the recording.
-        found: Its value in the sound of the latent that was found for the recording.
-        wanted: The value that was asked for: the change is counted from the recording, or, where it
-            cannot be measured there, from the sound that was found.
-        after: Its value in the edited sound.
-
-    """
-
-    attribute: str
-    unit: str
-    recording: float | None
-    found: float | None
-    wanted: float | None
-    after: float | None
-
-    @property
-    def base(self) -> float | None:
-        """The value from which the change is counted."""
-        return self.found if self.recording is None else self.recording
-
-
-@dataclass(frozen=True)
-class EditResult:
-    """The result of an edit for one clip.
-
-    Attributes:
-        changes: One for each attribute that was to change.
-        missed: Names of the attributes that came out otherwise than was asked for, as
-            `Edit.missed` has them.
-        gain: The gain, in dB, that was needed beside another latent.
-        digit: The digit of the edited sound, by the classifier; None without a classifier.
-        wanted_digit: The digit that was to be said; None without a classifier.
-
-    """
-
-    changes: tuple[Change, ...]
-    missed: tuple[str, ...]
-    gain: float
-    digit: int | None
-    wanted_digit: int | None
 
 
 def edit_folder(
@@ -99,7 +61,7 @@ def edit_folder(
     *,
     digit: str | int | None = None,
     generator: str | Path | Generator = DEFAULT_GENERATOR,
-    method: Method = "hybrid",
+    method: EditMethod | None = None,
     classifier: str | Path | DigitClassifier | None = SPOKEN_CLASSIFIER,
     samples: int = 400,
     rounds: int = 6,
@@ -110,10 +72,9 @@ def edit_folder(
 ) -> FolderReport[EditResult]:
     """Edit the clips of sound files, and write them to a folder.
 
-    Writes for each clip ``<clip>.wav``, the edited sound; ``<clip>-before.wav``, the sound of the
-    latent that was found for the clip; ``<clip>.npy``, the edited latent; ``<clip>.png``, recording
-    and sounds; ``latents.npz``; and ``report.json``, which holds an `EditResult` for each clip.
-    Clips that were edited before with the same settings are left as they are.
+    Writes for each clip ``<clip>.wav``, the edited sound; ``<clip>-before.wav``, that without a
+    change; ``<clip>.png``, recording and sounds; and ``report.json``, an `EditResult` of each clip.
+    Where latents are moved, ``<clip>.npy`` and ``latents.npz`` hold them. Clips that are done stay.
 
     Args:
         clips: Sound files, or folders of them.
@@ -121,7 +82,8 @@ def edit_folder(
         changes: The change of each attribute in its unit, by its name: pitch, loudness, duration.
         digit: Digit to say instead, as a number or an English word.
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: How latents are found, as for `audiate.inverter`.
+        method: One of `EditMethod`. The default is ``tracks`` for flows of sound unless another
+            digit is to be said, and ``hybrid`` for all else.
         classifier: Classifies the digit, which is kept; or None.
         samples: Number of sounds that are measured to find directions.
         rounds: Number of steps that are corrected by what is measured.
@@ -139,22 +101,46 @@ def edit_folder(
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
     settings |= {each: f"{value:g}" for each, value in changes.items()}
+    generator = load(generator, Generator, device=device)
+    method = _method_for(generator, method, word)
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
     settings |= {each: str(value) for each, value in numbers.items()}
-    generator = load(generator, Generator, device=device)
     settings["weights"] = digest(fingerprint(generator))
     judge = None if classifier is None else load(classifier, DigitClassifier)
+    run = partial(run_folder, batch_size=1, what="editing", notify=notify)
+    if isinstance(generator, SpeechFlow) and method == "tracks":
+        by_tracks = TrackEditWork(generator.codec, changes, judge)
+        return run(by_tracks, found, out, "edit", settings)
     make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
-    return run_folder(
-        work, found, out, "edit", settings, batch_size=1, what="editing", notify=notify
-    )
+    return run(work, found, out, "edit", settings)
+
+
+def _method_for(generator: Generator, method: EditMethod | None, word: int | None) -> EditMethod:
+    """The method that is asked for, or the best for a generator.
+
+    Raises:
+        InputError: The method does not suit the generator, or the change.
+
+    """
+    flow = isinstance(generator, SpeechFlow)
+    if method is None:
+        return "tracks" if flow and word is None else "hybrid"
+    if method == "tracks" and not flow:
+        raise InputError("`method=tracks`: is for flows of sound, which have a codec; give another")
+    if method == "tracks" and word is not None:
+        raise InputError("`digit`: `method=tracks` keeps the word; leave one of them out")
+    return method
 
 
 def _inverter(
-    generator: Generator, method: Method, judge: DigitClassifier | None, seed: int
+    generator: Generator,
+    method: EditMethod,
+    judge: DigitClassifier | None,
+    seed: int,
 ) -> Inverter:
     # A classifier of another sample rate reads the edited sound, but guides no search for latents.
+    assert method != "tracks"
     guide = judge if judge is not None and judge.sample_rate == generator.sample_rate else None
     most = _ITERATIONS if method == "hybrid" else None
     return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
@@ -255,8 +241,8 @@ class EditWork(ClipWork[Target, EditResult]):
             Change(
                 each.name,
                 each.unit,
-                *(_number(each.measure(sound.mean(0), rate)) for sound in (recording, said)),
-                *(_number(values[each.name]) for values in (edit.wanted, edit.after)),
+                *(number(each.measure(sound.mean(0), rate)) for sound in (recording, said)),
+                *(number(values[each.name]) for values in (edit.wanted, edit.after)),
             )
             for each in self.editor.attributes
         )
@@ -267,8 +253,3 @@ def _save_comparison(recording: Tensor, said: Tensor, edited: Tensor, path: Path
     sounds = torch.stack([recording.mean(0), said.mean(0), edited.mean(0)])
     titles = "recording", "the sound found for it", "edited"
     save_side_by_side(sounds, levels_of(sounds), titles, path)
-
-
-def _number(value: float) -> float | None:
-    """The number, or None in place of NaN, which JSON has not."""
-    return value if math.isfinite(value) else None

@@ -63,6 +63,56 @@ def parse_change(attribute: str, text: str) -> float:
     return value
 
 
+@dataclass(frozen=True)
+class Change:
+    """The change of one attribute by an edit; a value is None where it cannot be measured.
+
+    Attributes:
+        attribute: Its name: pitch, loudness or duration.
+        unit: The unit of all values: semitones above 100 Hz (st), dB of full scale, or octaves
+            (logarithms to the base of 2) of seconds.
+        recording: Its value in the recording.
+        found: Its value in the sound of the latent that was found for the recording.
+        wanted: The value that was asked for: the change is counted from the recording, or, where it
+            cannot be measured there, from the sound that was found.
+        after: Its value in the edited sound.
+
+    """
+
+    attribute: str
+    unit: str
+    recording: float | None
+    found: float | None
+    wanted: float | None
+    after: float | None
+
+    @property
+    def base(self) -> float | None:
+        """The value from which the change is counted."""
+        return self.found if self.recording is None else self.recording
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """The result of an edit for one clip.
+
+    Attributes:
+        changes: One for each attribute that was to change.
+        missed: Names of the attributes that came out otherwise than was asked for, as
+            `Edit.missed` has them.
+        gain: The gain, in dB, that was needed beside another latent.
+        digit: The digit of the edited sound, by the classifier; None without a classifier.
+        wanted_digit: The digit that was to be said; None without a classifier.
+
+    """
+
+    changes: tuple[Change, ...]
+    missed: tuple[str, ...]
+    gain: float
+    digit: int | None
+    wanted_digit: int | None
+
+
 class EditTarget(NamedTuple):
     """A change of one attribute.
 
@@ -315,10 +365,8 @@ class Editor:
         waveform, gain = sounds.waveforms[0], 0.0
         after = dict(zip(names, sounds.values[0].tolist(), strict=True))
         if "loudness" in after and np.isfinite(after["loudness"]):
-            peak = float(waveform.abs().max())
             missing = float(goal.wanted[names.index("loudness")]) - after["loudness"]
-            gain = min(missing, -20 * float(np.log10(max(peak, 1e-6))))  # no sample is clipped
-            waveform = waveform * 10 ** (gain / 20)
+            waveform, gain = with_gain(waveform, missing)
             after["loudness"] += gain
         word = None if sounds.words is None else int(sounds.words[0].argmax())
         moved = torch.from_numpy(latent).float()
@@ -327,6 +375,23 @@ class Editor:
         )
         meant = None if word is None else goal.word
         return Edit(moved, waveform, was, after, wanted, gain, word, meant)
+
+
+def with_gain(waveform: Tensor, decibels: float) -> tuple[Tensor, float]:
+    """Amplify a waveform by as many decibels, or fewer where samples would be clipped.
+
+    Returns:
+        The waveform, and the gain in dB.
+
+    """
+    peak = float(waveform.abs().max())
+    gain = min(decibels, -20 * float(np.log10(max(peak, 1e-6))))
+    return waveform * 10 ** (gain / 20), gain
+
+
+def number(value: float) -> float | None:
+    """The number, or None in place of NaN, which JSON has not."""
+    return value if np.isfinite(value) else None
 
 
 def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
@@ -339,7 +404,7 @@ def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
 
     """
     if not isinstance(generator, GeneratorModel) or not 0 <= word < generator.classes:
-        raise InputError("`digit`: this generator has no labels of digits; specgan-digits has them")
+        raise InputError("`digit`: this generator has no labels of digits; speech-digits has them")
     moved = z.clone()
     largest = int(generator.labels_of(z[None].to(generator.device))[0])
     moved[largest], moved[word] = z[word], z[largest]

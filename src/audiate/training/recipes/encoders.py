@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from audiate.data.sources import DIGIT_SETS
-from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
+from audiate.models.hub import ENCODED_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, Recipe, check_names
 
 
@@ -12,7 +12,7 @@ from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, Rec
 class LatentEncoderRecipe(Recipe):
     """An encoder from sound to the latent of a generator."""
 
-    generator: str = DEFAULT_GENERATOR
+    generator: str = ENCODED_GENERATOR
     """Generator to be inverted: a shipped model's name, a run's or a model's folder, or a Hugging
     Face hub id. For a generator of your own, see docs/inversion.md."""
     classifier: str = SPOKEN_CLASSIFIER

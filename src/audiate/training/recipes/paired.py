@@ -6,7 +6,7 @@ from typing import Literal
 from audiate.data.sources import Speaker
 from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_DUAL_ENCODER, DEFAULT_GENERATOR
-from audiate.training.recipes.base import Entry, Recipe
+from audiate.training.recipes.base import Entry, Perturbation, Recipe
 
 
 @dataclass(frozen=True)
@@ -57,32 +57,40 @@ class PairedRecipe(Recipe):
 
 @dataclass(frozen=True)
 class SayRecipe(PairedRecipe):
-    """A flow from images to latents of a generator of sound; it uses no label."""
+    """A flow from images to latents of a codec; it learns from pairs alone."""
 
-    epochs: int = 6
+    epochs: int = 16
     """Number of passes over the train images."""
     images_per_recording: int = 1
-    """Has no effect here, since the dual encoder alone has learnt from recordings."""
-    learning_rate: float = 2e-3
-    """Peak of the learning rate."""
-    generator: str = DEFAULT_GENERATOR
-    """Generator whose latents are learnt: a shipped model's name, the folder of a run or a model,
-    or a Hugging Face hub id."""
+    """Has no effect here: each image is learnt from with its own recording."""
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+    average_halflife: float = 300.0
+    """Number of steps in which half of the weights' moving average is renewed."""
+    speech_commands: bool = True
+    """Train on the train clips of Speech Commands as well as on FSDD."""
+    codec: str = DEFAULT_GENERATOR
+    """Codec whose latents are learnt: a shipped model's name, the folder of a run or a model, or a
+    Hugging Face hub id; or a flow of sound, whose codec is taken."""
     matcher: str = DEFAULT_DUAL_ENCODER
-    """Dual encoder that scores how well the generator's sounds match an image: a shipped name, a
-    folder or a hub id, as `audiate train match` makes it. Its image encoder is the condition
-    network."""
-    pool: int = 6_000
-    """Number of the generator's sounds that images are paired with. They are made once for each
-    generator, and kept in the user's cache folder."""
-    sharpness: float = 3.0
-    """Preference for sounds that clearly belong to the image. 1 pairs an image with sounds by their
-    likelihood under the dual encoder; more leaves out those that are hard to understand."""
-    guidance: float = 2.0
+    """Dual encoder whose image encoder is the condition network: a shipped name, a folder or a hub
+    id, as `audiate train match` makes it."""
+    speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
+    """Train on every recording at these multiples of its speed, too (Ko et al. 2015)."""
+    shift: int = 2_500
+    """Largest number of samples by which a recording is moved, earlier or later."""
+    width: int = 256
+    """Number of channels of the velocity network, a multiple of 64."""
+    blocks: int = 5
+    """Number of its blocks."""
+    dropout: float = 0.1
+    """Share of what each block adds that is left out in training."""
+    guidance: float = 1.5
     """Guidance of the finished model, which may be changed after the training, too."""
-    candidates: int = 3
-    """Number of sounds that the finished model makes for each one that it says: that which belongs
-    best to the image is kept. This may be changed after the training, too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Perturbation(self.speed_perturbation)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from audiate.audio.pitch import F0_FLOOR, require_praat
 from audiate.audio.spectrograms import levels_of
 from audiate.data.sounds import SoundSet, list_sounds
 from audiate.models.codec import F0_HOP_LENGTH, LAGS, Codec, everywhere, place_of_f0
+from audiate.models.configs import SpecGANConfig
+from audiate.models.specgan import SpecGAN
 from audiate.training.batches import EvenOrder, one_cycle
 from audiate.training.losses import LogMelDistance, gaussian_kl
 from audiate.training.recipes.codecs import CodecRecipe
@@ -30,6 +33,10 @@ _JUDGED_SAMPLES = 4_096  # samples of each clip that the discriminators judge
 _WARMUP = 200  # steps
 _SHOWN = 8
 _LEAST_KL = 0.05  # nats
+_SEARCHED_EVERY = 4  # steps between those in which clips are also heard with other phases
+_SEARCHED = 0.3  # weight of the losses of such clips
+_MIDDLE_LEVEL, _LEVELS = -10.5, 3.5  # nepers of power: all levels are within three deviations
+_SMEAR = 0.06  # deviation of the noise on their spectrograms, of a range of 2
 
 
 def prepare(recipe: CodecRecipe, root: Path) -> Prepared:
@@ -59,6 +66,10 @@ class CodecTask(Task):
     While it is trained, clips are rendered with the F0 and the voicing that Praat finds; those of
     the decoder are compared with them. In the last part of the training, discriminators judge
     pieces of clips (hinge loss, and feature matching as in Kumar et al. 2019).
+
+    In some steps the encoder also hears the clips as a generator of spectrograms would make them,
+    with phases that were searched for, and is to find the latents of the clips: so the codec is a
+    vocoder for such generators.
     """
 
     model: Codec
@@ -73,6 +84,7 @@ class CodecTask(Task):
         self._distance = LogMelDistance(recipe.network.sample_rate).to(device)
         self._words = PackedWords(sounds, find_f0(sounds, F0_HOP_LENGTH))
         self._order = EvenOrder(sounds.labels, sounds.sources, 8 * recipe.batch_size, recipe.seed)
+        self._searching = [_searching(recipe, bands).to(device) for bands in ("linear", "mel")]
         self._given: tuple[Tensor, Tensor] | None = None  # clips, and what was made of them
         self._first_judged = round(recipe.steps * (1 - recipe.adversarial_share))
         super().__init__(
@@ -100,6 +112,8 @@ class CodecTask(Task):
             step, self.steps, recipe.learning_rate, warmup=min(_WARMUP / self.steps, 0.2)
         )
         weights = {**_WEIGHTS, "kl": recipe.kl_weight}
+        if step % _SEARCHED_EVERY == 0:
+            weights["searched"] = _SEARCHED
         if step < self._first_judged:
             return [Stage("codec", lambda: self._losses(step, judged=False), weights, rate)]
         judging = _RATE_OF_DISCRIMINATORS * recipe.learning_rate
@@ -134,12 +148,25 @@ class CodecTask(Task):
             "pitch": _pitch_loss(logits, f0),
             "kl": gaussian_kl(*posterior).mean() / posterior.mu.shape[2],
         }
+        if step % _SEARCHED_EVERY == 0:
+            gan = self._searching[step // _SEARCHED_EVERY % len(self._searching)]
+            losses["searched"] = self._searched_loss(gan, clips, f0, posterior.mu.detach())
         if judged:
             pieces = _pieces(torch.cat([clips, given], 1), _JUDGED_SAMPLES)
             real, made = pieces[:, 0].detach(), pieces[:, 1]
             self._given = real, made.detach()
             losses |= self._judges.for_generator(real, made)
         return losses
+
+    def _searched_loss(self, gan: SpecGAN, clips: Tensor, f0: Tensor, latents: Tensor) -> Tensor:
+        """The distance of what is found of clips with other phases from their latents and F0."""
+        with torch.no_grad():
+            drafts = gan.analyse(clips)
+            drafts = drafts + _SMEAR * torch.randn(drafts.shape).to(drafts)
+            heard = gan.render(drafts.clamp(-1, 1))
+        features, logits = self.model.listen(heard)
+        found = self.model.encode_features(features, logits).mu
+        return F.smooth_l1_loss(found, latents) + _pitch_loss(logits, f0)
 
     def _discriminator_losses(self) -> Mapping[str, Tensor]:
         if self._given is None:
@@ -168,6 +195,17 @@ class CodecTask(Task):
                 f"`kl_weight` or `learning_rate`"
             )
         return None
+
+
+def _searching(recipe: CodecRecipe, bands: Literal["linear", "mel"]) -> SpecGAN:
+    """A generator of spectrograms, which is used for its search for phases alone."""
+    config = SpecGANConfig(
+        dim=1, sample_rate=recipe.network.sample_rate, bands=bands, discriminator=False
+    )
+    gan = SpecGAN(config).requires_grad_(requires_grad=False)
+    gan.mean.fill_(_MIDDLE_LEVEL)
+    gan.deviation.fill_(_LEVELS)
+    return gan
 
 
 def _pitch_loss(logits: Tensor, f0: Tensor) -> Tensor:

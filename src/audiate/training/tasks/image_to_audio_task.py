@@ -1,126 +1,146 @@
-"""Train a model that says images: a flow from images to latents of a generator."""
+"""Train a model that says images: a flow from images to latents of a codec."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from copy import deepcopy
 from functools import partial
+from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import pad
 
-from audiate.audio.files import prepare_speech
-from audiate.audio.log_mel import LogMel
-from audiate.audio.spectrograms import Spectrogram
+from audiate.audio.files import fit_length, resample
+from audiate.audio.spectrograms import levels_of
 from audiate.data.pairs import Pairs
-from audiate.errors import InputError
-from audiate.inversion.candidates import candidates_folder
+from audiate.data.sounds import SoundSet
+from audiate.models.audio_to_image import Posterior
+from audiate.models.codec import Codec
 from audiate.models.configs import ImageToAudioConfig
-from audiate.models.dual_encoder import ChangedSounds, DualEncoder
-from audiate.models.fingerprint import digest, fingerprint
-from audiate.models.generator import AudioGAN
-from audiate.models.image_to_audio import ImageToAudioModel, to_normal
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.fingerprint import weight_fingerprint
+from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.pretrained import load
+from audiate.models.speech_flow import load_codec
 from audiate.training.augment import changed_images
 from audiate.training.batches import EpochOrder, one_cycle
 from audiate.training.recipes.paired import SayRecipe
-from audiate.training.task import EpochTask, Shard, Sound, Stage
+from audiate.training.task import EpochTask, Prepared, Shard, Sound, Stage, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.training.tasks.paired_batches import prepare_pairs, to_unit
-from audiate.utils.filesystem import replacing
+from audiate.training.tasks.speech_flow_task import encode_clips
 from audiate.utils.plots import side_by_side
-from audiate.utils.progress import tracked
 
 _UNCONDITIONAL = 0.1  # share of conditions that are left out, so that guidance is possible
-_BATCH = 500
+_DIGIT_SAMPLES = 16_384
+_LENGTHS = 4_096, 65_536  # limits of the samples of a clip of pairs of one's own
 _PREVIEWED = 8
-_VERSION = 1  # of the way in which sounds are made and kept
-_SEED = 0x5A7  # no usual one: clips generated with the same seed would be learnt
-_GENERATED = 50
+
+
+def prepare(recipe: SayRecipe, root: Path) -> Prepared:
+    """Find the codec, and the pairs that a recipe names.
+
+    Raises:
+        InputError: There is no such codec, or data are missing or damaged.
+
+    """
+    codec = load_codec(recipe.codec)
+    task = partial(SayTask, codec=codec)
+    return prepare_pairs(recipe, root, task, sample_rate=codec.config.sample_rate)
 
 
 class SayTask(EpochTask):
-    """Train the flow of an `ImageToAudioModel` by conditional flow matching.
+    """Train the flow of an `ImageToAudioModel` by `flow_loss`; the codec stays as it is.
 
-    An image's latent is drawn among those of the generator's sounds, by how much likelier the image
-    is with each sound than by itself, as a `DualEncoder` scores at worst of slight changes of the
-    sound (`DualEncoder.calibrated_scores`): p(z | image) is p(z) times that ratio. So pairs never
-    run out, and no label is needed. The condition network is the image encoder, which sees each
-    image changed at random.
+    A step takes images, and of each the codec's latents of the recording that it is paired with, at
+    one of several speeds. The condition network is the image encoder of a `DualEncoder`, which is
+    not trained further and sees each image changed at random. The model that a run writes holds the
+    moving average of the velocity network's weights.
     """
 
     model: ImageToAudioModel
 
-    def __init__(self, recipe: SayRecipe, pairs: Pairs, device: torch.device, shard: Shard) -> None:
+    def __init__(
+        self, recipe: SayRecipe, pairs: Pairs, device: torch.device, shard: Shard, *, codec: Codec
+    ) -> None:
         torch.manual_seed(recipe.seed)
-        generator = load(recipe.generator, AudioGAN, device=device)
-        matcher = load(recipe.matcher, DualEncoder).to(device)
+        matcher = load(recipe.matcher, DualEncoder)
         config = ImageToAudioConfig(
-            generator.latent_dim,
-            recipe.generator,
-            fingerprint(generator),
+            recipe.codec,
+            codec.config,
+            weight_fingerprint(codec),
+            _longest(pairs) if recipe.pairs else _DIGIT_SAMPLES,
+            recipe.width,
+            recipe.blocks,
+            recipe.dropout,
             guidance=recipe.guidance,
-            candidates=recipe.candidates,
             pictures="whole" if recipe.pairs else "digits",
-            references=matcher.config.references,
         )
         model = ImageToAudioModel(config)
-        model.matcher.load_state_dict(matcher.state_dict())
+        model.image_encoder.load_state_dict(matcher.image_encoder.state_dict())
         model.to(device)
-        model.use(generator)
-        self._recipe, self._images = recipe, pairs.images
+        model.use(codec.to(device))
+        self._recipe, self._images, self._heard = recipe, pairs.images, pairs.heard
+        self._velocity = deepcopy(model.velocity)
         self._order = EpochOrder(len(pairs.images), recipe.batch_size, recipe.seed)
-        sounds = generated_sounds(generator, matcher.features, recipe.pool)
-        self._normal = to_normal(sounds.latents).to(device)
-        self._matcher = model.matcher.eval()
-        with torch.no_grad():
-            parts = [
-                self._matcher.embed_changed(to_unit(part).to(device))
-                for part in torch.split(sounds.spectrograms, _BATCH)
-            ]
-        self._sounds = ChangedSounds(*(torch.cat(each, 1) for each in zip(*parts, strict=True)))
-        trained = [*model.velocity.parameters(), model.null_condition]
-        adam = torch.optim.AdamW(trained, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-        super().__init__(recipe.epochs, self._order, model, "flow", {"flow": adam}, shard)
+        sounds, self._speeds = _at_speeds(pairs, recipe, config.num_samples)
+        self._posterior = encode_clips(
+            codec,
+            sounds,
+            1,
+            shift=min(recipe.shift, config.num_samples // 4),
+            seed=recipe.seed,
+        )
+        model.scale.measure(Posterior(*(each.to(device) for each in self._posterior)))
+        adam = torch.optim.AdamW(
+            [*self._velocity.parameters(), model.null_condition],
+            betas=(0.9, 0.99),
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+        super().__init__(recipe.epochs, self._order, model, "model", {"flow": adam}, shard)
+        self.modules["velocity"] = self._velocity
 
     def begin_step(self, step: int) -> None:  # noqa: ARG002
-        """Put the dual encoder, which is not trained, into eval mode."""
-        self.model.matcher.eval()
+        """Put the image encoder, which is not trained, into eval mode."""
+        self.model.image_encoder.eval()
 
     def stages(self, step: int) -> Sequence[Stage]:
-        """One update of the flow."""
-        rate = one_cycle(step, self.steps, self._recipe.learning_rate, warmup=0.1)
+        """One update of the velocity network."""
+        rate = one_cycle(step, self.steps, self._recipe.learning_rate, warmup=0.05)
         return [Stage("flow", lambda: self._losses(step), {"flow": 1.0}, rate)]
 
     def _losses(self, step: int) -> Mapping[str, Tensor]:
-        images = to_unit(self._images[self.shard.take(self._order.batch(step))])
+        chosen = self.shard.take(self._order.batch(step))
+        images = to_unit(self._images[chosen])
+        if self._recipe.augment:
+            images = changed_images(images)
+        speed = torch.randint(self._speeds, (len(chosen),))
+        clip = self._heard[chosen] * self._speeds + speed
+        posterior = Posterior(*(each[clip] for each in self._posterior))
+        latents = posterior.sample(torch.randn(posterior.mu.shape)).to(self.device)
         with torch.no_grad():
-            clean = images.to(self.device)
-            seen_clean = self._matcher.embed_images(clean)
-            scores = self._matcher.calibrated_scores(self._sounds, seen_clean).T
-            likely = (self._recipe.sharpness * scores.float()).softmax(1)
-            latents = self._normal[likely.multinomial(1).squeeze(1)]
-            seen = changed_images(images) if self._recipe.augment else images
-            condition = self.model.condition(seen.to(self.device))
+            condition = self.model.condition(images.to(self.device))
         dropped = (torch.rand(len(images), 1) < _UNCONDITIONAL).to(self.device)
-        # Without an image, latents are those of the prior, of which there is no end.
-        latents = torch.where(dropped, torch.randn(latents.shape).to(self.device), latents)
         condition = torch.where(dropped, self.model.null_condition, condition)
-        return {"flow": flow_loss(self.model, latents, condition)}
+        flat = self.model.scale.flatten(latents)
+        return {"flow": flow_loss(self._velocity, flat, condition)}
+
+    def end_step(self, step: int) -> None:
+        """Renew the moving average of the weights."""
+        renew_average(self.model.velocity, self._velocity, step, self._recipe.average_halflife)
 
     def preview(self) -> Tensor:
         """Images, each above the spectrogram of its sound."""
         images, waveforms = self._said()
-        levels = Spectrogram()(waveforms[:, 0].mean(1)).transpose(1, 2).flip(1)
+        levels = levels_of(waveforms[:, 0, 0]).flip(1)
         wide = pad(images, (0, levels.shape[2] - images.shape[2]))
         return side_by_side(torch.cat([wide, levels], 1))
 
     def preview_sound(self) -> Sound:
         """The sounds of these images, one after the other."""
-        waveforms = self._said()[1][:, 0]
-        return Sound(waveforms.transpose(0, 1).flatten(1), self.model.generator.sample_rate)
+        return Sound(self._said()[1].reshape(1, -1), self.model.sample_rate)
 
     def _said(self) -> tuple[Tensor, Tensor]:
         chosen = torch.arange(_PREVIEWED) * len(self._images) // _PREVIEWED
@@ -128,64 +148,22 @@ class SayTask(EpochTask):
         return images, self.model.say_batch(images, samples=1)[1]
 
 
-prepare = partial(prepare_pairs, task=SayTask)
+def _longest(pairs: Pairs) -> int:
+    """Number of samples, a multiple of 1,024, that the longest of the recordings fills."""
+    longest = max(len(recording) for recording in pairs.recordings)
+    least, most = _LENGTHS
+    return min(max(-(-longest // 1024) * 1024, least), most)
 
 
-@dataclass(frozen=True)
-class GeneratedSounds:
-    """Latents of a generator, with the spectrograms of their sounds.
-
-    Attributes:
-        latents: (count, latent_dim), drawn from the prior.
-        spectrograms: (count, n_mels, frames), uint8.
-
-    """
-
-    latents: Tensor
-    spectrograms: Tensor
-
-
-def generated_sounds(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
-    """Read the sounds of a generator from the cache folder, or make them and keep them there.
-
-    Silent ones are left out, so there may be fewer than ``count``.
-
-    Raises:
-        InputError: All sounds are silent.
-
-    """
-    name = digest((_VERSION, digest(generator.generator), asdict(features.config), count))
-    path = candidates_folder() / f"{name}-heard.safetensors"
-    with suppress(OSError, SafetensorError, TypeError):  # none there, or a damaged file
-        stored = GeneratedSounds(**load_file(path))
-        whole = len(stored.latents) == len(stored.spectrograms)
-        if whole and stored.latents.shape[1:] == (generator.latent_dim,):
-            return stored
-    made = _make(generator, features, count)
-    # Where they cannot be written, they are made again the next time.
-    with suppress(OSError, SafetensorError), replacing(path) as partial:
-        save_file({name: each.contiguous() for name, each in vars(made).items()}, partial)
-    return made
-
-
-@torch.no_grad()
-def _make(generator: AudioGAN, features: LogMel, count: int) -> GeneratedSounds:
-    random = torch.Generator().manual_seed(_SEED)
-    latents = generator.sample_latent(count, generator=random)
-    kept, spectrograms = [], []
-    parts = torch.split(latents, _GENERATED)
-    what = "generating sounds, once for this generator"
-    for part in tracked(parts, what, weights=[len(part) for part in parts]):
-        waveforms = []
-        for latent, waveform in zip(part, generator(part), strict=True):
-            try:
-                rate = features.config.sample_rate
-                waveforms.append(prepare_speech(waveform, generator.sample_rate, rate))
-            except InputError:  # silent
-                continue
-            kept.append(latent.cpu())
-        if waveforms:
-            spectrograms.append((features.many(waveforms) * 255).round().to(torch.uint8).cpu())
-    if not kept:
-        raise InputError("`generator`: all of its sounds are silent; train it longer")
-    return GeneratedSounds(torch.stack(kept), torch.cat(spectrograms))
+def _at_speeds(pairs: Pairs, recipe: SayRecipe, num_samples: int) -> tuple[SoundSet, int]:
+    """Each recording at all speeds, one after the other, as clips; and the number of speeds."""
+    rate = pairs.sample_rate
+    clips = []
+    for recording in pairs.recordings:
+        for speed in (1.0, *recipe.speed_perturbation):
+            played = resample(recording, round(rate * speed), rate)
+            clip = fit_length(played, num_samples).clamp(-1, 1)
+            clips.append((clip * torch.iinfo(torch.int16).max).round().to(torch.int16))
+    nothing = torch.zeros(len(clips), dtype=torch.long)
+    sounds = SoundSet(torch.stack(clips).unsqueeze(1), nothing, nothing, ("",), rate)
+    return sounds, 1 + len(recipe.speed_perturbation)

@@ -29,7 +29,11 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def prepare_pairs(
-    recipe: R, root: Path, task: Callable[[R, Pairs, torch.device, Shard], Task]
+    recipe: R,
+    root: Path,
+    task: Callable[[R, Pairs, torch.device, Shard], Task],
+    *,
+    sample_rate: int = LogMelConfig.sample_rate,
 ) -> Prepared:
     """Pair recordings of FSDD, and of Speech Commands if asked for, with MNIST.
 
@@ -39,23 +43,25 @@ def prepare_pairs(
         recipe: The settings.
         root: Data folder.
         task: Builds the task from the recipe, the pairs, a device and a process's share.
+        sample_rate: Bring recordings to this rate, in Hz.
 
     Raises:
         InputError: Data are missing or damaged.
 
     """
-    rate = LogMelConfig().sample_rate
     if recipe.pairs is not None:
         own = list_own_pairs(Path(recipe.pairs))
         return Prepared(
             own.digest,
-            lambda *where: task(recipe, own.read(sample_rate=rate, seed=recipe.seed), *where),
+            lambda *where: task(
+                recipe, own.read(sample_rate=sample_rate, seed=recipe.seed), *where
+            ),
         )
     listed = list_pairs(root, speech_commands=recipe.speech_commands)
 
     def make_task(device: torch.device, shard: Shard) -> Task:
         pairs = listed.read(
-            sample_rate=rate, seed=recipe.seed, held_out_speaker=recipe.held_out_speaker
+            sample_rate=sample_rate, seed=recipe.seed, held_out_speaker=recipe.held_out_speaker
         )
         return task(recipe, pairs.train, device, shard)
 

@@ -16,8 +16,7 @@ from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.codec import Codec
 from audiate.models.configs import SpeechFlowConfig
-from audiate.models.pretrained import load
-from audiate.models.speech_flow import SpeechFlow
+from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, generator, one_cycle
 from audiate.training.recipes.codecs import SpeechFlowRecipe
@@ -43,8 +42,7 @@ def prepare(recipe: SpeechFlowRecipe, root: Path) -> Prepared:
 
     """
     listed = list_sounds(recipe.data, root)
-    model = load(recipe.codec)
-    codec = model.codec if isinstance(model, SpeechFlow) else load(recipe.codec, Codec)
+    codec = load_codec(recipe.codec)
 
     def make_task(device: torch.device, shard: Shard) -> Task:
         sounds = listed.read(
@@ -94,10 +92,12 @@ class SpeechFlowTask(Task):
         self._recipe, self._labels = recipe, labels
         self._velocity = deepcopy(model.velocity)
         self._order = EvenOrder(labels, sounds.sources, recipe.batch_size, recipe.seed)
-        self._posterior = _encoded(model.codec, sounds, recipe)
+        self._posterior = encode_clips(
+            model.codec, sounds, recipe.variants, shift=recipe.shift, seed=recipe.seed
+        )
         self._variants = len(self._posterior.mu) // len(labels)
         every = EvenOrder(labels, sounds.sources, _MEASURED, recipe.seed).batch(0)
-        model.mean, model.deviation = (each.to(device) for each in _moments(self._posterior, every))
+        model.scale.measure(Posterior(*(each[every].to(device) for each in self._posterior)))
         super().__init__(
             seed=recipe.seed,
             steps=recipe.steps,
@@ -135,7 +135,7 @@ class SpeechFlowTask(Task):
         condition = self.model.condition(labels.to(self.device))
         if not self.model.classes:
             condition = torch.zeros_like(condition)
-        return {"flow": flow_loss(self._velocity, self.model.flatten(drawn), condition)}
+        return {"flow": flow_loss(self._velocity, self.model.scale.flatten(drawn), condition)}
 
     def end_step(self, step: int) -> None:
         """Renew the moving average of the weights."""
@@ -162,23 +162,31 @@ class SpeechFlowTask(Task):
 
 
 @torch.no_grad()
-def _encoded(codec: Codec, sounds: SoundSet, recipe: SpeechFlowRecipe) -> Posterior:
-    """q(latents | clip) of all clips, as often as there are variants, on the CPU."""
+def encode_clips(
+    codec: Codec, sounds: SoundSet, variants: int, *, shift: int, seed: int
+) -> Posterior:
+    """Encode all clips several times, each time moved by another number of samples.
+
+    Args:
+        codec: The codec.
+        sounds: The clips, which are brought to one peak.
+        variants: How often each is encoded.
+        shift: Largest number of samples by which a clip is moved.
+        seed: Seed of the shifts.
+
+    Returns:
+        q(latents | clip) of (variants * clips, channels, frames), on the CPU: all clips once, then
+        all of them again.
+
+    """
     codec.eval()
     random = torch.random.get_rng_state()
-    torch.manual_seed(recipe.seed)
-    every = torch.split(torch.arange(len(sounds.labels)).repeat(recipe.variants), _CHUNK)
+    torch.manual_seed(seed)
+    every = torch.split(torch.arange(len(sounds.labels)).repeat(variants), _CHUNK)
     parts = []
     for index in tracked(every, "encoding clips"):
-        clips = shifted(to_peak(sounds.waveforms(index)), recipe.shift)
+        clips = shifted(to_peak(sounds.waveforms(index)), shift)
         parts.append([each.cpu() for each in codec.encode(clips.to(codec.device))])
     torch.random.set_rng_state(random)
     mu, logvar = (torch.cat(each) for each in zip(*parts, strict=True))
     return Posterior(mu, logvar)
-
-
-def _moments(posterior: Posterior, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (channels,) of the latents of some clips."""
-    mu, logvar = (each[index] for each in posterior)
-    variance = mu.var((0, 2)) + logvar.exp().mean((0, 2))
-    return mu.mean((0, 2)), variance.sqrt()

@@ -1,0 +1,149 @@
+"""Edit a recording by a codec: set its F0 and its length by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiate.audio.files import Recording, fit_length, is_silent, load_audio, save_wav, to_peak
+from audiate.audio.spectrograms import levels_of
+from audiate.errors import InputError
+from audiate.folders.runner import ClipWork, Product
+from audiate.metrics.reconstruction import classifier_input
+from audiate.models.codec import BLOCK_LENGTH, Codec
+from audiate.models.resnet import DigitClassifier
+from audiate.phonetics.directions import attribute_of
+from audiate.phonetics.editing import TOLERANCE, Change, EditResult, number, with_gain
+from audiate.utils.plots import save_side_by_side
+
+_LONGEST = 60.0  # seconds
+
+
+@torch.no_grad()
+def edit_tracks(
+    codec: Codec, waveforms: Tensor, *, semitones: float = 0.0, octaves: float = 0.0
+) -> Tensor:
+    """Give recordings another pitch or another length, by the tracks of a codec.
+
+    F0 is multiplied, and all tracks are read faster or slower. The filters stay as they are, so the
+    voice does, too.
+
+    Args:
+        codec: The codec.
+        waveforms: (batch, 1, samples), of any length.
+        semitones: Change of F0.
+        octaves: Change of the length: 1 is twice as long.
+
+    Returns:
+        (batch, 1, 2 ** octaves * samples), rounded.
+
+    """
+    samples = waveforms.shape[2]
+    padded = F.pad(waveforms, (0, -samples % BLOCK_LENGTH))
+    tracks = codec.tracks(codec.encode(padded).mu)
+    tracks = tracks._replace(f0=tracks.f0 * 2 ** (semitones / 12))
+    if octaves:
+        frames = max(round(tracks.f0.shape[1] * 2**octaves), 1)
+        f0, voicing = (_stretched(each.unsqueeze(1), frames)[:, 0] for each in tracks[:2])
+        filters = (_stretched(each.transpose(1, 2), 2 * frames) for each in tracks[2:])
+        tracks = type(tracks)(f0, voicing, *(each.transpose(1, 2) for each in filters))
+    return codec.render(tracks)[..., : max(round(samples * 2**octaves), 1)].clamp(-1, 1)
+
+
+def _stretched(tracks: Tensor, frames: int) -> Tensor:
+    """Tracks (batch, channels, any number of frames) with another number of frames."""
+    return F.interpolate(tracks, size=frames, mode="linear")
+
+
+class TrackEditWork(ClipWork[Tensor, EditResult]):
+    """Edit clips of any length by `edit_tracks`."""
+
+    endings = ("{}.wav", "{}-before.wav", "{}.png")
+    shared = ()
+    result_type = EditResult
+
+    def __init__(
+        self, codec: Codec, changes: Mapping[str, float], classifier: DigitClassifier | None
+    ) -> None:
+        """Prepare the work.
+
+        Args:
+            codec: The codec.
+            changes: The change of each attribute in its unit: pitch, loudness, duration.
+            classifier: Classifies the digit before and after; or None.
+
+        """
+        self.codec, self.changes, self.classifier = codec, dict(changes), classifier
+        self.attributes = [attribute_of(name) for name in changes]
+        self.read = self._read
+
+    def _read(self, path: Path | Recording) -> Tensor:
+        """Read a clip, and bring it to a peak of 0.9."""
+        rate = self.codec.config.sample_rate
+        waveform, _ = load_audio(path, rate, channels=1, longest=_LONGEST)
+        if is_silent(waveform.flatten()):
+            raise InputError(f"{path}: is silent, so there is nothing to edit; record it again")
+        return to_peak(waveform)
+
+    def compute(self, items: Sequence[Tensor]) -> list[Product[EditResult]]:
+        """Edit clips."""
+        return [self._edited(item) for item in items]
+
+    def _edited(self, recording: Tensor) -> Product[EditResult]:
+        rate, device = self.codec.config.sample_rate, self.codec.device
+        given = recording[None].to(device)
+        said = edit_tracks(self.codec, given)[0].cpu()
+        semitones, octaves = (self.changes.get(name, 0.0) for name in ("pitch", "duration"))
+        edited = edit_tracks(self.codec, given, semitones=semitones, octaves=octaves)[0].cpu()
+        values = [self._measured(sound) for sound in (recording, said, edited)]
+        for name, value in values[0].items():
+            if number(value) is None:
+                raise InputError(f"{name}: cannot be measured in this sound; it may hold no voice")
+        before, found, after = values
+        wanted = {name: before[name] + change for name, change in self.changes.items()}
+        gain = 0.0
+        if "loudness" in wanted:
+            edited, gain = with_gain(edited, wanted["loudness"] - after["loudness"])
+            after["loudness"] += gain
+        changes = tuple(
+            Change(
+                each.name,
+                each.unit,
+                *(number(group[each.name]) for group in (before, found, wanted, after)),
+            )
+            for each in self.attributes
+        )
+        missed = [n for n, value in after.items() if not abs(value - wanted[n]) <= TOLERANCE[n]]
+        digit, meant = (self._digit(sound) for sound in (edited, recording))
+        if digit != meant:
+            missed.append("digit")
+        writers = (
+            partial(save_wav, waveform=edited, sample_rate=rate),
+            partial(save_wav, waveform=said, sample_rate=rate),
+            partial(_save_comparison, recording, said, edited),
+        )
+        result = EditResult(changes, tuple(missed), gain, digit, meant)
+        return Product(None, result, writers)
+
+    def _measured(self, sound: Tensor) -> dict[str, float]:
+        rate = self.codec.config.sample_rate
+        return {each.name: each.measure(sound.mean(0), rate) for each in self.attributes}
+
+    def _digit(self, sound: Tensor) -> int | None:
+        if self.classifier is None:
+            return None
+        clip = classifier_input(sound[None], self.codec.config.sample_rate, self.classifier)
+        with torch.inference_mode():
+            return int(self.classifier(clip.to(self.classifier.device))[0].argmax())
+
+
+def _save_comparison(recording: Tensor, said: Tensor, edited: Tensor, path: Path) -> None:
+    longest = max(sound.shape[1] for sound in (recording, said, edited))
+    sounds = torch.cat([fit_length(sound, longest) for sound in (recording, said, edited)])
+    titles = "recording", "given back by the codec", "edited"
+    save_side_by_side(sounds, levels_of(sounds), titles, path)

@@ -1,0 +1,105 @@
+"""Edits by the tracks of a codec, on the shipped weights and clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import small_specgan
+from numpy.typing import NDArray
+
+import audiate
+from audiate.audio.pitch import praat_f0
+from audiate.cli import main
+from audiate.cli.demo import CLIPS_FOLDER
+from audiate.errors import InputError
+from audiate.models.codec import Codec
+from audiate.models.speech_flow import load_codec
+from audiate.phonetics.edit_folder import edit_folder
+from audiate.phonetics.track_editing import edit_tracks
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return load_codec("speech-digits")
+
+
+def clip(name: str) -> torch.Tensor:
+    waveform, _ = audiate.load_audio(CLIPS_FOLDER / f"{name}.flac", RATE)
+    return waveform[None, None]
+
+
+def f0_of(waveform: torch.Tensor) -> NDArray[np.float32]:
+    """F0 (frames,), in Hz, by Praat; NaN where there is no voice."""
+    f0 = praat_f0(waveform.flatten(), RATE, 256)
+    return np.where(f0 > 0, f0, np.nan)
+
+
+class TestTracks:
+    def test_without_a_change_it_is_the_codecs_sound(self, codec: Codec) -> None:
+        waveform = clip("two-female")
+        with torch.no_grad():
+            expected = codec(waveform).clamp(-1, 1)
+        torch.testing.assert_close(edit_tracks(codec, waveform), expected)
+
+    @pytest.mark.parametrize("semitones", [-5.0, 4.0, 12.0])
+    @pytest.mark.parametrize("name", ["two-female", "zero-slt"])
+    def test_f0_is_multiplied(self, codec: Codec, name: str, semitones: float) -> None:
+        before = edit_tracks(codec, clip(name))
+        after = edit_tracks(codec, clip(name), semitones=semitones)
+        assert after.shape == before.shape
+        moved = 12 * np.log2(f0_of(after) / f0_of(before))
+        assert np.nanmedian(moved) == pytest.approx(semitones, abs=0.1)
+
+    @pytest.mark.parametrize("octaves", [-0.5, 0.25, 1.0])
+    def test_the_length_is_multiplied_and_f0_stays(self, codec: Codec, octaves: float) -> None:
+        waveform = clip("zero-slt")
+        after = edit_tracks(codec, waveform, octaves=octaves)
+        assert after.shape[2] == round(waveform.shape[2] * 2**octaves)
+        before = np.nanmedian(f0_of(edit_tracks(codec, waveform)))
+        assert np.nanmedian(f0_of(after)) == pytest.approx(before, rel=0.04)
+
+
+def test_the_command_edits_clips_of_any_length(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = torch.cat([clip("two-female"), clip("zero-slt"), clip("six-awb")], 2).flatten()
+    (tmp_path / "clips").mkdir()
+    soundfile.write(tmp_path / "clips" / "long.wav", long.numpy(), RATE)
+    soundfile.write(tmp_path / "clips" / "silent.wav", np.zeros(8000), RATE)
+    out = tmp_path / "out"
+    command = ["edit", str(tmp_path / "clips"), "--pitch", "+3st", "--loudness", "-6dB",
+               "--classifier", "none", "--out", str(out)]  # fmt: skip
+    assert main(command) == 2
+    told = capsys.readouterr()
+    assert "silent.wav: is silent" in told.err
+    assert "long: pitch +" in told.out
+    assert {path.name for path in out.iterdir()} == {
+        "long.wav", "long-before.wav", "long.png", "report.json",
+    }  # fmt: skip
+    assert len(soundfile.read(out / "long.wav")[0]) == len(long)
+    result = json.loads((out / "report.json").read_text())["clips"]["long"]
+    changes = {each["attribute"]: each for each in result["changes"]}
+    assert changes["pitch"]["after"] - changes["pitch"]["recording"] == pytest.approx(3, abs=0.5)
+    loudness = changes["loudness"]
+    assert loudness["after"] - loudness["recording"] == pytest.approx(-6, abs=0.1)
+    assert result["missed"] == []
+    (out / "long.wav").unlink()  # a clip that is no longer there is edited again
+    assert main(command) == 2
+    assert "1 clip edited" in capsys.readouterr().out
+    assert main(command) == 2
+    assert "0 clips edited (1 were there already)" in capsys.readouterr().out
+
+
+def test_what_tracks_cannot_do(tmp_path: Path) -> None:
+    clips, gan = CLIPS_FOLDER / "two-female.flac", small_specgan()
+    with pytest.raises(InputError, match="is for flows of sound"):
+        edit_folder(clips, tmp_path / "a", {"pitch": 1.0}, generator=gan, method="tracks")
+    with pytest.raises(InputError, match="keeps the word"):
+        edit_folder(clips, tmp_path / "b", {}, digit=3, method="tracks")
