@@ -50,7 +50,9 @@ def small_flow() -> SpeechFlow:
     """A flow of a quarter of a second that moves noise, though it was never trained."""
     torch.manual_seed(0)
     flow = SpeechFlow(
-        SpeechFlowConfig(CodecConfig(width=16, latent_channels=4), 4096, 3, width=64, blocks=2)
+        SpeechFlowConfig(
+            CodecConfig(width=16, latent_channels=4), 3, num_samples=4096, width=64, blocks=2
+        )
     )
     torch.nn.init.normal_(flow.velocity.last.weight, std=0.05)
     return flow.eval()

@@ -48,8 +48,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codec = Codec(SMALL)
     codec.save_pretrained(folder / "codec")
     config = ImageToAudioConfig(
-        str(folder / "codec"), SMALL, weight_fingerprint(codec), 4096, 64, 1, steps=2
-    )
+        str(folder / "codec"), SMALL, weight_fingerprint(codec),
+        num_samples=4096, width=64, blocks=1, steps=2,
+    )  # fmt: skip
     sayer = ImageToAudioModel(config)
     torch.nn.init.normal_(sayer.velocity.last.weight)  # trained networks do not begin with rest
     sayer.save_pretrained(folder / "say")

@@ -59,7 +59,7 @@ def mended(content: BinaryIO, name: str) -> BinaryIO:
 
 
 def _mended_wav(content: BinaryIO, name: str) -> BinaryIO:
-    """A wav file with the size of its samples set right, or the mp3 file that it holds."""
+    """Set the size of the samples in a wav file right, or take out the mp3 file that it holds."""
     length = content.seek(0, io.SEEK_END)
     content.seek(4)
     (whole,) = struct.unpack("<I", content.read(4))
@@ -98,7 +98,7 @@ def _note_once(line: str) -> None:
 
 
 def _chunks(content: BinaryIO, length: int, begin: int = 12) -> Iterator[tuple[int, bytes, int]]:
-    """Where the chunks of a RIFF file begin after their heads, their marks and sizes."""
+    """Yield each chunk of a RIFF file: where its content begins, its mark, its size in bytes."""
     at = begin
     while at + 8 <= length:
         content.seek(at)
@@ -108,7 +108,7 @@ def _chunks(content: BinaryIO, length: int, begin: int = 12) -> Iterator[tuple[i
 
 
 def _ends_in_chunks(content: BinaryIO, begin: int, length: int) -> bool:
-    """Whether what follows is a row of chunks up to the end, and no samples."""
+    """Tell whether chunks follow one another up to the end of the file, and no samples."""
     end = begin
     for at, mark, size in _chunks(content, length, begin):
         if not mark.isascii() or at + size > length:
@@ -157,7 +157,7 @@ def _frame(head: bytes, at: int = 0) -> _Frame | None:
 
 
 def _mended_mp3(content: BinaryIO) -> BinaryIO:
-    """An mp3 file that begins with a frame, and says how many there are."""
+    """Take away a tag before an mp3 file, and add a number of frames where it has none."""
     data = content.read()
     content.seek(0)
     begin = 0
@@ -178,7 +178,7 @@ def _mended_mp3(content: BinaryIO) -> BinaryIO:
 
 
 def _first_frame(data: bytes, begin: int) -> int:
-    """The first place from which on two frames follow one another."""
+    """Find the first frame that another one follows."""
     for at in range(begin, min(len(data), begin + _SEARCHED)):
         if data[at] == 0xFF and (frame := _frame(data, at)) and _frame(data, at + frame.size):
             return at
@@ -186,7 +186,7 @@ def _first_frame(data: bytes, begin: int) -> int:
 
 
 def _xing(header: bytes, side: int, count: int) -> bytes:
-    """A frame that holds nothing but a number of frames, of the kind of a given header."""
+    """Make a frame without sound that says how many frames follow, for a given header."""
     # Without a checksum and padding, at 64 kbit/s or more, so that there is room.
     rate = header[2] & 0x0C | (5 if header[1] & 8 else 8) << 4
     head = bytes([0xFF, header[1] | 1, rate, header[3]])

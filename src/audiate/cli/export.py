@@ -32,7 +32,7 @@ class Export:
     """Sample rate of the waveforms that the file takes, in Hz: by default the model's own, or else
     a whole multiple of it, up to 3 times."""
     backwards: bool = False
-    """Of a flow of sound, write the way from a waveform to its latent."""
+    """Export a flow of sound backwards: a waveform goes in, and its latent comes out."""
 
     def run(self) -> int:
         """Export, print inputs and outputs of the file, and return the exit status."""

@@ -157,10 +157,9 @@ class ListedSounds:
                 continue
             for whole in parts:
                 for clip in self._clips(whole, rate, num_samples, speeds):
-                    peak = float(clip.abs().max())
-                    gains.append(peak if peak < _QUIET else 1.0)
-                    scaled = (clip / gains[-1]).clamp(-1, 1) * _FULL_SCALE
-                    samples.append(scaled.round().to(torch.int16))
+                    sample, gain = in_16_bits(clip)
+                    samples.append(sample)
+                    gains.append(gain)
                     read.append(file)
         self._check(broken, read)
         return SoundSet(
@@ -182,11 +181,7 @@ class ListedSounds:
         if self.folder is None and is_silent(whole.flatten()):
             return
         for part in split_words(whole, rate) if self.cut_words else [whole]:
-            for speed in (None, *speeds):
-                played = part
-                if speed is not None:
-                    faster = [resample(channel, round(rate * speed), rate) for channel in part]
-                    played = torch.stack(faster)
+            for played in at_speeds(part, rate, speeds):
                 if self.folder is None:
                     yield fit_length(played, num_samples)
                 else:
@@ -241,6 +236,23 @@ def parts_of(path: Path, rate: int | None, channels: int) -> Iterator[Tensor]:
     for span in whole_spans(file, _PART):
         part = replace(file, span=span)
         yield load_audio(part, rate, channels=channels, longest=MAX_FILE_SECONDS)[0]
+
+
+def at_speeds(waveform: Tensor, rate: int, speeds: Sequence[float]) -> Iterator[Tensor]:
+    """Yield a waveform (channels, samples), then the same at multiples of its speed."""
+    yield waveform
+    for speed in speeds:
+        yield torch.stack([resample(channel, round(rate * speed), rate) for channel in waveform])
+
+
+def in_16_bits(clip: Tensor) -> tuple[Tensor, float]:
+    """A clip (channels, samples) as int16, and the gain that was taken from it.
+
+    A quiet clip is divided by its peak first, so that it keeps its precision.
+    """
+    peak = float(clip.abs().max())
+    gain = peak if 0 < peak < _QUIET else 1.0
+    return ((clip / gain).clamp(-1, 1) * _FULL_SCALE).round().to(torch.int16), gain
 
 
 def list_sounds(

@@ -145,7 +145,7 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
 
 
 class _Look(NamedTuple):
-    """What is seen of a file."""
+    """Facts about one file."""
 
     rate: int
     seconds: float

@@ -364,30 +364,24 @@ class CodecConfig:
         check_range("`latent_channels`", self.latent_channels, 2, 1024)
 
 
-@dataclass(frozen=True)
-class SpeechFlowConfig:
-    """Settings of a latent flow of sound; steps, guidance and solver may be changed later, too.
+@dataclass(frozen=True, kw_only=True)
+class CodecFlowConfig:
+    """Settings of every flow over the latents of a codec; some may be changed after the training.
 
     Raises `InputError` where a value is out of range.
 
     Attributes:
-        codec: Sizes of the codec that is part of the model.
         num_samples: Number of samples of a clip, a multiple of 1,024.
-        classes: Number of labels that sounds have.
-        names: Names of the labels: as many as there are classes, or none.
         width: Number of channels of the velocity network, a multiple of 64.
         blocks: Number of its blocks.
         dropout: Share of what each block adds that is left out in training.
-        steps: Number of steps from noise to latents.
-        guidance: Weight of p(sound | label) against p(sound), as in `LatentFlowConfig`.
-        solver: Kind of the steps.
+        steps: Number of steps from noise to latents, which may be changed.
+        guidance: Weight of the condition, as in `LatentFlowConfig`, which may be changed.
+        solver: Kind of the steps, which may be changed.
 
     """
 
-    codec: CodecConfig = field(default_factory=CodecConfig)
     num_samples: int = 16_384
-    classes: int = 0
-    names: tuple[str, ...] = ()
     width: int = 320
     blocks: int = 5
     dropout: float = 0.1
@@ -396,16 +390,46 @@ class SpeechFlowConfig:
     solver: Solver = "rk4"
 
     def __post_init__(self) -> None:
+        check_range("`num_samples`", self.num_samples, 1024, MAX_NETWORK_SAMPLES)
+        check_range("`width`", self.width, 64, 4096)
+        for name, multiple in (("num_samples", 1024), ("width", 64)):
+            if getattr(self, name) % multiple:
+                raise InputError(f"`{name}` {getattr(self, name)}: give a multiple of {multiple:,}")
+        check_range("`blocks`", self.blocks, 1, 64)
+        check_range("`dropout`", self.dropout, 0, 0.9)
+        _check_choice("solver", self.solver, Solver)
+        check_range("steps", self.steps, 1, 1000)
+        check_range("guidance", self.guidance, 0, 100)
+
+
+@dataclass(frozen=True)
+class SpeechFlowConfig(CodecFlowConfig):
+    """Settings of a latent flow of sound.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        codec: Sizes of the codec that is part of the model.
+        classes: Number of labels that sounds have.
+        names: Names of the labels: as many as there are classes, or none.
+
+    """
+
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    classes: int = 0
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         check_range("classes", self.classes, 0, 10_000)
         if len(self.names) not in (0, self.classes):
             raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
         _check_printable("names", self.names)
-        _check_flow(self)
 
 
 @dataclass(frozen=True)
-class ImageToAudioConfig:
-    """Settings of a model that says images; steps, guidance and solver may be changed later, too.
+class ImageToAudioConfig(CodecFlowConfig):
+    """Settings of a model that says images.
 
     Raises `InputError` where a value is out of range.
 
@@ -413,13 +437,6 @@ class ImageToAudioConfig:
         codec: Name, folder or hub id of the codec, or of a flow of sound that holds it.
         network: Sizes of that codec.
         fingerprint: As in `LatentEncoderConfig`, of the codec.
-        num_samples: Number of samples of a clip, a multiple of 1,024.
-        width: Number of channels of the velocity network, a multiple of 64.
-        blocks: Number of its blocks.
-        dropout: Share of what each block adds that is left out in training.
-        steps: Number of steps from noise to latents.
-        guidance: Weight of p(latents | image) against p(latents), as in `LatentFlowConfig`.
-        solver: Kind of the steps.
         pictures: As in `DualEncoderConfig`.
 
     """
@@ -427,33 +444,12 @@ class ImageToAudioConfig:
     codec: str = DEFAULT_GENERATOR
     network: CodecConfig = field(default_factory=CodecConfig)
     fingerprint: tuple[float, ...] = ()
-    num_samples: int = 16_384
-    width: int = 256
-    blocks: int = 5
-    dropout: float = 0.1
-    steps: int = 5
-    guidance: float = 1.5
-    solver: Solver = "rk4"
     pictures: PictureKind = "digits"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_printable("codec", [self.codec])
         _check_choice("pictures", self.pictures, PictureKind)
-        _check_flow(self)
-
-
-def _check_flow(config: SpeechFlowConfig | ImageToAudioConfig) -> None:
-    """Check the settings that all flows over the latents of a codec have in common."""
-    check_range("`num_samples`", config.num_samples, 1024, MAX_NETWORK_SAMPLES)
-    for name, multiple in (("num_samples", 1024), ("width", 64)):
-        if getattr(config, name) % multiple:
-            raise InputError(f"`{name}` {getattr(config, name)}: give a multiple of {multiple:,}")
-    check_range("`width`", config.width, 64, 4096)
-    check_range("`blocks`", config.blocks, 1, 64)
-    check_range("`dropout`", config.dropout, 0, 0.9)
-    _check_choice("solver", config.solver, Solver)
-    check_range("steps", config.steps, 1, 1000)
-    check_range("guidance", config.guidance, 0, 100)
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

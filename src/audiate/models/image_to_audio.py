@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from audiate.data.images import Picture, see_picture
 from audiate.errors import InputError, check_whole
-from audiate.models.codec import BLOCK_LENGTH, Codec
-from audiate.models.conditional_flow import Velocity, follow
+from audiate.models.codec import Codec
+from audiate.models.conditional_flow import follow
 from audiate.models.configs import ImageToAudioConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import same_generator, weight_fingerprint
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.residual import ImageNetwork
-from audiate.models.speech_flow import PATCH, LatentScale, load_codec
+from audiate.models.speech_flow import LatentScale, codec_velocity, latent_size, load_codec
 
 _AT_ONCE = 32  # latents that are made sound at once
 
@@ -45,18 +45,10 @@ class ImageToAudioModel(PretrainedModel):
         config = config or ImageToAudioConfig()
         super().__init__(config)
         self.sample_rate, self.num_samples = config.network.sample_rate, config.num_samples
-        channels, frames = config.network.latent_channels, config.num_samples // BLOCK_LENGTH
-        self.latent_dim = channels * frames
+        self.latent_dim = latent_size(config, config.network)
         self.image_encoder = ImageNetwork(self.condition_dim)
-        self.scale = LatentScale(channels)
-        self.velocity = Velocity(
-            self.latent_dim,
-            self.condition_dim,
-            tokens=frames // PATCH,
-            width=config.width,
-            blocks=config.blocks,
-            dropout=config.dropout,
-        )
+        self.scale = LatentScale(config.network.latent_channels)
+        self.velocity = codec_velocity(config, config.network, self.condition_dim)
         self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
         self._codec: Codec | None
         self._keep(None)
@@ -198,7 +190,7 @@ class ImageToAudioModel(PretrainedModel):
     def voice(self, latents: Tensor) -> Tensor:
         """Waveforms (..., 1, num_samples) in [-1, 1] of latents (..., latent_dim)."""
         channels = self.config.network.latent_channels
-        frames = latents.reshape(-1, self.num_samples // BLOCK_LENGTH, channels).transpose(1, 2)
+        frames = latents.reshape(-1, self.latent_dim // channels, channels).transpose(1, 2)
         parts = [self.codec.decode(part) for part in torch.split(frames, _AT_ONCE)]
         return torch.cat(parts).clamp(-1, 1).view(*latents.shape[:-1], 1, self.num_samples)
 

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from audiate.models.audio_to_image import Posterior
 from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.conditional_flow import Velocity, follow
-from audiate.models.configs import SpeechFlowConfig
+from audiate.models.configs import CodecConfig, CodecFlowConfig, SpeechFlowConfig
 from audiate.models.generator import GeneratorModel
 from audiate.models.pretrained import load
 
-PATCH = 2
-"""Latents of the codec that are one token of the velocity network."""
+_PATCH = 2  # latents of the codec that are one token of the velocity network
 
 
 class LatentScale(nn.Module):
@@ -52,6 +51,23 @@ class LatentScale(nn.Module):
         return frames.transpose(1, 2)
 
 
+def latent_size(config: CodecFlowConfig, codec: CodecConfig) -> int:
+    """Number of values of all latents of a clip."""
+    return codec.latent_channels * (config.num_samples // BLOCK_LENGTH)
+
+
+def codec_velocity(config: CodecFlowConfig, codec: CodecConfig, condition_dim: int) -> Velocity:
+    """Make the velocity network of a flow over the latents of a codec."""
+    return Velocity(
+        latent_size(config, codec),
+        condition_dim,
+        tokens=config.num_samples // BLOCK_LENGTH // _PATCH,
+        width=config.width,
+        blocks=config.blocks,
+        dropout=config.dropout,
+    )
+
+
 class SpeechFlow(GeneratorModel):
     """Generates sounds by a flow between noise and the latents of a `Codec`; z is normal.
 
@@ -71,20 +87,11 @@ class SpeechFlow(GeneratorModel):
         config = config or SpeechFlowConfig()
         super().__init__(config)
         self.codec = Codec(config.codec)
-        channels, frames = config.codec.latent_channels, config.num_samples // BLOCK_LENGTH
-        noise = channels * frames
-        self.latent_dim = config.classes + noise
+        self.velocity = codec_velocity(config, config.codec, max(config.classes, 1))
+        self.latent_dim = config.classes + latent_size(config, config.codec)
         self.sample_rate, self.num_samples = config.codec.sample_rate, config.num_samples
         self.classes, self.names = config.classes, config.names
-        self.scale = LatentScale(channels)
-        self.velocity = Velocity(
-            noise,
-            max(config.classes, 1),
-            tokens=frames // PATCH,
-            width=config.width,
-            blocks=config.blocks,
-            dropout=config.dropout,
-        )
+        self.scale = LatentScale(config.codec.latent_channels)
 
     def prior(self, n: int, generator: torch.Generator | None) -> Tensor:
         """Draw latents (n, latent_dim), standard normal."""

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import save_wav
-from audiate.audio.spectrograms import levels_of
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
@@ -35,17 +34,16 @@ from audiate.models.resnet import DigitClassifier
 from audiate.models.speech_flow import SpeechFlow
 from audiate.phonetics.directions import directions
 from audiate.phonetics.editing import (
-    Change,
     Edit,
     Editor,
     EditResult,
     EditTarget,
-    number,
+    changes_of,
+    save_comparison,
     say_another,
 )
 from audiate.phonetics.track_editing import TrackEditWork
 from audiate.utils.filesystem import save_array
-from audiate.utils.plots import save_side_by_side
 
 EditMethod = Literal["tracks", "exact", "encoder", "search", "hybrid"]
 """Methods of edits. ``tracks``: by the codec of a flow of sound, whose F0 and length are set by
@@ -230,26 +228,16 @@ class EditWork(ClipWork[Target, EditResult]):
             partial(save_wav, waveform=edit.waveform, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),
             partial(save_array, edit.latent[None].numpy()),
-            partial(_save_comparison, recording, said, edit.waveform),
+            partial(save_comparison, (recording, said, edit.waveform), "the sound found for it"),
         )
         moved = edit.latent.numpy().astype(np.float32)
         return Product(moved, self._result(edit, recording, said), writers)
 
     def _result(self, edit: Edit, recording: Tensor, said: Tensor) -> EditResult:
-        rate = self.generator.sample_rate
-        changes = tuple(
-            Change(
-                each.name,
-                each.unit,
-                *(number(each.measure(sound.mean(0), rate)) for sound in (recording, said)),
-                *(number(values[each.name]) for values in (edit.wanted, edit.after)),
-            )
-            for each in self.editor.attributes
+        attributes, rate = self.editor.attributes, self.generator.sample_rate
+        before, found = (
+            {each.name: each.measure(sound.mean(0), rate) for each in attributes}
+            for sound in (recording, said)
         )
+        changes = changes_of(attributes, before, found, edit.wanted, edit.after)
         return EditResult(changes, edit.missed, edit.gain, edit.word, edit.wanted_word)
-
-
-def _save_comparison(recording: Tensor, said: Tensor, edited: Tensor, path: Path) -> None:
-    sounds = torch.stack([recording.mean(0), said.mean(0), edited.mean(0)])
-    titles = "recording", "the sound found for it", "edited"
-    save_side_by_side(sounds, levels_of(sounds), titles, path)

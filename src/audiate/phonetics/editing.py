@@ -6,18 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from audiate.audio.files import fit_length
+from audiate.audio.spectrograms import levels_of
 from audiate.errors import InputError
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.generator import Generator, GeneratorModel, device_of, generate
 from audiate.models.resnet import DigitClassifier
-from audiate.phonetics.directions import Direction, attribute_of
+from audiate.phonetics.directions import Attribute, Direction, attribute_of
 from audiate.phonetics.measures import Array
+from audiate.utils.plots import save_side_by_side
 
 TOLERANCE = {"pitch": 0.5, "loudness": 1.0, "duration": 0.1}
 """Differences, in the attribute's unit, that count as much as each other in a search."""
@@ -159,11 +163,7 @@ class Edit:
 
         "digit" is among them where the classifier reads another one than was to be said.
         """
-        values = tuple(
-            name
-            for name, value in self.after.items()
-            if not abs(value - self.wanted[name]) <= TOLERANCE.get(name, 1.0)
-        )
+        values = missed_by(self.after, self.wanted)
         return values if self.word == self.wanted_word else (*values, "digit")
 
 
@@ -377,6 +377,44 @@ class Editor:
         return Edit(moved, waveform, was, after, wanted, gain, word, meant)
 
 
+def missed_by(after: Mapping[str, float], wanted: Mapping[str, float]) -> tuple[str, ...]:
+    """Names of the values that are further than `TOLERANCE` from what is wanted, or NaN."""
+    return tuple(
+        name
+        for name, value in after.items()
+        if not abs(value - wanted[name]) <= TOLERANCE.get(name, 1.0)
+    )
+
+
+def changes_of(
+    attributes: Sequence[Attribute],
+    recording: Mapping[str, float],
+    found: Mapping[str, float],
+    wanted: Mapping[str, float],
+    after: Mapping[str, float],
+) -> tuple[Change, ...]:
+    """A `Change` of each attribute, from its values by name."""
+    groups = recording, found, wanted, after
+    return tuple(
+        Change(each.name, each.unit, *(_number(group[each.name]) for group in groups))
+        for each in attributes
+    )
+
+
+def save_comparison(sounds: Sequence[Tensor], found: str, path: Path) -> None:
+    """Write a picture of a recording, of what was found for it, and of the edited sound.
+
+    Args:
+        sounds: These three, (channels, samples) each.
+        found: Title of the second.
+        path: The PNG file.
+
+    """
+    longest = max(sound.shape[1] for sound in sounds)
+    mono = torch.stack([fit_length(sound.mean(0), longest) for sound in sounds])
+    save_side_by_side(mono, levels_of(mono), ("recording", found, "edited"), path)
+
+
 def with_gain(waveform: Tensor, decibels: float) -> tuple[Tensor, float]:
     """Amplify a waveform by as many decibels, or fewer where samples would be clipped.
 
@@ -389,7 +427,7 @@ def with_gain(waveform: Tensor, decibels: float) -> tuple[Tensor, float]:
     return waveform * 10 ** (gain / 20), gain
 
 
-def number(value: float) -> float | None:
+def _number(value: float) -> float | None:
     """The number, or None in place of NaN, which JSON has not."""
     return value if np.isfinite(value) else None
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiate.audio.files import Recording, fit_length, is_silent, load_audio, save_wav, to_peak
-from audiate.audio.spectrograms import levels_of
+from audiate.audio.files import Recording, is_silent, load_audio, save_wav, to_peak
 from audiate.errors import InputError
 from audiate.folders.runner import ClipWork, Product
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import attribute_of
-from audiate.phonetics.editing import TOLERANCE, Change, EditResult, number, with_gain
-from audiate.utils.plots import save_side_by_side
+from audiate.phonetics.editing import (
+    EditResult,
+    changes_of,
+    missed_by,
+    save_comparison,
+    with_gain,
+)
 
 _LONGEST = 60.0  # seconds
 
@@ -102,7 +107,7 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         edited = edit_tracks(self.codec, given, semitones=semitones, octaves=octaves)[0].cpu()
         values = [self._measured(sound) for sound in (recording, said, edited)]
         for name, value in values[0].items():
-            if number(value) is None:
+            if not isfinite(value):
                 raise InputError(f"{name}: cannot be measured in this sound; it may hold no voice")
         before, found, after = values
         wanted = {name: before[name] + change for name, change in self.changes.items()}
@@ -110,24 +115,17 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         if "loudness" in wanted:
             edited, gain = with_gain(edited, wanted["loudness"] - after["loudness"])
             after["loudness"] += gain
-        changes = tuple(
-            Change(
-                each.name,
-                each.unit,
-                *(number(group[each.name]) for group in (before, found, wanted, after)),
-            )
-            for each in self.attributes
-        )
-        missed = [n for n, value in after.items() if not abs(value - wanted[n]) <= TOLERANCE[n]]
+        changes = changes_of(self.attributes, before, found, wanted, after)
+        missed = missed_by(after, wanted)
         digit, meant = (self._digit(sound) for sound in (edited, recording))
         if digit != meant:
-            missed.append("digit")
+            missed = (*missed, "digit")
         writers = (
             partial(save_wav, waveform=edited, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),
-            partial(_save_comparison, recording, said, edited),
+            partial(save_comparison, (recording, said, edited), "given back by the codec"),
         )
-        result = EditResult(changes, tuple(missed), gain, digit, meant)
+        result = EditResult(changes, missed, gain, digit, meant)
         return Product(None, result, writers)
 
     def _measured(self, sound: Tensor) -> dict[str, float]:
@@ -140,10 +138,3 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         clip = classifier_input(sound[None], self.codec.config.sample_rate, self.classifier)
         with torch.inference_mode():
             return int(self.classifier(clip.to(self.classifier.device))[0].argmax())
-
-
-def _save_comparison(recording: Tensor, said: Tensor, edited: Tensor, path: Path) -> None:
-    longest = max(sound.shape[1] for sound in (recording, said, edited))
-    sounds = torch.cat([fit_length(sound, longest) for sound in (recording, said, edited)])
-    titles = "recording", "given back by the codec", "edited"
-    save_side_by_side(sounds, levels_of(sounds), titles, path)

@@ -42,7 +42,31 @@ class CodecRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class SpeechFlowRecipe(Recipe):
+class CodecFlowRecipe(Recipe):
+    """Settings that all flows over the latents of a codec have in common."""
+
+    weight_decay: float = 0.05
+    """Weight decay of AdamW."""
+    average_halflife: float = 300.0
+    """Number of steps in which half of the weights' moving average is renewed."""
+    speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
+    """Train on every recording at these multiples of its speed, too (Ko et al. 2015)."""
+    shift: int = 2_500
+    """Largest number of samples by which a recording is moved, earlier or later."""
+    width: int = 320
+    """Number of channels of the velocity network, a multiple of 64."""
+    blocks: int = 5
+    """Number of its blocks."""
+    dropout: float = 0.1
+    """Share of what each block adds that is left out in training."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Perturbation(self.speed_perturbation, self.shift)
+
+
+@dataclass(frozen=True)
+class SpeechFlowRecipe(CodecFlowRecipe):
     """The latent flow of sound, on spoken digits or a folder of your own."""
 
     codec: str = "runs/codec"
@@ -54,26 +78,12 @@ class SpeechFlowRecipe(Recipe):
     """Number of clips in a batch."""
     learning_rate: float = 1e-3
     """Peak of the learning rate of AdamW."""
-    weight_decay: float = 0.05
-    """Weight decay of AdamW."""
-    average_halflife: float = 300.0
-    """Number of steps in which half of the weights' moving average is renewed."""
     use_labels: bool = True
     """If clips have labels, draw as many of each, and learn which sound belongs to which label."""
     data: tuple[str, ...] = DIGIT_SETS
     """Names of data sets of spoken digits, or a folder of sound files."""
-    speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
-    """Train on every clip at these multiples of its speed, too (Ko et al. 2015)."""
-    shift: int = 2_500
-    """Largest number of samples by which a clip is moved, earlier or later."""
     variants: int = 2
     """Number of times that each clip is encoded, moved by another number of samples."""
-    width: int = 320
-    """Number of channels of the velocity network, a multiple of 64."""
-    blocks: int = 5
-    """Number of its blocks."""
-    dropout: float = 0.1
-    """Share of what each block adds that is left out in training."""
     preview_every: int = 500
     """Number of steps between previews, alarms, and copies of the last good model."""
     seed: int = 0
@@ -82,7 +92,7 @@ class SpeechFlowRecipe(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
-        Perturbation(self.speed_perturbation, self.shift).check_fits(16_384)
+        Perturbation(shift=self.shift).check_fits(16_384)
 
 
 _TASKS = "audiate.training.tasks."

@@ -6,7 +6,8 @@ from typing import Literal
 from audiate.data.sources import Speaker
 from audiate.errors import InputError
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_DUAL_ENCODER, DEFAULT_GENERATOR
-from audiate.training.recipes.base import Entry, Perturbation, Recipe
+from audiate.training.recipes.base import Entry, Recipe
+from audiate.training.recipes.codecs import CodecFlowRecipe
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,13 @@ class PairedRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class SayRecipe(PairedRecipe):
+class SayRecipe(CodecFlowRecipe, PairedRecipe):
     """A flow from images to latents of a codec; it learns from pairs alone."""
 
     epochs: int = 16
     """Number of passes over the train images."""
     images_per_recording: int = 1
     """Has no effect here: each image is learnt from with its own recording."""
-    weight_decay: float = 0.05
-    """Weight decay of AdamW."""
-    average_halflife: float = 300.0
-    """Number of steps in which half of the weights' moving average is renewed."""
     speech_commands: bool = True
     """Train on the train clips of Speech Commands as well as on FSDD."""
     codec: str = DEFAULT_GENERATOR
@@ -75,22 +72,10 @@ class SayRecipe(PairedRecipe):
     matcher: str = DEFAULT_DUAL_ENCODER
     """Dual encoder whose image encoder is the condition network: a shipped name, a folder or a hub
     id, as `audiate train match` makes it."""
-    speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
-    """Train on every recording at these multiples of its speed, too (Ko et al. 2015)."""
-    shift: int = 2_500
-    """Largest number of samples by which a recording is moved, earlier or later."""
     width: int = 256
     """Number of channels of the velocity network, a multiple of 64."""
-    blocks: int = 5
-    """Number of its blocks."""
-    dropout: float = 0.1
-    """Share of what each block adds that is left out in training."""
     guidance: float = 1.5
     """Guidance of the finished model, which may be changed after the training, too."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        Perturbation(self.speed_perturbation)
 
 
 @dataclass(frozen=True)

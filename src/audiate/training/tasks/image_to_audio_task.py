@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from audiate.audio.files import fit_length, resample
+from audiate.audio.files import fit_length
 from audiate.audio.spectrograms import levels_of
 from audiate.data.pairs import Pairs
-from audiate.data.sounds import SoundSet
+from audiate.data.sounds import SoundSet, at_speeds, in_16_bits
 from audiate.models.audio_to_image import Posterior
 from audiate.models.codec import Codec
 from audiate.models.configs import ImageToAudioConfig
@@ -70,12 +70,12 @@ class SayTask(EpochTask):
             recipe.codec,
             codec.config,
             weight_fingerprint(codec),
-            _longest(pairs) if recipe.pairs else _DIGIT_SAMPLES,
-            recipe.width,
-            recipe.blocks,
-            recipe.dropout,
-            guidance=recipe.guidance,
             pictures="whole" if recipe.pairs else "digits",
+            num_samples=_longest(pairs) if recipe.pairs else _DIGIT_SAMPLES,
+            width=recipe.width,
+            blocks=recipe.blocks,
+            dropout=recipe.dropout,
+            guidance=recipe.guidance,
         )
         model = ImageToAudioModel(config)
         model.image_encoder.load_state_dict(matcher.image_encoder.state_dict())
@@ -158,12 +158,14 @@ def _longest(pairs: Pairs) -> int:
 def _at_speeds(pairs: Pairs, recipe: SayRecipe, num_samples: int) -> tuple[SoundSet, int]:
     """Each recording at all speeds, one after the other, as clips; and the number of speeds."""
     rate = pairs.sample_rate
-    clips = []
-    for recording in pairs.recordings:
-        for speed in (1.0, *recipe.speed_perturbation):
-            played = resample(recording, round(rate * speed), rate)
-            clip = fit_length(played, num_samples).clamp(-1, 1)
-            clips.append((clip * torch.iinfo(torch.int16).max).round().to(torch.int16))
+    clips = [
+        in_16_bits(fit_length(played, num_samples))
+        for recording in pairs.recordings
+        for played in at_speeds(recording.unsqueeze(0), rate, recipe.speed_perturbation)
+    ]
+    samples, gains = zip(*clips, strict=True)
     nothing = torch.zeros(len(clips), dtype=torch.long)
-    sounds = SoundSet(torch.stack(clips).unsqueeze(1), nothing, nothing, ("",), rate)
+    sounds = SoundSet(
+        torch.stack(samples), nothing, nothing, ("",), rate, gains=torch.tensor(gains)
+    )
     return sounds, 1 + len(recipe.speed_perturbation)

@@ -79,12 +79,12 @@ class SpeechFlowTask(Task):
         model = SpeechFlow(
             SpeechFlowConfig(
                 codec.config,
-                _NUM_SAMPLES,
                 len(names),
                 names,
-                recipe.width,
-                recipe.blocks,
-                recipe.dropout,
+                num_samples=_NUM_SAMPLES,
+                width=recipe.width,
+                blocks=recipe.blocks,
+                dropout=recipe.dropout,
             )
         )
         model.codec.load_state_dict(codec.state_dict())
