@@ -1,7 +1,7 @@
 """What a visitor of the page waits for, and downloads: ``make page-build``, then this.
 
 Chromium is driven by Playwright, with a shipped clip as its microphone. A second visitor has a line
-of 1.6 Mbit/s and a processor that is six times slower. Sizes are those of the files as they are served.
+of 1.6 Mbit/s and a processor that is six times slower. Sizes are those of files as served.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def _slow(page: Page, address: str) -> None:
     began = time.perf_counter()
     page.goto(address, wait_until="commit")
     page.wait_for_selector("#lead")
-    print(f"  slow line and processor, stage visible: {time.perf_counter() - began:.1f} s (limit 1)")
+    print(
+        f"  slow line and processor, stage visible: {time.perf_counter() - began:.1f} s (limit 1)"
+    )
     page.wait_for_function("() => document.body.dataset.drawnIn")
     print(f"  slow line and processor, first drawing: {time.perf_counter() - began:.1f} s")
 
