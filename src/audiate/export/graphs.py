@@ -250,7 +250,7 @@ class _ImageToAudioGraph(_SpokenGraph):
     def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(self.model, ImageToAudioModel)
         flat = self.model.latents_from(image.unsqueeze(0), noise.unsqueeze(0), guidance)[0]
-        frames = flat.unflatten(1, (-1, self.model.config.network.latent_channels))
+        frames = flat.view(flat.shape[0], -1, self.model.config.network.latent_channels)
         return flat, self.voice(frames.transpose(1, 2))
 
 
