@@ -1,10 +1,11 @@
 """Files of the repository that are no pages by themselves: CONTRIBUTING.md, cards, the web page.
 
 Links among them and the pages are written as they hold in the repository, and are turned here into
-those that hold on the site. Three things are done as pages are read:
+those that hold on the site. Four things are done as pages are read:
 
 - a page that consists of one ``{include}`` of a Markdown file is that file;
 - ``model-cards`` gets the card of every shipped model, as a section each;
+- a link to an mp3 file becomes a player;
 - the tag ``page`` says whether the web page was built, and it is copied beside the pages.
 """
 
@@ -26,6 +27,8 @@ PAGE_FOLDER = "listen"
 _INCLUDE = re.compile(r"^```\{include\} (\S+\.md)\n```$", re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _FENCED = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+_SOUND = re.compile(r"\[([^\]]+)\]\((\S+\.mp3)\)")
+_PLAYER = r'<audio controls preload="none" title="\1" aria-label="\1" src="\2"></audio>'
 _LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -61,7 +64,7 @@ class Repository:
         if docname == CARDS_PAGE:
             for card in self.cards:
                 text += "\n" + re.sub(r"^#", "##", self._taken(app, card, page), count=1)
-        source[0] = text
+        source[0] = _SOUND.sub(_PLAYER, text)
 
     def _taken(self, app: Sphinx, path: Path, page: Path) -> str:
         """The text of a file as a part of a page, which is built anew when the file changes."""
