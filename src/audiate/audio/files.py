@@ -262,7 +262,7 @@ def whole_spans(recording: Recording, seconds: float) -> list[tuple[int, int]]:
         return [*spans, (last * length, file.frames - last * length)]
 
 
-def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
+def save_wav(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     """Write a waveform (samples,) or (channels, samples) in [-1, 1] as a 16-bit wav.
 
     Raises:
@@ -272,7 +272,7 @@ def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
     encoded = io.BytesIO()  # the system reports a full disk, and libsndfile does not
     soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
-    with writing(path) as partial:
+    with writing(Path(path)) as partial:
         partial.write_bytes(encoded.getbuffer())
 
 

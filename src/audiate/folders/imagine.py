@@ -46,6 +46,9 @@ class Imagined:
     waveforms: Tensor
     sample_rate: int
 
+    def __repr__(self) -> str:
+        return f"Imagined: {len(self.images)} pairs of a sound and an image"
+
 
 @torch.inference_mode()
 def imagine(

@@ -50,6 +50,9 @@ class Matches:
     scores: Tensor
     calibrated_scores: Tensor
 
+    def __repr__(self) -> str:
+        return f"Matches of {len(self.sounds)} sounds and {len(self.images)} pictures"
+
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
         return _best(self.scores[sound], top)
