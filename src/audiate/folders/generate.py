@@ -34,7 +34,7 @@ from audiate.models.pretrained import load
 from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.models.vocoder import Vocoded
 from audiate.utils.filesystem import save_array
-from audiate.utils.plots import save_tiles
+from audiate.utils.plots import Axes, save_tiles
 from audiate.utils.progress import note, tracked
 
 LATENTS_NAME = "latents.npy"
@@ -127,7 +127,8 @@ def _write(
         save_csv(names, z.numpy(), stage / TABLE_NAME)
         tiles = _write_sounds(sounding, z, names, stage, most)
         shown = _titles(model, z[: len(tiles)], names, titles)
-        save_tiles(tiles, shown, stage / SHEET_NAME, columns=columns)
+        axes = Axes(model.num_samples / model.sample_rate, model.sample_rate / 2)
+        save_tiles(tiles, shown, axes, stage / SHEET_NAME, columns=columns)
 
 
 def _choose(model: Generator, choice: LatentChoice) -> Tensor:
@@ -220,14 +221,15 @@ def _write_sounds(
 def _titles(
     model: Generator, z: Tensor, names: Sequence[str], titles: Sequence[str] | None
 ) -> list[str]:
-    """The titles of sounds: their names, each with its own title or its label."""
+    """The titles of sounds, as in "sound 000, code 5": names, each with its own title or label."""
     labels = _labels_of(model)[1]
     if titles is None and labels:
         assert isinstance(model, GeneratorModel)
-        titles = [labels[label] for label in model.labels_of(z).tolist()]
+        kind = "code" if isinstance(model, AudioGAN) and model.config.code.count else "label"
+        titles = [f"{kind} {labels[label]}" for label in model.labels_of(z).tolist()]
     if titles is None:
-        return list(names[: len(z)])
-    return [f"{name} {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
+        return [f"sound {name}" for name in names[: len(z)]]
+    return [f"sound {name}, {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
 
 
 def _number_of(model: Generator, label: str) -> int:
