@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import (
+    Latents,
     check_entries,
     parse_set,
     parse_sweep,
@@ -22,10 +24,13 @@ from audiate.data.latents import (
     titles_of,
     walked,
 )
+from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError, check_range
+from audiate.folders.invert import read_target
 from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
 from audiate.folders.runner import BATCH_SIZE, name_of, numbered, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
+from audiate.inversion.build import inverter
 from audiate.inversion.inverter import probe_prior
 from audiate.models.code_network import code_names
 from audiate.models.generator import AudioGAN, Generator, GeneratorModel, device_of, generate
@@ -75,7 +80,7 @@ def generate_folder(
         seed: Seed of random latents.
         label: Label of all sounds, by name or number.
         interpolate: Whether to walk between two random latents.
-        walk: Files of latents to walk between.
+        walk: Files to walk between: of latents, or recordings, whose latents are found first.
         latents: File of latents, in place of random ones.
         set: Entries that are set, as in ``["0=1", "3=-2.5"]``.
         sweep: Entries that take several values, as in ``["3=-5:5:11"]``.
@@ -134,7 +139,7 @@ def _write(
 def _choose(model: Generator, choice: LatentChoice) -> Tensor:
     """Latents (count, latent_dim), on the CPU: a walk, given ones, or random ones."""
     if choice.walk:
-        stops = [read_stop(stop, model.latent_dim) for stop in choice.walk]
+        stops = _stops(model, choice.walk)
         return torch.from_numpy(walked(stops, choice.wanted, spherical=_is_normal(model)))
     if choice.latents is not None:
         return _read(model, choice.latents)
@@ -149,6 +154,21 @@ def _choose(model: Generator, choice: LatentChoice) -> Tensor:
         ends = list(z.cpu().numpy())
         return torch.from_numpy(walked(ends, choice.wanted, spherical=_is_normal(model)))
     return z.cpu()
+
+
+def _stops(model: Generator, names: Sequence[str]) -> list[Latents]:
+    """The latents (latent_dim,) that a walk leads over: those of recordings are found first."""
+    sounds = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    found: dict[str, Latents] = {}
+    if sounds:
+        clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
+        latents = inverter(model)(clips.to(device_of(model))).latent
+        found = dict(zip(sounds, latents.detach().float().cpu().numpy(), strict=True))
+    stops = [found[name] if name in found else read_stop(name, model.latent_dim) for name in names]
+    for one, other, a, b in zip(names, names[1:], stops, stops[1:], strict=False):
+        if np.array_equal(a, b):
+            note(f"`walk`: {one} and {other} have the same latent, so all between them is equal")
+    return stops
 
 
 def _is_normal(model: Generator) -> bool:
