@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64decode
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from audiate.folders.match import Matches
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.generator import Generator
 from audiate.utils.notebook import Display
-from audiate.utils.reports import render
+from audiate.utils.reports import Report, render
 
 
 def contents(display: Display) -> list[bytes]:
@@ -91,6 +92,19 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
     assert repr(matches) == "Matches of 1 sounds and 99 pictures"
     flow = audiate.load("flow-digits")
     assert repr(flow) == "LatentFlow: 5.9 M parameters, log-mel 48x48 → image 28x28"
+
+
+def test_a_report_is_one_line() -> None:
+    @dataclass(frozen=True)
+    class Table(Report):
+        name: str
+        share: float
+        scores: list[float]
+
+        def parts(self) -> list[str]:
+            return []
+
+    assert repr(Table("x", 0.5, [0.1] * 999)) == "Table(name='x', share=0.5)"
 
 
 def test_reports_are_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
