@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import small_specgan
 
+import audiate
 from audiate.cli import main
+from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.latents import (
     Sweep,
     parse_set,
@@ -22,7 +25,9 @@ from audiate.data.latents import (
     walked,
 )
 from audiate.errors import InputError
+from audiate.folders.invert import read_target
 from audiate.models.configs import CodeConfig
+from audiate.models.speech_flow import SpeechFlow
 
 
 class TestValues:
@@ -129,6 +134,17 @@ class TestCommand:
             == 0
         )
         assert read_latents(Path("walk/latents.npy"), 6)[1].tolist() == [2] * 6
+
+    def test_a_walk_between_recordings(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        seven, one = (str(CLIPS_FOLDER / name) for name in ("seven-rms.flac", "one-kal.flac"))
+        flow = audiate.load("speech-digits", SpeechFlow)
+        z = audiate.generate_folder(flow, tmp_path, walk=[seven, one, one], count=3)
+        for row, name in zip(z, (seven, one, one), strict=True):
+            recording = read_target(Path(name), flow).waveform
+            torch.testing.assert_close(row, flow.recover(recording[None])[0], atol=1e-3, rtol=1e-3)
+        assert "have the same latent" in capsys.readouterr().err
 
     @pytest.mark.usefixtures("coded")
     def test_a_code_is_asked_for_by_its_number(self) -> None:

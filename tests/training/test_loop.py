@@ -33,6 +33,7 @@ from audiate.training.recipes.gans import WaveGANRecipe
 from audiate.training.run import Run
 from audiate.training.task import Prepared, Shard, Stage, Task, weighted_sum
 from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.utils.devices import use_threads
 from audiate.utils.progress import Pace
 
 
@@ -598,3 +599,25 @@ class TestTwoProcesses:
                 if name.startswith("module"):
                     difference = (alone[name] - together[name]).float()
                     assert difference.square().mean().sqrt() < 1e-5, name
+
+
+@pytest.mark.parametrize(("load", "expected"), [(0.3, []), (1.2, [1]), (9.0, [1])])
+def test_busy_cores_are_left_to_others(
+    load: float,
+    expected: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen: list[int] = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    use_threads()
+    assert chosen == expected
+    assert ("computing with 1 of 2 threads" in capsys.readouterr().err) is bool(expected)
+    use_threads(3)
+    assert chosen[-1] == 3
+    with pytest.raises(InputError, match="`threads` 0"):
+        use_threads(0)

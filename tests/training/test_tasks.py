@@ -211,7 +211,8 @@ class TestTasks:
         assert "posterior collapse" in alarm
         assert "`kl_warmup_epochs`" in alarm
         assert "responds" not in alarm
-        assert task.diagnose({"kl": 5.0, "reconstruction": 180.0}) is None
+        assert task.diagnose({"kl": 5.0, "spread": 0.9}) is None
+        assert "all drawings are alike" in (task.diagnose({"kl": 5.0, "spread": 0.1}) or "")
 
     def test_a_dead_encoder_is_called_by_its_name(self) -> None:
         task = VAETask(VAERecipe(batch_size=8), noise_pairs(), CPU, Shard())

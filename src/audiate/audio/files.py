@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -200,16 +200,23 @@ def _recording(path: str | Path | Recording) -> Recording:
     return path if isinstance(path, Recording) else Recording(str(path), Path(path))
 
 
-def file_rate(path: Path) -> int:
-    """Read the sample rate of a sound file, in Hz, without its samples.
+class FileForm(NamedTuple):
+    """What the header of a sound file says: sample rate in Hz, channels, and length in seconds."""
+
+    rate: int
+    channels: int
+    seconds: float
+
+
+def file_form(path: Path) -> FileForm:
+    """Read the form of a sound file, without its samples.
 
     Raises:
         InputError: It is no sound file, or its rate is below 100 Hz or above 10 MHz.
 
     """
     with _recording(path).open_sound() as file:
-        rate: int = file.samplerate
-        return rate
+        return FileForm(file.samplerate, file.channels, file.frames / file.samplerate)
 
 
 def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
@@ -262,7 +269,7 @@ def whole_spans(recording: Recording, seconds: float) -> list[tuple[int, int]]:
         return [*spans, (last * length, file.frames - last * length)]
 
 
-def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
+def save_wav(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     """Write a waveform (samples,) or (channels, samples) in [-1, 1] as a 16-bit wav.
 
     Raises:
@@ -272,7 +279,7 @@ def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
     encoded = io.BytesIO()  # the system reports a full disk, and libsndfile does not
     soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
-    with writing(path) as partial:
+    with writing(Path(path)) as partial:
         partial.write_bytes(encoded.getbuffer())
 
 

@@ -39,7 +39,8 @@ class Generate:
     """Walk in COUNT steps from the seed's first latent to its second, in place of new ones."""
     walk: tuple[str, ...] = ()
     """Walk in COUNT steps from the first latent of one file to that of the next, evenly over all
-    files. walk.npy:7 is row 7 of a file."""
+    files. walk.npy:7 is row 7 of a file. Recordings may be named as well, as in --walk a.wav b.wav:
+    their latents are found first."""
     latents: Path | None = None
     """Generate the sounds of the latents in this file, in place of random ones: an .npy file
     (count, numbers), an .npz file, or a .csv file, as `audiate invert` and this command write them.

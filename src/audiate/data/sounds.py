@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ from audiate.audio import formats
 from audiate.audio.config import check_sample_rate
 from audiate.audio.files import (
     MAX_FILE_SECONDS,
+    FileForm,
     Recording,
-    file_rate,
+    file_form,
     fit_length,
     is_silent,
     load_audio,
@@ -57,6 +59,12 @@ SUFFIXES = (
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files."""
+
+CUT_SECONDS = 1.024
+"""Length of a spoken digit, and of a clip that is cut out of a long file by default, in seconds."""
+
+LONGEST_SECONDS = 4.0
+"""Files that are longer are cut into clips by default, in seconds."""
 
 _FULL_SCALE = 32767
 _QUIET = 0.1  # peak below which clips are stored louder
@@ -110,6 +118,28 @@ class ListedSounds:
     names: tuple[str, ...]
     folder: Path | None = None
     cut_words: bool = False
+
+    def form(self) -> FileForm:
+        """The sample rate, the channels and the length that suit the files, as their headers say.
+
+        It is the rate of most of them, 2 channels where any file is in stereo, and the length of
+        all but the longest twentieth, or `CUT_SECONDS` where files are so long that they are cut.
+        """
+        if self.folder is None:
+            return FileForm(DIGIT_RATE, 1, CUT_SECONDS)
+        forms = []
+        for file in self.files:
+            with suppress(InputError):  # `read` reports all broken files together
+                forms.append(file_form(file.path))
+        if not forms:
+            return FileForm(DIGIT_RATE, 1, CUT_SECONDS)
+        seconds = sorted(each.seconds for each in forms)[-1 - len(forms) // 20]
+        cut = self.cut_words or seconds > LONGEST_SECONDS
+        return FileForm(
+            Counter(each.rate for each in forms).most_common(1)[0][0],
+            min(max(each.channels for each in forms), 2),
+            CUT_SECONDS if cut else seconds,
+        )
 
     @property
     def digest(self) -> str:
@@ -381,7 +411,7 @@ def _common_rate(files: Sequence[Clip]) -> int:
     rates = {}
     for file in files:
         with suppress(InputError):  # `read` reports all broken files together
-            rates[file.path] = file_rate(file.path)
+            rates[file.path] = file_form(file.path).rate
     found, first = next(iter(rates.items()), (None, DIGIT_RATE))
     for path, rate in rates.items():
         if rate != first:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from audiate.audio.files import MAX_FILE_SECONDS, file_rate, load_audio
+from audiate.audio.files import MAX_FILE_SECONDS, file_form, load_audio
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.metrics.classification import mean_of
@@ -156,7 +156,7 @@ def _compare_files(
     target: Path, output: Path, classifier: DigitClassifier | None
 ) -> tuple[ClipScores, bool]:
     """Return the scores, and whether the lengths differ by more than a hundredth."""
-    rate = file_rate(target)
+    rate = file_form(target).rate
     pair = [
         load_audio(path, rate, longest=MAX_FILE_SECONDS, as_it_is=True)[0]
         for path in (output, target)

@@ -170,7 +170,7 @@ class DrawingWork(SheetWork[DrawingResult]):
                 latent,
                 result,
                 [partial(save_image, side_by_side(images), scale=self.scale)],
-                partial(_panels, spectrogram, images),
+                partial(self._panels, spectrogram, images),
             )
             for latent, result, spectrogram, images in zip(
                 latents, results, items, drawings, strict=True
@@ -181,8 +181,9 @@ class DrawingWork(SheetWork[DrawingResult]):
         """Draw again, and show the spectrogram of each clip and its images."""
         samples = min(self.samples, SHEET_SAMPLES)
         drawings = self.model.draw_batch(torch.stack(list(items)), samples=samples, seed=self.seed)
-        return [_panels(*each) for each in zip(items, drawings, strict=True)]
+        return [self._panels(*each) for each in zip(items, drawings, strict=True)]
 
-
-def _panels(spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
-    return sound_panel(spectrogram, wide=2), image_panel(images[:SHEET_SAMPLES])
+    def _panels(self, spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
+        bands = self.model.features.config
+        panel = sound_panel(spectrogram, wide=2, hertz=(bands.f_min, bands.f_max))
+        return panel, image_panel(images[:SHEET_SAMPLES])

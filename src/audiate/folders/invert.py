@@ -364,7 +364,7 @@ class InversionWork(ClipWork[Target, ClipResult]):
             writers = (
                 partial(save_wav, waveform=outputs[row], sample_rate=rate),
                 partial(save_array, latents[row]),
-                partial(_save_comparison, item.waveform, outputs[row]),
+                partial(_save_comparison, item.waveform, outputs[row], rate),
                 partial(save_wav, waveform=item.waveform, sample_rate=rate),
             )
             products.append(Product(latents[row], result, writers))
@@ -398,10 +398,10 @@ class InversionWork(ClipWork[Target, ClipResult]):
         return losses
 
 
-def _save_comparison(target: Tensor, output: Tensor, path: Path) -> None:
+def _save_comparison(target: Tensor, output: Tensor, rate: int, path: Path) -> None:
     """Write a picture of a clip and of its reconstruction, each (channels, samples)."""
     waveforms = torch.stack([target.mean(0), output.mean(0)])
-    save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), path)
+    save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), rate, path)
 
 
 def batch_size_for(generator: Generator, settings: InversionSettings) -> int:

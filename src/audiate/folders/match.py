@@ -50,6 +50,9 @@ class Matches:
     scores: Tensor
     calibrated_scores: Tensor
 
+    def __repr__(self) -> str:
+        return f"Matches of {len(self.sounds)} sounds and {len(self.images)} pictures"
+
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
         return _best(self.scores[sound], top)
@@ -118,7 +121,9 @@ def match_folders(
         scores = score_all(model, spectrograms, pictures)
         matches = Matches(list(found), list(shown), *scores)
         _write_ranks(matches, top, stage / RANKS_NAME)
-        _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
+        bands = model.features.config
+        hertz = bands.f_min, bands.f_max
+        _write_sheet(matches, spectrograms, pictures, hertz, stage / SHEET_NAME)
     return matches
 
 
@@ -182,12 +187,18 @@ def _write_ranks(matches: Matches, top: int, path: Path) -> None:
                     table.writerow([kind, name, rank, found[other], score])
 
 
-def _write_sheet(matches: Matches, spectrograms: Tensor, images: Tensor, path: Path) -> None:
+def _write_sheet(
+    matches: Matches,
+    spectrograms: Tensor,
+    images: Tensor,
+    hertz: tuple[float, float],
+    path: Path,
+) -> None:
     def image_of(number: int) -> Panel:
         return image_panel(images[number : number + 1])
 
     def sound_of(number: int) -> Panel:
-        return sound_panel(spectrograms[number])
+        return sound_panel(spectrograms[number], hertz=hertz)
 
     rows = [
         PanelRow(Path(name).name, [given(number), *map(other, find(number, _SHEET_FOUND))])

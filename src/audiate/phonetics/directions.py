@@ -68,6 +68,9 @@ class Direction:
     fit: float
     method: str
 
+    def __repr__(self) -> str:
+        return f"Direction of {self.attribute}, in {self.unit}: fit {self.fit:.2f} ({self.method})"
+
     def move(self, z: Tensor, amount: float) -> Tensor:
         """Latents (batch, latent_dim), moved by ``amount`` of the unit."""
         return z + amount * self.vector.to(z.device)

@@ -228,7 +228,9 @@ class EditWork(ClipWork[Target, EditResult]):
             partial(save_wav, waveform=edit.waveform, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),
             partial(save_array, edit.latent[None].numpy()),
-            partial(save_comparison, (recording, said, edit.waveform), "the sound found for it"),
+            partial(
+                save_comparison, (recording, said, edit.waveform), "the sound found for it", rate
+            ),
         )
         moved = edit.latent.numpy().astype(np.float32)
         return Product(moved, self._result(edit, recording, said), writers)

@@ -401,18 +401,19 @@ def changes_of(
     )
 
 
-def save_comparison(sounds: Sequence[Tensor], found: str, path: Path) -> None:
+def save_comparison(sounds: Sequence[Tensor], found: str, rate: int, path: Path) -> None:
     """Write a picture of a recording, of what was found for it, and of the edited sound.
 
     Args:
         sounds: These three, (channels, samples) each.
         found: Title of the second.
+        rate: Sample rate, in Hz.
         path: The PNG file.
 
     """
     longest = max(sound.shape[1] for sound in sounds)
     mono = torch.stack([fit_length(sound.mean(0), longest) for sound in sounds])
-    save_side_by_side(mono, levels_of(mono), ("recording", found, "edited"), path)
+    save_side_by_side(mono, levels_of(mono), ("recording", found, "edited"), rate, path)
 
 
 def with_gain(waveform: Tensor, decibels: float) -> tuple[Tensor, float]:

@@ -123,7 +123,7 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         writers = (
             partial(save_wav, waveform=edited, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),
-            partial(save_comparison, (recording, said, edited), "given back by the codec"),
+            partial(save_comparison, (recording, said, edited), "given back by the codec", rate),
         )
         result = EditResult(changes, missed, gain, digit, meant)
         return Product(None, result, writers)

@@ -30,6 +30,18 @@ _SOFTWARE = "audiate"
 class Report(ABC):
     """The result of an evaluation. A subclass is a dataclass of scores."""
 
+    def __init_subclass__(cls) -> None:
+        """Keep the `repr` of one line, in place of which a dataclass would make a long one."""
+        super().__init_subclass__()
+        cls.__repr__ = Report.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Return the class and those of its values that are single numbers or words."""
+        single = (
+            f"{k}={v!r}" for k, v in self.values().items() if isinstance(v, str | int | float)
+        )
+        return f"{type(self).__name__}({', '.join(single)})"
+
     def values(self) -> Mapping[str, Any]:
         """Return the values of the JSON object; by default all fields."""
         return vars(self)

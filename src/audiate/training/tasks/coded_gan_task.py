@@ -20,7 +20,7 @@ from audiate.training.batches import generator as seeded
 from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
 from audiate.training.recipes.coded_gans import CodedRecipe
-from audiate.training.task import Shard, Stage
+from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
 from audiate.utils.progress import working
 
@@ -192,7 +192,7 @@ class CodedGANTask(AudioGANTask):
         chance = log(self._code.size if self._code.kind == "one-hot" else 2)
         if (alarm := super().diagnose(means)) or means["recovered"] < _LOST * chance:
             return alarm
-        return (
+        return NotYet(
             f"codes are not recovered: the Q-network's loss is {means['recovered']:.2f}, and "
             f"{chance:.2f} without any knowledge. Raise `code_weight`, or ask for fewer codes"
         )

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from audiate.data.pairs import Pairs
+from audiate.metrics.distribution import spread_of
 from audiate.models.residual import standardise
 from audiate.models.vae import VAE
 from audiate.training.batches import linear_warmup, scheduled
+from audiate.training.initial import begin_with
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import VAERecipe
-from audiate.training.task import Shard, Stage
+from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
@@ -21,6 +23,7 @@ from audiate.training.tasks.paired_batches import (
     prepare_pairs,
 )
 
+_ALIKE = 0.3  # spread of drawings, relative to the mean images of recordings
 _COLLAPSED_KL = 0.1  # nats; ten digits take ln 10 = 2.3
 
 
@@ -42,6 +45,7 @@ class VAETask(DrawingTask):
         model = VAE()
         if recipe.initialisation == "he":
             initialise(model)
+        begin_with(model, recipe.init)
         model = on_device(model, device)
         self._recipe = recipe
         self._batches = Batches(
@@ -64,15 +68,22 @@ class VAETask(DrawingTask):
         spectrograms = self._batches.spectrograms(pairs)
         noise = torch.randn(len(pairs), VAE.latent_dim)
         logits, posterior = self.model(spectrograms, noise.to(self.device))
+        images = images.to(self.device)
         return {
-            "reconstruction": bernoulli_nll(logits.float(), images.to(self.device)).mean(),
+            "reconstruction": bernoulli_nll(logits.float(), images).mean(),
             "kl": gaussian_kl(*(part.float() for part in posterior)).mean(),
+            "spread": spread_of(logits.detach().float().sigmoid()) / spread_of(images),
         }
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report posterior collapse, when z does not depend on the sound, and a dead encoder."""
+        """Report a z that does not depend on the sound, a dead encoder, or equal drawings."""
         if means["kl"] > _COLLAPSED_KL:
-            return None
+            if means["spread"] > _ALIKE:
+                return None
+            return NotYet(
+                f"all drawings are alike: they differ {means['spread']:.2f} times as much as the "
+                f"images of the recordings. Raise `epochs`"
+            )
         why = ""
         if dead := self._dead_layer():
             why = (
