@@ -97,6 +97,21 @@ def test_the_command_edits_clips_of_any_length(
     assert "0 clips edited (1 were there already)" in capsys.readouterr().out
 
 
+def test_a_whisper_has_no_pitch_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = 0.1 * np.random.default_rng(0).normal(size=RATE)
+    hum = 0.1 * np.sin(2 * np.pi * 150 * np.arange(1600) / RATE)
+    soundfile.write(tmp_path / "whisper.wav", np.concatenate([noise, hum]), RATE)
+    command = ["edit", str(tmp_path / "whisper.wav"), "--pitch", "+4st", "--classifier", "none"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    assert "less than 30 % of the recording and of the edited sound is voiced" in told.out
+    assert "1 of 1 clips did not come out as asked for" in told.err
+    result = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["whisper"]
+    assert result["missed"] == ["pitch"]
+
+
 def test_what_tracks_cannot_do(tmp_path: Path) -> None:
     clips, gan = CLIPS_FOLDER / "two-female.flac", small_specgan()
     with pytest.raises(InputError, match="is for flows of sound"):

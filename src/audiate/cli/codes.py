@@ -111,7 +111,10 @@ class Codes:
             )
             sounds = listed.read(num_samples=model.num_samples, sample_rate=model.sample_rate)
             own = train_word_classifier(sounds, self.seed)
-            name = f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips)"
+            name = (
+                f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips; "
+                f"{100 * own.refused:.0f} % of noise, silence and cut words are refused)"
+            )
             return own.names, classify_by(own, model.sample_rate), name
         trained_on = set(model.provenance.settings.get("data", ()))
         digits = bool(trained_on) and trained_on <= set(DIGIT_SETS)

@@ -107,9 +107,16 @@ class EditCommand:
 
 def _line(result: EditResult) -> str:
     """A line about the changes that an edit has reached."""
+    from audiate.phonetics.measures import LEAST_VOICED
+
     parts = []
     for change in result.changes:
         part = f"{change.attribute} {_difference(change, change.after)}"
+        sounds = {"recording": change.recording, "edited sound": change.after}
+        whispers = [sound for sound, value in sounds.items() if value is None]
+        if change.attribute == "pitch" and whispers:
+            least = f"{100 * LEAST_VOICED:.0f} %"
+            part += f" (less than {least} of the {' and of the '.join(whispers)} is voiced)"
         if change.attribute in result.missed:
             part += f" (missed: {_difference(change, change.wanted)} was asked for)"
         parts.append(part)

@@ -129,7 +129,10 @@ def _write(
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
     with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
-        save_csv(names, z.numpy(), stage / TABLE_NAME)
+        codes = None
+        if isinstance(model, AudioGAN) and model.config.code.count:
+            codes = [code_names(model.config.code)[code] for code in model.labels_of(z).tolist()]
+        save_csv(names, z.numpy(), stage / TABLE_NAME, codes)
         tiles = _write_sounds(sounding, z, names, stage, most)
         shown = _titles(model, z[: len(tiles)], names, titles)
         axes = Axes(model.num_samples / model.sample_rate, model.sample_rate / 2)

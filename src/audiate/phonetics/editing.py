@@ -229,7 +229,7 @@ class Editor:
         Args:
             z: The latent.
             word: The digit that is to be said. The default is the digit that the classifier reads
-                now.
+                in the recording, or, without one, in the latent's sound.
             recording: The recording (channels, samples) that the latent was found for. Changes
                 are counted from what is measured in it, since the latent's sound may be of another
                 pitch, or a whisper; from the latent's sound where that cannot be measured.
@@ -241,16 +241,18 @@ class Editor:
         start = z.detach().cpu().double().numpy()
         first = self._make(start[None])
         before = first.values[0]
+        said = first.words
         if recording is not None:
             recorded = self._values(recording[None].cpu())[0]
             before = np.where(np.isfinite(recorded), recorded, before)
+            said = self._words(recording[None])
         for attribute, value in zip(self.attributes, before, strict=True):
             if not np.isfinite(value):
                 raise InputError(
                     f"{attribute.name}: cannot be measured in this sound; it may hold no voice"
                 )
-        if word is None and first.words is not None:
-            word = int(first.words[0].argmax())
+        if word is None and said is not None:
+            word = int(said[0].argmax())
         wanted = before + np.array([each.change for each in self.targets])
         latent = start + (wanted - before) @ self._moves
         if self._rounds:
@@ -331,13 +333,17 @@ class Editor:
         """Sounds of latents (n, latent_dim), what is measured in them, and words in nats."""
         where = device_of(self.generator)
         with torch.inference_mode():
-            waveforms = generate(self.generator, torch.from_numpy(z).float().to(where))
-            words = None
-            if self.classifier is not None:
-                clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
-                words = self.classifier(clips.to(self.classifier.device)).log_softmax(1).cpu()
-        waveforms = waveforms.cpu()
-        return _Sounds(waveforms, self._values(waveforms), words)
+            waveforms = generate(self.generator, torch.from_numpy(z).float().to(where)).cpu()
+        return _Sounds(waveforms, self._values(waveforms), self._words(waveforms))
+
+    @torch.inference_mode()
+    def _words(self, waveforms: Tensor) -> Tensor | None:
+        """Logarithms of the words' probabilities (batch, words); None without a classifier."""
+        if self.classifier is None:
+            return None
+        clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
+        logits: Tensor = self.classifier(clips.to(self.classifier.device))
+        return logits.log_softmax(1).cpu()
 
     def _values(self, waveforms: Tensor) -> Array:
         rate = self.generator.sample_rate

@@ -105,12 +105,13 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         said = edit_tracks(self.codec, given)[0].cpu()
         semitones, octaves = (self.changes.get(name, 0.0) for name in ("pitch", "duration"))
         edited = edit_tracks(self.codec, given, semitones=semitones, octaves=octaves)[0].cpu()
-        values = [self._measured(sound) for sound in (recording, said, edited)]
-        for name, value in values[0].items():
-            if not isfinite(value):
-                raise InputError(f"{name}: cannot be measured in this sound; it may hold no voice")
-        before, found, after = values
-        wanted = {name: before[name] + change for name, change in self.changes.items()}
+        before, found, after = (self._measured(sound) for sound in (recording, said, edited))
+        for name, value in before.items():
+            # F0 is set by hand, so a whisper is edited, and the report says that it has no pitch.
+            if not isfinite(value) and name != "pitch":
+                raise InputError(f"{name}: cannot be measured in this sound")
+        base = {name: value if isfinite(value) else found[name] for name, value in before.items()}
+        wanted = {name: base[name] + change for name, change in self.changes.items()}
         gain = 0.0
         if "loudness" in wanted:
             edited, gain = with_gain(edited, wanted["loudness"] - after["loudness"])
