@@ -50,7 +50,9 @@ def main() -> None:
     back = through(heard, steps=25, solver="rk4", backwards=True)
     print(f"from waveforms, 100 evaluations: {(back - noise).norm() / noise.norm():.2g}")
     again = through(back, steps=25, solver="rk4")
-    print(f"their latents of the codec, after and before: {(again - heard).norm() / heard.norm():.2g}")
+    print(
+        f"their latents of the codec, after and before: {(again - heard).norm() / heard.norm():.2g}"
+    )
     size = {"sample_rate": flow.sample_rate, "num_samples": flow.num_samples}
     clips, _ = validation_clips(data_root(None), "reports", **size)
     latents = flow.codec.encode(to_peak(clips[:COUNT, None])).mu

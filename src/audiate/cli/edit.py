@@ -117,7 +117,7 @@ def _line(result: EditResult) -> str:
         if change.attribute == "pitch" and whispers:
             least = f"{100 * LEAST_VOICED:.0f} %"
             part += f" (less than {least} of the {' and of the '.join(whispers)} is voiced)"
-        if change.attribute in result.missed:
+        elif change.attribute in result.missed:
             part += f" (missed: {_difference(change, change.wanted)} was asked for)"
         parts.append(part)
     if result.gain:
