@@ -48,9 +48,9 @@ class EditCommand:
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["tracks", "exact", "encoder", "search", "hybrid"] | None = None
-    """tracks: by the codec of a flow of sound, such as speech-digits. It is their default. The others
-    find the clip's latent as `audiate invert` does. hybrid is the default for other generators, and
-    for --digit."""
+    """tracks: by the codec of a flow of sound, such as speech-digits. It is their default.
+    The others find the clip's latent as `audiate invert` does; hybrid is the default for other
+    generators, and for --digit."""
     classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits that checks that the digit is kept. none: no classifier, for
     other sounds."""
