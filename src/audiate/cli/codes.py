@@ -44,8 +44,8 @@ class Codes:
     count: int = 100
     """Number of sounds for each code."""
     judged: int = 20
-    """Number of sounds for each code that pocketsphinx listens to, at most (0: none), which no part
-    of audiate was trained with. It needs audiate[judges]."""
+    """Number of sounds for each code, at most, that the recogniser pocketsphinx listens to (0:
+    none). No part of audiate was trained with it. It needs audiate[judges]."""
     seed: int = 0
     """Seed of the latents, and of the classifier."""
     device: Device = "auto"
