@@ -67,7 +67,7 @@ class Measure:
         from audiate.utils.reports import check_figure
 
         figure = self.figure or self.out.with_suffix(".png")
-        check_figure(figure)
+        check_figure(figure, "out" if self.figure is None else "figure")
         for argument, path in (("out", self.out), ("tracks", self.tracks)):
             if path is not None and path.exists() and not _is_ours(path):
                 raise InputError(

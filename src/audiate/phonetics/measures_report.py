@@ -23,6 +23,7 @@ from audiate.phonetics.measures import (
     f0_track,
     measure,
 )
+from audiate.utils.filesystem import as_unicode
 from audiate.utils.progress import note, tracked
 from audiate.utils.reports import FigureReport, csv_text, make_table
 
@@ -185,7 +186,7 @@ def measure_folder(
         values.append(astuple(found))
     if not clips:
         raise InputError(f"{folder}: no clip can be measured ({next(iter(skipped.values()))})")
-    return Group(name or str(folder), clips, np.array(values), skipped)
+    return Group(name or as_unicode(folder), clips, np.array(values), skipped)
 
 
 def tracks_csv(folder: Path) -> str:
@@ -218,7 +219,7 @@ def _clips_of(folder: Path) -> list[Path]:
 
 
 def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+    return as_unicode(path.relative_to(folder).as_posix() if folder.is_dir() else path.name)
 
 
 def cohens_d(one: Array, other: Array) -> float:
