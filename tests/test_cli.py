@@ -522,10 +522,10 @@ def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, comma
     ],
 )
 def test_a_bad_flag_is_told_in_one_line(
-    audiate_here: Command, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+    capsys: pytest.CaptureFixture[str], words: list[str], told: str
 ) -> None:
     with pytest.raises(SystemExit):
-        audiate_here(*words)
+        main(words)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"audiate: error: {words[0]}: ")
     assert told in line

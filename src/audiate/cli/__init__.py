@@ -176,11 +176,11 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
 
 def _in_one_line(box: str) -> str:
     """The error that tyro shows in a box, and the flag that it suggests."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line[:1] == "│"]
-    error, _, more = " ".join(lines).partition(" ───")
+    lines = [line.strip("│| ") for line in box.splitlines() if line[:1] in ("│", "|")]
+    error, *more = re.split(r" [─-]{9,} ", " ".join(lines))
     if found := re.match(r"Error parsing (\S+): no type matching (\S+) .* \['(.*?)'\]\.", error):
         return f"{found[1]} {found[3]}: give {found[2]}"
-    near = re.search(r"Perhaps you meant.*?(--[\w-]+)", more)
+    near = re.search(r"Perhaps you meant.*?(--[\w-]+)", " ".join(more))
     return error.rstrip(" .") + (f"; did you mean {near[1]}?" if near else "")
 
 
