@@ -206,6 +206,19 @@ class TestResuming:
         with pytest.raises(InputError, match="holds a run already; add `resume`"):
             train(tmp_path, ToyRecipe(steps=20))
 
+    def test_two_trainings_do_not_share_a_folder(self, tmp_path: Path) -> None:
+        checkpoint = tmp_path / "checkpoint.safetensors"
+        (left := tmp_path / f".{checkpoint.name}.123.part").touch()  # of one that was killed
+        with (
+            Run(tmp_path).alone(),
+            pytest.raises(InputError, match="another training is writing there; wait for its end"),
+        ):
+            train(tmp_path, ToyRecipe(steps=1))
+        assert left.exists()
+        train(tmp_path, ToyRecipe(steps=1))
+        assert checkpoint.exists()
+        assert not left.exists()
+
     def test_other_settings_cannot_be_resumed(self, tmp_path: Path) -> None:
         train(tmp_path, ToyRecipe(steps=20))
         with pytest.raises(InputError, match=r"other settings \(learning_rate was 0.01\)"):
@@ -407,7 +420,7 @@ class TestWhatIsWritten:
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(InputError, match=r"settings.json: cannot be written .* with `out`"):
+        with pytest.raises(InputError, match=r"run: cannot be written .* with `out`"):
             train(tmp_path / "file" / "run")
 
 

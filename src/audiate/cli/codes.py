@@ -63,7 +63,7 @@ class Codes:
 
     def run(self) -> int:
         """Generate, classify, print and write; return the exit status."""
-        from audiate.folders.runner import replacing_outputs
+        from audiate.folders.runner import check_outputs, replacing_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
         from audiate.phonetics.code_words import evaluate_codes
@@ -71,26 +71,27 @@ class Codes:
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = ("codes.txt", "codes.csv", "codes-pairs.csv", "codes.json", FIGURE_NAME)
+        check_outputs(self.out, "codes", names)
+        model = load(self.model, AudioGAN, device=resolve_device(self.device))
+        words, classify, named = self._classifier(model)
+        report = evaluate_codes(
+            self.model,
+            model,
+            words,
+            classify,
+            named,
+            count=self.count,
+            judged=self.judged,
+            seed=self.seed,
+        )
+        print(report.to_text())
         with replacing_outputs(self.out, "codes", settings, {}, names) as stage:
-            model = load(self.model, AudioGAN, device=resolve_device(self.device))
-            words, classify, named = self._classifier(model)
-            report = evaluate_codes(
-                self.model,
-                model,
-                words,
-                classify,
-                named,
-                count=self.count,
-                judged=self.judged,
-                seed=self.seed,
-            )
             stage.mkdir(parents=True, exist_ok=True)
             text, values = f"{report.to_text()}\n", f"{report.to_json()}\n"
             contents = (text, report.to_csv(), report.pairs_to_csv(), values)
             for name, content in zip(names, contents, strict=False):
                 (stage / name).write_text(content, encoding="utf-8")
             report.save_figure(stage / FIGURE_NAME)
-        print(report.to_text())
         print(f"figure: {self.out / FIGURE_NAME}")
         return 0
 

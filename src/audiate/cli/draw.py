@@ -33,7 +33,8 @@ class Draw:
     samples: int = 8
     """Number of images for each clip."""
     seed: int = 0
-    """Seed of the images: the same clip and seed give the same images."""
+    """Seed of the images: the same clip and seed give the same images, to rounding; bit for bit
+    with the same number of threads and of samples."""
     scale: int = 1
     """Factor by which the images are enlarged."""
     classifier: Classifier = WRITTEN_CLASSIFIER
@@ -47,12 +48,13 @@ class Draw:
         from audiate.data.folders import REPORT_NAME
         from audiate.folders.draw import draw_folder
         from audiate.folders.sheet import SHEET_NAME
+        from audiate.utils.filesystem import as_unicode
 
         report = draw_folder(**vars(self), notify=print_error)
         read = {name: result for name, result in report.results.items() if name in report.new}
         for name, result in list(read.items())[:_READ_LINES]:
             clip = Path(report.clips[name].source or name).name
-            print(f"{clip.encode(errors='replace').decode()}: {result}")  # it need not be Unicode
+            print(f"{as_unicode(clip)}: {result}")
         if len(read) > _READ_LINES:
             print(f"and {len(read) - _READ_LINES} more: see {self.out / REPORT_NAME}")
         if len(report.errors) < len(report.clips):

@@ -120,7 +120,7 @@ class Measure:
 
         figure = self.figure or self.out.with_suffix(".png")
         by_label = self.out.with_name(f"{self.out.stem}-groups.csv")
-        check_figure(figure)
+        check_figure(figure, "out" if self.figure is None else "figure")
         for argument, path in (("out", self.out), ("tracks", self.tracks), ("out", by_label)):
             if path is not None and path.exists() and not _is_ours(path):
                 raise InputError(

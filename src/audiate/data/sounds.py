@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +60,9 @@ SUFFIXES = (
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files."""
+
+STRICT = ContextVar("STRICT", default=False)
+"""Whether a file of a folder that cannot be read is an error; by default it is left out."""
 
 CUT_SECONDS = 1.024
 """Length of a spoken digit, and of a clip that is cut out of a long file by default, in seconds."""
@@ -166,8 +170,8 @@ class ListedSounds:
             speeds: Add each clip at these multiples of its speed, as if it came from the same file.
 
         Raises:
-            InputError: A spoken digit, or all files of a folder, cannot be read, or all files of a
-                label are silent or broken.
+            InputError: A spoken digit, or all files of a folder, cannot be read, or with `STRICT`
+                one of them; or all files of a label are silent or broken.
 
         """
         rate = sample_rate or (_common_rate(self.files) if self.folder else DIGIT_RATE)
@@ -181,7 +185,7 @@ class ListedSounds:
             try:
                 parts = list(parts_of(file.path, rate, channels))
             except InputError as error:
-                if self.folder is None:
+                if self.folder is None or STRICT.get():
                     raise
                 broken.append((file.path, error))
                 continue

@@ -258,10 +258,10 @@ def prepare_inversion(
     known = fingerprint(generator)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
-        "classifier": name_of(classifier),
         **vars(settings),
     }
     scorer = None if classifier is None else load(classifier, DigitClassifier)
+    record["classifier"] = "none" if scorer is None else digest(scorer)
     begin = choose_initialization(generator, settings, encoder, fingerprint=known)
     if (found := begin.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())

@@ -22,7 +22,7 @@ from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.pretrained import load
-from audiate.utils.filesystem import writing
+from audiate.utils.filesystem import as_unicode, writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
 from audiate.utils.progress import tracked
 
@@ -165,7 +165,7 @@ def _read(
     found = {}
     for _, path in tracked(files, what):
         try:
-            found[str(path)] = read(path)
+            found[as_unicode(path)] = read(path)
         except InputError as error:
             named = error if str(path) in str(error) else InputError(f"{path}: {error}")
             notify(named)

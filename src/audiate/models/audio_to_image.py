@@ -124,7 +124,8 @@ class AudioToImageModel(SpeechModel):
             waveform: (samples,) or (channels, samples), floating point.
             sample_rate: In Hz; any.
             samples: Number of images.
-            seed: The same clip and seed give the same images, whatever was drawn before.
+            seed: The same clip and seed give the same images, whatever was drawn before: to
+                rounding, and bit for bit with as many threads and samples.
 
         Returns:
             (samples, 28, 28) in [0, 1], white on black as in MNIST.

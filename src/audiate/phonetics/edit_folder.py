@@ -14,7 +14,7 @@ from torch import Tensor
 from audiate.audio.files import save_wav
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
-from audiate.errors import InputError
+from audiate.errors import InputError, check_whole
 from audiate.folders.invert import Target, read_target
 from audiate.folders.runner import (
     ClipWork,
@@ -96,22 +96,31 @@ def edit_folder(
 
     """
     word, out = check_edit(changes, digit), Path(out)
+    samples, rounds, seed = _whole(samples, rounds, seed)
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
-    settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
-    settings |= {each: f"{value:g}" for each, value in changes.items()}
-    generator = load(generator, Generator, device=device)
+    name, generator = name or name_of(generator), load(generator, Generator, device=device)
     method = _method_for(generator, method, word)
-    numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
-    settings |= {each: str(value) for each, value in numbers.items()}
-    settings["weights"] = digest(fingerprint(generator))
     judge = None if classifier is None else load(classifier, DigitClassifier)
+    numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
+    settings = {each: str(value) for each, value in numbers.items()}
+    settings |= {each: f"{value:g}" for each, value in changes.items()}
+    settings |= {"generator": name, "weights": digest(fingerprint(generator))}
+    settings["classifier"] = digest(judge) if judge else "none"
     run = partial(run_folder, batch_size=1, what="editing", notify=notify)
     if isinstance(generator, SpeechFlow) and method == "tracks":
-        by_tracks = TrackEditWork(generator.codec, changes, judge)
-        return run(by_tracks, found, out, "edit", settings)
+        return run(TrackEditWork(generator.codec, changes, judge), found, out, "edit", settings)
     make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
     return run(work, found, out, "edit", settings)
+
+
+def _whole(samples: int, rounds: int, seed: int) -> tuple[int, int, int]:
+    """The numbers of an edit, checked."""
+    return (
+        check_whole("`samples`", samples, 20, 10**6),
+        check_whole("`rounds`", rounds, 0, 1000),
+        check_whole("`seed`", seed, 0, 2**63 - 1),
+    )
 
 
 def _method_for(generator: Generator, method: EditMethod | None, word: int | None) -> EditMethod:

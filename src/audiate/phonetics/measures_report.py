@@ -32,6 +32,7 @@ from audiate.phonetics.measures import (
     measure,
 )
 from audiate.phonetics.textgrids import Interval, read_intervals, write_textgrid
+from audiate.utils.filesystem import as_unicode
 from audiate.utils.progress import tracked
 from audiate.utils.reports import FigureReport, csv_text, make_table
 
@@ -324,17 +325,17 @@ def measure_folder(
     pattern = None if options.label_from is None else NamePattern(options.label_from)
     for path in tracked(paths, f"measuring {folder}"):
         place = path.relative_to(folder) if folder.is_dir() else Path(path.name)
-        clip = place.with_suffix("").as_posix()
+        clip = as_unicode(place.with_suffix("").as_posix())
         word, voice = (place.parts[0] if len(place.parts) > 1 else ""), ""
         if pattern is not None:
             word, voice = pattern.read(path).word, pattern.read(path).voice or ""
         try:
             rows += _measure_clip(path, (clip, word, voice, codes.get(clip, "")), options)
         except InputError as error:
-            skipped[place.as_posix()] = str(error)
+            skipped[as_unicode(place.as_posix())] = str(error)
     if not rows:
         raise InputError(f"{folder}: no clip can be measured ({next(iter(skipped.values()))})")
-    return Group(name or str(folder), rows, skipped)
+    return Group(name or as_unicode(folder), rows, skipped)
 
 
 def _measure_clip(

@@ -156,8 +156,12 @@ def render(*parts: Table | str) -> str:
     return text.get().rstrip()
 
 
-def check_figure(path: Path) -> None:
+def check_figure(path: Path, argument: str = "figure") -> None:
     """Make sure that a figure can be written, before an evaluation that may take an hour.
+
+    Args:
+        path: The file.
+        argument: The argument by which the caller chooses its place.
 
     Raises:
         InputError: The file cannot be written, or is there and was not written by
@@ -174,7 +178,7 @@ def check_figure(path: Path) -> None:
     if problem is None and not os.access(path.parent, os.W_OK):
         problem = "cannot be written (permission denied)"
     if problem:
-        raise InputError(f"{path}: {problem}; name another with `figure`")
+        raise InputError(f"{path}: {problem}; name another with `{argument}`")
 
 
 def _is_our_figure(path: Path) -> bool:
