@@ -76,7 +76,7 @@ class Invert:
     shipped one."""
     classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits, which also guides gradients. none: no classifier, for other
-    sounds."""
+    sounds. A generator that was trained on other words takes none."""
     deterministic: bool = False
     """Invert clips one by one, so that the result for a clip does not depend on which clips are
     inverted with it. Together, they are faster, and rounding carries some to other minima."""
