@@ -84,8 +84,7 @@ def evaluate_codes(
     confident = classify is not None
     if classify is None:  # the groups have no words, and are 1 or 0
         judged = 0
-        words = [_letters(number) for number in range(code.count)]
-        read, classify = _sorted_alike(model, waveforms, code.count, seed)
+        words, read, classify = _sorted_alike(model, waveforms, code.count, seed)
     else:
         read = in_batches(classify, waveforms, _BATCH, "classifying sounds")
     sure, size = read.amax(1).double(), max(code.count, len(words))
@@ -172,10 +171,10 @@ def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: in
 
 def _sorted_alike(
     model: AudioGAN, waveforms: Tensor, count: int, seed: int
-) -> tuple[Tensor, Classify]:
-    """Find groups of like sounds without labels, and a function that sorts more sounds.
+) -> tuple[list[str], Tensor, Classify]:
+    """Find groups of like sounds without labels: their names, those of the sounds, and a sorter.
 
-    Both give groups (n, groups): 1 for that of a sound, and 0 for the others.
+    The last two give groups (n, groups): 1 for that of a sound, and 0 for the others.
     """
     config = model.config
     with torch.inference_mode(mode=False):
@@ -187,7 +186,8 @@ def _sorted_alike(
         def classify(more: Tensor) -> Tensor:
             return F.one_hot(sort_clips(network, found.head, to_peak(more)), count)
 
-        return F.one_hot(found.groups, count), classify
+        names = [_letters(number) for number in range(count)]
+        return names, F.one_hot(found.groups, count), classify
 
 
 def _letters(number: int) -> str:
