@@ -283,16 +283,19 @@ def save_wav(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         partial.write_bytes(encoded.getbuffer())
 
 
-def fit_length(waveform: Tensor, num_samples: int) -> Tensor:
+def fit_length(waveform: Tensor, num_samples: int, *, start: bool = False) -> Tensor:
     """Bring a clip (..., samples) to (..., num_samples).
 
-    A shorter clip is put in the middle of zeros. Of a longer one the part with the most energy is
-    kept, which holds the word where speech begins late.
+    A shorter clip is put in the middle of zeros, or with ``start`` before them. Of a longer one the
+    part with the most energy is kept, which holds the word where speech begins late; with
+    ``start``, its beginning.
     """
     length = waveform.shape[-1]
     surplus = length - num_samples
+    if surplus > 0 and start:
+        return waveform[..., :num_samples]
     if surplus <= 0:
-        before = -surplus // 2
+        before = 0 if start else -surplus // 2
         return F.pad(waveform, (before, -surplus - before))
     # energy[i] is that of the first i samples. In blocks, as doubles of a long file are large.
     energy = torch.zeros(length + 1, dtype=torch.double)
@@ -444,6 +447,31 @@ def to_peak(waveforms: Tensor) -> Tensor:
     """Bring waveforms (..., channels, samples) to a peak of `PEAK` each, but for silent ones."""
     peaks = waveforms.abs().amax((-2, -1), keepdim=True)
     return waveforms * (PEAK / peaks.clamp_min(1e-6))
+
+
+def is_hit(waveform: Tensor, sample_rate: int) -> bool:
+    """Tell whether a sound (channels, samples) begins with its onset and fades, as a drum does.
+
+    Its loudest 5 ms lie in the first 50 ms, and its last quarter is 20 dB below them.
+    """
+    step = max(round(0.005 * sample_rate), 1)
+    power = waveform.square().mean(0)
+    frames = power[: len(power) // step * step].view(-1, step).mean(1)
+    if len(frames) < 10:
+        return False
+    loudest = frames.max()
+    fades = frames[-(len(frames) // 4) :].max() <= 0.01 * loudest
+    return bool(fades) and int(frames.argmax()) < 10
+
+
+def one_shot(waveform: Tensor) -> Tensor:
+    """Cut the silence around a sound (channels, samples), and bring it to a peak of `PEAK`.
+
+    It begins where it first comes within 40 dB of its peak, and ends where it last is within 60.
+    """
+    level = waveform.abs().amax(0)
+    heard = [(level >= share * level.max()).nonzero().flatten() for share in (1e-2, 1e-3)]
+    return to_peak(waveform[:, int(heard[0][0]) : int(heard[1][-1]) + 1])
 
 
 def is_silent(waveform: Tensor) -> bool:

@@ -97,7 +97,8 @@ class Codes:
 
     def _classifier(self, model: AudioGAN) -> tuple[tuple[str, ...], Classify | None, str]:
         """Return the words, a function that classifies sounds, and its name for the report."""
-        from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
+        from audiate.data.sources import DIGIT_WORDS
+        from audiate.folders.invert import says_digits
         from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
@@ -117,9 +118,7 @@ class Codes:
                 f"{100 * own.refused:.0f} % of noise, silence and cut words are refused)"
             )
             return own.names, classify_by(own, model.sample_rate), name
-        trained_on = set(model.provenance.settings.get("data", ()))
-        digits = bool(trained_on) and trained_on <= set(DIGIT_SETS)
-        chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
+        chosen = self.listener or (SPOKEN_CLASSIFIER if says_digits(model) else "none")
         if chosen == "none":
             return (), None, "groups of like sounds"
         classifier = load(chosen, DigitClassifier).to(model.device)

@@ -56,6 +56,9 @@ class Generate:
     vocoder: str | None = None
     """Pass the sounds through this codec, such as speech-digits, so that voices of SpecGAN do not
     whisper: a name, a folder or a hub id."""
+    trim: bool = False
+    """Cut off the silence around each sound, and bring all to one peak, as for one-shots of drums.
+    """
     device: Device = "auto"
     out: Path = Path("out/generate")
     """Folder for the sounds. It is made where it is missing."""
@@ -65,16 +68,17 @@ class Generate:
         self._choice()  # checked before a model is loaded
 
     def _choice(self) -> LatentChoice:
-        return LatentChoice(**keywords(self, "model", "device", "out", "own", "vocoder"))
+        return LatentChoice(**keywords(self, "model", "device", "out", "own", "vocoder", "trim"))
 
     def run(self) -> int:
         """Generate and write, and return the exit status."""
         from audiate.folders.generate import generate_folder
         from audiate.folders.sheet import SHEET_NAME
 
-        choice = self._choice()
         model = self.own.open(self.model, device=self.device)
-        z = generate_folder(model, self.out, name=self.model, vocoder=self.vocoder, **vars(choice))
+        choice = self._choice()
+        given = keywords(self, "model", "device", "own")
+        z = generate_folder(model, name=self.model, **given)
         some = f" (the first {choice.shown})" if len(z) > choice.shown else ""
         sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
         print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")

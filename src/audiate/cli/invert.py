@@ -76,7 +76,7 @@ class Invert:
     shipped one."""
     classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits, which also guides gradients. none: no classifier, for other
-    sounds."""
+    sounds. A generator that was trained on other words takes none."""
     deterministic: bool = False
     """Invert clips one by one. This is slower than all together, but the result for a clip does not
     depend, by rounding, on the others."""

@@ -23,6 +23,7 @@ from audiate.audio.files import (
     Recording,
     file_form,
     fit_length,
+    is_hit,
     is_silent,
     load_audio,
     resample,
@@ -219,7 +220,7 @@ class ListedSounds:
                 if self.folder is None:
                     yield fit_length(played, num_samples)
                 else:
-                    yield from _cut(played, num_samples)
+                    yield from _cut(played, num_samples, rate)
 
     def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[Clip]) -> None:
         """Name files that could not be read, and make sure that there are clips of each label.
@@ -426,8 +427,14 @@ def _common_rate(files: Sequence[Clip]) -> int:
     return first
 
 
-def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
-    """A file's clips (channels, num_samples); the last is kept if it is at least half full."""
+def _cut(waveform: Tensor, num_samples: int, rate: int) -> list[Tensor]:
+    """A file's clips (channels, num_samples); the last is kept if it is at least half full.
+
+    Hits of drums begin with the clip, and all else is in its middle.
+    """
+    if waveform.shape[1] < 1.5 * num_samples and is_hit(waveform, rate):
+        hit = fit_length(waveform, num_samples, start=True)
+        return [] if is_silent(hit.flatten()) else [hit]
     parts: Sequence[Tensor] = [waveform]
     if waveform.shape[1] >= 1.5 * num_samples:
         parts = torch.split(waveform, num_samples, 1)

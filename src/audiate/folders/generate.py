@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio.files import save_wav
+from audiate.audio.files import one_shot, save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import (
     Latents,
@@ -62,16 +62,16 @@ def generate_folder(
     set: Sequence[str] = (),
     sweep: Sequence[str] = (),
     vocoder: str | Path | None = None,
+    trim: bool = False,
     device: str | torch.device = "cpu",
     name: str | None = None,
 ) -> Tensor:
     """Generate sounds, and write them to a folder, where they replace earlier sounds.
 
     Writes ``000.wav``, ``001.wav`` and so on; ``latents.npy``, their latents, and ``latents.csv``,
-    the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled
-    by the values of a sweep, or by labels or codes where the model has any; and ``report.json``,
-    the record of these files. The same model and seed give the same sounds, and when ``count``
-    grows the first ones stay, but for rounding.
+    the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled;
+    and ``report.json``, the record of these files. The same model and seed give the same sounds,
+    and when ``count`` grows the first ones stay, but for rounding.
 
     Args:
         model: A shipped model's name, a folder, a hub id, or any `Generator`.
@@ -84,8 +84,8 @@ def generate_folder(
         latents: File of latents, in place of random ones.
         set: Entries that are set, as in ``["0=1", "3=-2.5"]``.
         sweep: Entries that take several values, as in ``["3=-5:5:11"]``.
-        vocoder: Codec through which the sounds of a generator of spectrograms pass, so that voices
-            do not whisper: a name, folder or hub id. None leaves them as they are.
+        vocoder: Codec through which sounds pass, so that voices do not whisper; or None.
+        trim: Whether silence around each sound is cut off, and all are brought to one peak.
         device: Where to load a model that is given by name: auto, cpu or cuda.
         name: Name of the model in the record.
 
@@ -103,6 +103,7 @@ def generate_folder(
     name, model = name or name_of(model), load(model, Generator, device=device)
     z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
     settings = {"model": name, "latents": f"seed {seed}" if file is None else str(file)}
+    settings |= {"trim": "True"} if trim else {}
     sounding = model
     if vocoder is not None:
         sounding, settings["vocoder"] = Vocoded(model, load_codec(vocoder)), str(vocoder)
@@ -133,7 +134,7 @@ def _write(
         if isinstance(model, AudioGAN) and model.config.code.count:
             codes = [code_names(model.config.code)[code] for code in model.labels_of(z).tolist()]
         save_csv(names, z.numpy(), stage / TABLE_NAME, codes)
-        tiles = _write_sounds(sounding, z, names, stage, most)
+        tiles = _write_sounds(sounding, z, names, stage, most, trim="trim" in settings)
         shown = _titles(model, z[: len(tiles)], names, titles)
         axes = Axes(model.num_samples / model.sample_rate, model.sample_rate / 2)
         save_tiles(tiles, shown, axes, stage / SHEET_NAME, columns=columns)
@@ -226,7 +227,7 @@ def _set_and_sweep(
 
 @torch.inference_mode()
 def _write_sounds(
-    model: Generator, z: Tensor, names: Sequence[str], folder: Path, most: int
+    model: Generator, z: Tensor, names: Sequence[str], folder: Path, most: int, *, trim: bool
 ) -> Tensor:
     """Write a wav for each latent, and return the spectrograms of at most so many sounds."""
     spectrogram, device = Spectrogram(), device_of(model)
@@ -235,7 +236,7 @@ def _write_sounds(
     for part in tracked(parts, "generating", weights=[len(part) for part in parts]):
         waveforms = generate(model, part.to(device)).cpu()
         for waveform, path in zip(waveforms, paths, strict=False):
-            save_wav(path, waveform, model.sample_rate)
+            save_wav(path, one_shot(waveform) if trim else waveform, model.sample_rate)
         if sum(map(len, shown)) < most:
             shown.append(spectrogram(waveforms.mean(1)).transpose(1, 2))
     return torch.cat(shown)[:most]

@@ -59,14 +59,14 @@ def evaluate_codes(
     """Generate samples of every code, and classify them as words.
 
     Args:
-        name: Name of the generator, for the report.
+        name: Name of the generator.
         model: A generator with codes.
         words: Names of the words that ``classify`` gives the probabilities of.
-        classify: Classifies sounds as words; None to sort the samples into as many groups of like
-            sounds as there are codes, which are named A, B and so on.
-        classifier_name: Name of the classifier, for the report.
+        classify: Classifies sounds as words; None to sort the samples into groups of like sounds,
+            as many as codes, named A, B and so on.
+        classifier_name: Its name, for the report.
         count: Number of samples for each code.
-        judged: Largest number of them that pocketsphinx listens to; with 0, none.
+        judged: Largest number of them that pocketsphinx listens to.
         seed: Seed of the latents.
 
     Raises:
@@ -81,16 +81,14 @@ def evaluate_codes(
     meant = torch.arange(code.count).repeat_interleave(count)
     z = model.sample_latent(len(meant), generator=source, labels=meant).cpu()
     waveforms = _sounds(model, z)
-    grouped = classify is None
-    if classify is None:
-        judged = 0  # the groups have no words
-        words = [_letters(number) for number in range(code.count)]
-        read, classify = _sorted_alike(model, waveforms, code.count, seed)
+    confident = classify is not None
+    if classify is None:  # the groups have no words, and are 1 or 0
+        judged = 0
+        words, read, classify = _sorted_alike(model, waveforms, code.count, seed)
     else:
         read = in_batches(classify, waveforms, _BATCH, "classifying sounds")
-    sure, found = read.max(1)
-    size = max(code.count, len(words))
-    counts = confusion_matrix(found, meant, size)[: code.count, : len(words)]
+    sure, size = read.amax(1).double(), max(code.count, len(words))
+    counts = confusion_matrix(read.argmax(1), meant, size)[: code.count, : len(words)]
     recovered = None
     if model.code_network is not None:
         codes = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
@@ -105,7 +103,7 @@ def evaluate_codes(
         _understood(waveforms, model.sample_rate, counts, words, judged),
         _pairs(model, classify, len(words), min(count, 20), seed),
         one_sound=code.size == model.config.latent_dim,
-        confidence=None if grouped else sure.double().view(code.count, count).mean(1).tolist(),
+        confidence=sure.view(code.count, count).mean(1).tolist() if confident else None,
     )
 
 
@@ -173,10 +171,10 @@ def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: in
 
 def _sorted_alike(
     model: AudioGAN, waveforms: Tensor, count: int, seed: int
-) -> tuple[Tensor, Classify]:
-    """Find groups of like sounds without labels, and a function that sorts more sounds.
+) -> tuple[list[str], Tensor, Classify]:
+    """Find groups of like sounds without labels: their names, those of the sounds, and a sorter.
 
-    Both give groups (n, groups): 1 for that of a sound, and 0 for the others.
+    The last two give groups (n, groups): 1 for that of a sound, and 0 for the others.
     """
     config = model.config
     with torch.inference_mode(mode=False):
@@ -188,7 +186,8 @@ def _sorted_alike(
         def classify(more: Tensor) -> Tensor:
             return F.one_hot(sort_clips(network, found.head, to_peak(more)), count)
 
-        return F.one_hot(found.groups, count), classify
+        names = [_letters(number) for number in range(count)]
+        return names, F.one_hot(found.groups, count), classify
 
 
 def _letters(number: int) -> str:

@@ -15,7 +15,7 @@ from audiate.audio.files import save_wav
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_whole
-from audiate.folders.invert import Target, read_target
+from audiate.folders.invert import Target, classifier_for, read_target, says_digits
 from audiate.folders.runner import (
     ClipWork,
     FolderReport,
@@ -80,8 +80,7 @@ def edit_folder(
         changes: The change of each attribute in its unit, by its name: pitch, loudness, duration.
         digit: Digit to say instead, as a number or an English word.
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: One of `EditMethod`. The default is ``tracks`` for flows of sound unless another
-            digit is to be said, and ``hybrid`` for all else.
+        method: By default, ``tracks`` for flows of sound that keep the digit, else ``hybrid``.
         classifier: Classifies the digit, which is kept; or None.
         samples: Number of sounds that are measured to find directions.
         rounds: Number of steps that are corrected by what is measured.
@@ -91,7 +90,7 @@ def edit_folder(
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: Nothing is to change, there is no clip or model; or as of `run_folder`.
+        InputError: Nothing is to change, no clip or model; or as of `run_folder`.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
@@ -100,6 +99,7 @@ def edit_folder(
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
     name, generator = name or name_of(generator), load(generator, Generator, device=device)
     method = _method_for(generator, method, word)
+    classifier = classifier_for(generator, classifier)
     judge = None if classifier is None else load(classifier, DigitClassifier)
     numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
     settings = {each: str(value) for each, value in numbers.items()}
@@ -211,7 +211,8 @@ class EditWork(ClipWork[Target, EditResult]):
             make_editor: Makes the editor of latents, which takes long.
 
         """
-        self.generator, self.read = generator, partial(read_target, sizes=generator)
+        hits = not says_digits(generator)
+        self.generator, self.read = generator, partial(read_target, sizes=generator, hits=hits)
         self.invert, self.word = invert, word
         self.latent_dim = generator.latent_dim
         self._make_editor = make_editor

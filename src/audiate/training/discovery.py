@@ -43,6 +43,7 @@ from audiate.training.grouping import (
     silhouette,
     squared_distances,
 )
+from audiate.utils.progress import tracked
 
 MOST_CLIPS = 2_500
 """Number of clips, chosen evenly, that groups are found among; the Q-network sorts the others."""
@@ -121,7 +122,7 @@ def discover(
             for _ in range(_VIEWS)
         ]
         changed = torch.stack(copies)
-        for _ in range(_ROUNDS):
+        for _ in tracked(range(_ROUNDS), "sorting the clips into groups"):
             head = _learn(network, changed, torch.from_numpy(groups), count)
             groups = _even(_read(network, head, [views, *copies]), conditions)
         every = _read(network, head, [network.features.view(power, words)])

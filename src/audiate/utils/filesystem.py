@@ -213,12 +213,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` on SIGTERM, too, for as long as the block lasts."""
+    """Raise `KeyboardInterrupt` on SIGINT and SIGTERM for as long as the block lasts."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    with _handled_by(interrupt, (signal.SIGTERM,)):
+    with _handled_by(interrupt, _SIGNALS):
         yield
 
 
