@@ -6,10 +6,13 @@ Usage: python web/prepare.py. Models are exported again where weights or code ha
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
+from onnx.external_data_helper import set_external_data
 
 import audiate
 from audiate.audio.files import save_wav
@@ -20,6 +23,7 @@ from audiate.export import export, export_scores
 from audiate.models.hub import (
     DEFAULT_AUDIO_TO_IMAGE,
     DEFAULT_GENERATOR,
+    DEFAULT_IMAGE_TO_AUDIO,
     SPOKEN_CLASSIFIER,
     WRITTEN_CLASSIFIER,
     find,
@@ -35,30 +39,32 @@ MODELS = {
     "encoder": DEFAULT_GENERATOR,
     "generator": DEFAULT_GENERATOR,
     "listener": SPOKEN_CLASSIFIER,
+    "sayer": DEFAULT_IMAGE_TO_AUDIO,
 }
 HEARS = {"drawer", "encoder", "listener"}
+SHARE = ("encoder", "generator", "sayer")  # models that have weights in common
 PACKAGE = Path(audiate.__file__).parent
 CODE = [file for room in ("audio", "export", "models") for file in (PACKAGE / room).glob("*.py")]
+LARGE = 1024  # bytes
 _SAMPLED = 200  # latents from which the map's directions are found
 
 
 def main() -> None:
     """Write all files."""
     ASSETS.mkdir(parents=True, exist_ok=True)
-    for role, name in MODELS.items():
-        write_model(role, name)
+    if any([write_model(role, name) for role, name in MODELS.items()]):
+        share_weights([ASSETS / f"{role}.onnx" for role in SHARE], ASSETS / "voice.bin")
     if not (ASSETS / "scores.onnx").exists():
         export_scores(ASSETS / "scores.onnx", sample_rate=RATE)
     clips = [write_clip(clip) for clip in sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)]
     generator = load(DEFAULT_GENERATOR, SpeechFlow)
-    drawer = audiate.load(DEFAULT_AUDIO_TO_IMAGE)
+    drawer, sayer = audiate.load(DEFAULT_AUDIO_TO_IMAGE), audiate.load(DEFAULT_IMAGE_TO_AUDIO)
     manifest: dict[str, Any] = {
         "sampleRate": RATE,
         "models": MODELS,
         "noise": drawer.latent_dim,
+        "voiceNoise": sayer.latent_dim,
         "guidance": drawer.config.guidance,
-        "latent": generator.latent_dim,
-        "samples": generator.num_samples,
         "words": DIGIT_WORDS,
         "clips": clips,
         "map": directions(generator),
@@ -73,15 +79,43 @@ def digit(clip: Path) -> int:
     return DIGIT_WORDS.index(clip.stem.split("-")[0])
 
 
-def write_model(role: str, name: str) -> None:
-    """Export a shipped model, unless that was done after its weights and the code changed."""
+def write_model(role: str, name: str) -> bool:
+    """Export a shipped model, unless that was done after its weights and the code changed.
+
+    Returns:
+        Whether it was written.
+
+    """
     path, weights = ASSETS / f"{role}.onnx", find(name) / "model.safetensors"
     changed = max(each.stat().st_mtime for each in (weights, *CODE))
     if path.exists() and path.stat().st_mtime > changed:
-        return
+        return False
     print(f"exporting {name}", flush=True)
     rate = RATE if role in HEARS else None
     export(audiate.load(name), path, sample_rate=rate, backwards=role == "encoder")
+    return True
+
+
+def share_weights(models: list[Path], shared: Path) -> None:
+    """Move large weights of models into one file beside them, in which each stands once."""
+    loaded = [onnx.load(path) for path in models]
+    places: dict[bytes, int] = {}
+    content = bytearray()
+    for model in loaded:
+        for weight in model.graph.initializer:
+            data = weight.raw_data
+            if len(data) < LARGE:
+                continue
+            key = sha256(data).digest()
+            if key not in places:
+                content += bytes(-len(content) % 8)  # as types are aligned
+                places[key] = len(content)
+                content += data
+            set_external_data(weight, shared.name, places[key], len(data))
+            weight.ClearField("raw_data")
+    shared.write_bytes(content)
+    for path, model in zip(models, loaded, strict=True):
+        path.write_bytes(model.SerializeToString())
 
 
 def write_clip(clip: Path) -> str:

@@ -1,6 +1,7 @@
-/** Elements of the page, and the line that tells what happens. */
+/** Elements of the page, and what happens when something is pressed or goes wrong. */
 
 import { BadSound } from "./sound";
+import { headline } from "./stage";
 
 export function find<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -9,24 +10,14 @@ export function find<T extends HTMLElement>(id: string): T {
 }
 
 export const input = (id: string): HTMLInputElement => find<HTMLInputElement>(id);
-export const select = (id: string): HTMLSelectElement => find<HTMLSelectElement>(id);
 export const canvas = (id: string): HTMLCanvasElement => find<HTMLCanvasElement>(id);
-
-/** Show a sentence where everybody sees it and screen readers read it. */
-export const tell = (sentence: string): void => {
-  find("status").textContent = sentence;
-};
-
 export const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Tell what went wrong in one sentence; the page goes on. */
+/** Tell what went wrong in one sentence; the page goes on. What was superseded did not go wrong. */
 export function excuse(error: unknown): void {
-  tell(error instanceof BadSound ? error.message : `That did not work (${describe(error)}); try it again.`);
-}
-
-/** Do something when a button is pressed. */
-export function on(id: string, action: () => void | Promise<void>): void {
-  find(id).onclick = (): void => attempt(action);
+  if (error instanceof DOMException && error.name === "AbortError") return;
+  headline(error instanceof BadSound ? error.message : `That did not work (${describe(error)}). Try it again.`);
+  find("status").scrollIntoView({ block: "nearest" });
 }
 
 /** Do something, and tell where it goes wrong. */
@@ -34,17 +25,17 @@ export function attempt(action: () => void | Promise<void>): void {
   void (async () => action())().catch(excuse);
 }
 
-/** A handler that runs one call at a time, and after it only the latest that came meanwhile. */
-export function latest(action: () => Promise<void>): () => void {
-  let busy = false;
-  let again = false;
-  const go = async (): Promise<void> => {
-    again = busy;
-    if (busy) return;
-    busy = true;
-    await action().catch(excuse);
-    busy = false;
-    if (again) await go();
+/** Do something when a button is pressed. */
+export function on(id: string, action: () => void | Promise<void>): void {
+  find(id).onclick = (): void => attempt(action);
+}
+
+/** Requests of one kind: a new one supersedes those before it, as does the end of what they are a part of. */
+export function requests(whole?: () => AbortSignal): () => AbortSignal {
+  let newest = new AbortController();
+  return () => {
+    newest.abort();
+    newest = new AbortController();
+    return whole ? AbortSignal.any([whole(), newest.signal]) : newest.signal;
   };
-  return () => void go();
 }

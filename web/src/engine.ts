@@ -1,6 +1,17 @@
-/** Asks workers for what models compute. */
+/** Asks workers for what models compute: one thing at a time, and nothing that is no longer wanted. */
 
-import { asset } from "./manifest";
+/** What `prepare.py` tells of the models and clips. */
+export interface Manifest {
+  sampleRate: number; // Hz, of every waveform on the page
+  models: Record<string, string>;
+  noise: number; // entries of the noise behind one drawing
+  guidance: number;
+  voiceNoise: number; // entries of the noise behind one voice
+  words: string[];
+  clips: string[];
+  map: [number[], number[]];
+  bytes: Record<string, number>; // of the files that are fetched, by name; the build writes them
+}
 
 export type Values = Record<string, { data: Float32Array; dims: number[] }>;
 export interface Request {
@@ -13,62 +24,96 @@ export interface Answer {
   outputs?: Values;
   error?: string;
 }
+/** Bytes of a file that have come. */
+export interface Progress {
+  address: string;
+  loaded: number;
+}
+
+/** Address of a file beside the page. */
+export const asset = (name: string): string => new URL(`assets/${name}`, document.baseURI).href;
+
+export async function loadManifest(): Promise<Manifest> {
+  const answer = await fetch(asset("manifest.json"));
+  if (!answer.ok) throw new Error("assets/manifest.json is missing");
+  return (await answer.json()) as Manifest;
+}
+
+/** The outputs of a model by name; where it has no such output, what is given otherwise. */
+export type Outputs = (name: string, otherwise?: Float32Array) => Float32Array;
 
 /** Has a worker of its own compute. */
 export class Engine {
+  private readonly worker = new Worker(new URL("./wasm.worker.ts", import.meta.url), { type: "module" });
   private readonly waiting = new Map<number, [(values: Values) => void, (error: Error) => void]>();
+  private readonly loading = new Map<string, Promise<Values>>();
+  private readonly ready = new Set<string>();
+  private last: Promise<unknown> = Promise.resolve();
   private count = 0;
 
-  constructor(private readonly worker: Worker) {
-    worker.onmessage = ({ data }: MessageEvent<Answer>): void => {
+  constructor(onProgress: (progress: Progress) => void) {
+    this.worker.onmessage = ({ data }: MessageEvent<Answer | Progress>): void => {
+      if ("loaded" in data) return onProgress(data);
       const [resolve, reject] = this.waiting.get(data.id) ?? [];
       this.waiting.delete(data.id);
       if (data.outputs) resolve?.(data.outputs);
-      else reject?.(new Error(data.error ?? "unknown"));
+      else reject?.(new Error(data.error));
     };
-    worker.onerror = (event): void => {
+    this.worker.onerror = (event): void => {
       event.preventDefault(); // whoever waits is told, so the console need not be
-      this.fail(event.message || "the worker cannot be loaded");
+      for (const [, reject] of this.waiting.values()) reject(new Error(event.message || "a worker did not load"));
+      this.waiting.clear();
     };
   }
 
-  /** Load a model, so that it is there when it is asked for. */
+  /** Whether a model can compute at once. */
+  has = (model: string): boolean => this.ready.has(model);
+
+  /** Load a model; a later call tries again what failed. */
   async load(model: string): Promise<void> {
-    await this.ask({ address: asset(`${model}.onnx`) });
+    const loading = this.loading.get(model) ?? this.ask(model);
+    this.loading.set(model, loading);
+    loading.catch(() => this.loading.delete(model));
+    await loading;
+    this.ready.add(model);
   }
 
-  /** The outputs of a model, by name. */
-  run(model: string, inputs: Values): Promise<Values> {
-    return this.ask({ address: asset(`${model}.onnx`), inputs });
+  /** The outputs of a model by name. Throws the signal's reason where they are not wanted any more. */
+  async run(model: string, inputs: Values, signal: AbortSignal): Promise<Outputs> {
+    await this.load(model);
+    const turn = this.last.then(() => {
+      signal.throwIfAborted();
+      return this.ask(model, inputs);
+    });
+    this.last = turn.catch(() => undefined);
+    const found = await turn;
+    signal.throwIfAborted();
+    return (name, otherwise) => {
+      const values = found[name]?.data ?? otherwise;
+      if (!values) throw new Error(`${model} gives no ${name}`);
+      return values;
+    };
   }
 
-  private ask(request: Omit<Request, "id">): Promise<Values> {
+  private ask(model: string, inputs?: Values): Promise<Values> {
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, [resolve, reject]);
-      this.worker.postMessage({ id, ...request });
+      this.worker.postMessage({ id, address: asset(`${model}.onnx.gz`), inputs } satisfies Request);
     });
-  }
-
-  private fail(reason: string): void {
-    for (const [, reject] of this.waiting.values()) reject(new Error(reason));
-    this.waiting.clear();
   }
 }
 
-export const wasmEngine = (): Engine =>
-  new Engine(new Worker(new URL("./wasm.worker.ts", import.meta.url), { type: "module" }));
-
 export const vector = (data: Float32Array): Values[string] => ({ data, dims: [data.length] });
+export const scalar = (value: number): Values[string] => ({ data: new Float32Array([value]), dims: [] });
 export const rows = (data: Float32Array, width: number): Values[string] => ({
   data,
   dims: [data.length / width, width],
 });
-export const scalar = (value: number): Values[string] => ({ data: new Float32Array([value]), dims: [] });
 
-/** An output by its name. */
-export function output(values: Values, name: string): Float32Array {
-  const found = values[name];
-  if (!found) throw new Error(`the model gives no ${name}`);
-  return found.data;
+/** The most likely class of logits, and its probability. */
+export function likeliest(logits: Float32Array): [number, number] {
+  const most = Math.max(...logits);
+  const total = logits.reduce((sum, each) => sum + Math.exp(each - most), 0);
+  return [logits.indexOf(most), 1 / total];
 }

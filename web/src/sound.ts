@@ -1,7 +1,5 @@
 /** Sound files and recordings, checked and brought to one mono waveform. */
 
-import { Turns } from "./turns";
-
 /** What is wrong with a sound, in one sentence for the visitor. */
 export class BadSound extends Error {}
 
@@ -13,13 +11,14 @@ const LEAST_CONTRAST = 5; // dB by which a word is to be above the quietest tent
 
 /** Decode a file of any format that the browser knows, at a sample rate in Hz. */
 export async function decode(file: Blob, name: string, sampleRate: number): Promise<Float32Array> {
-  if (file.size > 200e6) throw new BadSound(`${name} is larger than 200 MB; cut out the word that you mean.`);
+  if (file.size > 200e6) throw new BadSound(`${name} is larger than 200 MB. Cut out the word that you mean.`);
+  if (file.type.startsWith("image/")) throw new BadSound(`${name} is a picture, not a sound. Choose “Write a digit” to have a digit said.`);
   const context = new OfflineAudioContext(1, 1, sampleRate);
   let decoded: AudioBuffer;
   try {
     decoded = await context.decodeAudioData(await file.arrayBuffer());
   } catch {
-    throw new BadSound(`${name} cannot be read as sound; convert it to flac, mp3, ogg, or a wav of 16 bits.`);
+    throw new BadSound(`This browser cannot read ${name}. Convert it to mp3, flac, or a wav of 16 bits.`);
   }
   return mono(Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i)));
 }
@@ -41,17 +40,17 @@ export function check(samples: Float32Array, sampleRate: number, name: string): 
   const seconds = samples.length / sampleRate;
   if (seconds > LONGEST) {
     const long = seconds < 120 ? `${seconds.toFixed(0)} s` : `${(seconds / 60).toFixed(0)} min`;
-    throw new BadSound(`${name} lasts ${long}, over ${LONGEST} s; cut out the word that you mean.`);
+    throw new BadSound(`${name} lasts ${long}, over ${LONGEST} s. Cut out the word that you mean.`);
   }
   if (seconds < SHORTEST) throw new BadSound(`${name} is too short to hold a word.`);
   const mean = samples.reduce((sum, each) => sum + each, 0) / samples.length;
-  if (!Number.isFinite(mean)) throw new BadSound(`${name} has samples that are no numbers; save it again.`);
+  if (!Number.isFinite(mean)) throw new BadSound(`${name} has samples that are no numbers. Save it again.`);
   const centred = samples.map((each) => each - mean);
   if (centred.every((each) => Math.abs(each) < SILENCE)) {
-    throw new BadSound(`${name} is silent; record it again, closer to the microphone.`);
+    throw new BadSound(`${name} is silent. Record it again, closer to the microphone.`);
   }
   if (contrast(centred, sampleRate) < LEAST_CONTRAST) {
-    throw new BadSound(`No word stands out in ${name}; record it again with less noise.`);
+    throw new BadSound(`No word stands out in ${name}. Record it again with less noise.`);
   }
 }
 
@@ -91,8 +90,11 @@ const peak = (samples: Float32Array): number =>
   samples.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
 
 let context: AudioContext | undefined;
-let playing: AudioBufferSourceNode | undefined;
-const turns = new Turns();
+let playing: { source: AudioBufferSourceNode; began: number; samples: Float32Array } | undefined;
+let asked = 0;
+
+/** Whether browsers let this page play: some do not before the visitor has done something. */
+export const mayPlay = (): boolean => (context ??= new AudioContext()).state === "running";
 
 /**
  * Returns a function that plays a sound in place of what is playing, unless another was asked for
@@ -100,22 +102,31 @@ const turns = new Turns();
  * browsers let a page play.
  */
 export function player(sampleRate: number): (samples: Float32Array) => void {
-  const wanted = turns.take();
-  const own = (context ??= new AudioContext());
-  void own.resume();
+  const own = ++asked;
+  const speaker = (context ??= new AudioContext());
+  void speaker.resume();
   return (samples) => {
-    if (!wanted()) return;
-    playing?.stop();
-    const buffer = own.createBuffer(1, samples.length, sampleRate);
+    if (own !== asked) return;
+    playing?.source.stop();
+    const buffer = speaker.createBuffer(1, samples.length, sampleRate);
     buffer.copyToChannel(samples as Float32Array<ArrayBuffer>, 0);
-    playing = new AudioBufferSourceNode(own, { buffer });
-    playing.connect(own.destination);
-    playing.start();
+    const source = new AudioBufferSourceNode(speaker, { buffer });
+    source.connect(speaker.destination);
+    source.start();
+    playing = { source, began: speaker.currentTime, samples };
   };
 }
 
 /** Stop what is playing, and what was to be played. */
 export function quiet(): void {
-  turns.take();
-  playing?.stop();
+  asked++;
+  playing?.source.stop();
+  playing = undefined;
+}
+
+/** How much of a sound has been played, 0 to 1; nothing where it is not playing. */
+export function played(samples: Float32Array): number | undefined {
+  if (!context || playing?.samples !== samples) return undefined;
+  const share = (context.currentTime - playing.began) / (playing.source.buffer?.duration ?? 1);
+  return share < 1 ? share : undefined;
 }

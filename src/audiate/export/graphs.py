@@ -100,7 +100,7 @@ def graph_of(
         facts = {"latent_dim": model.latent_dim, "guidance": guidance}
         facts |= {"codec": model.config.codec, "sample_rate": model.sample_rate}
         inputs = {"image": images[0], "noise": noise, "guidance": torch.tensor(guidance)}
-        return Graph(_ImageToAudioGraph(model), inputs, ("latents",), facts)
+        return Graph(_ImageToAudioGraph(model), inputs, ("latents", "waveforms"), facts)
     return _graph_of_waveforms(model, own if sample_rate is None else sample_rate, own)
 
 
@@ -209,20 +209,28 @@ class _RecoveryGraph(_SoundGraph):
         return self.model.recover(clip)[0], clip[0, 0]
 
 
-class _SpeechFlowGraph(nn.Module):
-    """Waveforms (count, 1, samples) of latents of a flow of sound."""
+class _SpokenGraph(nn.Module):
+    """A model of a codec's latents, and the codec with the noise of which it makes sound."""
 
     noise: Tensor
 
-    def __init__(self, model: SpeechFlow) -> None:
+    def __init__(self, model: SpeechFlow | ImageToAudioModel) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.codec = model, model.codec
         self.register_buffer("noise", model.codec.noise(model.num_samples))
 
+    def voice(self, latents: Tensor) -> Tensor:
+        """Waveforms (count, 1, samples) of latents (count, channels, frames) of the codec."""
+        noise = self.noise.expand(latents.shape[0], -1)
+        return self.codec.render(self.codec.tracks(latents), noise=noise).clamp(-1, 1)
+
+
+class _SpeechFlowGraph(_SpokenGraph):
+    """Waveforms (count, 1, samples) of latents of a flow of sound."""
+
     def forward(self, latents: Tensor) -> Tensor:
-        found = self.model.codec_latents(latents, self.model.config.guidance)
-        tracks, noise = self.model.codec.tracks(found), self.noise.expand(latents.shape[0], -1)
-        return self.model.codec.render(tracks, noise=noise).clamp(-1, 1)
+        assert isinstance(self.model, SpeechFlow)
+        return self.voice(self.model.codec_latents(latents, self.model.config.guidance))
 
 
 class _DualEncoderGraph(_SoundGraph):
@@ -236,15 +244,14 @@ class _DualEncoderGraph(_SoundGraph):
         return self.model.scores(sound, vectors)[0], sound[0], vectors
 
 
-class _ImageToAudioGraph(nn.Module):
-    """Latents (count, latent_dim) of a model's codec, of an image (28, 28) and noise."""
+class _ImageToAudioGraph(_SpokenGraph):
+    """Latents (count, latent_dim) of a codec, and their waveforms, of an image and noise."""
 
-    def __init__(self, model: ImageToAudioModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> Tensor:
-        return self.model.latents_from(image.unsqueeze(0), noise.unsqueeze(0), guidance)[0]
+    def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.model, ImageToAudioModel)
+        flat = self.model.latents_from(image.unsqueeze(0), noise.unsqueeze(0), guidance)[0]
+        frames = flat.unflatten(1, (-1, self.model.config.network.latent_channels))
+        return flat, self.voice(frames.transpose(1, 2))
 
 
 class _Scores(nn.Module):
