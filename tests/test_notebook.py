@@ -62,7 +62,7 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
     )
     assert repr(found) == "Inversion of 2 clips: latent 5, mean loss 0.5"
     flow = audiate.load("flow-digits")
-    assert repr(flow) == "LatentFlow: 5.9 M parameters, log-mel 48x48 → image 28x28"
+    assert repr(flow) == "LatentFlow: 6.1 M parameters, log-mel 48x48 → image 28x28"
 
 
 def test_reports_are_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
