@@ -96,7 +96,9 @@ def _slow(page: Page, address: str) -> None:
     began = time.perf_counter()
     page.goto(address, wait_until="commit")
     page.wait_for_selector("#lead")
-    print(f"  slow line and processor, stage visible: {time.perf_counter() - began:.1f} s (limit 1)")
+    print(
+        f"  slow line and processor, stage visible: {time.perf_counter() - began:.1f} s (limit 1)"
+    )
     page.wait_for_function("() => document.body.dataset.drawnIn")
     print(f"  slow line and processor, first drawing: {time.perf_counter() - began:.1f} s")
 

@@ -91,7 +91,7 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
     matches = Matches(["a"], ["b"] * 99, torch.zeros(1, 99), torch.zeros(1, 99))
     assert repr(matches) == "Matches of 1 sounds and 99 pictures"
     flow = audiate.load("flow-digits")
-    assert repr(flow) == "LatentFlow: 5.9 M parameters, log-mel 48x48 → image 28x28"
+    assert repr(flow) == "LatentFlow: 6.1 M parameters, log-mel 48x48 → image 28x28"
 
 
 def test_a_report_is_one_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ class Draw:
     spectrogram of each clip beside its drawings (the first 100 clips); OUT/latents.npz with the
     names of the clips and their latents; and OUT/report.json, the record of all that. Prints the
     digit that LeNet-5 reads in most images of each clip; a model that was trained on pairs of your
-    own draws no digits, so it is left out.
+    own draws no digits, so it is left out. A clip that is probably no spoken digit is drawn too,
+    and named on standard error.
 
     Folders are searched. Clips that were drawn before are not drawn again, so the same command goes
     on after an interruption; other settings need another folder. Files that this command has not
@@ -48,9 +50,15 @@ class Draw:
         from audiate.data.folders import REPORT_NAME
         from audiate.folders.draw import draw_folder
         from audiate.folders.sheet import SHEET_NAME
+        from audiate.models.digit_score import no_digit
         from audiate.utils.filesystem import as_unicode
 
         report = draw_folder(**vars(self), notify=print_error)
+        for name in report.new:
+            result = report.results.get(name)
+            if result is not None and result.digit_score is not None and result.digit_score < 0:
+                clip = Path(report.clips[name].source or name).name
+                print(f"audiate: warning: {clip}: {no_digit(result.digit_score)}", file=sys.stderr)
         read = {name: result for name, result in report.results.items() if name in report.new}
         for name, result in list(read.items())[:_READ_LINES]:
             clip = Path(report.clips[name].source or name).name

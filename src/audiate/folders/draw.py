@@ -30,10 +30,12 @@ class DrawingResult:
 
     Attributes:
         digits: The digit that LeNet-5 reads in each image.
+        digit_score: The log-odds that the clip is a spoken digit; None of a model without scores.
 
     """
 
     digits: tuple[int, ...]
+    digit_score: float | None = None
 
     def __str__(self) -> str:
         """The digit that is read most often, and how often."""
@@ -164,7 +166,9 @@ class DrawingWork(SheetWork[DrawingResult]):
         if self.classifier is not None:
             logits = self.classifier(drawings.flatten(0, 1).to(device))
             rows = logits.argmax(1).view(len(items), -1).tolist()
-            results = [DrawingResult(tuple(row)) for row in rows]
+            scores = self.model.digit_scores(inputs.to(device))
+            found = [None] * len(items) if scores is None else scores.tolist()
+            results = [DrawingResult(tuple(row), at) for row, at in zip(rows, found, strict=True)]
         return [
             Product(
                 latent,

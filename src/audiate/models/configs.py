@@ -89,12 +89,14 @@ class LatentFlowConfig(SpeechModelConfig):
         guidance: Weight of p(image | sound) against p(image). 1 samples from the former; more
             makes images easier to read and less varied (Ho & Salimans 2022, who call it 1 + w).
         solver: Kind of the steps. ``midpoint`` and ``heun`` take twice as long as ``euler``.
+        digit_score: Whether the weights hold a `DigitScore`.
 
     """
 
     steps: int = 5
     guidance: float = 1.5
     solver: Solver = "midpoint"
+    digit_score: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
