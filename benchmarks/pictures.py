@@ -65,7 +65,9 @@ def desk(digit: Tensor, rng: Random) -> Image.Image:
     page = page_of(ink_of(digit, rng), rng)
     whole = np.pad(np.stack([page, np.ones_like(page)]), [(0, 0), *rng.integers(30, 90, (2, 2))])
     angle = rng.uniform(-8, 8)
-    note, cover = (np.asarray(Image.fromarray(each).rotate(angle, 2)) for each in whole)
+    note, cover = (
+        np.asarray(Image.fromarray(each).rotate(angle, Image.Resampling.BILINEAR)) for each in whole
+    )
     return finished(note + (1 - cover) * rng.uniform(0.05, 0.35), rng)
 
 
@@ -91,7 +93,7 @@ def box(digit: Tensor, rng: Random) -> Image.Image:
     ink, thick = np.pad(ink_of(digit, rng), 3), int(rng.integers(2, 7))
     lines = np.pad(np.zeros_like(ink), thick, constant_values=rng.uniform(0.6, 1))
     whole = np.pad(np.maximum(np.pad(ink, thick), lines), 12)
-    turned = Image.fromarray(whole).rotate(rng.uniform(-3, 3), 2)
+    turned = Image.fromarray(whole).rotate(rng.uniform(-3, 3), Image.Resampling.BILINEAR)
     return finished(page_of(np.asarray(turned), rng), rng)
 
 
@@ -129,15 +131,15 @@ def empty(_: Tensor, rng: Random) -> Image.Image:
     """A cell of a sudoku without a digit: lines at its edges, specks, and faint print."""
     ink = np.zeros([int(side) for side in rng.integers(40, 200, 2)])
     drawn = Image.fromarray(ink)
-    for _ in range(int(rng.integers(0, 6))):
+    for _speck in range(int(rng.integers(0, 6))):
         row, column = (int(rng.integers(side)) for side in ink.shape)
         radius = rng.uniform(0.3, 0.03 * min(ink.shape))
         ImageDraw.Draw(drawn).circle((column, row), radius, rng.uniform(0.3, 1))
-    for _ in range(int(rng.integers(0, 3))):
+    for _word in range(int(rng.integers(0, 3))):
         row, column = (int(rng.integers(side)) for side in ink.shape)
         ImageDraw.Draw(drawn).text((column, row), "print"[: rng.integers(1, 6)], 0.1)
     page = page_of(np.asarray(drawn), rng, margin=0)
-    for _ in range(4):
+    for _edge in range(4):
         thick = int(rng.integers(0, 8)) * int(rng.integers(0, 2))
         page = np.rot90(np.pad(page, ((thick, 0), (0, 0)), constant_values=0.2))
     return finished(page, rng)
@@ -199,7 +201,7 @@ def main() -> None:
     if split == "train":
         digits = LabelledImages(train.images[:-10_000], train.labels[:-10_000])
     matcher, lenet = load(DEFAULT_DUAL_ENCODER, DualEncoder), load(WRITTEN_CLASSIFIER, LeNet)
-    vectors = torch.cat([matcher.embed_images(part) for part in known.split(500)])
+    vectors = torch.cat([matcher.embed_images(part) for part in torch.split(known, 500)])
     table = make_table(
         f"{settings.count} pictures of MNIST {split} digits for each row, in %",
         *("picture", "target", "LeNet-5", "nearest images", "refused"),

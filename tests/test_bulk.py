@@ -496,7 +496,8 @@ def test_the_column_of_sounds(job: EncodeJob, clips: Path, tmp_path: Path) -> No
         report = run(job, tmp_path / f"{name}.parquet", tmp_path / "out" / name)
         assert (report.new, dict(report.totals.failures)) == (1, {}), name
     both = tmp_path / "by its name.parquet"
-    (row,) = (run(job, both, tmp_path / "c", column="image"), *rows_of(tmp_path / "c").values())[1:]
+    run(job, both, tmp_path / "c", column="image")
+    (row,) = rows_of(tmp_path / "c").values()
     assert "cannot be read as sound" in row["error"]
     pq.write_table(pa.table({"audio": [{"bytes": 3}]}), tmp_path / "none.parquet")
     pq.write_table(

@@ -193,7 +193,8 @@ NO_SOUND = """
 """
 NO_WORKLET = "delete BaseAudioContext.prototype.audioWorklet"
 DENIED = """
-  MediaDevices.prototype.getUserMedia = () => Promise.reject(new DOMException("", "NotAllowedError"))
+  MediaDevices.prototype.getUserMedia =
+    () => Promise.reject(new DOMException("", "NotAllowedError"))
 """
 
 

@@ -159,7 +159,7 @@ def _evaluate_images(
     model: AudioToImageModel,
     classifier: str | None,
     place: TrainingPlace,
-    protocol: Protocol,
+    protocol: Literal["paper", "speakers", "voices"],
     seeds: int,
 ) -> Report:
     classifier = classifier or WRITTEN_CLASSIFIER

@@ -129,10 +129,9 @@ def _graph_of_waveforms(
     if isinstance(model, LatentFlow):
         facts["guidance"] = float(model.config.guidance)
         inputs["guidance"] = torch.tensor(facts["guidance"])
-    outputs: tuple[str, ...] = ("images", "latent", "spectrogram")
-    if isinstance(model, LatentFlow) and model.digit_score is not None:
-        outputs += ("digit_score",)
-    return Graph(_AudioToImageGraph(model, resample), inputs, outputs, facts)
+    scored = isinstance(model, LatentFlow) and model.digit_score is not None
+    found = ("images", "latent", "spectrogram", *(["digit_score"] if scored else []))
+    return Graph(_AudioToImageGraph(model, resample), inputs, found, facts)
 
 
 def scores_graph(sample_rate: int, num_samples: int) -> Graph:
@@ -254,7 +253,8 @@ class _ImageToAudioGraph(_SpokenGraph):
     def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(self.model, ImageToAudioModel)
         flat = self.model.latents_from(image.unsqueeze(0), noise.unsqueeze(0), guidance)[0]
-        frames = flat.unflatten(1, (-1, self.model.config.network.latent_channels))
+        channels = self.model.config.network.latent_channels
+        frames = flat.reshape(flat.shape[0], -1, channels)
         return flat, self.voice(frames.transpose(1, 2))
 
 
