@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 if not DOCS.is_dir():
     pytest.skip("the documentation is in the repository and in source distributions", True)
 
-BUILT = ("index", "gallery", "getting-started", "inversion", "page", "results")
+BUILT = ("index", "gallery", "page", "results")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -71,13 +71,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.shutdown()
 
 
+_FRAME = """
+  const frame = document.createElement('iframe');
+  Object.assign(frame, { className: 'page', srcdoc: '<style>:root { color-scheme: light dark }' });
+  document.body.append(frame);
+"""
+_FRAME_IS = """
+  theme => {
+    document.body.dataset.theme = theme;
+    const dark = frames[0].matchMedia('(prefers-color-scheme: dark)').matches;
+    return dark === (theme === 'dark');
+  }
+"""
+
+
 def test_the_site_is_read_heard_and_searched(site: str) -> None:
     from playwright.sync_api import sync_playwright
 
     axe = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        page = found.new_page(viewport={"width": 1280, "height": 800})
+        page = found.new_page(viewport={"width": 1280, "height": 800}, color_scheme="null")
         page.set_default_timeout(90_000)
         for name in BUILT:
             page.goto(f"{site}/{name}.html")
@@ -90,6 +104,9 @@ def test_the_site_is_read_heard_and_searched(site: str) -> None:
         page.goto(f"{site}/gallery.html")
         page.evaluate("document.querySelector('audio').play()")
         page.wait_for_function("document.querySelector('audio').duration > 0.3")
+        page.evaluate(_FRAME)
+        for theme in ("dark", "light"):
+            page.wait_for_function(_FRAME_IS, arg=theme)
         page.goto(f"{site}/search.html?q=microphone")
         page.wait_for_selector(".search a[href^='page.html']")
         found.close()

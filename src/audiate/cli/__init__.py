@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HELP = ("-h", "--help")
 _ABOUT = """usage: audiate COMMAND [FLAGS]
 
-Turn recorded sound into latents (lists of numbers), and those into images or sound.
+Turn recorded sound into numbers (latents), and these into images or sound.
 Start with `audiate demo`, then `audiate draw your.wav`.
 """
 
