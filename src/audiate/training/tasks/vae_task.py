@@ -23,6 +23,7 @@ from audiate.training.tasks.paired_batches import (
     prepare_pairs,
 )
 
+_IMAGES_OF_MEAN = 16
 _ALIKE = 0.3  # spread of drawings, relative to the mean images of recordings
 _COLLAPSED_KL = 0.1  # nats; ten digits take ln 10 = 2.3
 
@@ -68,21 +69,19 @@ class VAETask(DrawingTask):
         spectrograms = self._batches.spectrograms(pairs)
         noise = torch.randn(len(pairs), VAE.latent_dim)
         logits, posterior = self.model(spectrograms, noise.to(self.device))
-        images = images.to(self.device)
         return {
-            "reconstruction": bernoulli_nll(logits.float(), images).mean(),
+            "reconstruction": bernoulli_nll(logits.float(), images.to(self.device)).mean(),
             "kl": gaussian_kl(*(part.float() for part in posterior)).mean(),
-            "spread": spread_of(logits.detach().float().sigmoid()) / spread_of(images),
         }
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
         """Report a z that does not depend on the sound, a dead encoder, or equal drawings."""
         if means["kl"] > _COLLAPSED_KL:
-            if means["spread"] > _ALIKE:
+            if (spread := self._spread()) > _ALIKE:
                 return None
             return NotYet(
-                f"all drawings are alike: they differ {means['spread']:.2f} times as much as the "
-                f"images of the recordings. Raise `epochs`"
+                f"all drawings are alike: they differ {spread:.2f} times as much as the images of "
+                f"the recordings. Raise `epochs`"
             )
         why = ""
         if dead := self._dead_layer():
@@ -95,6 +94,16 @@ class VAETask(DrawingTask):
             f"same picture. {why}Raise `kl_warmup_epochs`, lower `kl_weight`, or use "
             f"`initialisation=he`"
         )
+
+    @torch.no_grad()
+    def _spread(self) -> float:
+        """Spread of the mean drawings of some recordings over that of their images."""
+        pairs = self._batches.pairs(0)
+        recordings = self._batches.heard[pairs]
+        spectrograms = self._batches.sounds.spectrograms(recordings).to(self.device)
+        images = mean_image(self._batches.images(pairs, _IMAGES_OF_MEAN))
+        drawn: Tensor = spread_of(self.model.mean_images(spectrograms).float())
+        return (drawn.cpu() / spread_of(images)).item()
 
     @torch.no_grad()
     def _dead_layer(self) -> int | None:
