@@ -17,7 +17,7 @@ import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -723,7 +723,7 @@ def test_the_rate_leaves_the_start_out() -> None:
     [
         (["bulk"], "no command is named"),
         (["bulk", "encod"], "bulk encod: no such command"),
-        (["bulk", "encode", "a", "--out", "b", "--outt"], "run audiate bulk encode --help"),
+        (["bulk", "encode", "a", "--out", "b", "--outt"], "--outt; did you mean --out?"),
     ],
 )
 def test_mistakes_are_told_of_the_command(
@@ -826,7 +826,8 @@ def test_large_files_give_the_same_rows_and_leave_no_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run(job, clips, tmp_path / "small")
-    monkeypatch.setattr("audiate.bulk.reading._IN_MEMORY", 10)
+    on_disk = partial(replace, in_memory=10)
+    monkeypatch.setattr("audiate.bulk.plan.replace", on_disk)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
     (tmp_path / "copies").mkdir()
     url, objects = s3
@@ -835,7 +836,8 @@ def test_large_files_give_the_same_rows_and_leave_no_copies(
         objects[f"archive/{clip.name}"] = clip.read_bytes()
     names.write_text("".join(f"{url}/{name}\n" for name in objects))
     expected = {row["id"]: row["sha256"] for row in rows_of(tmp_path / "small").values()}
-    for name, source in (("disk", clips), ("server", names)):
+    tar = write_tar(tmp_path / "a.tar", clips)
+    for name, source in (("disk", clips), ("server", names), ("tar", tar)):
         report = run(job, source, tmp_path / name)
         assert (report.new, report.totals.failures) == (CLIPS, {})
         rows = rows_of(tmp_path / name).values()

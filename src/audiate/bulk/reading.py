@@ -409,7 +409,7 @@ def _rows(unit: WorkUnit) -> Iterator[Clip]:
                 raise UnreachableError("it could not be opened at first")
             column = _sound_column(parquet, name, unit.column)
             size = _unpacked_size(parquet, row_group, column)
-            rows = 16 if size < 16 * unit.in_memory else 1
+            rows = 16 if size < unit.in_memory else 1  # all of them may be one entry of it
             for batch in parquet.iter_batches(rows, row_groups=[row_group], columns=[column]):
                 for value in batch.column(0):
                     clip = Clip(f"{name}/{row_group}-{number}", file.version)

@@ -177,8 +177,9 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
 
 def _in_one_line(box: str) -> str:
     """The error that tyro shows in a box, and the flag that it suggests."""
-    lines = [line.strip("│| ") for line in box.splitlines() if line[:1] in ("│", "|")]
-    error, *more = re.split(r" [─-]{9,} ", " ".join(lines))
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]  # without its title
+    parts = re.split(r"(?:^| )[─╰╯-]{9,}(?: |$)", " ".join(lines))
+    error, *more = [part.strip() for part in parts if part.strip()] or [""]
     if found := re.match(r"Error parsing (\S+): no type matching (\S+) .* \['(.*?)'\]\.", error):
         return f"{found[1]} {found[3]}: give {found[2]}"
     near = re.search(r"Perhaps you meant.*?(--[\w-]+)", " ".join(more))

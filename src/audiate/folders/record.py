@@ -399,8 +399,10 @@ def is_cut(path: Path, digest: str | None) -> bool:
         if not path.is_file() or path.is_symlink():
             return False
         found = path.stat().st_size
+        if not found or found >= int(size or 0):
+            return not found
         with path.open("rb") as file:
-            return not found or (found < int(size or 0) and _hash(file.read(_HEAD)) == head)
+            return _hash(file.read(_HEAD)) == head
     except (OSError, ValueError):
         return False
 
