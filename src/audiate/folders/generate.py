@@ -250,10 +250,14 @@ def _titles(
     if titles is None and labels:
         assert isinstance(model, GeneratorModel)
         kind = "code" if isinstance(model, AudioGAN) and model.config.code.count else "label"
-        titles = [f"{kind} {labels[label]}" for label in model.labels_of(z).tolist()]
+        numbers = model.labels_of(z).tolist()
+        titles = [f"{kind} {labels[label]}" if label >= 0 else "" for label in numbers]
     if titles is None:
         return [f"sound {name}" for name in names[: len(z)]]
-    return [f"sound {name}, {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
+    named = zip(names, titles, strict=False)
+    return [f"sound {name}, {title}" if title else f"sound {name}" for name, title in named][
+        : len(z)
+    ]
 
 
 def _number_of(model: Generator, label: str) -> int:

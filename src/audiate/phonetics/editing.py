@@ -442,7 +442,8 @@ def _number(value: float) -> float | None:
 def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
     """A latent (latent_dim,) of another word, where the generator's labels are words.
 
-    The largest of the label entries changes places with that of the word.
+    The largest of the label entries changes places with that of the word, or, where the latent is
+    of no label, the entry of the word is set to 1.
 
     Raises:
         InputError: The generator has no such labels.
@@ -452,5 +453,5 @@ def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
         raise InputError("`digit`: this generator has no labels of digits; speech-digits has them")
     moved = z.clone()
     largest = int(generator.labels_of(z[None].to(generator.device))[0])
-    moved[largest], moved[word] = z[word], z[largest]
+    moved[largest], moved[word] = (z[word], z[largest]) if largest >= 0 else (z[largest], 1.0)
     return moved
