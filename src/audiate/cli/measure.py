@@ -71,7 +71,7 @@ class Measure:
     intensities compare with those of recordings only where these have it, too."""
     f0: Annotated[tuple[float, float] | None, _RANGE] = None
     """Floor and ceiling of F0 in Hz, as in 75:400, or 500:8000 for birdsong. Default: 60:600, then
-    around what was found in the clip (De Looze and Hirst 2008)."""
+    around what was found in the voice or the clip (De Looze and Hirst 2008)."""
     formant_ceiling: float | None = None
     """Limit of five formants in Hz. Default: 5000 for low voices to 5500 for high ones, by F0."""
     label_from: str | None = None

@@ -291,11 +291,15 @@ def f0_track(samples: NDArray[np.floating], sample_rate: int, f0: F0Range | None
     praat = require_praat()
     sound = praat.Sound(np.asarray(samples, dtype=np.float64), sampling_frequency=sample_rate)
     track = _tracked(sound, *(f0 or (F0_FLOOR, F0_CEILING)))
-    found = track.f0[track.voiced]
-    if f0 is not None or not len(found):
+    if f0 is not None or not track.voiced.any():
         return track
-    low, high = np.percentile(found, [25, 75])
-    return _tracked(sound, max(0.75 * low, F0_FLOOR), min(1.5 * high, F0_CEILING))
+    return _tracked(sound, *f0_range(track.f0))
+
+
+def f0_range(f0: Array) -> F0Range:
+    """The range of a voice by F0 (frames,), in Hz, of a first pass (De Looze and Hirst 2008)."""
+    low, high = np.nanpercentile(f0, [25, 75])
+    return max(0.75 * float(low), F0_FLOOR), min(1.5 * float(high), F0_CEILING)
 
 
 def _tracked(sound: Any, floor: float, ceiling: float) -> Track:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from scipy import stats
 
 from audiate.audio.files import is_silent, load_audio, to_peak
-from audiate.audio.pitch import require_praat
+from audiate.audio.pitch import F0_CEILING, F0_FLOOR, require_praat
 from audiate.data.folders import NamePattern
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
@@ -28,6 +29,7 @@ from audiate.phonetics.measures import (
     Measures,
     Track,
     check_measurable,
+    f0_range,
     f0_track,
     measure,
 )
@@ -194,7 +196,8 @@ class MeasuresReport(FigureReport):
         options = self.options
         f0 = (
             "between 60 and 600 Hz, then between 0.75 times the lower and 1.5 times the upper "
-            "quartile of that (columns f0_floor, f0_ceiling)"
+            "quartile of that, in all clips of the voice where it is known, else in the clip "
+            "(columns f0_floor, f0_ceiling)"
             if options.f0 is None
             else "between {:g} and {:g} Hz".format(*options.f0)
         )
@@ -323,19 +326,36 @@ def measure_folder(
     codes = _codes_of(folder)
     paths = _clips_of(folder)
     pattern = None if options.label_from is None else NamePattern(options.label_from)
+    ranges: dict[str | None, F0Range] = {}
+    if pattern is not None and options.f0 is None:
+        ranges = _f0_by_voice(paths, pattern)
     for path in tracked(paths, f"measuring {folder}"):
         place = path.relative_to(folder) if folder.is_dir() else Path(path.name)
         clip = as_unicode(place.with_suffix("").as_posix())
-        word, voice = (place.parts[0] if len(place.parts) > 1 else ""), ""
+        word, voice = (place.parts[0] if len(place.parts) > 1 else ""), None
         if pattern is not None:
-            word, voice = pattern.read(path).word, pattern.read(path).voice or ""
+            word, voice = pattern.read(path)
+        labels = clip, word, voice or "", codes.get(clip, "")
         try:
-            rows += _measure_clip(path, (clip, word, voice, codes.get(clip, "")), options)
+            rows += _measure_clip(path, labels, replace(options, f0=ranges.get(voice, options.f0)))
         except InputError as error:
             skipped[as_unicode(place.as_posix())] = str(error)
     if not rows:
         raise InputError(f"{folder}: no clip can be measured ({next(iter(skipped.values()))})")
     return Group(name or as_unicode(folder), rows, skipped)
+
+
+def _f0_by_voice(paths: Sequence[Path], pattern: NamePattern) -> dict[str | None, F0Range]:
+    """The range of F0 of each voice, by all its clips; one alone may be mistaken throughout."""
+    found: dict[str | None, list[Array]] = {}
+    for path in tracked(paths, "looking for the range of voices"):
+        if (voice := pattern.read(path).voice) is not None:
+            with suppress(InputError):  # those that cannot be measured are named later
+                waveform, rate = load_audio(path)
+                track = f0_track(waveform.double().numpy(), rate, (F0_FLOOR, F0_CEILING))
+                found.setdefault(voice, []).append(track.f0[track.voiced])
+    every = {voice: np.concatenate(parts) for voice, parts in found.items()}
+    return {voice: f0_range(f0) for voice, f0 in every.items() if len(f0)}
 
 
 def _measure_clip(
@@ -457,7 +477,10 @@ def _label_tables(group: Group) -> Iterator[Table]:
     for label in _LABELS:
         if not (parts := group.sorted_by(label)):
             continue
-        table = make_table(f"{group.name} by {label}: mean and 95 % interval (Student's t)", label)
+        table = make_table(
+            f"{group.name} by {label}: mean, 95 % interval (Student's t); p by Kruskal-Wallis",
+            label,
+        )
         for name in _SHOWN:
             table.add_column(f"{name} ({UNITS[name]})", justify="right")
         for name, rows in parts.items():
@@ -465,7 +488,7 @@ def _label_tables(group: Group) -> Iterator[Table]:
             table.add_row(name, *(_interval(found[measure]) for measure in _SHOWN))
         table.add_section()
         tests = [_same(parts, MEASURES.index(name)) for name in _SHOWN]
-        table.add_row("p (Kruskal-Wallis)", *("-" if np.isnan(p) else f"{p:.2g}" for p in tests))
+        table.add_row("p", *("-" if np.isnan(p) else f"{p:.2g}" for p in tests))
         yield table
 
 
@@ -473,7 +496,7 @@ def _interval(found: Mapping[str, float]) -> str:
     if not found["n"]:
         return "-"
     half = found["high"] - found["mean"]
-    return f"{found['mean']:.4g}" + ("" if np.isnan(half) else f" ± {half:.2g}")
+    return f"{found['mean']:.4g}" + ("" if np.isnan(half) else f" ± {half:.3g}")
 
 
 def _notes(group: Group) -> Iterator[str]:

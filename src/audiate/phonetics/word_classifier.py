@@ -20,7 +20,7 @@ NONE = "none of these"
 
 _BATCH = 128
 _OTHERS = 3  # clips of that class for each clip of a word, in the mean
-_CUT = (0.25, 0.5)  # share of a word's energy that is left of a cut one
+_CUT = (0.1, 0.3)  # share of a word's energy that is left of a cut one
 _HELD_OUT = 5  # every fifth clip is tested on
 _PART = 100
 _LEARNING_RATE = 2e-3
@@ -64,7 +64,7 @@ class WordClassifier(nn.Module):
         return logits
 
 
-def train_word_classifier(sounds: SoundSet, seed: int = 0, *, steps: int = 400) -> WordClassifier:
+def train_word_classifier(sounds: SoundSet, seed: int = 0, *, steps: int = 500) -> WordClassifier:
     """Train a classifier of words on labelled clips, and test it on a fifth of them.
 
     Args:
@@ -89,9 +89,9 @@ def train_word_classifier(sounds: SoundSet, seed: int = 0, *, steps: int = 400) 
         tested, learnt = order[::_HELD_OUT], order[torch.arange(len(order)) % _HELD_OUT > 0]
         power, labels = _described(network, sounds, learnt)
         words = network.features.find_words(power)
-        # As often as a word, and as often again.
+        # What is no word is learnt as often as one word is.
         weight = torch.ones(len(labels))
-        weight[labels == len(sounds.names)] *= 2 / (_OTHERS * len(sounds.names))
+        weight[labels == len(sounds.names)] /= _OTHERS * len(sounds.names)
         optimizer = torch.optim.AdamW(network.parameters(), _LEARNING_RATE, weight_decay=1e-2)
         for _ in tracked(range(steps), "training a classifier of the words"):
             rows = weight.multinomial(_BATCH, replacement=True)
@@ -132,7 +132,7 @@ def others(waveforms: Tensor) -> Tensor:
     """What is none of the words: a third noise, a third silence, a third words that are cut.
 
     Noise is a burst of random colour, length and attack; silence is faint steady noise; a cut word
-    is its beginning or its end, with a fourth to a half of its energy.
+    is its beginning or its end, with a tenth to three tenths of its energy.
 
     Args:
         waveforms: Clips (batch, channels, samples) of words.

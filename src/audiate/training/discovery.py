@@ -223,7 +223,7 @@ def _learn(network: WordCodeNetwork, views: Tensor, groups: Tensor, count: int) 
     optimizer = torch.optim.AdamW(parameters, 2e-3, weight_decay=1e-2)
     network.train()
     for _ in range(_STEPS):
-        rows = torch.randint(views.shape[1], (min(_BATCH, 2 * views.shape[1]),))
+        rows = torch.randint(views.shape[1], (min(_BATCH, max(views.shape[1] // 2, 32)),))
         copies = torch.randint(len(views), (len(rows),))
         hidden = F.dropout(network.embed(views[copies, rows]), 0.3)
         loss = F.cross_entropy(head(hidden), groups[rows], label_smoothing=0.1)
