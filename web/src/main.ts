@@ -14,7 +14,7 @@ import { COUNT, headline, Stage } from "./stage";
 const CLASSES = 10;
 const NONE = new Float32Array(); // of models without this output
 const FIRST = ["drawer", "reader"]; // models without which nothing is drawn
-const LATER = ["listener", "encoder", "generator", "scores", "sayer"];
+const LATER = ["listener", "sayer", "generator", "encoder", "scores"]; // the slowest to begin last
 
 /** A sound, and what was found of it. All that the page shows or saves of a sound stands here. */
 export interface Heard {
@@ -237,6 +237,7 @@ class Page {
     const switchTo = (mode: "say" | "write") => (): void => {
       this.begin("", () => Promise.reject(new BadSound(mode === "say" ? "Say a digit." : "Write a digit in the square.")));
       document.body.dataset["mode"] = mode;
+      find("redraw").textContent = mode === "say" ? "Draw again" : "Other voices";
       for (const each of ["say", "write"]) find(`mode-${each}`).setAttribute("aria-pressed", String(each === mode));
       wipe();
       quiet();
