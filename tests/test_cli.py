@@ -213,7 +213,8 @@ class TestDraw:
         ]  # fmt: skip
         done = audiate_here("draw", SEVEN, *bad, "seven_channels.wav", "--out", "out")
         assert done.returncode == 2
-        lines = done.stderr.splitlines()
+        *lines, tones = done.stderr.splitlines()
+        assert tones.startswith("audiate: warning: seven_channels.wav: probably no spoken digit")
         assert len(lines) == len(bad), done.stderr
         for line, name in zip(lines, bad, strict=True):
             assert line.startswith(f"audiate: error: {name}: ")
