@@ -439,7 +439,10 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
     if not mono.isfinite().all():
         raise InputError("the waveform holds NaN or infinite samples; export it again")
     if is_silent(mono):
-        raise InputError("the waveform is silent; record it again, closer to the microphone")
+        raise InputError(
+            "the waveform is silent (it stays below -80 dB); record it again, closer to the "
+            "microphone"
+        )
     return resample(_to_unit_range(mono), sample_rate, to_rate)
 
 

@@ -54,15 +54,20 @@ class Draw:
         from audiate.utils.filesystem import as_unicode
 
         report = draw_folder(**vars(self), notify=print_error)
+
+        def shown(name: str) -> str:
+            """The file of a clip, below the folder that was given."""
+            source = Path(report.clips[name].source or name).name
+            return as_unicode(Path(name).with_name(source))
+
         for name in report.new:
             result = report.results.get(name)
             if result is not None and result.digit_score is not None and result.digit_score < 0:
-                clip = Path(report.clips[name].source or name).name
-                print(f"audiate: warning: {clip}: {no_digit(result.digit_score)}", file=sys.stderr)
+                told = no_digit(result.digit_score)
+                print(f"audiate: warning: {shown(name)}: {told}", file=sys.stderr)
         read = {name: result for name, result in report.results.items() if name in report.new}
         for name, result in list(read.items())[:_READ_LINES]:
-            clip = Path(report.clips[name].source or name).name
-            print(f"{as_unicode(clip)}: {result}")
+            print(f"{shown(name)}: {result}")
         if len(read) > _READ_LINES:
             print(f"and {len(read) - _READ_LINES} more: see {self.out / REPORT_NAME}")
         if len(report.errors) < len(report.clips):

@@ -63,7 +63,7 @@ from audiate.utils.plots import save_side_by_side
 from audiate.utils.progress import note
 
 _BAD = 0.5  # of the loss of silence: more is a bad minimum
-_NEARLY = 0.05  # seconds by which a clip may be longer or shorter without a note
+_NEARLY = 0.05  # seconds by which a clip may be longer without a note
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,12 @@ class InversionReport(FolderReport[ClipResult]):
 
         """
         new = [result for name, result in self.results.items() if name in self.new]
-        longer = sum(each.duration > seconds + _NEARLY for each in new)
-        shorter = sum(each.duration < seconds - _NEARLY for each in new)
-        counts = {
-            "clips that are longer, of which the part with the most energy was taken": longer,
-            "clips that are shorter, to which zeros were added": shorter,
-        }
         found = []
-        if lines := [f"{what}: {n} of {len(new)}" for what, n in counts.items() if n]:
-            found.append(f"the generator makes {seconds:.2f} s; {'; '.join(lines)}")
+        if longer := sum(each.duration > seconds + _NEARLY for each in new):
+            found.append(
+                f"the generator makes {seconds:.2f} s; {longer} of {len(new)} clips are longer: "
+                f"the part with the most energy was taken"
+            )
         silent = [(each.loss, each.silent_loss) for each in new if each.silent_loss is not None]
         if bad := sum(loss > _BAD * of_silence for loss, of_silence in silent):
             found.append(
