@@ -1,7 +1,7 @@
 """What a visitor of the page waits for, and downloads: ``make page-build``, then this.
 
 Chromium is driven by Playwright, with a shipped clip as its microphone. A second visitor has a line
-of 1.6 Mbit/s and a processor that is six times slower. Sizes are those of the files as served.
+of 1.6 Mbit/s and a processor that is six times slower. Sizes are those of files as served.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ NO_SOUND = """
 NO_WORKLET = "delete BaseAudioContext.prototype.audioWorklet"
 DENIED = """
   MediaDevices.prototype.getUserMedia =
-    () => Promise.reject(new DOMException("", "NotAllowedError"))
+    () => Promise.reject(new DOMException("", "NotAllowedError"));
 """
 
 
@@ -259,6 +259,7 @@ def test_the_first_visit(address: str, dist: Path) -> None:
         page.set_viewport_size({"width": 1280, "height": 800})
         ready(page, "complete")
         assert page.evaluate("shifts") <= 0.05
+        page.emulate_media(reduced_motion="reduce")  # nothing is half visible
         assert violations(page) == []
         page.click("summary")
         page.click("#clips button:nth-child(3)")

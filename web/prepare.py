@@ -52,7 +52,7 @@ _SAMPLED = 200  # latents from which the map's directions are found
 def main() -> None:
     """Write all files."""
     ASSETS.mkdir(parents=True, exist_ok=True)
-    written = [write_model(role, name) for role, name in MODELS.items()]  # all of them
+    written = [write_model(role, name) for role, name in MODELS.items()]
     if any(written):
         share_weights([ASSETS / f"{role}.onnx" for role in SHARE], ASSETS / "voice.bin")
     if not (ASSETS / "scores.onnx").exists():
