@@ -37,7 +37,7 @@ tables: $(VENV)/.installed-dev  ## Print every table of the results into out/tab
 
 docs: $(VENV)/.installed-docs  ## Build the documentation into build/docs; it has the page after page-build
 	$(BIN)/sphinx-build -q -W --keep-going -j auto -d build/doctrees docs build/docs
-	@echo "open build/docs/index.html"
+	@echo "to read it, also with the page: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs"
 
 page: page-build  ## Serve the page that listens and draws at http://127.0.0.1:4173
 	cd web && npm run preview

@@ -51,6 +51,7 @@ html_theme = "furo"
 html_title = f"audiate {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sphinx = False
 copybutton_only_copy_prompt_lines = False

@@ -53,6 +53,11 @@ LONG = (
 """Files with tests that take long."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for tests that are thorough: each moment in place of a sample of them."""
+    parser.addoption("--runslow", action="store_true", help="try all cases in place of a sample")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that at the end no worker waits for another."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

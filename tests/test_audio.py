@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from audiate.audio.files import (
     Recording,
     add_noise,
-    file_rate,
+    file_form,
     fit_length,
     is_silent,
     load_audio,
@@ -155,7 +155,7 @@ class TestLimits:
     def test_one_range_of_sample_rates(self, tmp_path: Path, rate: int) -> None:
         path = tmp_path / "odd.wav"
         header(path, rate=rate, frames=50)
-        for load in (load_audio, file_rate, partial(load_audio, sample_rate=16_000, channels=1)):
+        for load in (load_audio, file_form, partial(load_audio, sample_rate=16_000, channels=1)):
             with pytest.raises(InputError, match=rf"odd\.wav: sample rate {rate}: give 100 to"):
                 load(path)
         with pytest.raises(InputError, match=f"sample_rate {rate}: give 100 to"):

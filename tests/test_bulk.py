@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -12,10 +13,11 @@ import tarfile
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ import pyarrow.parquet as pq  # noqa: E402
 from audiate.audio.files import load_audio  # noqa: E402
 from audiate.bulk import BulkReport, ClassifyJob, DrawJob, EncodeJob, InvertJob, run_bulk, status  # noqa: E402
 from audiate.bulk.addresses import Store  # noqa: E402
+from audiate.bulk.archives import File, work_units  # noqa: E402
 from audiate.bulk.bulk_run import Totals  # noqa: E402
 from audiate.bulk.bulk_run import _Count as Count  # noqa: E402
 from audiate.bulk.jobs import OpenJob  # noqa: E402
@@ -412,6 +415,138 @@ def test_a_tar_file_that_is_damaged_in_the_middle_is_told_of(
     assert "recordings (bad checksum)" in reason
 
 
+def test_links_in_a_tar_file_have_a_row_with_the_reason(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(tmp_path / "linked.tar", "w") as tar:
+        tar.add(clips / "low" / "0.flac", "0.flac")
+        for name, kind in (("hard.flac", tarfile.LNKTYPE), ("soft.flac", tarfile.SYMTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "0.flac"
+            tar.addfile(member)
+    assert run(job, tmp_path / "linked.tar", tmp_path / "out").new == 3
+    errors = {name: row["error"] for name, row in rows_of(tmp_path / "out").items()}
+    assert errors.pop("0.flac") is None
+    assert all("is a link to 0.flac" in error for error in errors.values())
+    assert len(errors) == 2
+
+
+@pytest.mark.parametrize("ending", ["tar", "tgz"])
+def test_tar_files_may_follow_one_another(
+    job: EncodeJob, clips: Path, tmp_path: Path, ending: str
+) -> None:
+    parts = [
+        write_tar(tmp_path / f"{each}.{ending}", clips / each).read_bytes()
+        for each in ("low", "high")
+    ]
+    (both := tmp_path / f"both.{ending}").write_bytes(b"".join(parts))
+    assert run(job, both, tmp_path / "out").totals.clips == CLIPS
+    assert not any(row["error"] for row in rows_of(tmp_path / "out").values())
+
+
+def test_what_zip_files_hold(
+    job: EncodeJob, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.make_archive(str(tmp_path / "a"), "zip", clips)
+    monkeypatch.chdir(tmp_path)
+    for number, source in enumerate(("a.zip", "zip://**/*.flac::a.zip", "zip://low::a.zip")):
+        found = 4 if "low" in source else CLIPS
+        out = tmp_path / f"out{number}"
+        totals = run(job, source, out).totals
+        assert (totals.clips, dict(totals.failures)) == (found, {})
+        assert run(job, source, out).new == 0
+        sources = pq.read_table(f"{out}/rows")["source"].to_pylist()
+        assert f"zip://low/0.flac::{tmp_path}/a.zip" in sources
+    write_tar(tmp_path / "a.tar", clips)
+    (tmp_path / "b.zip").write_text("no archive")
+    refused = {"tar://*.flac::a.tar": "name the tar file itself", "b.zip": "not a zip file"}
+    for source, reason in {**refused, "a.tar::b.tar": "name one file after the other"}.items():
+        with pytest.raises(InputError, match=reason):
+            run(job, source, tmp_path / "none")
+
+
+def test_names_that_are_no_unicode_are_told_apart(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in (b"a\xff.flac", b"a\\xff.flac", b"a\\x5cxff.flac"):
+        shutil.copy(
+            clips / "low" / "0.flac", os.fsdecode(os.fsencode(tmp_path / "clips") + b"/" + name)
+        )
+    assert run(job, tmp_path / "clips", tmp_path / "out").totals.clips == 3
+    assert len(rows_of(tmp_path / "out")) == 3
+    assert run(job, tmp_path / "clips", tmp_path / "out").new == 0
+
+
+def test_the_column_of_sounds(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+    sound, picture = (clips / "low" / "0.flac").read_bytes(), b"\x89PNG no sound"
+    file, other = {"bytes": sound, "path": None}, {"bytes": picture, "path": None}
+    shutil.copy(clips / "low" / "1.flac", tmp_path / "beside.flac")
+    tables: dict[str, dict[str, Any]] = {
+        "by its name": {"image": [other], "audio": [file]},
+        "by what is in it": {"one": [other], "two": [file]},
+        "a number as bytes": {"one": [{"bytes": 3}], "two": [sound]},
+        "text as bytes": {"one": [{"bytes": "x"}], "two": [sound]},
+        "a list as bytes": {"one": [{"bytes": [1]}], "two": [file]},
+        "a path alone": {"audio": [{"bytes": None, "path": "beside.flac"}]},
+        "a view": {"audio": pa.array([sound], pa.binary_view())},
+    }
+    for name, columns in tables.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+        report = run(job, tmp_path / f"{name}.parquet", tmp_path / "out" / name)
+        assert (report.new, dict(report.totals.failures)) == (1, {}), name
+    both = tmp_path / "by its name.parquet"
+    run(job, both, tmp_path / "c", column="image")
+    (row,) = rows_of(tmp_path / "c").values()
+    assert "cannot be read as sound" in row["error"]
+    pq.write_table(pa.table({"audio": [{"bytes": 3}]}), tmp_path / "none.parquet")
+    pq.write_table(
+        pa.table({"audio": [{"bytes": None, "path": "no.wav"}]}), tmp_path / "gone.parquet"
+    )
+    for name, reason in {"none": "struct<bytes: int64>", "gone": "no such file"}.items():
+        (error,) = run(job, tmp_path / f"{name}.parquet", tmp_path / name).totals.failures.values()
+        assert reason in error
+
+
+def packed_zeros(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Small archives that hold much, and what is said of them."""
+    size = 60 * 2**20
+    with tarfile.open(folder / "sounds.tar.gz", "w:gz", compresslevel=1) as tar:
+        for number in range(3):
+            member = tarfile.TarInfo(f"{number}.wav")
+            member.size = size
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    yield folder / "sounds.tar.gz", "cannot be read as sound"
+    with gzip.open(folder / "name.tar.gz", "wb", compresslevel=1) as content:
+        header = tarfile.TarInfo("name")
+        header.type, header.size = tarfile.GNUTYPE_LONGNAME, 4 * size
+        content.write(header.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(4):
+            content.write(bytes(size))
+    yield folder / "name.tar.gz", "a header of more than 1 MiB"
+    for dictionary, reason in ((True, "cannot be read as sound"), (False, "as no sound can be")):
+        path = folder / f"rows-{dictionary}.parquet"
+        table = pa.table({"audio": [bytes(size)] * 5})
+        pq.write_table(table, path, compression="zstd", use_dictionary=dictionary)
+        yield path, reason
+
+
+def test_archives_that_hold_much_take_little_memory(job: EncodeJob, tmp_path: Path) -> None:
+    for path, reason in packed_zeros(tmp_path):
+        assert path.stat().st_size < 2**21
+        pa.default_memory_pool().release_unused()
+        before = pa.total_allocated_bytes()
+        tracemalloc.start()
+        unit = next(work_units(iter([File(str(path))]), 1, lambda *_: frozenset()))
+        most = 0
+        for chunk in chunks_of(job.open("cpu"), unit, "refuse", threading.Event()):
+            most = max(most, pa.total_allocated_bytes() - before)
+            assert all(reason in (clip.error or "") for clip in chunk.clips), chunk
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most + peak < 2**28, path
+
+
 def test_all_rows_of_what_was_changed_are_removed(
     job: EncodeJob, clips: Path, tmp_path: Path
 ) -> None:
@@ -555,6 +690,21 @@ def test_status_tells_who_works_there(
         assert status(str(tmp_path / "new")) == [told[1][-1]]
 
 
+@pytest.mark.parametrize("source", ["clips", "tar"])
+def test_a_command_that_was_killed_at_its_very_end_is_complete(
+    job: EncodeJob, clips: Path, tmp_path: Path, source: str
+) -> None:
+    given = clips if source == "clips" else write_tar(tmp_path / "all.tar", clips)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "remove", lambda *_: None)  # killed before the file was removed
+        run(job, given, tmp_path / "out")
+    assert (tmp_path / "out" / "progress.json").exists()
+    complete = not any("run the same command" in line for line in status(str(tmp_path / "out")))
+    assert complete == (source == "clips")  # nobody knows how much is in the tar file
+    assert run(job, given, tmp_path / "out").new == 0
+    assert not any("run the same command" in line for line in status(str(tmp_path / "out")))
+
+
 def test_the_rate_leaves_the_start_out() -> None:
     """The first part comes after Ray's start, and after models were loaded by its workers."""
     totals = Totals(9, {}, 1.0)
@@ -573,7 +723,7 @@ def test_the_rate_leaves_the_start_out() -> None:
     [
         (["bulk"], "no command is named"),
         (["bulk", "encod"], "bulk encod: no such command"),
-        (["bulk", "encode", "a", "--out", "b", "--outt"], "run audiate bulk encode --help"),
+        (["bulk", "encode", "a", "--out", "b", "--outt"], "--outt; did you mean --out?"),
     ],
 )
 def test_mistakes_are_told_of_the_command(
@@ -676,7 +826,8 @@ def test_large_files_give_the_same_rows_and_leave_no_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run(job, clips, tmp_path / "small")
-    monkeypatch.setattr("audiate.bulk.reading._IN_MEMORY", 10)
+    on_disk = partial(replace, in_memory=10)
+    monkeypatch.setattr("audiate.bulk.plan.replace", on_disk)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
     (tmp_path / "copies").mkdir()
     url, objects = s3
@@ -685,7 +836,8 @@ def test_large_files_give_the_same_rows_and_leave_no_copies(
         objects[f"archive/{clip.name}"] = clip.read_bytes()
     names.write_text("".join(f"{url}/{name}\n" for name in objects))
     expected = {row["id"]: row["sha256"] for row in rows_of(tmp_path / "small").values()}
-    for name, source in (("disk", clips), ("server", names)):
+    tar = write_tar(tmp_path / "a.tar", clips)
+    for name, source in (("disk", clips), ("server", names), ("tar", tar)):
         report = run(job, source, tmp_path / name)
         assert (report.new, report.totals.failures) == (CLIPS, {})
         rows = rows_of(tmp_path / name).values()

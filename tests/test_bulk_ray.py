@@ -138,6 +138,7 @@ def test_nothing_is_lost_and_nothing_is_twice(
     watcher.join(timeout=1)
     assert not watcher.is_alive()
     assert report.totals.clips == CLIPS
+    assert os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0"  # for a Ray that starts here
     check_rows(out, clips)
     local = run_bulk(EncodeJob(encoder), [str(clips)], str(tmp_path / "local"), device="cpu")
     assert local.totals.clips == CLIPS
@@ -148,6 +149,13 @@ def test_nothing_is_lost_and_nothing_is_twice(
     assert here.keys() == there.keys()
     for identity, latent in here.items():
         assert latent == (pytest.approx(there[identity], rel=2e-3, abs=1e-4) if latent else None)
+
+
+def test_workers_that_do_not_start_are_told(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines._check_starts()
+    monkeypatch.setattr(engines, "_STARTS", 0)
+    with pytest.raises(InputError, match="no worker of Ray starts within 0 s"):
+        engines._check_starts()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

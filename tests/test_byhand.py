@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import small_specgan
 
+import audiate
 from audiate.cli import main
+from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.latents import (
     Sweep,
     parse_set,
@@ -22,7 +25,9 @@ from audiate.data.latents import (
     walked,
 )
 from audiate.errors import InputError
+from audiate.folders.invert import read_target
 from audiate.models.configs import CodeConfig
+from audiate.models.speech_flow import SpeechFlow
 
 
 class TestValues:
@@ -84,9 +89,9 @@ class TestValues:
     def test_the_table_keeps_the_numbers(self, tmp_path: Path) -> None:
         z = np.array([[0.5, -7.25]], dtype=np.float32)
         save_csv(["000"], z, tmp_path / "z.csv")
-        assert (tmp_path / "z.csv").read_text() == "sound,z0,z1\n000,0.5,-7.25\n"
+        assert (tmp_path / "z.csv").read_text() == "clip,z0,z1\n000,0.5,-7.25\n"
         assert read_latents(tmp_path / "z.csv", 2).tolist() == [[0.5, -7.25]]
-        for damage in ("", "sound,z0,z1\n000,0.5\n001,1,2\n", "sound,z0\n000,much\n"):
+        for damage in ("", "clip,z0,z1\n000,0.5\n001,1,2\n", "sound,z0\n000,much\n"):
             (tmp_path / "bad.csv").write_text(damage)
             with pytest.raises(InputError, match="cannot be read as latents"):
                 read_latents(tmp_path / "bad.csv", 2)
@@ -114,8 +119,9 @@ class TestCommand:
         assert z[:, 4:].tolist() == [[a, b] for a in (-5, 0, 5) for b in (0, 9)]
         with Path("grid/latents.csv").open() as file:
             rows = list(csv.reader(file))
-        assert rows[0] == ["sound", "z0", "z1", "z2", "z3", "z4", "z5"]
-        np.testing.assert_allclose([[float(v) for v in r[1:]] for r in rows[1:]], z, rtol=1e-6)
+        assert rows[0] == ["clip", "code", "z0", "z1", "z2", "z3", "z4", "z5"]
+        assert {row[1] for row in rows[1:]} == {"0"}
+        np.testing.assert_allclose([[float(v) for v in r[2:]] for r in rows[1:]], z, rtol=1e-6)
         assert len(list(Path("grid").glob("*.wav"))) == 6
         assert main(["generate", "gan", "--latents", "grid/latents.csv", "--out", "again"]) == 0
         assert np.array_equal(read_latents(Path("again/latents.npy"), 6), z)
@@ -129,6 +135,17 @@ class TestCommand:
             == 0
         )
         assert read_latents(Path("walk/latents.npy"), 6)[1].tolist() == [2] * 6
+
+    def test_a_walk_between_recordings(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        seven, one = (str(CLIPS_FOLDER / name) for name in ("seven-rms.flac", "one-kal.flac"))
+        flow = audiate.load("speech-digits", SpeechFlow)
+        z = audiate.generate_folder(flow, tmp_path, walk=[seven, one, one], count=3)
+        for row, name in zip(z, (seven, one, one), strict=True):
+            recording = read_target(Path(name), flow).waveform
+            torch.testing.assert_close(row, flow.recover(recording[None])[0], atol=1e-3, rtol=1e-3)
+        assert "have the same latent" in capsys.readouterr().err
 
     @pytest.mark.usefixtures("coded")
     def test_a_code_is_asked_for_by_its_number(self) -> None:

@@ -18,6 +18,7 @@ import soundfile
 import torch
 from conftest import Command, small_specgan, write_tone
 from PIL import Image
+from test_images import seven
 
 from audiate.cli import TABLE, main, parse
 from audiate.cli import Command as TableCommand
@@ -26,6 +27,7 @@ from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.own import OwnGenerator
 from audiate.data.latents import read_latents, save_table
 from audiate.errors import InputError
+from audiate.models.dual_encoder import DualEncoder
 from audiate.models.specgan import SpecGAN
 from audiate.models.wrap import wrap
 from audiate.training.recipes import ENTRIES
@@ -211,7 +213,8 @@ class TestDraw:
         ]  # fmt: skip
         done = audiate_here("draw", SEVEN, *bad, "seven_channels.wav", "--out", "out")
         assert done.returncode == 2
-        lines = done.stderr.splitlines()
+        *lines, tones = done.stderr.splitlines()
+        assert tones.startswith("audiate: warning: seven_channels.wav: probably no spoken digit")
         assert len(lines) == len(bad), done.stderr
         for line, name in zip(lines, bad, strict=True):
             assert line.startswith(f"audiate: error: {name}: ")
@@ -485,3 +488,68 @@ class TestTrainAndEvaluate:
         assert done.returncode == 2
         assert "--epochs 0" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["match", "measure", "compare"])
+def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, command: str) -> None:
+    """It is written with an escape, and never becomes that of another file."""
+    clip = write_tone(tmp_path / "clips" / "tone.wav", seconds=0.5, rate=16_000)
+    for name in (b"a\xff.wav", b"a\\xff.wav"):
+        (tmp_path / "clips" / os.fsdecode(name)).write_bytes(clip.read_bytes())
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(seven()).save(tmp_path / "pictures" / "seven.png")
+    if command == "match":
+        DualEncoder().save_pretrained(tmp_path / "model")
+        done = audiate_here("match", "clips", "pictures", "--model", "model")
+        told = (tmp_path / "out" / "match" / "ranks.csv").read_text() if not done.returncode else ""
+    elif command == "measure":
+        pytest.importorskip("parselmouth")
+        done = audiate_here("measure", "clips", "--tracks", "tracks.csv")
+        told = (tmp_path / "out" / "measures.csv").read_text() + Path("tracks.csv").read_text()
+    else:
+        done = audiate_here("compare", "clips", "clips", "--classifier", "none", "--json")
+        told = "\n".join(json.loads(done.stdout)["clips"])
+    assert done.returncode == 0, done.stderr
+    assert "a\\xff" in told
+    assert "a\\x5cxff" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["generate", "--count", "ten"], "generate: --count ten: give {None}|INT"),
+        (["generate", "--cuont", "3"], "Unrecognized options: --cuont, 3; did you mean --count?"),
+        (["invert", "a.wav", "--method", "best"], "invalid choice 'best' for argument '--method'"),
+    ],
+)
+def test_a_bad_flag_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"audiate: error: {words[0]}: ")
+    assert told in line
+    assert line.endswith(f"`audiate {words[0]} --help` explains its flags")
+
+
+def test_codes_leave_no_folder_where_nothing_is_found(
+    audiate_here: Command, tmp_path: Path
+) -> None:
+    assert audiate_here("codes", "nothing").returncode == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_that_cannot_be_written_names_its_own_flag(audiate_here: Command) -> None:
+    told = audiate_here("measure", "clips", "--out", "/proc/nowhere/measures.csv").stderr
+    assert "name another with --out" in told
+
+
+def test_a_strict_training_stops_at_the_first_bad_file(
+    audiate_here: Command, tmp_path: Path
+) -> None:
+    write_tone(tmp_path / "clips" / "a.wav")
+    (tmp_path / "clips" / "b.wav").write_text("no sound")
+    done = audiate_here("train", "wavegan", "--data", "clips", "--strict")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("audiate: error: clips/b.wav: cannot be read")

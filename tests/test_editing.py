@@ -66,6 +66,25 @@ class Leaper(Singer):
         return super().__call__(leaps)
 
 
+class Whisperer(Singer):
+    """Whispers, but for 60 ms of Singer's tone, whose pitch is no pitch of the word."""
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        noise = torch.randn(1, 1, 3616, generator=torch.Generator().manual_seed(0))
+        sung = super().__call__(z)[..., 1800:2280]
+        return torch.cat([0.1 * noise.expand(len(z), -1, -1), sung], 2)
+
+
+class Ear:
+    """Reads loud sounds as 7, and others as 2."""
+
+    sample_rate, num_samples, device = RATE, 4096, torch.device("cpu")
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        loud = waveforms.abs().amax(1) > 0.5
+        return 9.0 * torch.eye(10)[torch.where(loud, 7, 2)]
+
+
 def angle(one: Tensor, other: list[float]) -> float:
     """Cosine of the angle between a vector and a list of numbers."""
     return float(torch.cosine_similarity(one, torch.tensor(other), dim=0))
@@ -209,6 +228,26 @@ class TestEdits:
         edit = Editor(singer, [target])(whispered, recording=recording)
         assert edit.before["pitch"] == attribute_of("pitch").measure(recording[0], RATE)
         assert edit.after["pitch"] - edit.before["pitch"] == pytest.approx(2, abs=0.5)
+
+    def test_pitch_that_is_found_in_a_whisper_is_no_pitch(self) -> None:
+        upwards = Direction("pitch", "st", torch.tensor([0.25, 0, 0, 0, 0, 0]), 1, "ridge")
+        recording = Singer()(torch.zeros(1, 6))[0]
+        editor = Editor(Whisperer(), [EditTarget(upwards, 2.0)], rounds=0)
+        edit = editor(torch.zeros(6), recording=recording)
+        assert math.isnan(edit.after["pitch"])
+        assert edit.missed == ("pitch",)
+        with pytest.raises(InputError, match="pitch: cannot be measured"):
+            editor(torch.zeros(6))
+
+    def test_the_word_that_is_wanted_is_the_recordings(self) -> None:
+        loud, quiet = torch.tensor([0.0, 0, 3, 0, 0, 0]), torch.zeros(6)
+        recording = Singer()(loud[None])[0]
+        upwards = Direction("pitch", "st", torch.tensor([0.25, 0, 0, 0, 0, 0]), 1, "ridge")
+        editor = Editor(Singer(), [EditTarget(upwards, 2.0)], Ear(), rounds=0)  # type: ignore[arg-type]
+        edit = editor(quiet, recording=recording)
+        assert (edit.word, edit.wanted_word) == (2, 7)
+        assert "digit" in edit.missed
+        assert editor(quiet).wanted_word == 2
 
     def test_a_gain_does_what_latents_do_not(self) -> None:
         singer = Singer()

@@ -26,7 +26,10 @@ from audiate.folders.invert import ClipResult, InversionReport, InversionWork
 from audiate.folders.record import ClipRecord
 from audiate.inversion.build import Initialization
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.configs import DigitClassifierConfig
+from audiate.models.resnet import DigitClassifier
 from audiate.models.vae import VAE
+from audiate.phonetics.edit_folder import edit_folder
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +232,24 @@ class TestInvertFolder:
         with pytest.raises(InputError, match=r"0\.png is there already and was changed since"):
             invert_quickly(small_models, clip, tmp_path / "out")
 
+    def test_another_classifier_of_the_same_name_needs_another_folder(
+        self, small_models: Path, tmp_path: Path
+    ) -> None:
+        (clip,), models = tones(tmp_path, 1), tmp_path / "classifier"
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            DigitClassifier(DigitClassifierConfig(num_samples=4096)).save_pretrained(models)
+            if seed:
+                with pytest.raises(InputError, match="with another `classifier`; name another"):
+                    invert_quickly(small_models, clip, tmp_path / "out", classifier=models)
+            else:
+                invert_quickly(small_models, clip, tmp_path / "out", classifier=models)
+
+    @pytest.mark.parametrize("settings", [{"seed": -1}, {"samples": 2.5}, {"rounds": "many"}])
+    def test_numbers_of_edits_are_checked(self, tmp_path: Path, settings: dict[str, Any]) -> None:
+        with pytest.raises(InputError, match=f"`{next(iter(settings))}`"):
+            edit_folder(tmp_path, tmp_path / "out", {"pitch": 1.0}, **settings)
+
     def test_commands_do_not_share_a_folder(
         self,
         drawer: AudioToImageModel,
@@ -265,7 +286,7 @@ class TestInvertFolder:
         assert note.startswith("1 of 3 clips ended in a bad minimum")
         assert "`restarts=10`" in note
         longer, _ = report.notes(seconds=0.9)
-        assert longer.endswith("was taken: 3 of 3")
+        assert "3 of 3 clips are longer" in longer
 
     def test_lengths_are_told_in_one_line_and_not_below_50_ms(
         self, small_models: Path, tmp_path: Path
@@ -274,9 +295,7 @@ class TestInvertFolder:
             write_tone(tmp_path / "clips" / f"{seconds}.wav", seconds=seconds, rate=16_000)
         report = invert_quickly(small_models, tmp_path / "clips", tmp_path / "out")
         (note,) = report.notes(seconds=0.256)
-        assert (
-            "was taken: 2 of 7; clips that are shorter, to which zeros were added: 1 of 7" in note
-        )
+        assert "makes 0.26 s; 2 of 7 clips are longer" in note
 
     def test_gradients_know_the_loss_of_silence(self, small_models: Path, tmp_path: Path) -> None:
         report = invert_quickly(

@@ -11,14 +11,22 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import Command, interrupt_second_batch, write_tone
+import torch.nn.functional as F
+from conftest import Command, interrupt_second_batch, small_specgan, write_tone
+from test_editing import Singer
+from torch import Tensor
 
+from audiate.audio.files import is_hit, save_wav
 from audiate.cli import main
 from audiate.cli.invert import parse_duration
+from audiate.data.sounds import find_sounds, list_folder
 from audiate.errors import InputError
-from audiate.folders.invert import InversionWork
+from audiate.folders.generate import generate_folder
+from audiate.folders.invert import InversionWork, classifier_for, invert_folder, says_digits
+from audiate.metrics.reconstruction import score_clips
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.specgan import SpecGAN
+from audiate.models.storage import Provenance
 from audiate.utils.filesystem import alone
 
 
@@ -361,10 +369,9 @@ class TestInvert:
         assert "text.wav: cannot be read as sound" in captured.err
         assert "short.wav: " in captured.err
         assert (
-            "the generator makes 0.26 s; clips that are longer, of which the part with the most "
-            "energy was taken: 2 of 2\n"
+            "the generator makes 0.26 s; 2 of 2 clips are longer: the part with the most energy "
+            "was taken\n"
         ) in captured.err
-        assert "shorter" not in captured.err
         assert "2 clips inverted" in captured.out
         report = json.loads((out / "report.json").read_text())["clips"]
         assert "is silent" in report["silent"]["error"]
@@ -438,6 +445,64 @@ class TestInvert:
         for text in ("0s", "-1s", "5", "s", ""):
             with pytest.raises(InputError, match="`budget`"):
                 parse_duration(text)
+
+
+class Kit(Singer):
+    """One drum, whatever the latent; its hits begin with the clip."""
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        return drum(4096).expand(len(z), 1, -1)
+
+
+def drum(samples: int) -> Tensor:
+    time = torch.arange(samples) / 8000
+    return (0.5 * torch.sin(2 * torch.pi * 200 * time) * torch.exp(-60 * time))[None]
+
+
+def test_hits_begin_with_the_clip_and_shared_latents_are_told(tmp_path: Path) -> None:
+    for name in ("kick", "bell"):
+        save_wav(tmp_path / "hits" / f"{name}.wav", drum(2000), 8000)
+    given = {"generator": Kit(), "classifier": None, "method": "search"}
+    report = invert_folder(tmp_path / "hits", tmp_path / "out", **given)  # type: ignore[arg-type]
+    heard, _ = soundfile.read(tmp_path / "out" / "heard" / "kick.wav")
+    assert np.abs(heard[:80]).max() > 0.5  # 10 ms
+    (told,) = [line for line in report.notes(seconds=0.512) if "share a latent" in line]
+    assert told.startswith("2 of 2 clips share a latent with another, such as bell, kick")
+    (folder,) = {path.parent for path in find_sounds(tmp_path / "hits")}
+    sounds = list_folder(folder).read(num_samples=4096)
+    assert sounds.waveforms(torch.arange(2))[..., :80].abs().amax(2).min() > 0.4
+    assert not is_hit(torch.ones(1, 8000), 8000)
+
+
+def test_one_shots_begin_with_their_onset_at_one_peak(tmp_path: Path) -> None:
+    class Late(Singer):
+        def __call__(self, z: Tensor, /) -> Tensor:
+            hits = F.pad(drum(2000), (1500, 596)).expand(len(z), 1, -1)
+            return hits * torch.linspace(0.01, 1, len(z)).view(-1, 1, 1)
+
+    generate_folder(Late(), tmp_path / "kit", count=3, trim=True)
+    for path in sorted((tmp_path / "kit").glob("*.wav")):
+        samples, rate = soundfile.read(path)
+        assert np.abs(samples).max() == pytest.approx(0.9, abs=0.01)
+        assert int((np.abs(samples) > 0.09).argmax()) < 0.005 * rate
+        assert len(samples) < 2000
+
+
+def test_silence_around_a_sound_is_not_compared() -> None:
+    hit, other = F.pad(drum(2000), (0, 30_000)), F.pad(0.3 * torch.randn(1, 2000), (0, 30_000))
+    (short,) = score_clips(other[None, :, :4096], hit[None, :, :4096], 8000, None)
+    (long,) = score_clips(other[None], hit[None], 8000, None)
+    assert long.ssim == pytest.approx(short.ssim, abs=0.05)
+    assert long.log_spectral_distance == pytest.approx(short.log_spectral_distance, rel=0.1)
+
+
+@pytest.mark.parametrize(("data", "kept"), [("words", False), ("fsdd", True)])
+def test_digits_are_read_where_a_generator_says_digits(data: str, kept: bool) -> None:
+    model = small_specgan(latent_dim=6)
+    assert says_digits(model) is None
+    model.provenance = Provenance("specgan", {"data": [data]})
+    assert says_digits(model) is kept
+    assert classifier_for(model, "digits-resnet18") == ("digits-resnet18" if kept else None)
 
 
 class TestCompare:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from base64 import b64decode
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from PIL import Image
 
 import audiate
 from audiate.errors import InputError
+from audiate.folders.match import Matches
 from audiate.models.audio_to_image import AudioToImageModel
+from audiate.models.generator import Generator
 from audiate.utils.notebook import Display
-from audiate.utils.reports import render
+from audiate.utils.reports import Report, render
 
 
 def contents(display: Display) -> list[bytes]:
@@ -46,6 +50,26 @@ def test_sounds_are_played_as_they_are(shape: tuple[int, ...], sounds: int) -> N
         np.testing.assert_allclose(samples.T, expected, atol=1e-4)
 
 
+def test_latents_are_rows_of_grey() -> None:
+    shown = audiate.show(torch.tensor([[-2.0, 0.0, 2.0], [1.0, 0.0, 0.0]]))
+    assert repr(shown) == "2 latents of 3"
+    picture = np.asarray(Image.open(io.BytesIO(contents(shown)[0])))
+    assert picture.tolist() == [[0, 128, 255], [191, 128, 128]]
+
+
+def test_what_models_give_is_played_by_others(tmp_path: Path) -> None:
+    """As `IPython.display.Audio` takes it: without a gradient, unless one is asked for."""
+    generator = audiate.load("speech-digits", Generator)
+    z = generator.sample_latent(1)
+    waveforms = generator(z)
+    assert np.array(waveforms[0].numpy(), dtype=float).shape == (1, generator.num_samples)
+    assert generator(z.requires_grad_(True)).requires_grad
+    audiate.save_wav(f"{tmp_path}/said.wav", waveforms[0], generator.sample_rate)
+    stereo, rate = audiate.load_audio(f"{tmp_path}/said.wav", channels=2)
+    assert rate == generator.sample_rate
+    assert stereo.shape == (2, generator.num_samples)
+
+
 def test_bad_shapes_are_told() -> None:
     for bad in (torch.zeros(3), torch.zeros(0, 28, 28)):
         with pytest.raises(InputError, match="give a tensor"):
@@ -61,8 +85,26 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
         torch.zeros(2, 5), torch.zeros(2, 1, 8), torch.tensor([0.25, 0.75]), torch.ones(2)
     )
     assert repr(found) == "Inversion of 2 clips: latent 5, mean loss 0.5"
+    assert repr(audiate.wrap(torch.nn.Linear(3, 90), latent_dim=3, sample_rate=8000)) == (
+        "WrappedGenerator: latent 3 → 90 samples at 8,000 Hz"
+    )
+    matches = Matches(["a"], ["b"] * 99, torch.zeros(1, 99), torch.zeros(1, 99))
+    assert repr(matches) == "Matches of 1 sounds and 99 pictures"
     flow = audiate.load("flow-digits")
-    assert repr(flow) == "LatentFlow: 5.9 M parameters, log-mel 48x48 → image 28x28"
+    assert repr(flow) == "LatentFlow: 6.1 M parameters, log-mel 48x48 → image 28x28"
+
+
+def test_a_report_is_one_line() -> None:
+    @dataclass(frozen=True)
+    class Table(Report):
+        name: str
+        share: float
+        scores: list[float]
+
+        def parts(self) -> list[str]:
+            return []
+
+    assert repr(Table("x", 0.5, [0.1] * 999)) == "Table(name='x', share=0.5)"
 
 
 def test_reports_are_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ class TestJournal:
         assert [clip.modified for clip in record.clips.values()] == [3, 3, None]
         assert record.clips["a"].result == Result(0.5, 7)
         assert record.clips["c"].error == "it is silent"
-        assert record.unfinished == ["a", "b"]
+        assert record.killed
         assert record.latents["b"].tolist() == np.full(2, 0.1, np.float32).tolist()
         record.save()
         assert {path.name for path in tmp_path.iterdir()} == {"report.json"}
@@ -239,6 +239,11 @@ class TestNames:
         assert reopened(tmp_path / "out").is_done("a", source)
         (tmp_path / "out" / "copies" / "a.txt").unlink()
         assert not reopened(tmp_path / "out").is_done("a", source)
+        for left in (0, 50):  # what a crash may leave of a file
+            fill(tmp_path / f"cut-{left}", "a" * 40, source=source)
+            os.truncate(tmp_path / f"cut-{left}" / f"{'a' * 40}.txt", left)
+            assert not reopened(tmp_path / f"cut-{left}").is_done("a" * 40, source)
+            fill(tmp_path / f"cut-{left}", "a" * 40, source=source)  # it may be replaced
         fill(tmp_path / "more", source=source)
         os.utime(source, ns=(0, 0))
         assert not reopened(tmp_path / "more").is_done("a", source)

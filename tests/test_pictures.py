@@ -11,15 +11,45 @@ from PIL import Image
 
 from audiate.errors import InputError
 from audiate.utils.plots import (
+    Axes,
     PanelRow,
     grid,
     heat_map,
     image_panel,
     save_image,
     save_panels,
+    save_tiles,
     side_by_side,
     sound_panel,
+    ticks,
 )
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (8000, [0, 2000, 4000, 6000, 8000]),
+        (22_050, [0, 10_000, 20_000]),
+        (1.024, [0, 0.5, 1]),
+        (0.3, [0, 0.1, 0.2, 0.3]),
+        (1e-3, [0, 5e-4, 1e-3]),
+    ],
+)
+def test_ticks_are_round_numbers(end: float, expected: list[float]) -> None:
+    assert ticks(end) == pytest.approx(expected)
+
+
+def test_spectrograms_have_axes_and_captions(tmp_path: Path) -> None:
+    titles, axes = ["sound 000, code 5", "sound 001", "sound 002"], Axes(1.024, 8000)
+    save_tiles(torch.zeros(3, 129, 128), titles, axes, tmp_path / "x.png", columns=2)
+    sheet = np.asarray(Image.open(tmp_path / "x.png").convert("L"))
+    floor = sheet[24 : 24 + 129, 42 : 42 + 128]
+    assert floor.max() == floor.min()  # nothing is written on the sound
+    assert sheet[24 : 24 + 129, :41].max() > 200  # frequencies
+    assert sheet[-18:, 42 : 42 + 128].max() > 200  # seconds below the last of each column
+    assert sheet[24 + 130 : 24 + 145, 190:].max() > 200
+    panel = sound_panel(torch.zeros(129, 128), hertz=(0, 8000), seconds=1.0)
+    assert (panel[:20, :40].max(), panel[20:60].max(), panel[-15:, 50:].max()) > (200, 10, 200)
 
 
 def test_side_by_side_keeps_each_image() -> None:

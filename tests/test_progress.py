@@ -106,11 +106,13 @@ def test_a_notebook_with_widgets_shows_a_bar(
 
 
 @pytest.mark.usefixtures("_often")
-def test_a_notebook_without_widgets_prints_lines(
+def test_a_notebook_without_widgets_shows_a_line_that_changes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     in_notebook(monkeypatch)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     monkeypatch.setattr(progress, "find_spec", lambda name: None)
     assert list(tracked([1, 2], "doing it")) == [1, 2]
-    assert capsys.readouterr().err.startswith("doing it: 1 of 2")
+    told = capsys.readouterr().err
+    assert told.startswith("doing it: 1 of 2")
+    assert told.endswith(" \r")  # the next line takes its place

@@ -227,4 +227,7 @@ class TestWithoutReading:
     ) -> None:
         (tmp_path / "config.json").write_text("{}")
         assert main(["import-wavegan", "anything", str(tmp_path)]) == 2
-        assert f"{tmp_path}: holds a model already" in capsys.readouterr().err
+        assert f"{tmp_path}: holds a config.json already" in capsys.readouterr().err
+        (tmp_path / "config.json").rename(tmp_path / "model.safetensors")
+        assert main(["import-wavegan", "anything", str(tmp_path)]) == 2
+        assert f"{tmp_path}: holds a model.safetensors already" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from audiate.errors import InputError
 from audiate.models.codec import Codec
 from audiate.models.speech_flow import load_codec
 from audiate.phonetics.edit_folder import edit_folder
-from audiate.phonetics.track_editing import edit_tracks
+from audiate.phonetics.track_editing import TrackEditWork, edit_tracks
 
 RATE = 16_000
 
@@ -95,6 +95,42 @@ def test_the_command_edits_clips_of_any_length(
     assert "1 clip edited" in capsys.readouterr().out
     assert main(command) == 2
     assert "0 clips edited (1 were there already)" in capsys.readouterr().out
+
+
+def test_an_edited_clip_has_the_level_of_the_recording(tmp_path: Path) -> None:
+    faint = 0.02 * clip("two-female").flatten()
+    soundfile.write(tmp_path / "faint.wav", faint.numpy(), RATE, "FLOAT")
+    for number, decibels in enumerate((0.0, 6.0)):
+        out = tmp_path / str(number)
+        edit_folder(tmp_path / "faint.wav", out, {"pitch": 2.0, "loudness": decibels})
+        edited = torch.from_numpy(soundfile.read(out / "faint.wav")[0])
+        moved = 20 * torch.log10(edited.std() / faint.std()).item()
+        assert moved == pytest.approx(decibels, abs=1.0)
+
+
+def test_pitch_is_compared_where_both_sounds_are_voiced(codec: Codec, tmp_path: Path) -> None:
+    hum, squeak = (0.2 * np.sin(2 * np.pi * hertz * np.arange(8000) / RATE) for hertz in (120, 400))
+    noise = 0.01 * np.random.default_rng(0).normal(size=8000)
+    recording, other = (
+        torch.from_numpy(np.concatenate(x))[None] for x in ((hum, noise), (hum, squeak))
+    )
+    work = TrackEditWork(codec, {"pitch": 0.0}, None)
+    assert work._change_of_pitch(recording, other) == pytest.approx(0, abs=0.05)
+
+
+def test_a_whisper_has_no_pitch_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = 0.1 * np.random.default_rng(0).normal(size=RATE)
+    hum = 0.1 * np.sin(2 * np.pi * 150 * np.arange(1600) / RATE)
+    soundfile.write(tmp_path / "whisper.wav", np.concatenate([noise, hum]), RATE)
+    command = ["edit", str(tmp_path / "whisper.wav"), "--pitch", "+4st", "--classifier", "none"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    assert "less than 30 % of the recording and of the edited sound is voiced" in told.out
+    assert "1 of 1 clips did not come out as asked for" in told.err
+    result = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["whisper"]
+    assert result["missed"] == ["pitch"]
 
 
 def test_what_tracks_cannot_do(tmp_path: Path) -> None:

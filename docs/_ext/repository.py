@@ -1,10 +1,11 @@
 """Files of the repository that are no pages by themselves: CONTRIBUTING.md, cards, the web page.
 
 Links among them and the pages are written as they hold in the repository, and are turned here into
-those that hold on the site. Three things are done as pages are read:
+those that hold on the site. Four things are done as pages are read:
 
 - a page that consists of one ``{include}`` of a Markdown file is that file;
 - ``model-cards`` gets the card of every shipped model, as a section each;
+- a link to an mp3 file becomes a player;
 - the tag ``page`` says whether the web page was built, and it is copied beside the pages.
 """
 
@@ -26,6 +27,7 @@ PAGE_FOLDER = "listen"
 _INCLUDE = re.compile(r"^```\{include\} (\S+\.md)\n```$", re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _FENCED = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+_SOUND = re.compile(r"\[([^\]]+)\]\((\S+\.mp3)\)")
 _LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -33,6 +35,12 @@ def cards(root: Path) -> list[Path]:
     """The model cards of all packages, by the names of their models."""
     found = (path for pattern in CARD_GLOBS for path in root.glob(pattern))
     return sorted(found, key=lambda path: path.parent.name)
+
+
+def with_players(text: str) -> str:
+    """The text with a player in place of each link to an mp3 file."""
+    player = r'<audio controls preload="none" title="\1" aria-label="\1" src="\2"></audio>'
+    return _SOUND.sub(player, text)
 
 
 class Repository:
@@ -61,7 +69,7 @@ class Repository:
         if docname == CARDS_PAGE:
             for card in self.cards:
                 text += "\n" + re.sub(r"^#", "##", self._taken(app, card, page), count=1)
-        source[0] = text
+        source[0] = with_players(text)
 
     def _taken(self, app: Sphinx, path: Path, page: Path) -> str:
         """The text of a file as a part of a page, which is built anew when the file changes."""

@@ -10,7 +10,7 @@ from audiate.version import __version__
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # see `audiate.utils.devices`
 
 if TYPE_CHECKING:
-    from audiate.audio.files import fit_length, load_audio
+    from audiate.audio.files import fit_length, load_audio, save_wav
     from audiate.audio.log_mel import LogMel
     from audiate.data.images import load_image
     from audiate.errors import InputError
@@ -58,6 +58,7 @@ _HOME = {
     "load_image": "audiate.data.images",
     "match_folders": "audiate.folders.match",
     "play": "audiate.utils.notebook",
+    "save_wav": "audiate.audio.files",
     "say_folder": "audiate.folders.say",
     "show": "audiate.utils.notebook",
     "train_encoder": "audiate.training.tasks.latent_encoder_task",
@@ -90,6 +91,7 @@ __all__ = [
     "load_image",
     "match_folders",
     "play",
+    "save_wav",
     "say_folder",
     "show",
     "train_encoder",

@@ -116,8 +116,14 @@ def test_folders_that_are_wrong(own: Path, tmp_path: Path) -> None:
     ],
 )
 def test_every_recipe_of_pairs_trains_on_them(
-    recipe: str, flags: str, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: str,
+    flags: str,
+    own: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("audiate.training.recipes.paired.LEAST_STEPS", 2)
     out = tmp_path / "run"
     more = ["--batch-size", "8", "--images-per-recording", "2", "--device", "cpu"]
     command = ["train", recipe, "--pairs", str(own), "--out", str(out), *flags.split(), *more]
@@ -125,6 +131,13 @@ def test_every_recipe_of_pairs_trains_on_them(
     assert "--model" in capsys.readouterr().out  # not `audiate evaluate`, which knows digits alone
     model = audiate.load(out)
     assert model.provenance.settings["pairs"] == str(own)
+    assert (out / "previews" / "0000002.png").exists()  # 2 updates are an epoch, by 10 pairs in 8s
+    again = [*command[:5], str(tmp_path / "again"), *command[6:], "--init", str(out)]
+    assert main([*again, "--learning-rate", "0"]) == 0
+    for begun, before in zip(
+        audiate.load(tmp_path / "again").parameters(), model.parameters(), strict=True
+    ):
+        torch.testing.assert_close(begun, before)
     if isinstance(model, DualEncoder):
         assert model.config.pictures == "whole"
         seen = model.preprocess_image(audiate.load_image(own / "low" / "0.png"))

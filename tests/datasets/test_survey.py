@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import write_tone
+from PIL import Image
 
-from audiate.cli import main
+from audiate.cli import main, parse
 from audiate.data.survey import survey
 
 
@@ -49,6 +51,36 @@ def test_the_command_tells_it(folder: Path, capsys: pytest.CaptureFixture[str]) 
         "1 with copies of the same samples: high_0.wav = low_0.wav",
     ):
         assert part in told
+
+
+def test_it_says_how_to_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drums = tmp_path / "my drums"
+    for number in range(3):
+        write_tone(drums / f"kick_ann{number}.wav", seconds=0.7 + 0.1 * number, rate=44_100)
+    soundfile.write(drums / "snare_bob.wav", np.full((4410, 2), 0.5), 44_100)
+    assert main(["data", "look", str(drums), "--label-from", "{word}_{voice}"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "channels: mono (3), stereo (1)" in told
+    assert "voices: ann0 (1), ann1 (1), ann2 (1), bob (1)" in told
+    command = told[-1].removeprefix("to train: ")
+    assert command == (
+        f"audiate train specgan --data '{drums}' --label-from '{{word}}_{{voice}}' "
+        f"--num-samples 39744 --channels 2 --sample-rate 44100"
+    )
+    assert parse(shlex.split(command)[1:]).recipe.network.n_fft == 0  # as suits the length
+
+
+def test_pictures_of_pairs(tmp_path: Path) -> None:
+    for kind, colour in (("a", (255, 0, 0)), ("b", (9, 9, 9)), ("c", None)):
+        write_tone(tmp_path / kind / "1.wav")
+        if colour is not None:
+            Image.new("RGB", (60, 40), colour).save(tmp_path / kind / "1.png")
+    (tmp_path / "b" / "2.png").write_bytes(b"no picture")
+    told = survey(tmp_path).to_text()
+    assert "pictures: 2, 1 in colour: 60x40 (2)" in told
+    assert "1 labels without a picture: c" in told
+    assert "1 cannot be read: b/2.png" in told
+    assert told.endswith(f"to train: audiate train vae --pairs {tmp_path}")
 
 
 def test_what_is_short_or_silent_or_copied_many_times_is_told(tmp_path: Path) -> None:

@@ -19,9 +19,14 @@ from audiate.models.configs import CodeConfig
 from audiate.phonetics import word_classifier as listening
 from audiate.phonetics.code_words import classify_by, evaluate_codes
 from audiate.phonetics.codes_report import CodesReport
-from audiate.phonetics.word_classifier import train_word_classifier
+from audiate.phonetics.word_classifier import NONE, train_word_classifier
 
 WORDS = ("low", "high")
+
+
+def first_word(waveforms: Tensor) -> Tensor:
+    """Hear the first word in every sound, with a probability of 0.8."""
+    return torch.tensor([0.8, 0.2]).expand(len(waveforms), -1)
 
 
 def report(counts: list[list[int]]) -> CodesReport:
@@ -57,7 +62,7 @@ def test_words_are_counted_for_each_code() -> None:
 
     def listener(waveforms: Tensor) -> Tensor:
         calls.append(len(waveforms))
-        return torch.zeros(len(waveforms), dtype=torch.int64)
+        return first_word(waveforms)
 
     found = evaluate_codes("gan", model, WORDS, listener, "ears", count=3, judged=0)
     assert found.codes == ["00", "01", "10", "11"]
@@ -87,11 +92,9 @@ def test_pocketsphinx_listens_for_the_most_frequent_word_of_each_code(
 
     monkeypatch.setattr("audiate.phonetics.code_words.judge_clips", judge_clips)
 
-    def classify(waveforms: Tensor) -> Tensor:
-        return torch.zeros(len(waveforms), dtype=torch.int64)
-
-    found = evaluate_codes("gan", model, WORDS, classify, "ears", count=3, judged=2)
+    found = evaluate_codes("gan", model, WORDS, first_word, "ears", count=3, judged=2)
     assert found.understood == [1, 0.5]
+    assert found.confidence == pytest.approx([0.8, 0.8])
     text = found.to_text()
     assert text.index("understood by pocketsphinx") < text.index("words (%)")
     assert "75.0" in text
@@ -103,18 +106,32 @@ def test_words_that_pocketsphinx_does_not_know_are_noted(
     pytest.importorskip("pocketsphinx", reason="the judges are not installed")
     model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
     words = ("low", "qwrtz")
-    found = evaluate_codes(
-        "gan", model, words, lambda x: torch.zeros(len(x)).long(), "ears", count=1
-    )
+    found = evaluate_codes("gan", model, words, first_word, "ears", count=1)
     assert found.understood is None
-    assert "qwrtz: not in pocketsphinx's dictionary" in capsys.readouterr().err
+    assert "low, qwrtz: not in pocketsphinx's dictionary" in capsys.readouterr().err
+
+
+def test_pocketsphinx_listens_for_the_words_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pocketsphinx", reason="the judges are not installed")
+    model = small_specgan(latent_dim=6, code=CodeConfig("one-hot", 2, "words"))
+    asked: list[str] = []
+
+    def judge_clips(waveforms: Tensor, _: int, words: list[str], **__: int) -> list[Judgement]:
+        asked.extend(words)
+        return [Judgement("low", 0, 0, np.zeros(0, np.float32)) for _ in waveforms]
+
+    monkeypatch.setattr("audiate.phonetics.code_words.judge_clips", judge_clips)
+    words = ("low", "high", "qwrtz", NONE)
+    found = evaluate_codes("gan", model, words, first_word, "ears", count=1)
+    assert asked == ["low", "high"]
+    assert found.understood == [1, 1]
+    found = evaluate_codes("gan", model, words[::-1], first_word, "ears", count=1)
+    assert found.understood == [None, None]
 
 
 def test_a_code_that_is_the_whole_latent_has_one_sound_and_says_so() -> None:
     model = small_specgan(latent_dim=3, code=CodeConfig("one-hot", 3, "words"))
-    found = evaluate_codes(
-        "gan", model, WORDS, lambda x: torch.zeros(len(x)).long(), "ears", judged=0
-    )
+    found = evaluate_codes("gan", model, WORDS, first_word, "ears", judged=0)
     assert "one sound only" in " ".join(found.to_text().split())
     assert json.loads(found.to_json())["one_sound_per_code"]
 
@@ -152,7 +169,13 @@ def test_a_listener_learns_the_words_of_a_folder(words: Path) -> None:
     listener = train_word_classifier(sounds)
     assert listener.accuracy == 1
     clips = sounds.waveforms(torch.arange(len(sounds.labels)))
-    assert torch.equal(classify_by(listener, 8000)(clips), sounds.labels)
+    classify = classify_by(listener, 8000)
+    assert torch.equal(classify(clips).argmax(1), sounds.labels)
+    assert listener.names == ("high", "low", NONE)
+    noise = 0.5 * torch.randn(40, 1, 4096, generator=torch.Generator().manual_seed(1))
+    noise[:, :, 2000:] *= torch.rand(40, 1, 1, generator=torch.Generator().manual_seed(2)) > 0.5
+    assert (classify(noise).argmax(1) == 2).double().mean() > 0.9
+    assert listener.refused > 0.6
     with pytest.raises(InputError, match="two words"):
         train_word_classifier(list_sounds((str(words),), words).read(num_samples=4096))
 

@@ -23,7 +23,7 @@ from audiate.evaluation.digit_classifiers import (
 )
 from audiate.evaluation.generators import GeneratorReport, evaluate_generator
 from audiate.evaluation.model import evaluate_model
-from audiate.evaluation.sound_scores import choose_parts
+from audiate.evaluation.sound_scores import _to_nearest, choose_parts
 from audiate.metrics.distribution import neighbourhoods
 from audiate.models.configs import WaveGANConfig
 from audiate.models.resnet import DigitClassifier
@@ -97,8 +97,13 @@ class TestGenerators:
         assert validation.coverage is None
         assert train.frechet_distance < 0.1
         assert report.generated.frechet_distance < 0.1
-        assert train.near_copies is None
-        assert report.generated.near_copies == 0  # all are as near as can be, and none is nearer
+        # All are as near as can be, and none is nearer.
+        assert train.near_copies == report.generated.near_copies == 0
+
+    def test_a_clip_is_no_copy_of_itself(self) -> None:
+        features = torch.tensor([[0.0], [1.0], [4.0]])
+        assert _to_nearest(features, features).tolist() == [0, 0, 0]
+        assert _to_nearest(features, features, 2).tolist() == [1, 1, 3]
 
     def test_one_that_mistakes_half_of_the_digits(self, shared_data: Path) -> None:
         choir = Choir()

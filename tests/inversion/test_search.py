@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_specgan, write_tone
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -105,16 +106,36 @@ class TestNearest:
         _, target = drawn(generator, 10, seed=7)
         mel = MelSpectrogram(16_000, 4096)
         own, other = mel(sounds.mean(1)).numpy(), mel(target.mean(1)).numpy()
-        nearest = [int(np.abs(own - each).mean((1, 2)).argmin()) for each in other]
+
+        def distances_of(each: NDArray[np.float32]) -> NDArray[np.float32]:
+            rise = np.maximum(np.diff(each.mean(1), prepend=0), 0)
+            weight = np.where(each.max(1) > 0.25, 1, 0.03) + 4 * rise
+            return np.average(np.abs(own - each).mean(2), axis=1, weights=weight)
+
+        nearest = [int(distances_of(each).argmin()) for each in other]
         assert torch.equal(search.nearest(target)[:, 0], pool[nearest])
         three = search.nearest(target, 3)
         for each, found in zip(other, three, strict=True):
-            distances = np.abs(own - each).mean((1, 2))
+            distances = distances_of(each)
             rows = [int((pool == latent).all(1).nonzero()) for latent in found]
             # Levels are kept in steps of a 255th, so near ties may change places.
             np.testing.assert_allclose(distances[rows], np.sort(distances)[:3], atol=1 / 255)
             assert len(set(rows)) == 3
         assert search.nearest(target, 100).shape == (10, 60, 2)  # there are no more
+
+    def test_drums_are_compared_where_they_sound(self) -> None:
+        """Most of a drum is silence, by which a kick is nearer than a bell with a faint hiss."""
+        time = torch.arange(16_384) / 16_000
+        hiss = 1e-3 * torch.randn(16_384, generator=torch.Generator().manual_seed(0))
+
+        def drum(z: Tensor) -> Tensor:
+            bell = torch.sin(2 * torch.pi * 2000 * time) * torch.exp(-40 * time) + hiss
+            kick = torch.sin(2 * torch.pi * 100 * time) * torch.exp(-40 * time)
+            return torch.where(z[:, :1] > 0, bell, kick)
+
+        search = SearchInverter(wrap(drum, latent_dim=1, sample_rate=16_000), size=8)
+        short = torch.sin(2 * torch.pi * 2000 * time) * torch.exp(-40 * time)
+        assert search.nearest(short[None, None])[0, 0] > 0
 
     def test_more_latents_are_nearer(self, generator: WrappedGenerator) -> None:
         z, target = drawn(generator, 30, seed=7)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +18,14 @@ from conftest import small_specgan, tones, trained, write_tone
 import audiate as package
 from audiate.cli import main
 from audiate.data.sounds import SoundSet
-from audiate.errors import InputError
+from audiate.errors import InputError, Interrupted
 from audiate.models.code_network import WordCodeNetwork, code_names, decode_codes, encode_codes
 from audiate.models.configs import CodeConfig, CodeNetworkKind, WaveGANConfig
 from audiate.models.wavegan import WaveGAN
 from audiate.training import discovery
 from audiate.training.discovery import discover, find_conditions, joined
 from audiate.training.grouping import arrange_binary, balanced, match_groups, silhouette
-from audiate.training.loop import train_step, update
+from audiate.training.loop import _stop_signals, train_step, update
 from audiate.training.recipes import ENTRIES, RECIPES
 from audiate.training.recipes.coded_gans import (
     CIWGAN_PAPER,
@@ -316,6 +320,16 @@ class TestTraining:
             with pytest.raises(InputError, match=few):
                 task_of(recipe, tones(count=15))
             task_of(replace(recipe, discover=False), tones(count=15))
+
+    def test_a_signal_ends_the_sorting_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(discovery, "_STEPS", 1_000_000)
+        task, begun = task_of(SMALL), time.monotonic()
+        killer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+        with _stop_signals():
+            killer.start()
+            with pytest.raises(Interrupted, match="sorted into groups"):
+                task.begin_step(0)
+        assert time.monotonic() - begun < 30  # under load; it would take hours
 
     def test_voices_that_nothing_names_are_refused(self) -> None:
         task = task_of(replace(SMALL, voices="named"))

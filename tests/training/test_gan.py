@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from conftest import make_tiny_data, tiny_sources, tones, trained, write_tone
 from safetensors.torch import load_file
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 import audiate as package
 from audiate.audio.files import load_audio
 from audiate.cli import main
-from audiate.data.sounds import SoundSet
+from audiate.data.sounds import SoundSet, list_folder
 from audiate.data.sources import DIGIT_WORDS, SOURCES
 from audiate.errors import InputError, Interrupted
 from audiate.models.configs import (
@@ -41,16 +43,17 @@ from audiate.training.recipes import RECIPES
 from audiate.training.recipes.base import Perturbation
 from audiate.training.recipes.classifiers import DigitClassifierRecipe
 from audiate.training.recipes.gans import (
+    MEL_SIZES,
     SPECGAN_PAPER,
     WAVEGAN_PAPER,
     AudioGANRecipe,
     SpecGANRecipe,
     WaveGANRecipe,
 )
-from audiate.training.task import Shard
+from audiate.training.task import NotYet, Shard
 from audiate.training.tasks.classifier_tasks import DigitClassifierTask
-from audiate.training.tasks.gan_networks import adopt, initialise
-from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.training.tasks.gan_networks import adopt, initialise, sized
+from audiate.training.tasks.gan_task import AudioGANTask, fitted
 
 CPU = torch.device("cpu")
 SIZES = replace(SpecGANRecipe().network, dim=2, num_samples=4096, n_fft=256, iterations=2)
@@ -358,12 +361,13 @@ class TestAlarms:
     def test_it_is_logged_and_the_last_good_model_is_kept(
         self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        alarms = iter([None, "it is broken", "it is broken", None])
+        late = NotYet("it is dull. Wait")  # no alarm in the first half
+        alarms = iter([None, late, "it is broken", late, None])
         monkeypatch.setattr(AudioGANTask, "diagnose", lambda *_: next(alarms))
         folder = tmp_path / "run"
-        train(tiny_data, folder, replace(SMALL, preview_every=1))
+        train(tiny_data, folder, replace(SMALL, steps=4, preview_every=1))
         log = [json.loads(line) for line in (folder / "log.jsonl").open()]
-        assert [line["step"] for line in log if "alarm" in line] == [2, 3]
+        assert [line["step"] for line in log if "alarm" in line] == [3, 4]
         good, last = package.load(folder / "last-good"), package.load(folder)
         assert not torch.equal(next(good.parameters()), next(last.parameters()))
         again = train(
@@ -425,6 +429,40 @@ class TestRuns:
         assert isinstance(model, SpecGAN)
         assert (model.sample_rate, model.classes) == (8000, 2)
         assert load_audio(tmp_path / "sounds" / "001.wav", channels=1)[0].shape == (1, 4096)
+
+    @pytest.mark.parametrize(
+        ("recipe", "init", "sizes"),
+        [
+            ("specgan", None, (66_176, 2, 4096)),
+            ("wavegan", None, (65_536, 2, None)),
+            ("specgan", "specgan-digits", (16_384, 1, 1024)),
+        ],
+    )
+    def test_sizes_suit_the_files_of_a_folder(
+        self,
+        recipe: str,
+        init: str | None,
+        sizes: tuple[int, int, int | None],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        for number in range(3):
+            noise = 0.1 * np.random.default_rng(number).standard_normal((66_150, 1 + number // 2))
+            soundfile.write(tmp_path / f"{number}.wav", noise, 44_100)
+        default = RECIPES[recipe]
+        assert isinstance(default, AudioGANRecipe)
+        settings = replace(default, data=(str(tmp_path),), init=init)
+        network = fitted(settings, list_folder(tmp_path))
+        assert (network.num_samples, network.channels, getattr(network, "n_fft", None)) == sizes
+        told = capsys.readouterr().err
+        assert init or f"({sizes[0]:,} samples) in stereo at 44,100 Hz, as suits its files" in told
+        assert fitted(replace(settings, network=network), list_folder(tmp_path)) == network
+
+    def test_sizes_of_spoken_digits(self) -> None:
+        for network in (WaveGANSizes(num_samples=0, channels=0), MEL_SIZES):
+            found = sized(network, 1, 16_384)
+            assert (found.num_samples, found.channels) == (16_384, 1)
+        assert sized(MEL_SIZES, 1, 16_384).n_fft == 1024
 
     def test_labels_keep_their_names(self, finished: Path) -> None:
         model = package.load(finished)
@@ -518,7 +556,7 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("settings", "complaint"),
         [
-            ({"channels": 0}, "`channels` 0"),
+            ({"channels": 3}, "`channels` 3"),
             ({"num_samples": 5}, "`num_samples` 5"),
             ({"latent_dim": 0}, "`latent_dim` 0"),
         ],
@@ -533,8 +571,12 @@ class TestRuns:
     def test_a_specgan_that_does_not_fit_itself_is_refused_before_data_are_read(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(["train", "specgan", "--data", "nowhere", "--n-fft", "4097"]) == 2
+        command = ["train", "specgan", "--data", "nowhere", "--num-samples"]
+        assert main([*command, "16384", "--n-fft", "4097"]) == 2
         assert capsys.readouterr().err == "audiate: error: --n-fft 4097: give 512 to 4096\n"
+        assert main([*command, "66176", "--n-fft", "1024"]) == 2
+        told = "--n-fft 1024: frames are 1034 samples apart, as 64 of them share 66,176 samples"
+        assert told in capsys.readouterr().err
         assert main(["train", "specgan", "--data", "speech_commands+fsdd"]) == 2
         assert "put spaces between names, as in speech_commands fsdd" in capsys.readouterr().err
 

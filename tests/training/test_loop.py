@@ -33,6 +33,7 @@ from audiate.training.recipes.gans import WaveGANRecipe
 from audiate.training.run import Run
 from audiate.training.task import Prepared, Shard, Stage, Task, weighted_sum
 from audiate.training.tasks.gan_task import AudioGANTask
+from audiate.utils.devices import use_threads
 from audiate.utils.progress import Pace
 
 
@@ -204,6 +205,19 @@ class TestResuming:
         train(tmp_path, ToyRecipe(steps=20))
         with pytest.raises(InputError, match="holds a run already; add `resume`"):
             train(tmp_path, ToyRecipe(steps=20))
+
+    def test_two_trainings_do_not_share_a_folder(self, tmp_path: Path) -> None:
+        checkpoint = tmp_path / "checkpoint.safetensors"
+        (left := tmp_path / f".{checkpoint.name}.123.part").touch()  # of one that was killed
+        with (
+            Run(tmp_path).alone(),
+            pytest.raises(InputError, match="another training is writing there; wait for its end"),
+        ):
+            train(tmp_path, ToyRecipe(steps=1))
+        assert left.exists()
+        train(tmp_path, ToyRecipe(steps=1))
+        assert checkpoint.exists()
+        assert not left.exists()
 
     def test_other_settings_cannot_be_resumed(self, tmp_path: Path) -> None:
         train(tmp_path, ToyRecipe(steps=20))
@@ -406,7 +420,7 @@ class TestWhatIsWritten:
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(InputError, match=r"settings.json: cannot be written .* with `out`"):
+        with pytest.raises(InputError, match=r"run: cannot be written .* with `out`"):
             train(tmp_path / "file" / "run")
 
 
@@ -598,3 +612,25 @@ class TestTwoProcesses:
                 if name.startswith("module"):
                     difference = (alone[name] - together[name]).float()
                     assert difference.square().mean().sqrt() < 1e-5, name
+
+
+@pytest.mark.parametrize(("load", "expected"), [(0.3, []), (1.2, [1]), (9.0, [1])])
+def test_busy_cores_are_left_to_others(
+    load: float,
+    expected: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen: list[int] = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    use_threads()
+    assert chosen == expected
+    assert ("computing with 1 of 2 threads" in capsys.readouterr().err) is bool(expected)
+    use_threads(3)
+    assert chosen[-1] == 3
+    with pytest.raises(InputError, match="`threads` 0"):
+        use_threads(0)

@@ -182,7 +182,7 @@ class TestSpectrograms:
 class TestLabels:
     def rare(self, recipe: AudioGANRecipe) -> SoundSet:
         """Twenty clips, two of which have the second label."""
-        sounds = tones(recipe.network.num_samples)
+        sounds = tones(recipe.network.num_samples or 16_384)
         labels = (torch.arange(20) >= 18).long()
         return replace(sounds, labels=labels)
 

@@ -9,8 +9,14 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+import torch
 
 import audiate
+from audiate.errors import InputError
+from audiate.models.configs import DualEncoderConfig, SpecGANConfig
+from audiate.models.dual_encoder import DualEncoder
+from audiate.models.specgan import SpecGAN
+from audiate.training.initial import begin_with
 from audiate.training.recipes import ENTRIES, RECIPES, recipe_from
 from audiate.training.recipes.drawing import VAERecipe
 from audiate.training.recipes.encoders import LatentEncoderRecipe
@@ -53,6 +59,22 @@ def test_the_table_says_what_to_do() -> None:
     assert ENTRIES["latent-encoder"].next_command(encoder, "runs/x") == [
         *("evaluate", "inversion", "--generator", "mine", "--encoder", "runs/x"),
     ]
+
+
+def test_a_training_begins_with_other_weights(tmp_path: Path) -> None:
+    before, model = (
+        audiate.load("match-digits", DualEncoder),
+        DualEncoder(DualEncoderConfig(pictures="whole", references=3)),
+    )
+    begin_with(model, "match-digits")  # the pairs to come have vectors of their own
+    for mine, other in zip(model.parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+    torch.testing.assert_close(model.references, torch.zeros_like(model.references))
+    with pytest.raises(InputError, match="`init` lenet-mnist: is a LeNet, not a DualEncoder"):
+        begin_with(model, "lenet-mnist")
+    SpecGAN(SpecGANConfig(dim=1)).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"has other sizes \(discriminator\.\S+\); give one of"):
+        begin_with(SpecGAN(SpecGANConfig(dim=2)), str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -200,16 +200,23 @@ def _recording(path: str | Path | Recording) -> Recording:
     return path if isinstance(path, Recording) else Recording(str(path), Path(path))
 
 
-def file_rate(path: Path) -> int:
-    """Read the sample rate of a sound file, in Hz, without its samples.
+class FileForm(NamedTuple):
+    """What the header of a sound file says: sample rate in Hz, channels, and length in seconds."""
+
+    rate: int
+    channels: int
+    seconds: float
+
+
+def file_form(path: Path) -> FileForm:
+    """Read the form of a sound file, without its samples.
 
     Raises:
         InputError: It is no sound file, or its rate is below 100 Hz or above 10 MHz.
 
     """
     with _recording(path).open_sound() as file:
-        rate: int = file.samplerate
-        return rate
+        return FileForm(file.samplerate, file.channels, file.frames / file.samplerate)
 
 
 def spans_of(recording: Recording, seconds: float) -> list[tuple[int, int]]:
@@ -262,7 +269,7 @@ def whole_spans(recording: Recording, seconds: float) -> list[tuple[int, int]]:
         return [*spans, (last * length, file.frames - last * length)]
 
 
-def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
+def save_wav(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     """Write a waveform (samples,) or (channels, samples) in [-1, 1] as a 16-bit wav.
 
     Raises:
@@ -272,20 +279,23 @@ def save_wav(path: Path, waveform: Tensor, sample_rate: int) -> None:
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
     encoded = io.BytesIO()  # the system reports a full disk, and libsndfile does not
     soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
-    with writing(path) as partial:
+    with writing(Path(path)) as partial:
         partial.write_bytes(encoded.getbuffer())
 
 
-def fit_length(waveform: Tensor, num_samples: int) -> Tensor:
+def fit_length(waveform: Tensor, num_samples: int, *, start: bool = False) -> Tensor:
     """Bring a clip (..., samples) to (..., num_samples).
 
-    A shorter clip is put in the middle of zeros. Of a longer one the part with the most energy is
-    kept, which holds the word where speech begins late.
+    A shorter clip is put in the middle of zeros, or with ``start`` before them. Of a longer one the
+    part with the most energy is kept, which holds the word where speech begins late; with
+    ``start``, its beginning.
     """
     length = waveform.shape[-1]
     surplus = length - num_samples
+    if surplus > 0 and start:
+        return waveform[..., :num_samples]
     if surplus <= 0:
-        before = -surplus // 2
+        before = 0 if start else -surplus // 2
         return F.pad(waveform, (before, -surplus - before))
     # energy[i] is that of the first i samples. In blocks, as doubles of a long file are large.
     energy = torch.zeros(length + 1, dtype=torch.double)
@@ -429,7 +439,10 @@ def prepare_speech(waveform: Waveform, sample_rate: int, to_rate: int) -> Tensor
     if not mono.isfinite().all():
         raise InputError("the waveform holds NaN or infinite samples; export it again")
     if is_silent(mono):
-        raise InputError("the waveform is silent; record it again, closer to the microphone")
+        raise InputError(
+            "the waveform is silent (it stays below -80 dB); record it again, closer to the "
+            "microphone"
+        )
     return resample(_to_unit_range(mono), sample_rate, to_rate)
 
 
@@ -437,6 +450,31 @@ def to_peak(waveforms: Tensor) -> Tensor:
     """Bring waveforms (..., channels, samples) to a peak of `PEAK` each, but for silent ones."""
     peaks = waveforms.abs().amax((-2, -1), keepdim=True)
     return waveforms * (PEAK / peaks.clamp_min(1e-6))
+
+
+def is_hit(waveform: Tensor, sample_rate: int) -> bool:
+    """Tell whether a sound (channels, samples) begins with its onset and fades, as a drum does.
+
+    Its loudest 5 ms lie in the first 50 ms, and its last quarter is 20 dB below them.
+    """
+    step = max(round(0.005 * sample_rate), 1)
+    power = waveform.square().mean(0)
+    frames = power[: len(power) // step * step].view(-1, step).mean(1)
+    if len(frames) < 10:
+        return False
+    loudest = frames.max()
+    fades = frames[-(len(frames) // 4) :].max() <= 0.01 * loudest
+    return bool(fades) and int(frames.argmax()) < 10
+
+
+def one_shot(waveform: Tensor) -> Tensor:
+    """Cut the silence around a sound (channels, samples), and bring it to a peak of `PEAK`.
+
+    It begins where it first comes within 40 dB of its peak, and ends where it last is within 60.
+    """
+    level = waveform.abs().amax(0)
+    heard = [(level >= share * level.max()).nonzero().flatten() for share in (1e-2, 1e-3)]
+    return to_peak(waveform[:, int(heard[0][0]) : int(heard[1][-1]) + 1])
 
 
 def is_silent(waveform: Tensor) -> bool:

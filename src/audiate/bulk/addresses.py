@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
@@ -21,7 +22,7 @@ from audiate.utils.filesystem import alone, is_locked, writing
 
 _PATIENCE = timedelta(seconds=60)  # with Google's servers, instead of a quarter of an hour
 _SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
-_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
+_VERSIONS = ("CRC", "ETag", "etag", "mtime", "LastModified", "last_modified", "updated")
 
 _LOCK_NAME = ".audiate.lock"
 _STALE = 120.0  # seconds after which the lock of a store without locks counts for nothing
@@ -36,6 +37,9 @@ def is_remote(address: str) -> bool:
 def absolute(address: str | Path) -> str:
     """The absolute address of a file, with forward slashes; links are kept."""
     text = str(address)
+    if is_remote(text) and "::" in text:  # a file in an archive, or in a cache of another place
+        first, _, rest = text.partition("::")
+        return f"{first}::{absolute(rest)}"
     for scheme in ("file://", "local://"):
         text = text.removeprefix(scheme)
     return text if is_remote(text) else Path(os.path.abspath(text)).as_posix()  # noqa: PTH100
@@ -63,7 +67,16 @@ def filesystem_of(address: str) -> tuple[Any, str]:
     from fsspec.implementations.arrow import ArrowFSWrapper
 
     scheme, _, path = address.rpartition("://")
+    if "::" in address and not is_remote(address) and not os.path.lexists(address):
+        raise InputError(
+            f"{address}: is no address; name one file after the other, or what a zip file holds as "
+            f"in zip://*.flac::clips.zip"
+        )
     try:
+        if address.startswith("zip://"):
+            member, _, archive = address.removeprefix("zip://").partition("::")
+            filesystem, place = filesystem_of(archive)
+            return _zip(archive, version_of(filesystem.info(place))), member
         if scheme == "s3" and find_spec("s3fs") is None:
             return ArrowFSWrapper(_s3()), path
         if scheme in ("gs", "gcs") and find_spec("gcsfs") is None:
@@ -74,6 +87,15 @@ def filesystem_of(address: str) -> tuple[Any, str]:
         return filesystem, str(path)
     except (ImportError, ValueError, OSError) as error:
         raise InputError(f"{address}: cannot be opened ({reason_of(error)})") from error
+
+
+@lru_cache(4)
+def _zip(archive: str, _version: str) -> Any:
+    """The file system of a zip file, whose table of contents is read once."""
+    from fsspec.implementations.zip import ZipFileSystem
+
+    filesystem, path = filesystem_of(archive)
+    return ZipFileSystem(filesystem.open(path, "rb"))
 
 
 def _s3() -> Any:
@@ -164,11 +186,6 @@ def version_of(info: dict[str, Any]) -> str:
     """The version of a file: its size, and its time or checksum."""
     marks = [str(info[name]) for name in _VERSIONS if info.get(name) is not None]
     return "-".join([str(info.get("size")), *marks[:1]]).replace('"', "")
-
-
-def as_unicode(address: str) -> str:
-    """An address as Unicode, which the name of a local file need not be."""
-    return os.fsencode(address).decode("utf-8", "backslashreplace")
 
 
 class Store:

@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 from audiate.bulk.addresses import (
     absolute,
-    as_unicode,
     canonical,
     filesystem_of,
     is_missing,
@@ -22,16 +21,21 @@ from audiate.bulk.addresses import (
 from audiate.data.folders import REPORT_NAME, begins_report
 from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError
+from audiate.utils.filesystem import as_unicode
 from audiate.utils.progress import note
 
 ROWS = "rows"
 """Folder of the output with the Parquet files."""
+PROGRESS_NAME = "progress.json"
+"""File of the output in which a command notes its progress; it is removed at the end."""
 FOLDERS = (ROWS, "pictures", "sounds")
 """Folders of the output."""
 
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SUFFIXES = (*SUFFIXES, *_TAR_SUFFIXES, ".parquet")
 _PART = re.compile(r"[0-9a-f]{24}\.(parquet|tar)")  # the files of a chunk in the output
+IN_MEMORY = 2**22
+"""Bytes of a recording in memory: the 34 that a reader holds are less than 256 MiB."""
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST_NAMES = 1_000_000  # of a pattern in braces
 
@@ -62,6 +66,8 @@ class WorkUnit:
             rows.
         count: Number of recordings, where it is known.
         done: Keys of the clips that have rows already.
+        column: Column of the sounds in a Parquet file; None finds it.
+        in_memory: Bytes of a recording from which on it is kept on disk.
 
     """
 
@@ -70,6 +76,8 @@ class WorkUnit:
     row_group: int = 0
     count: int | None = None
     done: frozenset[str] = frozenset()
+    column: str | None = None
+    in_memory: int = IN_MEMORY
 
     @property
     def container(self) -> str:
@@ -146,15 +154,19 @@ def _files_or_error(source: str, out: str) -> Iterator[File]:
 
 def _files_of(source: str, out: str) -> Iterator[File]:
     if _BRACES.search(source):
-        yield from map(_named, _expanded(source))
+        yield from map(named_file, _expanded(source))
         return
+    if source.startswith("tar://"):
+        raise InputError(f"{source}: name the tar file itself, whose sound files are all read")
     filesystem, path = filesystem_of(source)
     if any(sign in path for sign in "*?[") and not filesystem.exists(path):
         yield from _matches(filesystem, path, source)
     elif path.endswith(".txt"):
-        yield from (_named(absolute(name)) for name in _names_in(filesystem, path, source))
+        yield from (named_file(absolute(name)) for name in _names_in(filesystem, path, source))
     elif _is_folder(filesystem, path, source):
         yield from _below(filesystem, path, source, out)
+    elif source.lower().endswith(".zip") and not source.startswith("zip://"):
+        yield from _files_of(f"zip://::{source}", out)
     else:
         yield _file(filesystem.info(path), source)
 
@@ -261,7 +273,7 @@ def _containers(file: File) -> Iterator[WorkUnit]:
         yield WorkUnit("parquet", (file,), number, metadata.row_group(number).num_rows)
 
 
-def _named(address: str) -> File:
+def named_file(address: str) -> File:
     """A file that is named; where it is missing, the reader gives the reason."""
     filesystem, path = filesystem_of(address)
     try:
@@ -283,7 +295,9 @@ def _address(source: str, path: str) -> str:
     """The address of a path in the file system of ``source``."""
     if not is_remote(source) or is_remote(path):
         return path
-    return f"{source.partition('://')[0]}://{path.lstrip('/')}"
+    scheme, _, place = source.partition("://")
+    _, sign, archive = place.partition("::")  # in which the file lies
+    return f"{scheme}://{path.lstrip('/')}{sign}{archive}"
 
 
 def _expanded(pattern: str) -> Iterator[str]:

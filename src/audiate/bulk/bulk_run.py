@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audiate.bulk.addresses import Store
-from audiate.bulk.archives import ROWS
+from audiate.bulk.archives import PROGRESS_NAME, ROWS
 from audiate.bulk.engines import run_here, run_on_ray
 from audiate.bulk.jobs import Job
 from audiate.bulk.plan import plan
@@ -28,7 +28,6 @@ Engine = Literal["auto", "local", "ray"]
 """``local``: this process alone. ``ray``: Ray Data. ``auto``: Ray Data where a cluster or several
 workers are asked for."""
 
-PROGRESS_NAME = "progress.json"
 _SECONDS_BETWEEN_NOTES = 5.0
 _STARTING = "a command is starting there, and looks for what is to be done"
 
@@ -144,6 +143,7 @@ def run_bulk(
     workers: int | None = None,
     address: str | None = None,
     long: Long = "refuse",
+    column: str | None = None,
     retry_failed: bool = False,
     device: str = "auto",
 ) -> BulkReport:
@@ -161,6 +161,7 @@ def run_bulk(
         address: Address of a Ray cluster, such as ``auto`` or ``ray://head:10001``.
         long: ``cut``: recordings of at least 1.5 times the model's length are cut into clips.
             ``refuse``: what `draw` and `invert` refuse is refused.
+        column: Column of the sounds in Parquet files; None finds it by its name, or its content.
         retry_failed: Work at clips again whose rows hold an error.
         device: auto, cpu, cuda or mps.
 
@@ -174,15 +175,15 @@ def run_bulk(
     store, begun = Store(out), time.monotonic()
     opened = job.open("cpu" if by_ray else device)
     with store.alone():
-        settings = {**opened.settings, "long": long}
+        settings = {**opened.settings, "long": long, **({"column": column} if column else {})}
         is_new = _check_report(store, job.command, settings)
-        units, before = plan(store, sources, opened.chunk_size, retry_failed=retry_failed)
+        units, before = plan(store, sources, opened.chunk_size, column, retry_failed=retry_failed)
         if is_new:  # only now, as a source that was mistyped begins nothing
-            report = {"command": f"bulk {job.command}", "settings": settings}
-            report |= {"files": {}, "clips": {}}
+            command = f"bulk {job.command}"
+            report = {"command": command, "settings": settings, "files": {}, "clips": {}}
             store.write(REPORT_NAME, json.dumps(report, indent=1).encode())
-        known = sum(unit.count - len(unit.done) for unit in units if unit.count is not None)
-        count = _Count(before, known, sum(unit.count is None for unit in units), long == "cut")
+        known = [unit.count - len(unit.done) for unit in units if unit.count is not None]
+        count = _Count(before, sum(known), len(units) - len(known), long == "cut")
         chunks = (
             run_on_ray(job, store.address, units, long, address, workers, device)
             if by_ray
@@ -226,6 +227,7 @@ def _follow(store: Store, job: Job, chunks: Iterator[Written], count: _Count) ->
 def _note(store: Store, count: _Count) -> None:
     state = {
         **{"done": count.before + count.new, "total": count.total},
+        "is_estimate": count.cut or count.uncounted > 0,
         **{"rate": count.steady_rate, "time": time.time()},
         **{"host": socket.gethostname(), "process": os.getpid()},
     }
@@ -309,17 +311,18 @@ def status(out: str) -> list[str]:
         return [_STARTING]
     command, settings = _read_report(store, report)
     described = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
-    lines = [f"audiate {command} ({described})", *count_rows(store).summary()]
-    stored = store.read(PROGRESS_NAME)
-    if stored is not None:
-        lines.append(_progress(json.loads(stored), works))
-    elif works:
-        lines.append(_STARTING)
+    totals = count_rows(store)
+    lines = [f"audiate {command} ({described})", *totals.summary()]
+    state = json.loads(store.read(PROGRESS_NAME) or b"{}")
+    if works or (state and (state.get("is_estimate", True) or totals.clips < state["total"])):
+        lines.append(_progress(state, works))
     return lines
 
 
 def _progress(state: Mapping[str, Any], works: bool) -> str:
     """A line about the command that works there, or did until it was killed."""
+    if not state:
+        return _STARTING
     process = f"process {state['process']} on {state['host']}"
     if not works:
         return f"{process} was ended before all was done; run the same command to go on"

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from threading import Event
@@ -25,6 +26,7 @@ from audiate.errors import InputError
 
 T = TypeVar("T")
 
+_STARTS = 60  # seconds in which a worker is to start
 _OBJECT_STORE = 2**29  # bytes, of a Ray that we start: it bounds what is read ahead
 
 
@@ -89,12 +91,15 @@ def run_on_ray(
         install = 'pip install "audiate[ray]"'
         raise InputError(f"`engine=ray` needs Ray, which is not installed: {install}")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 s are few on a busy machine
+    if address is None:  # under `uv run`, Ray would pack the working folder for its workers
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     import ray
 
     ours = not ray.is_initialized()
     if ours:
         _start(address)
     try:
+        _check_starts()
         yield from _on_cluster(job, out, units, long, workers, device)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, InputError):
@@ -123,6 +128,20 @@ def _start(address: str | None) -> None:
         raise InputError(f"`address` {address}: no Ray cluster answers ({reason})") from error
 
 
+def _check_starts() -> None:
+    """Make sure that a worker starts, for which Ray would wait for ever."""
+    import ray
+
+    try:
+        ray.get(ray.remote(num_cpus=0)(lambda: True).remote(), timeout=_STARTS)
+    except (ray.exceptions.RayError, TimeoutError) as error:
+        reason = " ".join(f"{error}".split())[:200]
+        raise InputError(
+            f"no worker of Ray starts within {_STARTS} s ({reason}); see its logs in "
+            f"/tmp/ray/session_latest/logs, or use `engine=local`"
+        ) from error
+
+
 def _check_answers(address: str | None) -> None:
     """Make sure that a server answers at an address, for which Ray would wait for minutes."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
@@ -149,14 +168,15 @@ def _on_cluster(
     gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
     cores = max(1, int(resources.get("CPU", 1)))
     count = workers or gpus or cores
-    kind = "cuda" if gpus else "cpu"
+    kind, readers = "cuda" if gpus else "cpu", max(count, cores - count)
+    units = [replace(unit, in_memory=unit.in_memory // readers) for unit in units]
     written = (
         ray.data.from_arrow([_packed(unit) for unit in units])
         .map_batches(
             partial(_read, job=job, long=long),
             # Models that find new places when a node is gone must not leave readers without one.
             **{"batch_size": 1, "batch_format": "pyarrow", "num_cpus": 0},
-            concurrency=max(count, cores - count),
+            concurrency=readers,
         )
         .map_batches(
             _Model,

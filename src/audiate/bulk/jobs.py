@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiate.audio.files import Recording
 from audiate.errors import InputError
-from audiate.folders.draw import prepare_drawing
+from audiate.folders.draw import DrawingResult, prepare_drawing
 from audiate.folders.invert import (
     ClipResult,
     Target,
@@ -152,7 +152,7 @@ class EncodeJob(Job):
 
 @dataclass(frozen=True)
 class ClassifyJob(Job):
-    """Classify the spoken digit of each clip.
+    """Classify the spoken digit of each clip, and score by flow-digits whether it is one.
 
     Attributes:
         model: Name, folder or hub id of a classifier of spoken digits.
@@ -165,19 +165,29 @@ class ClassifyJob(Job):
     def open(self, device: str) -> OpenJob:
         """Load the classifier. Clips are brought to one peak, as for an inversion."""
         model = load(self.model, DigitClassifier, device=device)
+        flow = load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel, device=device)
         sizes = _Sizes(1, model.sample_rate, model.num_samples)
 
         @torch.inference_mode()
         def compute(clips: Sequence[Target]) -> list[Result]:
             waveforms = torch.stack([clip.waveform for clip in clips]).to(model.device)
             rows = model(waveforms).softmax(1).tolist()
+            heard = [
+                flow.preprocess(clip.waveform, sample_rate=sizes.sample_rate) for clip in clips
+            ]
+            scores = flow.digit_scores(torch.stack(heard).to(flow.device))
+            assert scores is not None
             return [
-                Result({"digit": row.index(max(row)), "probabilities": tuple(row)}) for row in rows
+                Result(
+                    {"digit": row.index(max(row)), "probabilities": tuple(row), "digit_score": s}
+                )
+                for row, s in zip(rows, scores.tolist(), strict=True)
             ]
 
-        columns = {"digit": "int", "probabilities": "tuple[float, ...]"}
+        columns = {"digit": "int", "probabilities": "tuple[float, ...]", "digit_score": "float"}
         read, seconds = partial(read_target, sizes=sizes), model.num_samples / model.sample_rate
-        return _open_model(self.model, model, device, read, compute, columns, seconds)
+        job = _open_model(self.model, model, device, read, compute, columns, seconds)
+        return replace(job, settings={**job.settings, "scored by": digest(flow)})
 
 
 @dataclass(frozen=True)
@@ -209,7 +219,7 @@ class DrawJob(Job):
         return OpenJob(
             drawing.read,
             partial(_results, drawing),
-            {"latent": "latent", "digits": "tuple[int, ...]"},
+            {"latent": "latent", **{each.name: str(each.type) for each in fields(DrawingResult)}},
             {**settings, "pictures": str(self.pictures)},
             _WORD_SECONDS,
             _batch_size(device),

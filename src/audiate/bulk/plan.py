@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from audiate.bulk.addresses import Store, as_unicode, is_gone
-from audiate.bulk.archives import FOLDERS, ROWS, File, WorkUnit, find_files, is_part, work_units
+from audiate.bulk.addresses import Store, is_gone
+from audiate.bulk.archives import (
+    FOLDERS,
+    PROGRESS_NAME,
+    ROWS,
+    File,
+    WorkUnit,
+    find_files,
+    is_part,
+    work_units,
+)
 from audiate.bulk.reading import key_of
 from audiate.bulk.rows import parts_of, remove_rows
+from audiate.data.folders import REPORT_NAME
+from audiate.utils.filesystem import as_unicode, partial_of
 
-_UNFINISHED = re.compile(r"\.(.+)\.\d+\.part")
 _COLUMNS = ("source", "begin", "cut_into", "version", "error")
 
 
@@ -134,7 +143,7 @@ def _digest(text: str) -> bytes:
 
 
 def plan(
-    store: Store, sources: Sequence[str], size: int, *, retry_failed: bool
+    store: Store, sources: Sequence[str], size: int, column: str | None, *, retry_failed: bool
 ) -> tuple[list[WorkUnit], int]:
     """The work units that are still to be read, and the number of rows that are there.
 
@@ -145,20 +154,24 @@ def plan(
         store: The output, which nobody else writes to.
         sources: As for `find_files`.
         size: Number of sound files in a work unit.
+        column: Column of the sounds in Parquet files, where it is named.
         retry_failed: Whether rows that hold an error are removed.
 
     Raises:
         InputError: As for `find_files`.
 
     """
-    for name in store.names(ROWS):
-        if _is_unfinished(name):
-            store.remove(f"{ROWS}/{name}")
+    store.remove(PROGRESS_NAME)  # of a killed command
+    for folder in ("", ROWS):
+        for name in store.names(folder):
+            if _is_unfinished(name):
+                store.remove(f"{folder}/{name}")
     index = _Index()
     for part, table, metadata in parts_of(store, _COLUMNS):
         index.add(part, table, metadata, retry_failed)
     _remove_orphans(store, index.parts)
-    units = list(work_units(index.seen(find_files(sources, store.address)), size, index.done))
+    files = index.seen(find_files(sources, store.address))
+    units = [replace(unit, column=column) for unit in work_units(files, size, index.done)]
     for file, places in index.failed.items():
         if is_gone(file):
             for number, key in places:
@@ -169,8 +182,8 @@ def plan(
 
 def _is_unfinished(name: str) -> bool:
     """Whether a file is what a killed command has left half written."""
-    match = _UNFINISHED.fullmatch(name)
-    return match is not None and is_part(match[1])
+    made = partial_of(name)
+    return made is not None and (is_part(made) or made in (REPORT_NAME, PROGRESS_NAME))
 
 
 def _remove_orphans(store: Store, parts: Sequence[str]) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import io
+import lzma
 import os
+import posixpath
 import tarfile
 import tempfile
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from audiate.audio.files import Recording, TooLongError, spans_of
 from audiate.bulk.addresses import (
     UnreachableError,
-    as_unicode,
     filesystem_of,
     is_missing,
     is_remote,
@@ -25,19 +30,30 @@ from audiate.bulk.addresses import (
     reaching,
     reason_of,
 )
-from audiate.bulk.archives import File, WorkUnit, is_hidden
+from audiate.bulk.archives import File, WorkUnit, is_hidden, named_file
 from audiate.bulk.jobs import OpenJob
 from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError
+from audiate.utils.filesystem import as_unicode
 
 Long = Literal["refuse", "cut"]
 
 THREADS = 4
-_IN_MEMORY = 2**24  # bytes of a file; larger ones stay on disk, or are copied there
+AHEAD = 4 * THREADS
+"""Clips that are read ahead, and as many that are decoded ahead."""
+_USUAL_COLUMNS = ("audio", "sound", "bytes", "wav", "flac")
 _LARGEST = {"refuse": 2**30, "cut": 2**34}  # bytes of a file
 _BLOCK = 2**20
+_HEADER = 2**20  # bytes of a header in a tar file, with the long names and maps that belong to it
+_ROW_GROUP = 2**28  # bytes of a column in a row group, from which it may not be packed too well
+_PACKED = 20  # times that no sound can be packed
+_UNPACKERS: Mapping[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZ": bz2.open,
+    b"\xfd7": lzma.open,
+}
+_one_large = Lock()
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -103,8 +119,8 @@ def chunks_of(
 ) -> Generator[Chunk, None, None]:
     """Read a work unit.
 
-    Memory is bounded: few recordings are held at a time, and the caller takes a chunk before the
-    next one is begun.
+    Memory is bounded: few recordings are held at a time, of which large ones are files on disk,
+    and the caller takes a chunk before the next one is begun.
 
     Args:
         job: Reads the clips, and knows their length and the number of them in a chunk.
@@ -118,7 +134,7 @@ def chunks_of(
     total = 0
     threads = ThreadPoolExecutor(THREADS)
     try:
-        fetched = _ahead(threads, lambda clip: _fetch(clip, long, job.seconds), _recordings(unit))
+        fetched = _ahead(threads, lambda clip: _fetch(clip, long, job.seconds, unit), _read(unit))
         cut = (None if clip.key in unit.done else clip for each in fetched for clip in each)
         for clip in _ahead(threads, lambda clip: clip and _decode(clip, job.read), cut):
             if ended.is_set():
@@ -138,14 +154,14 @@ def chunks_of(
 
 
 def _ahead(
-    threads: ThreadPoolExecutor, function: Callable[[S], T], items: Iterable[S]
+    threads: ThreadPoolExecutor, function: Callable[[Clip | None], T], items: Iterable[Clip | None]
 ) -> Iterator[T]:
-    """Results of a function in the order of the items, some of them computed ahead."""
+    """Results of a function in the order of the clips; nothing is read ahead of a large one."""
     waiting: deque[Future[T]] = deque()
     try:
         for item in items:
             waiting.append(threads.submit(function, item))
-            if len(waiting) > 4 * THREADS:
+            while len(waiting) > (0 if item and _is_large(item) else AHEAD):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -154,12 +170,19 @@ def _ahead(
             future.cancel()
 
 
-def _fetch(clip: Clip, long: Long, seconds: float) -> list[Clip]:
+def _is_large(clip: Clip) -> bool:
+    """Whether a clip is all of a recording that is kept on disk."""
+    content = clip.item.content if isinstance(clip.item, Recording) else clip.item
+    return isinstance(content, Path) and clip.begin is None
+
+
+def _fetch(clip: Clip | None, long: Long, seconds: float, unit: WorkUnit) -> list[Clip]:
     """Get the bytes of a recording, hash them, and cut it."""
+    assert clip is not None
     if clip.error:
         return [clip]
     try:
-        clip = _with_recording(clip, long)
+        clip = _with_recording(clip, long, unit.in_memory)
         spans = spans_of(clip.item, seconds) if long == "cut" else []
         if not spans:
             return [clip]
@@ -192,9 +215,11 @@ def _failed(clip: Clip, error: Exception, count: str = "") -> Clip:
     return clip._replace(item=None, copy=None, error=f"{clip.source}: {problem}")
 
 
-def _with_recording(clip: Clip, long: Long) -> Clip:
+def _with_recording(clip: Clip, long: Long, in_memory: int) -> Clip:
     """A clip with its recording as its item, and the SHA-256 of its bytes."""
-    content, copy = clip.item, None
+    content = clip.item
+    if isinstance(content, Path):
+        return clip._replace(item=Recording(clip.source, content))
     size = content.size if isinstance(content, File) else len(content)
     if size > _LARGEST[long]:
         remedy = "cut it into parts" + (", or give `long=cut`" if long == "refuse" else "")
@@ -203,43 +228,49 @@ def _with_recording(clip: Clip, long: Long) -> Clip:
             f"{_LARGEST[long] / 2**30:.0f} GiB that are taken; {remedy}"
         )
     if isinstance(content, File):
-        content, digest, copy = _content_of(content)
+        clip = clip._replace(**_content_of(content, in_memory))
     else:
-        digest = hashlib.sha256(content).hexdigest()
-    return clip._replace(item=Recording(clip.source, content), sha256=digest, copy=copy)
+        clip = clip._replace(sha256=hashlib.sha256(content).hexdigest())
+    return clip._replace(item=Recording(clip.source, clip.item))
 
 
-def _content_of(file: File) -> tuple[bytes | Path, str, object]:
-    """The bytes of a file or, of a large one, a file on disk; the SHA-256; and its copy."""
+def _content_of(file: File, in_memory: int) -> dict[str, Any]:
+    """The bytes of a file as item, or of a large one a file on disk; and the SHA-256."""
     filesystem, path = filesystem_of(file.address)
     remote = is_remote(file.address)
     if not remote and Path(path).is_dir():
         next(os.scandir(path), None)  # fails where it cannot be looked into
         raise InputError(f"{as_unicode(file.address)}: is a folder; name the files in it")
-    if 0 <= file.size <= _IN_MEMORY:
+    if 0 <= file.size <= in_memory:
         with reaching(file.address):
             content: bytes = filesystem.cat_file(path)
-        return content, hashlib.sha256(content).hexdigest(), None
+        return {"item": content, "sha256": hashlib.sha256(content).hexdigest()}
     with opened(file.address) as source:
-        if not remote:
-            return Path(path), hashlib.file_digest(source, "sha256").hexdigest(), None
-        digest = hashlib.sha256()
-        with tempfile.NamedTemporaryFile(suffix=Path(path).suffix, delete=False) as copy:
-            weakref.finalize(copy, Path(copy.name).unlink, missing_ok=True)
-            while block := source.read(_BLOCK):
-                digest.update(block)
-                copy.write(block)
-        return Path(copy.name), digest.hexdigest(), copy
+        if remote:
+            return _copied(source, Path(path).suffix)
+        return {"item": Path(path), "sha256": hashlib.file_digest(source, "sha256").hexdigest()}
+
+
+def _copied(source: Any, suffix: str) -> dict[str, Any]:
+    """A temporary file as item, which holds all that ``source`` gives; and the SHA-256."""
+    digest = hashlib.sha256()
+    with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as copy:
+        weakref.finalize(copy, Path(copy.name).unlink, missing_ok=True)
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            copy.write(block)
+    return {"item": Path(copy.name), "sha256": digest.hexdigest(), "copy": copy}
 
 
 def _decode(clip: Clip, read: Callable[[Recording], Any]) -> Clip:
     """A clip with what the job reads of it as its item, in place of its recording."""
     if clip.error:
         return clip
-    recording = Recording(clip.key, clip.item.content, clip.item.span)
-    clip = clip._replace(item=None, copy=None)
+    whole, clip = clip, clip._replace(item=None, copy=None)  # which keeps the copy till the end
+    recording = Recording(clip.key, whole.item.content, whole.item.span)
     try:
-        item = read(recording)
+        with _one_large if _is_large(whole) else nullcontext():
+            item = read(recording)
         with recording.open_sound() as file:
             frames = recording.span[1] if recording.span else file.frames
             return clip._replace(item=item, duration=frames / file.samplerate)
@@ -254,29 +285,57 @@ def _decode(clip: Clip, read: Callable[[Recording], Any]) -> Clip:
         return clip._replace(error=problem)
 
 
-def _recordings(unit: WorkUnit) -> Iterator[Clip]:
+def _read(unit: WorkUnit) -> Iterator[Clip]:
     """The recordings of a work unit, each as one clip whose bytes or file are its item."""
     if unit.kind == "files":
         for file in unit.files:
             yield Clip(as_unicode(file.address), file.version, file)
     elif unit.kind == "tar":
-        yield from _members(unit.files[0])
+        yield from _members(unit.files[0], unit.in_memory)
     else:
-        yield from _rows(unit.files[0], unit.row_group)
+        yield from _rows(unit)
+
+
+class _Reader:
+    """A stream of which some bytes were read already, or of which no more than some may be read."""
+
+    def __init__(self, stream: Any, *, head: bytes = b"", most: float = float("inf")) -> None:
+        self._stream, self._head, self._left = stream, head, most
+
+    def read(self, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise tarfile.ReadError(f"a header of more than {_HEADER / 2**20:.0f} MiB")
+        head, self._head = self._head[:size], self._head[size:]
+        return head + bytes(self._stream.read(size - len(head)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _StrictTarInfo(tarfile.TarInfo):
-    """A header in a tar file; a damaged one is an error, not the end of the file."""
+    """A header in a tar file, of limited size; a damaged one is an error, not the end."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _StrictTarInfo:
+        stream = tarfile_.fileobj
+        tarfile_.fileobj = _Reader(stream, most=_HEADER)
         try:
             return super().fromtarfile(tarfile_)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise tarfile.ReadError(str(error)) from error
+        finally:
+            tarfile_.fileobj = stream
 
 
-def _members(file: File) -> Iterator[Clip]:
+def _unpacked(content: Any) -> Any:
+    """A tar file, or several that follow one another, without compression."""
+    head = content.read(2)
+    stream = _Reader(content, head=head)
+    return _UNPACKERS[head](stream) if head in _UNPACKERS else stream
+
+
+def _members(file: File, in_memory: int) -> Iterator[Clip]:
     """The sound files in a tar file; one that ends too early gives an error after its members.
 
     Members of one name are numbered, as a tar file may hold several.
@@ -286,27 +345,35 @@ def _members(file: File) -> Iterator[Clip]:
     try:
         with (
             opened(file.address) as content,
-            tarfile.open(fileobj=content, mode="r|*", tarinfo=_StrictTarInfo) as tar,
+            tarfile.open(
+                fileobj=_unpacked(content), mode="r|", tarinfo=_StrictTarInfo, ignore_zeros=True
+            ) as tar,
         ):
             for member in tar:
-                ours = member.isfile() and member.name.lower().endswith(SUFFIXES)
+                tar.members.clear()  # type: ignore[attr-defined]  # they would grow with the file
+                ours = member.name.lower().endswith(SUFFIXES) and not member.isdir()
                 if not ours or is_hidden(member.name):
                     continue
                 source = f"{name}/{as_unicode(member.name)}"
                 named[source] += 1
                 if named[source] > 1:
                     source = f"{source}#{named[source]}"
-                if member.size > _LARGEST["refuse"]:
-                    problem = f"{source}: is larger than 1 GiB; cut it into parts"
-                    yield Clip(source, file.version, error=problem)
+                if problem := _problem_of(member):
+                    yield Clip(source, file.version, error=f"{source}: {problem}")
                     continue
                 sound = tar.extractfile(member)
                 assert sound is not None  # it is a file
-                read = sound.read()
-                if len(read) < member.size:
+                clip = Clip(source, file.version)
+                if member.size > in_memory:
+                    clip = clip._replace(**_copied(sound, Path(member.name).suffix))
+                    size = clip.item.stat().st_size
+                else:
+                    clip = clip._replace(item=sound.read())
+                    size = len(clip.item)
+                if size < member.size:
                     raise tarfile.ReadError("unexpected end of data")
                 count += 1
-                yield Clip(source, file.version, read)
+                yield clip
         if not named:
             problem = f"{name}: holds no sound files ({', '.join(SUFFIXES)}); leave it out"
             yield Clip(name, file.version, error=problem)
@@ -314,10 +381,24 @@ def _members(file: File) -> Iterator[Clip]:
         yield _failed(Clip(name, file.version), error, f"{count} recordings")
 
 
-def _rows(file: File, row_group: int) -> Iterator[Clip]:
+def _problem_of(member: tarfile.TarInfo) -> str | None:
+    """Why a sound file in a tar file cannot be read; None where it can."""
+    if member.issym() or member.islnk():
+        target = as_unicode(member.linkname)
+        return (
+            f"is a link to {target}, and a tar file is read once, from its beginning to its end; "
+            f"pack it with `tar --dereference --hard-dereference`"
+        )
+    if not member.isfile():
+        return "is a pipe or a device; leave it out"
+    return "is larger than 1 GiB; cut it into parts" if member.size > _LARGEST["refuse"] else None
+
+
+def _rows(unit: WorkUnit) -> Iterator[Clip]:
     """The sounds in a row group of a Parquet file."""
     import pyarrow.parquet as pq
 
+    file, row_group = unit.files[0], unit.row_group
     name, number = as_unicode(file.address), 0
     try:
         with opened(file.address) as content:
@@ -326,27 +407,100 @@ def _rows(file: File, row_group: int) -> Iterator[Clip]:
                 raise InputError(f"{name}: holds no rows; leave it out")
             if row_group < 0:
                 raise UnreachableError("it could not be opened at first")
-            column, within = _sound_column(parquet.schema_arrow, name)
-            for batch in parquet.iter_batches(16, row_groups=[row_group], columns=[column]):
-                for value in batch.column(0).to_pylist():
-                    sound = value.get("bytes") if within and value else value
-                    source = f"{name}/{row_group}-{number}"
+            column = _sound_column(parquet, name, unit.column)
+            size = _unpacked_size(parquet, row_group, column)
+            rows = 16 if size < unit.in_memory else 1  # all of them may be one entry of it
+            for batch in parquet.iter_batches(rows, row_groups=[row_group], columns=[column]):
+                for value in batch.column(0):
+                    clip = Clip(f"{name}/{row_group}-{number}", file.version)
                     number += 1
-                    missing = f"{source}: holds no sound; leave this row out"
-                    yield Clip(source, file.version, sound, None if sound else missing)
+                    yield _row(clip, value.as_py(), file, unit.in_memory)
     except Exception as error:  # as for tar files
         yield _failed(Clip(name, file.version), error, f"{number} rows")
 
 
-def _sound_column(schema: Any, name: str) -> tuple[str, bool]:
-    """The column of sounds, and whether these are in its field ``bytes``."""
+def _row(clip: Clip, value: Any, file: File, in_memory: int) -> Clip:
+    """A clip with the sound of a row: bytes, or a file whose path stands there."""
+    sound, path = (
+        (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, "")
+    )
+    if sound and len(sound) > in_memory:
+        return clip._replace(**_copied(io.BytesIO(sound), Path(path or "").suffix))
+    if sound:
+        return clip._replace(item=sound)
+    if path and not is_remote(path):
+        return clip._replace(item=named_file(posixpath.join(posixpath.dirname(file.address), path)))
+    return clip._replace(error=f"{clip.source}: holds no sound; leave this row out")
+
+
+def _sound_column(parquet: Any, name: str, wanted: str | None) -> str:
+    """The column of sounds: the one that is wanted, or has a usual name, or holds sound."""
+    schema = parquet.schema_arrow
+    structures: list[str] = [field.name for field in schema if _is_file(field.type)]
+    columns: list[str] = structures + [each.name for each in schema if _is_binary(each.type)]
+    if wanted is not None:
+        columns = [each for each in columns if each == wanted]
+    if not columns:
+        types = ", ".join(f"{each.name}: {each.type}" for each in schema)[:300]
+        which = "no column" if wanted is None else f"no column {wanted}"
+        raise InputError(f"{name}: has {which} of binary sounds ({types}); name another file")
+    usual = [each for each in columns if each in _USUAL_COLUMNS]
+    if usual or len(columns) == 1:
+        return [*usual, *columns][0]
+    return next((each for each in columns if _holds_sound(parquet, each)), columns[0])
+
+
+def _is_binary(kind: Any) -> bool:
     import pyarrow.types as kinds
 
-    for field in schema:
-        if kinds.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
-            return field.name, True
-    binary = [f.name for f in schema if kinds.is_binary(f.type) or kinds.is_large_binary(f.type)]
-    if not binary:
-        raise InputError(f"{name}: has no column of binary sounds; name another file")
-    usual = [each for each in binary if each in ("audio", "sound", "bytes", "wav", "flac")]
-    return (usual or binary)[0], False
+    return any(
+        getattr(kinds, f"is_{each}")(kind) for each in ("binary", "large_binary", "binary_view")
+    )
+
+
+def _is_file(kind: Any) -> bool:
+    """Whether a type is a structure of bytes, or of a path, as `datasets` stores sounds."""
+    import pyarrow.types as kinds
+
+    if not kinds.is_struct(kind):
+        return False
+    inner = {field.name: field.type for field in kind}
+    if "bytes" in inner and not kinds.is_null(inner["bytes"]):
+        return _is_binary(inner["bytes"])
+    return "path" in inner and (
+        kinds.is_string(inner["path"]) or kinds.is_large_string(inner["path"])
+    )
+
+
+def _holds_sound(parquet: Any, column: str) -> bool:
+    """Whether the first row of a column is a sound file."""
+    _unpacked_size(parquet, 0, column)
+    value = next(parquet.iter_batches(1, row_groups=[0], columns=[column])).column(0)[0].as_py()
+    content = value.get("bytes") if isinstance(value, dict) else value
+    try:
+        with Recording("", content or b"").open_sound():
+            return True
+    except InputError:
+        return False
+
+
+def _unpacked_size(parquet: Any, row_group: int, column: str) -> int:
+    """The bytes of a column in a row group.
+
+    Raises:
+        InputError: They are many, and packed as well as no sound can be.
+
+    """
+    group = parquet.metadata.row_group(row_group)
+    parts = [group.column(number) for number in range(group.num_columns)]
+    parts = [part for part in parts if part.path_in_schema.split(".")[0] == column]
+    size, packed = (
+        sum(getattr(part, f"total_{kind}_size") for part in parts)
+        for kind in ("uncompressed", "compressed")
+    )
+    if size > _ROW_GROUP and size > _PACKED * packed:
+        raise InputError(
+            f"row group {row_group} holds {size / 2**20:,.0f} MiB in {packed:,} bytes, as no sound "
+            f"can be packed; leave it out"
+        )
+    return int(size)

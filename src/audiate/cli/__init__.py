@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stderr
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import cleandoc, getdoc
+from io import StringIO
 from itertools import chain
 from shutil import get_terminal_size
 from textwrap import fill
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 _HELP = ("-h", "--help")
 _ABOUT = """usage: audiate COMMAND [FLAGS]
 
-Turn recorded sound into latent vectors, and those into images or sound.
+Turn recorded sound into numbers (latents), and these into images or sound.
 Start with `audiate demo`, then `audiate draw your.wav`.
 """
 
@@ -155,11 +158,32 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
     import tyro
 
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-    defaults: dict[str, Any] = {}
+    # Given here, as tyro takes a tenth of a second to find the description in a docstring.
+    named: dict[str, Any] = {"description": getdoc(command)}
     if not isinstance(command, type):
-        defaults = {"default": command, "description": command.description}
+        named = {"default": command, "description": command.description}
         command = type(command)
-    return tyro.cli(command, prog=f"audiate {prog}", args=words, config=config, **defaults)
+    told = StringIO()
+    try:
+        with redirect_stderr(told):
+            return tyro.cli(command, prog=f"audiate {prog}", args=words, config=config, **named)
+    except SystemExit as stop:
+        if stop.code:
+            problem = _in_one_line(told.getvalue())
+            remedy = f"`audiate {prog} --help` explains its flags"
+            print(f"audiate: error: {prog}: {problem}; {remedy}", file=sys.stderr)
+        raise
+
+
+def _in_one_line(box: str) -> str:
+    """The error that tyro shows in a box, and the flag that it suggests."""
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]  # without its title
+    parts = re.split(r"(?:^| )[─╰╯-]{9,}(?: |$)", " ".join(lines))
+    error, *more = [part.strip() for part in parts if part.strip()] or [""]
+    if found := re.match(r"Error parsing (\S+): no type matching (\S+) .* \['(.*?)'\]\.", error):
+        return f"{found[1]} {found[3]}: give {found[2]}"
+    near = re.search(r"Perhaps you meant.*?(--[\w-]+)", " ".join(more))
+    return error.rstrip(" .") + (f"; did you mean {near[1]}?" if near else "")
 
 
 def _known(name: str, names: Iterable[str], group: str = "") -> str:

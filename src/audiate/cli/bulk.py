@@ -25,7 +25,7 @@ Sources = Positional[
         several(
             "SOURCE...",
             "Folders, patterns such as 'clips/*.flac' or shard-{000..099}.tar, lists of names "
-            "(.txt), tar files, Parquet files with a column of sounds; paths or URLs.",
+            "(.txt), tar and zip files, Parquet files with a column of sounds; paths or URLs.",
         ),
     ]
 ]
@@ -46,6 +46,9 @@ class _Bulk(ABC):
     """cut: recordings of at least 1.5 times the model's length are cut into clips of that length,
     each with a row. refuse: a recording that `audiate draw` or `audiate invert` would refuse is
     refused."""
+    column: str | None = None
+    """Column of the sounds in Parquet files. Default: audio or another usual name, else the first
+    that holds sounds."""
     retry_failed: bool = False
     """Process clips again that could not be used in an earlier run."""
     device: Device = "auto"
@@ -125,7 +128,7 @@ class BulkDraw(_Bulk):
     samples: int = 8
     """Number of images for each clip."""
     seed: int = 0
-    """Seed of the images: the same clip and seed give the same images."""
+    """Seed of the images, as of `audiate draw`."""
     scale: int = 1
     """Factor by which the images are enlarged."""
     pictures: bool = False

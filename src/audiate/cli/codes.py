@@ -44,8 +44,8 @@ class Codes:
     count: int = 100
     """Number of sounds for each code."""
     judged: int = 20
-    """Number of sounds for each code that pocketsphinx listens to, at most (0: none), which no part
-    of audiate was trained with. It needs audiate[judges]."""
+    """Number of sounds for each code, at most, that the recogniser pocketsphinx listens to (0:
+    none). No part of audiate was trained with it. It needs audiate[judges]."""
     seed: int = 0
     """Seed of the latents, and of the classifier."""
     device: Device = "auto"
@@ -63,7 +63,7 @@ class Codes:
 
     def run(self) -> int:
         """Generate, classify, print and write; return the exit status."""
-        from audiate.folders.runner import replacing_outputs
+        from audiate.folders.runner import check_outputs, replacing_outputs
         from audiate.models.generator import AudioGAN
         from audiate.models.pretrained import load
         from audiate.phonetics.code_words import evaluate_codes
@@ -71,32 +71,34 @@ class Codes:
 
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = ("codes.txt", "codes.csv", "codes-pairs.csv", "codes.json", FIGURE_NAME)
+        check_outputs(self.out, "codes", names)
+        model = load(self.model, AudioGAN, device=resolve_device(self.device))
+        words, classify, named = self._classifier(model)
+        report = evaluate_codes(
+            self.model,
+            model,
+            words,
+            classify,
+            named,
+            count=self.count,
+            judged=self.judged,
+            seed=self.seed,
+        )
+        print(report.to_text())
         with replacing_outputs(self.out, "codes", settings, {}, names) as stage:
-            model = load(self.model, AudioGAN, device=resolve_device(self.device))
-            words, classify, named = self._classifier(model)
-            report = evaluate_codes(
-                self.model,
-                model,
-                words,
-                classify,
-                named,
-                count=self.count,
-                judged=self.judged,
-                seed=self.seed,
-            )
             stage.mkdir(parents=True, exist_ok=True)
             text, values = f"{report.to_text()}\n", f"{report.to_json()}\n"
             contents = (text, report.to_csv(), report.pairs_to_csv(), values)
             for name, content in zip(names, contents, strict=False):
                 (stage / name).write_text(content, encoding="utf-8")
             report.save_figure(stage / FIGURE_NAME)
-        print(report.to_text())
         print(f"figure: {self.out / FIGURE_NAME}")
         return 0
 
     def _classifier(self, model: AudioGAN) -> tuple[tuple[str, ...], Classify | None, str]:
         """Return the words, a function that classifies sounds, and its name for the report."""
-        from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
+        from audiate.data.sources import DIGIT_WORDS
+        from audiate.folders.invert import says_digits
         from audiate.models.hub import SPOKEN_CLASSIFIER
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
@@ -111,11 +113,12 @@ class Codes:
             )
             sounds = listed.read(num_samples=model.num_samples, sample_rate=model.sample_rate)
             own = train_word_classifier(sounds, self.seed)
-            name = f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips)"
+            name = (
+                f"a classifier of {self.data} ({100 * own.accuracy:.0f} % of held-out clips; "
+                f"{100 * own.refused:.0f} % of noise, silence and cut words are refused)"
+            )
             return own.names, classify_by(own, model.sample_rate), name
-        trained_on = set(model.provenance.settings.get("data", ()))
-        digits = bool(trained_on) and trained_on <= set(DIGIT_SETS)
-        chosen = self.listener or (SPOKEN_CLASSIFIER if digits else "none")
+        chosen = self.listener or (SPOKEN_CLASSIFIER if says_digits(model) else "none")
         if chosen == "none":
             return (), None, "groups of like sounds"
         classifier = load(chosen, DigitClassifier).to(model.device)

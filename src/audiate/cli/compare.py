@@ -18,8 +18,8 @@ from audiate.models.hub import SPOKEN_CLASSIFIER
 class Compare:
     """Score reconstructions against their targets.
 
-    Give two sound files, or two folders whose files are matched by name, whatever their suffixes.
-    The files are taken as they are, and each pair is compared from the beginning. For each clip,
+    Give two sound files, or two folders. Files in folders are matched by name; suffixes may differ.
+    Each pair is compared as it is, from the beginning. For each clip,
     and as a mean, the command prints the MSE of the samples, the SSIM of the spectrograms' real
     parts with the range of each pair (Keyes et al. 2020), the log-spectral distance in dB, and the
     classifier's digits of the target and of the output. In folders, a pair that cannot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ class Draw:
     spectrogram of each clip beside its drawings (the first 100 clips); OUT/latents.npz with the
     names of the clips and their latents; and OUT/report.json, the record of all that. Prints the
     digit that LeNet-5 reads in most images of each clip; a model that was trained on pairs of your
-    own draws no digits, so it is left out.
+    own draws no digits, so it is left out. A clip that is probably no spoken digit is drawn too,
+    and named on standard error.
 
     Folders are searched. Clips that were drawn before are not drawn again, so the same command goes
     on after an interruption; other settings need another folder. Files that this command has not
@@ -33,7 +35,8 @@ class Draw:
     samples: int = 8
     """Number of images for each clip."""
     seed: int = 0
-    """Seed of the images: the same clip and seed give the same images."""
+    """Seed of the images: the same clip and seed give the same images, to rounding; bit for bit
+    with the same number of threads and of samples."""
     scale: int = 1
     """Factor by which the images are enlarged."""
     classifier: Classifier = WRITTEN_CLASSIFIER
@@ -47,12 +50,24 @@ class Draw:
         from audiate.data.folders import REPORT_NAME
         from audiate.folders.draw import draw_folder
         from audiate.folders.sheet import SHEET_NAME
+        from audiate.models.digit_score import no_digit
+        from audiate.utils.filesystem import as_unicode
 
         report = draw_folder(**vars(self), notify=print_error)
+
+        def shown(name: str) -> str:
+            """The file of a clip, below the folder that was given."""
+            source = Path(report.clips[name].source or name).name
+            return as_unicode(Path(name).with_name(source))
+
+        for name in report.new:
+            result = report.results.get(name)
+            if result is not None and result.digit_score is not None and result.digit_score < 0:
+                told = no_digit(result.digit_score)
+                print(f"audiate: warning: {shown(name)}: {told}", file=sys.stderr)
         read = {name: result for name, result in report.results.items() if name in report.new}
         for name, result in list(read.items())[:_READ_LINES]:
-            clip = Path(report.clips[name].source or name).name
-            print(f"{clip.encode(errors='replace').decode()}: {result}")  # it need not be Unicode
+            print(f"{shown(name)}: {result}")
         if len(read) > _READ_LINES:
             print(f"and {len(read) - _READ_LINES} more: see {self.out / REPORT_NAME}")
         if len(report.errors) < len(report.clips):

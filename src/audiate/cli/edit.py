@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 class EditCommand:
     """Change the pitch, loudness, duration or digit of each clip.
 
-    By default, the codec of a flow of sound takes the clip apart into F0, voicing and filters; F0
-    and length are set as asked for, and the sound is made again. The voice stays the same, and
-    clips may last up to a minute.
+    By default, a codec takes the clip apart into F0 (the pitch), voicing and filters, changes F0
+    and length, and makes the sound again. The voice stays the same, and clips may last up to a
+    minute.
 
     With other generators, and with --digit, the clip is inverted as by `audiate invert`. Its latent
-    is moved along directions that are estimated from samples of the generator, and corrected by
-    measurements of the sound until the change is reached. The digit is kept, unless --digit names
-    another. OUT/<clip>.npy and OUT/latents.npz hold edited latents.
+    is moved along directions that are estimated from samples of the generator. The sound is
+    measured, and the latent moved on, until the change is reached. The digit is kept, unless
+    --digit names another. OUT/<clip>.npy and OUT/latents.npz hold edited latents.
 
     Writes for each clip OUT/<clip>.wav, OUT/<clip>-before.wav (the sound without a change) and
     OUT/<clip>.png (recording, and both sounds); and OUT/report.json, with the measured, wanted and
@@ -48,11 +48,12 @@ class EditCommand:
     """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id; or a
     generator of your own: package.module:make, an .onnx file or a TorchScript file."""
     method: Literal["tracks", "exact", "encoder", "search", "hybrid"] | None = None
-    """tracks: by the codec of a flow of sound, the default for such. The others find the clip's
-    latent as `audiate invert` does; hybrid is the default for other generators, and for --digit."""
+    """tracks: by the codec of a flow of sound, such as speech-digits. It is their default.
+    The others find the clip's latent as `audiate invert` does; hybrid is the default for other
+    generators, and for --digit."""
     classifier: Classifier = SPOKEN_CLASSIFIER
-    """Classifier of spoken digits, by which the digit is kept. none: no classifier, for other
-    sounds."""
+    """The classifier of spoken digits that checks that the digit is kept. none: no classifier, for
+    other sounds."""
     samples: int = 400
     """Number of the generator's sounds that are measured to find directions."""
     rounds: int = 6
@@ -107,10 +108,17 @@ class EditCommand:
 
 def _line(result: EditResult) -> str:
     """A line about the changes that an edit has reached."""
+    from audiate.phonetics.measures import LEAST_VOICED
+
     parts = []
     for change in result.changes:
         part = f"{change.attribute} {_difference(change, change.after)}"
-        if change.attribute in result.missed:
+        sounds = {"recording": change.recording, "edited sound": change.after}
+        whispers = [sound for sound, value in sounds.items() if value is None]
+        if change.attribute == "pitch" and whispers:
+            least = f"{100 * LEAST_VOICED:.0f} %"
+            part += f" (less than {least} of the {' and of the '.join(whispers)} is voiced)"
+        elif change.attribute in result.missed:
             part += f" (missed: {_difference(change, change.wanted)} was asked for)"
         parts.append(part)
     if result.gain:

@@ -57,12 +57,13 @@ class EvaluateModel(_Common):
 
     model: Model
     """Name of a shipped model, folder of a run or a model, or Hugging Face hub id."""
-    protocol: Literal["paper", "speakers", "voices"] = "paper"
+    protocol: Literal["paper", "speakers", "voices", "refusal"] = "paper"
     """Protocol of the test. paper: on the recordings that its training left out, a tenth of all,
     chosen at random. speakers: the model's recipe is trained again without each speaker in turn,
     and tested on that speaker, audio-to-image models also with noise; finished trainings are
-    reused. voices: on the Speech Commands validation clips, clean and with noise. The classifier of
-    spoken digits has paper and speakers; all other models have paper alone."""
+    reused. voices: on the Speech Commands validation clips, clean and with noise. refusal: how many
+    of these clips, and of sounds that are no digits, flow-digits refuses. The classifier of spoken
+    digits has paper and speakers; all other models have paper alone."""
     seeds: int = 1
     """Number of trainings of an audio-to-image model, with the protocol paper. The recipe is
     trained again with each of the next SEEDS - 1 seeds, each with its own split and pairing, and
@@ -83,6 +84,9 @@ class EvaluateModel(_Common):
     only from those whom you trust."""
     judge_rate: int = 16_000
     """Sample rate of the waveforms that the classifier in that file takes, in Hz."""
+    others: Path | None = None
+    """Folder with a folder of sounds for each kind of sound that is no digit, with the protocol
+    refusal. Folders that are named as a digit are left out, and each kind has at most 100 clips."""
     runs: Path = Path("runs/evaluate")
     """Folder for the models that are trained on the way."""
 

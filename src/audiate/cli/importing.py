@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,13 @@ class ImportWaveGAN:
 
     def run(self) -> int:
         """Convert, and return the exit status."""
-        from audiate.models.hub import CONFIG_NAME
+        from audiate.models.hub import CONFIG_NAME, WEIGHTS_NAME
         from audiate.models.tensorflow import convert_wavegan, read_checkpoint
 
         check_range("--sample-rate", self.sample_rate, 100, 10**7)
-        if (self.out / CONFIG_NAME).exists():
-            raise InputError(f"{self.out}: holds a model already; name another folder")
+        for name in (CONFIG_NAME, WEIGHTS_NAME):
+            if os.path.lexists(self.out / name):
+                raise InputError(f"{self.out}: holds a {name} already; name another folder")
         variables = read_checkpoint(self.checkpoint)
         sizes = keywords(self, "checkpoint", "out")
         model = convert_wavegan(variables, str(self.checkpoint), **sizes)

@@ -46,8 +46,8 @@ class TimedSettings(InversionSettings):
     """The method, and its settings."""
 
     budget: Annotated[float | None, _DURATION] = None
-    """Time for each clip, as in 50ms, 1s or 10s. The best that fits is found, in place of --method,
-    --restarts and --max-iterations."""
+    """Time for each clip, as in 50ms, 1s or 10s. Finds the best latent in this time, and replaces
+    --method, --restarts and --max-iterations."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Invert:
     shipped one."""
     classifier: Classifier = SPOKEN_CLASSIFIER
     """The classifier of spoken digits, which also guides gradients. none: no classifier, for other
-    sounds."""
+    sounds. A generator that was trained on other words takes none."""
     deterministic: bool = False
-    """Invert clips one by one, so that the result for a clip does not depend on which clips are
-    inverted with it. Together, they are faster, and rounding carries some to other minima."""
+    """Invert clips one by one. This is slower than all together, but the result for a clip does not
+    depend, by rounding, on the others."""
     device: Device = "auto"
     out: Path = Path("out/invert")
     """Folder for all that is written. It is made where it is missing."""

@@ -17,11 +17,11 @@ class Say:
     """Say the digit that is written in each picture, in several voices.
 
     A picture holds one digit, dark on light or light on dark, of any size: a scan, a photo of a
-    note, an image of MNIST. Writes OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on;
-    OUT/sheet.png, which shows the digit that was found in each picture beside the spectrograms of
-    its sounds (the first 100 pictures); OUT/latents.npz with the names of the pictures and the
-    latents of their sounds, which the model's codec makes sound of; and OUT/report.json, the record
-    of these files.
+    note, an image of MNIST. One without a digit, or with several, cannot be used. Writes
+    OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on; OUT/sheet.png, which shows the digit that
+    was found in each picture beside the spectrograms of its sounds (the first 100 pictures);
+    OUT/latents.npz with the names of the pictures and the latents of their sounds, which the
+    model's codec makes sound of; and OUT/report.json, the record of these files.
 
     Folders are searched. Pictures that were said before are skipped, so the same command
     goes on after an interruption; other settings need another folder. Files that this command has

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass, field
@@ -22,14 +23,20 @@ class Training:
     recipe: OmitArgPrefixes[Recipe]
     run_options: OmitArgPrefixes[RunOptions] = field(default_factory=RunOptions)
     data_dir: DataDir = None
+    threads: int | None = None
+    """Number of threads on the CPU. Default: one for each idle core."""
     name: Suppress[str] = ""
     description: Suppress[str] = ""
 
     def run(self) -> int:
         """Train, and return the exit status, which is 130 after Ctrl-C."""
+        # Heeded when PyTorch is imported: threads that wait do not keep a busy core from others.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from audiate.data.sources import data_root
         from audiate.training.loop import run_recipe
+        from audiate.utils.devices import use_threads
 
+        use_threads(self.threads)
         root = data_root(self.data_dir)
         try:
             model = run_recipe(self.name, self.recipe, root, self.run_options)

@@ -90,14 +90,15 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
 
 
 def _read_text(path: Path) -> NDArray[np.generic]:
-    """The numbers of a .csv file, without its first line and its first column."""
+    """The numbers of a .csv file, without its first line, its first column and codes."""
     if not path.is_file():
         raise ValueError("no such file")
     if path.stat().st_size > _MAX_TEXT:
         raise ValueError(f"{path.stat().st_size:,} bytes; at most {_MAX_TEXT:,}")
     with path.open(encoding="utf-8", newline="") as file:
-        _, *rows = csv.reader(file)
-    return np.array([[float(cell) for cell in row[1:]] for row in rows if row])
+        names, *rows = csv.reader(file)
+    first = 2 if names[1:2] == ["code"] else 1
+    return np.array([[float(cell) for cell in row[first:]] for row in rows if row])
 
 
 def _read(path: Path) -> NDArray[np.generic]:
@@ -282,8 +283,16 @@ def read_stop(text: str, latent_dim: int) -> Latents:
     return stop
 
 
-def save_csv(names: Sequence[str], z: Latents, path: Path) -> None:
+def save_csv(
+    names: Sequence[str], z: Latents, path: Path, codes: Sequence[str] | None = None
+) -> None:
     """Write latents (count, latent_dim) as text: a row for each name, a column for each entry.
+
+    Args:
+        names: The clips' names.
+        z: The latents.
+        path: The file.
+        codes: The code of each, which a column gives; or None.
 
     Raises:
         InputError: The file cannot be written.
@@ -291,9 +300,11 @@ def save_csv(names: Sequence[str], z: Latents, path: Path) -> None:
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["sound", *(f"z{entry}" for entry in range(z.shape[1]))])
-    for name, latent in zip(names, z, strict=True):
-        rows.writerow([name, *(f"{value:.9g}" for value in latent)])
+    code = [] if codes is None else ["code"]
+    rows.writerow(["clip", *code, *(f"z{entry}" for entry in range(z.shape[1]))])
+    for index, (name, latent) in enumerate(zip(names, z, strict=True)):
+        row = [name] if codes is None else [name, codes[index]]
+        rows.writerow([*row, *(f"{value:.9g}" for value in latent)])
     with writing(path) as partial:
         partial.write_text(text.getvalue(), encoding="utf-8")
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from audiate.audio import formats
 from audiate.audio.config import check_sample_rate
 from audiate.audio.files import (
     MAX_FILE_SECONDS,
+    FileForm,
     Recording,
-    file_rate,
+    file_form,
     fit_length,
+    is_hit,
     is_silent,
     load_audio,
     resample,
@@ -57,6 +61,15 @@ SUFFIXES = (
 """Endings of the names of sound files."""
 SOUNDS = FileKind("sound", SUFFIXES, "clip")
 """Sound files."""
+
+STRICT = ContextVar("STRICT", default=False)
+"""Whether a file of a folder that cannot be read is an error; by default it is left out."""
+
+CUT_SECONDS = 1.024
+"""Length of a spoken digit, and of a clip that is cut out of a long file by default, in seconds."""
+
+LONGEST_SECONDS = 4.0
+"""Files that are longer are cut into clips by default, in seconds."""
 
 _FULL_SCALE = 32767
 _QUIET = 0.1  # peak below which clips are stored louder
@@ -111,6 +124,28 @@ class ListedSounds:
     folder: Path | None = None
     cut_words: bool = False
 
+    def form(self) -> FileForm:
+        """The sample rate, the channels and the length that suit the files, as their headers say.
+
+        It is the rate of most of them, 2 channels where any file is in stereo, and the length of
+        all but the longest twentieth, or `CUT_SECONDS` where files are so long that they are cut.
+        """
+        if self.folder is None:
+            return FileForm(DIGIT_RATE, 1, CUT_SECONDS)
+        forms = []
+        for file in self.files:
+            with suppress(InputError):  # `read` reports all broken files together
+                forms.append(file_form(file.path))
+        if not forms:
+            return FileForm(DIGIT_RATE, 1, CUT_SECONDS)
+        seconds = sorted(each.seconds for each in forms)[-1 - len(forms) // 20]
+        cut = self.cut_words or seconds > LONGEST_SECONDS
+        return FileForm(
+            Counter(each.rate for each in forms).most_common(1)[0][0],
+            min(max(each.channels for each in forms), 2),
+            CUT_SECONDS if cut else seconds,
+        )
+
     @property
     def digest(self) -> str:
         """Digest of the files' names, whatever the order of spoken digits."""
@@ -136,8 +171,8 @@ class ListedSounds:
             speeds: Add each clip at these multiples of its speed, as if it came from the same file.
 
         Raises:
-            InputError: A spoken digit, or all files of a folder, cannot be read, or all files of a
-                label are silent or broken.
+            InputError: A spoken digit, or all files of a folder, cannot be read, or with `STRICT`
+                one of them; or all files of a label are silent or broken.
 
         """
         rate = sample_rate or (_common_rate(self.files) if self.folder else DIGIT_RATE)
@@ -151,7 +186,7 @@ class ListedSounds:
             try:
                 parts = list(parts_of(file.path, rate, channels))
             except InputError as error:
-                if self.folder is None:
+                if self.folder is None or STRICT.get():
                     raise
                 broken.append((file.path, error))
                 continue
@@ -185,7 +220,7 @@ class ListedSounds:
                 if self.folder is None:
                     yield fit_length(played, num_samples)
                 else:
-                    yield from _cut(played, num_samples)
+                    yield from _cut(played, num_samples, rate)
 
     def _check(self, broken: Sequence[tuple[Path, InputError]], read: Sequence[Clip]) -> None:
         """Name files that could not be read, and make sure that there are clips of each label.
@@ -381,7 +416,7 @@ def _common_rate(files: Sequence[Clip]) -> int:
     rates = {}
     for file in files:
         with suppress(InputError):  # `read` reports all broken files together
-            rates[file.path] = file_rate(file.path)
+            rates[file.path] = file_form(file.path).rate
     found, first = next(iter(rates.items()), (None, DIGIT_RATE))
     for path, rate in rates.items():
         if rate != first:
@@ -392,8 +427,14 @@ def _common_rate(files: Sequence[Clip]) -> int:
     return first
 
 
-def _cut(waveform: Tensor, num_samples: int) -> list[Tensor]:
-    """A file's clips (channels, num_samples); the last is kept if it is at least half full."""
+def _cut(waveform: Tensor, num_samples: int, rate: int) -> list[Tensor]:
+    """A file's clips (channels, num_samples); the last is kept if it is at least half full.
+
+    Hits of drums begin with the clip, and all else is in its middle.
+    """
+    if waveform.shape[1] < 1.5 * num_samples and is_hit(waveform, rate):
+        hit = fit_length(waveform, num_samples, start=True)
+        return [] if is_silent(hit.flatten()) else [hit]
     parts: Sequence[Tensor] = [waveform]
     if waveform.shape[1] >= 1.5 * num_samples:
         parts = torch.split(waveform, num_samples, 1)

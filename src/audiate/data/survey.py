@@ -1,19 +1,23 @@
-"""Survey a folder of sounds before a training: number, length, level, labels and copies."""
+"""Survey a folder of sounds, and of pictures of pairs, before a training."""
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from audiate.audio.files import SILENCE, file_rate
+from audiate.audio.files import SILENCE, FileForm, file_form
 from audiate.audio.words import split_words
-from audiate.data.folders import first_of
+from audiate.data.digits import Clip
+from audiate.data.folders import PICTURES, files_below, first_of
+from audiate.data.images import load_image
 from audiate.data.sounds import list_folder, parts_of
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
@@ -22,6 +26,8 @@ _FEW = 40
 _SHORT = 0.05  # seconds
 _CLIPPED = 3  # samples in a row at the peak of full scale
 _FAINT_DB = -45.0
+_MULTIPLE = 64  # frames of SpecGAN, of 64 samples each at least
+_COLOUR = 24  # difference of red, green and blue, of 255
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,20 @@ class Survey:
         seconds: Length of each file that can be read, in seconds.
         peaks: Peak level of each, in dB of full scale.
         rates: Number of files of each sample rate, in Hz.
+        channels: Number of files of each number of channels.
         words: Number of files of each label.
+        voices: Number of files of each speaker that names of files name.
+        form: Sample rate, channels and length of clips that suit the files.
+        label_from: Pattern of the files' names, where one was given.
         silent: Files without sound.
         clipped: Files with samples at full scale, several in a row.
         short: Files that are too short for a word: below 50 ms.
         copies: Groups of files that hold the same samples.
         broken: Files that cannot be read, and the reason.
         cut: Number of words that silences part, of all files together.
+        pictures: Number of pictures of each size, as in 60x40; none where the folder has none.
+        colourful: Number of pictures in colour.
+        bare: Labels that have sounds and no picture, where others have.
 
     """
 
@@ -47,13 +60,20 @@ class Survey:
     seconds: Sequence[float]
     peaks: Sequence[float]
     rates: Counter[int]
+    channels: Counter[int]
     words: Counter[str]
+    voices: Counter[str]
+    form: FileForm
+    label_from: str | None
     silent: Sequence[str]
     clipped: Sequence[str]
     short: Sequence[str]
     copies: Sequence[Sequence[str]]
     broken: Sequence[tuple[str, str]]
     cut: int
+    pictures: Counter[str]
+    colourful: int
+    bare: Sequence[str]
 
     def to_text(self) -> str:
         """A line for each fact, and a note for each problem."""
@@ -62,17 +82,43 @@ class Survey:
         low, middle, high = np.percentile(self.seconds, [5, 50, 95])
         quiet, usual, loud = np.percentile(self.peaks, [5, 50, 95])
         rates = ", ".join(f"{rate:,} Hz ({count})" for rate, count in self.rates.most_common())
-        words = [f"{word} ({count})" for word, count in self.words.most_common()]
+        kinds = {1: "mono", 2: "stereo"}
+        channels = {kinds.get(n, f"{n} channels"): k for n, k in self.channels.most_common()}
         number = f"{len(self.seconds)} sound" + ("s" if len(self.seconds) > 1 else "")
         lines = [
             f"{self.folder}: {number}, {sum(self.seconds) / 60:.1f} minutes",
             f"length: {middle:.2f} s in the middle, {low:.2f} to {high:.2f} s for nine of ten",
             f"peak: {usual:.0f} dB in the middle, {quiet:.0f} to {loud:.0f} dB for nine of ten",
             f"sample rates: {rates}",
-            f"labels: {first_of(words, 12)}",
+            f"channels: {_counted(channels)}",
+            f"labels: {_counted(self.words)}",
             f"words, if cut at silences: {self.cut}",
         ]
-        return "\n".join(lines + [f"note: {note}" for note in self._notes()])
+        if self.voices:
+            lines.append(f"voices: {_counted(self.voices)}")
+        if self.pictures:
+            number = f"{self.pictures.total()}, {self.colourful} in colour"
+            lines.append(f"pictures: {number}: {_counted(self.pictures)}")
+        lines += [f"note: {note}" for note in self._notes()]
+        return "\n".join([*lines, *(f"to train: {each}" for each in self.commands())])
+
+    def commands(self) -> list[str]:
+        """The commands by which a generator, and a model of pairs, can be trained on the folder."""
+        rate, channels, seconds = self.form
+        num_samples = max(-(-round(seconds * rate) // _MULTIPLE), _MULTIPLE) * _MULTIPLE
+        words = ["audiate", "train", "specgan", "--data", str(self.folder)]
+        if self.label_from is not None:
+            words += ["--label-from", self.label_from]
+        if self._hold_several():
+            words.append("--cut-words")
+        words += ["--num-samples", str(num_samples), "--channels", str(channels)]
+        own = ["audiate", "train", "vae", "--pairs", str(self.folder)]
+        every = [[*words, "--sample-rate", str(rate)], *([own] if self.pictures else [])]
+        return [shlex.join(each) for each in every]
+
+    def _hold_several(self) -> bool:
+        """Whether files hold several words."""
+        return self.cut > 1.5 * len(self.seconds)
 
     def _notes(self) -> list[str]:
         notes = []
@@ -82,7 +128,7 @@ class Survey:
             notes.append(f"fewer than {_FEW} sounds are learnt by heart; add some, or perturb them")
         if len(self.rates) > 1:
             notes.append("sample rates differ; give `sample_rate` to a training")
-        if self.cut > 1.5 * len(self.seconds):
+        if self._hold_several():
             notes.append("files hold several words; cut them with `cut_words`")
         if np.median(self.peaks) < _FAINT_DB:
             notes.append("the sounds are faint; trainings of ours bring all to one peak level")
@@ -95,6 +141,7 @@ class Survey:
                 [first_of(group, separator=" = ") for group in self.copies],
             ),
             ("shorter than 50 ms", self.short),
+            ("labels without a picture", self.bare),
         )
         for what, names in problems:
             if names:
@@ -102,6 +149,12 @@ class Survey:
         if broken:  # all of them, since a training needs every one of them moved away
             notes.append(f"{len(broken)} cannot be read: {', '.join(broken)}")
         return notes
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    """Names with their numbers, the most frequent first."""
+    found = sorted(numbers.items(), key=lambda item: -item[1])
+    return first_of([f"{name} ({count})" for name, count in found], 12)
 
 
 def survey(folder: Path, label_from: str | None = None) -> Survey:
@@ -117,37 +170,74 @@ def survey(folder: Path, label_from: str | None = None) -> Survey:
 
     """
     listed = list_folder(folder, label_from)
-    seconds, peaks, silent, clipped, broken = [], [], [], [], []
-    rates, words, same = Counter[int](), Counter[str](), dict[str, list[str]]()
-    cut, short = 0, list[str]()
+    looks: dict[str, tuple[Clip, _Look]] = {}
+    broken, same = list[tuple[str, str]](), dict[str, list[str]]()
     for file in tracked(listed.files, f"looking at {folder}"):
         name = file.path.relative_to(folder).as_posix()
         try:
-            look = _look(file.path)
+            looks[name] = file, (look := _look(file.path))
         except InputError as error:
             broken.append((name, str(error).split(": ", 1)[-1]))
             continue
-        rates[look.rate] += 1
-        words[listed.names[file.label]] += 1
-        seconds.append(look.seconds)
-        if look.seconds < _SHORT:
-            short.append(name)
-        peaks.append(20 * float(np.log10(max(look.peak, 1e-6))))
         same.setdefault(look.digest, []).append(name)
-        if look.peak < SILENCE:
-            silent.append(name)
+    found = [look for _, look in looks.values()]
+    words = Counter(listed.names[file.label] for file, _ in looks.values())
+    sizes, colourful, pictured = _look_at_pictures(folder, broken)
+    return Survey(
+        folder,
+        [look.seconds for look in found],
+        [20 * float(np.log10(max(look.peak, 1e-6))) for look in found],
+        Counter(look.rate for look in found),
+        Counter(look.channels for look in found),
+        words,
+        Counter(file.speaker for file, _ in looks.values() if file.speaker),
+        listed.form(),
+        label_from,
+        [name for name, (_, look) in looks.items() if look.peak < SILENCE],
+        [name for name, (_, look) in looks.items() if look.clipped and look.peak >= SILENCE],
+        [name for name, (_, look) in looks.items() if look.seconds < _SHORT],
+        [group for group in same.values() if len(group) > 1],
+        broken,
+        sum(look.words for look in found),
+        sizes,
+        colourful,
+        sorted(words.keys() - pictured) if sizes else [],
+    )
+
+
+def _look_at_pictures(
+    folder: Path, broken: list[tuple[str, str]]
+) -> tuple[Counter[str], int, set[str]]:
+    """Count pictures by their size, and those in colour; also return the labels that have any.
+
+    Those that cannot be read are added to ``broken``.
+    """
+    sizes, colourful, labels = Counter[str](), 0, set[str]()
+    try:
+        paths = files_below(folder, PICTURES)
+    except InputError:  # there are none
+        return sizes, 0, labels
+    for path in tracked(paths, f"looking at pictures of {folder}"):
+        place = path.relative_to(folder)
+        try:
+            load_image(path)
+        except InputError as error:
+            broken.append((place.as_posix(), str(error).split(": ", 1)[-1]))
             continue
-        cut += look.words
-        if look.clipped:
-            clipped.append(name)
-    copies = [group for group in same.values() if len(group) > 1]
-    return Survey(folder, seconds, peaks, rates, words, silent, clipped, short, copies, broken, cut)
+        with Image.open(path) as image:
+            sizes[f"{image.width}x{image.height}"] += 1
+            reduced = image.convert("RGB").resize((16, 16))
+        hues = np.asarray(reduced, dtype=int)
+        colourful += bool(np.ptp(hues, axis=2).max() > _COLOUR)
+        labels.add(place.parts[0] if len(place.parts) > 1 else folder.resolve().name)
+    return sizes, colourful, labels
 
 
 class _Look(NamedTuple):
     """Facts about one file."""
 
     rate: int
+    channels: int
     seconds: float
     peak: float
     words: int  # if it is cut at silences
@@ -156,7 +246,8 @@ class _Look(NamedTuple):
 
 
 def _look(path: Path) -> _Look:
-    rate = file_rate(path)
+    form = file_form(path)
+    rate = form.rate
     digest, samples, peak, words, clipped = hashlib.sha256(), 0, 0.0, 0, False
     for part in parts_of(path, None, 1):
         waveform = part[0].numpy()
@@ -167,4 +258,4 @@ def _look(path: Path) -> _Look:
         words += len(split_words(part, rate)) if loudest >= SILENCE else 0
         full = (np.abs(waveform) >= 0.999).astype(int)
         clipped |= bool(np.convolve(full, np.ones(_CLIPPED, dtype=int)).max() >= _CLIPPED)
-    return _Look(rate, samples / rate, peak, words, clipped, digest.hexdigest())
+    return _Look(rate, form.channels, samples / rate, peak, words, clipped, digest.hexdigest())

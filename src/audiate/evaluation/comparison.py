@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from audiate.audio.files import MAX_FILE_SECONDS, file_rate, load_audio
+from audiate.audio.files import MAX_FILE_SECONDS, file_form, load_audio
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.metrics.classification import mean_of
 from audiate.metrics.reconstruction import ClipScores, score_clips
 from audiate.models.resnet import DigitClassifier
+from audiate.utils.filesystem import as_unicode
 from audiate.utils.progress import tracked
 from audiate.utils.reports import Report, make_table, number, percent
 
@@ -104,7 +105,7 @@ def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> C
     if target.is_dir() != output.is_dir():
         raise InputError(f"{target}, {output}: give two files, or two folders")
     if not target.is_dir():
-        return _compare_pairs({target.name: (target, output)}, classifier, [])
+        return _compare_pairs({as_unicode(target.name): (target, output)}, classifier, [])
     theirs, ours = _by_stem(output, passing_over=target), _by_stem(target, passing_over=output)
     matched = {name: (ours[name], theirs[name]) for name in ours if name in theirs}
     if not matched:
@@ -122,7 +123,7 @@ def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:
     for path in find_sounds(folder):
         if folder.resolve() in other.parents and other in path.resolve().parents:
             continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = as_unicode(path.relative_to(folder).with_suffix("").as_posix())
         if name in found:
             raise InputError(
                 f"{found[name]}, {path}: two files of one name, so it is unclear which one is "
@@ -156,7 +157,7 @@ def _compare_files(
     target: Path, output: Path, classifier: DigitClassifier | None
 ) -> tuple[ClipScores, bool]:
     """Return the scores, and whether the lengths differ by more than a hundredth."""
-    rate = file_rate(target)
+    rate = file_form(target).rate
     pair = [
         load_audio(path, rate, longest=MAX_FILE_SECONDS, as_it_is=True)[0]
         for path in (output, target)

@@ -88,10 +88,6 @@ class GeneratorReport(Report):
     def values(self) -> Mapping[str, Any]:
         """Return the keys `inception_score`, `inception_score_std` and more, then all scores."""
         return {
-            "model": self.model,
-            "classifier": self.classifier,
-            "splits": self.splits,
-            "conditional": self.conditional,
             "inception_score": self.generated.inception.mean,
             "inception_score_std": self.generated.inception.std,
             "frechet_distance": self.generated.frechet_distance,
@@ -100,9 +96,7 @@ class GeneratorReport(Report):
             "ratio_to_train": self.ratio_to_train,
             "ratio_to_validation": self.ratio_to_validation,
             "least_frequent_digit": min(self.generated.digits),
-            "generated": self.generated,
-            "real": self.real,
-            "judges": self.judges,
+            **vars(self),
             "published": PUBLISHED,
         }
 

@@ -19,6 +19,7 @@ from audiate.evaluation.independent import MOST_JUDGED
 from audiate.evaluation.judge_file import DEFAULT_RATE, FileJudge, evaluate_by_file
 from audiate.evaluation.matches import evaluate_matches
 from audiate.evaluation.noise import VoicesReport, evaluate_voices
+from audiate.evaluation.refusal import evaluate_refusal
 from audiate.evaluation.said_images import evaluate_image_to_audio
 from audiate.evaluation.trained import Device, TrainingPlace
 from audiate.models.audio_to_image import AudioToImageModel
@@ -35,17 +36,18 @@ from audiate.models.speech_flow import SpeechFlow
 from audiate.utils.devices import resolve_device
 from audiate.utils.reports import Report
 
-Protocol = Literal["paper", "speakers", "voices"]
+Protocol = Literal["paper", "speakers", "voices", "refusal"]
 """Protocols of `evaluate_model`; `evaluate_inversion` has protocols of its own.
 
 ``paper`` tests as the paper does. ``speakers`` trains the model's recipe without each speaker of
 FSDD, and tests it on that speaker. ``voices`` tests on the Speech Commands validation clips; of a
-flow of sound, it scores what comes back of them.
+flow of sound, it scores what comes back of them. ``refusal`` counts which of them, and of sounds
+that are no digits, are refused.
 """
 
 # Protocols, and arguments of `evaluate_model`, that a class of models takes beside ``paper``.
 _TAKES: dict[type[PretrainedModel], Collection[str]] = {
-    AudioToImageModel: {"speakers", "voices", "seeds", "classifier"},
+    AudioToImageModel: {"speakers", "voices", "refusal", "seeds", "classifier", "others"},
     DigitClassifier: {"speakers"},
     SpeechFlow: {"voices", "classifier", "count", "judge", "judged"},
     GeneratorModel: {"classifier", "count", "judge", "judged"},
@@ -68,6 +70,7 @@ def evaluate_model(
     judged: int | None = None,
     judge: Path | None = None,
     judge_rate: int = DEFAULT_RATE,
+    others: Path | None = None,
     runs: Path = Path("runs/evaluate"),
     device: Device = "cpu",
 ) -> Report:
@@ -85,6 +88,7 @@ def evaluate_model(
             `audiate.evaluation.independent` listen to; 500 by default, and with 0 none.
         judge: File of a classifier of sounds (`audiate.evaluation.judge_file.FileJudge`).
         judge_rate: Sample rate of its waveforms, in Hz.
+        others: Folder of further sounds for ``refusal``, as for `evaluate_refusal`.
         runs: Folder for trainings. A finished one is reused, and an interrupted one is resumed.
         device: Device that everything is computed on.
 
@@ -96,14 +100,15 @@ def evaluate_model(
     check_range("`seeds`", seeds, 1, 100)
     check_range("`judged`", judged or 0, 0, 10**6)
     model = load(name, device=resolve_device(device))
-    optional = {"classifier": classifier, "count": count, "judge": judge, "judged": judged}
+    optional = {"classifier": classifier, "count": count, "judge": judge}
+    optional |= {"judged": judged, "others": others}
     given = [each for each, value in optional.items() if value is not None]
     _check(name, model, ["seeds"] * (seeds > 1) + given, protocol)
     place = TrainingPlace(root, runs, device)
     if isinstance(model, AudioToImageModel):
-        return _evaluate_images(
-            name, model, classifier or WRITTEN_CLASSIFIER, place, protocol, seeds
-        )
+        if protocol == "refusal":
+            return evaluate_refusal(name, model, root, others)
+        return _evaluate_images(name, model, classifier, place, protocol, seeds)
     if isinstance(model, DigitClassifier) and protocol == "speakers":
         return evaluate_without_speakers(name, model, place)
     if isinstance(model, GeneratorModel) and judge is not None:
@@ -129,6 +134,8 @@ def _check(name: str, model: PretrainedModel, given: Sequence[str], protocol: st
     for argument in ("classifier", "judged"):
         if {"judge", argument} <= set(given):
             raise InputError(f"`{argument}`: not with `judge`; leave one of them out")
+    if "others" in given and protocol != "refusal":
+        raise InputError("`others`: is for `protocol` refusal; leave it out")
     if "seeds" in given and protocol != "paper":
         raise InputError(f"`seeds`: not with `protocol` {protocol}; leave one of them out")
     if isinstance(model, LatentEncoder):
@@ -150,11 +157,12 @@ def _evaluate_classifier(name: str, model: PretrainedModel, root: Path) -> Repor
 def _evaluate_images(
     name: str,
     model: AudioToImageModel,
-    classifier: str,
+    classifier: str | None,
     place: TrainingPlace,
-    protocol: Protocol,
+    protocol: Literal["paper", "speakers", "voices"],
     seeds: int,
 ) -> Report:
+    classifier = classifier or WRITTEN_CLASSIFIER
     reader = load(classifier, LeNet).to(model.device)
     if protocol == "voices":
         return VoicesReport(classifier, evaluate_voices(name, model, reader, place.root))

@@ -72,18 +72,12 @@ class ImageToAudioReport(Report):
         """Return `accuracy`, `second_classifier_accuracy`, `inception_ratio` and more, then all."""
         said = self.sounds[0]
         return {
-            "model": self.model,
-            "classifier": self.classifier,
-            "n": self.n,
             "accuracy": self.score.accuracy,
             "second_classifier_accuracy": self.second_classifier.accuracy,
             "inception_score": said.inception.mean,
             "inception_ratio": self.inception_ratio,
             "frechet_distance": said.frechet_distance,
-            "score": self.score,
-            "second_classifier": self.second_classifier,
-            "sounds": self.sounds,
-            "judges": self.judges,
+            **vars(self),
         }
 
     def parts(self) -> Iterator[Table | str]:

@@ -66,8 +66,8 @@ class SoundScores:
         spread: Mean standard deviation of a spectrogram's levels among the clips, relative to that
             among train clips.
         near_copies: Share of the clips that are nearer to a train clip than half of the real
-            validation clips are, in the classifier's features; None for train clips. Far more than
-            0.5 means that train clips are copied.
+            validation clips are, in the classifier's features; for train clips, to another one.
+            Far more than of the train clips means that these are copied.
 
     """
 
@@ -85,7 +85,7 @@ class SoundScores:
     agreement_interval: tuple[float, float] | None
     confidence: float
     spread: float
-    near_copies: float | None
+    near_copies: float
 
 
 def sound_tables(title: str, sets: Sequence[SoundScores]) -> list[Table]:
@@ -136,7 +136,8 @@ def sounds_note(splits: int) -> str:
         f"share that is read as the digit that was meant, with its 95 % bootstrap interval, over "
         f"speakers for real clips. Spread tells how much the clips differ among themselves, "
         f"relative to train clips. Near copies is the share that is nearer to a train clip, in the "
-        f"classifier's features, than half of the validation clips are."
+        f"classifier's features, than half of the validation clips, of other speakers, are; of "
+        f"train clips, to another train clip, as new clips of the same speakers would be."
     )
 
 
@@ -224,7 +225,7 @@ def score_sounds(
         held_out.labels,
         held_out.voices[again],
     )
-    return [*scores, scorer.score(known, copies=False), scorer.score(new)]
+    return [*scores, scorer.score(known, nearest=2), scorer.score(new)]
 
 
 class _Clips(NamedTuple):
@@ -296,15 +297,15 @@ class _Scorer:
     spread: Tensor
     usual: Tensor
 
-    def score(self, clips: _Clips, *, copies: bool = True) -> SoundScores:
-        """Score clips, and count those that are near to a train clip if ``copies``."""
+    def score(self, clips: _Clips, *, nearest: int = 1) -> SoundScores:
+        """Score clips. How near they are to train clips, is that to the ``nearest``-th of these."""
         drawn, distinct = clips.drawn, clips.distinct
         known, strata = self.train.features[self.half], self.strata[self.half]
         logits = self.classifier.classify(drawn.features.to(self.classifier.device)).cpu()
         read = logits.argmax(1)
         correct = None if clips.meant is None else read == clips.meant
         voices = torch.arange(len(read)) if clips.voices is None else clips.voices
-        near = _to_nearest(drawn.features, self.train.features) < self.usual if copies else None
+        near = _to_nearest(drawn.features, self.train.features, nearest) < self.usual
         found = [
             neighbourhoods(self.train.features[reference], part)
             for reference, part in zip(self.references, clips.parts, strict=False)
@@ -324,7 +325,7 @@ class _Scorer:
             agreement_interval=None if correct is None else bootstrap_interval(correct, voices),
             confidence=logits.softmax(1).amax(1).mean().item(),
             spread=(spread_of(drawn.levels.float()) / self.spread).item(),
-            near_copies=None if near is None else near.double().mean().item(),
+            near_copies=near.double().mean().item(),
         )
 
 
@@ -390,6 +391,7 @@ def _kernel_distance(
         return None
 
 
-def _to_nearest(features: Tensor, others: Tensor) -> Tensor:
-    """Distances (count,) of features (count, dim) to the nearest of ``others`` (n, dim)."""
-    return torch.cat([torch.cdist(part, others).amin(1) for part in torch.split(features, _BATCH)])
+def _to_nearest(features: Tensor, others: Tensor, rank: int = 1) -> Tensor:
+    """Distances (count,) of features (count, dim) to the ``rank``-th nearest of ``others``."""
+    parts = torch.split(features, _BATCH)
+    return torch.cat([torch.cdist(part, others).kthvalue(rank, 1).values for part in parts])

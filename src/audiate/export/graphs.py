@@ -129,8 +129,9 @@ def _graph_of_waveforms(
     if isinstance(model, LatentFlow):
         facts["guidance"] = float(model.config.guidance)
         inputs["guidance"] = torch.tensor(facts["guidance"])
-    outputs = ("images", "latent", "spectrogram")
-    return Graph(_AudioToImageGraph(model, resample), inputs, outputs, facts)
+    scored = isinstance(model, LatentFlow) and model.digit_score is not None
+    found = ("images", "latent", "spectrogram", *(["digit_score"] if scored else []))
+    return Graph(_AudioToImageGraph(model, resample), inputs, found, facts)
 
 
 def scores_graph(sample_rate: int, num_samples: int) -> Graph:
@@ -160,20 +161,22 @@ class _SoundGraph(nn.Module):
 
 
 class _AudioToImageGraph(_SoundGraph):
-    """Images (count, 28, 28), latent and spectrogram of a waveform (samples,) and noise."""
+    """Images (count, 28, 28), latent, spectrogram, and any digit score of a waveform and noise."""
 
     model: AudioToImageModel
 
     def forward(
         self, waveform: Tensor, noise: Tensor, guidance: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         spectrogram = self.model.features(self.resample(waveform).unsqueeze(0))
         latent = self.model.latents(spectrogram)
         if isinstance(self.model, LatentFlow) and guidance is not None:
             images = self.model.flow_from(latent, noise.unsqueeze(0), guidance)
         else:
             images = self.model.images_from(spectrogram, noise.unsqueeze(0))
-        return images[0], latent[0], spectrogram[0]
+        scores = self.model.digit_scores(spectrogram)
+        found = images[0], latent[0], spectrogram[0]
+        return found if scores is None else (*found, scores[0])
 
 
 class _ClassifierGraph(_SoundGraph):
@@ -250,7 +253,8 @@ class _ImageToAudioGraph(_SpokenGraph):
     def forward(self, image: Tensor, noise: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(self.model, ImageToAudioModel)
         flat = self.model.latents_from(image.unsqueeze(0), noise.unsqueeze(0), guidance)[0]
-        frames = flat.view(flat.shape[0], -1, self.model.config.network.latent_channels)
+        channels = self.model.config.network.latent_channels
+        frames = flat.reshape(flat.shape[0], -1, channels)
         return flat, self.voice(frames.transpose(1, 2))
 
 

@@ -30,10 +30,12 @@ class DrawingResult:
 
     Attributes:
         digits: The digit that LeNet-5 reads in each image.
+        digit_score: The log-odds that the clip is a spoken digit; None of a model without scores.
 
     """
 
     digits: tuple[int, ...]
+    digit_score: float | None = None
 
     def __str__(self) -> str:
         """The digit that is read most often, and how often."""
@@ -164,13 +166,15 @@ class DrawingWork(SheetWork[DrawingResult]):
         if self.classifier is not None:
             logits = self.classifier(drawings.flatten(0, 1).to(device))
             rows = logits.argmax(1).view(len(items), -1).tolist()
-            results = [DrawingResult(tuple(row)) for row in rows]
+            scores = self.model.digit_scores(inputs.to(device))
+            found = [None] * len(items) if scores is None else scores.tolist()
+            results = [DrawingResult(tuple(row), at) for row, at in zip(rows, found, strict=True)]
         return [
             Product(
                 latent,
                 result,
                 [partial(save_image, side_by_side(images), scale=self.scale)],
-                partial(_panels, spectrogram, images),
+                partial(self._panels, spectrogram, images),
             )
             for latent, result, spectrogram, images in zip(
                 latents, results, items, drawings, strict=True
@@ -181,8 +185,9 @@ class DrawingWork(SheetWork[DrawingResult]):
         """Draw again, and show the spectrogram of each clip and its images."""
         samples = min(self.samples, SHEET_SAMPLES)
         drawings = self.model.draw_batch(torch.stack(list(items)), samples=samples, seed=self.seed)
-        return [_panels(*each) for each in zip(items, drawings, strict=True)]
+        return [self._panels(*each) for each in zip(items, drawings, strict=True)]
 
-
-def _panels(spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
-    return sound_panel(spectrogram, wide=2), image_panel(images[:SHEET_SAMPLES])
+    def _panels(self, spectrogram: Tensor, images: Tensor) -> Sequence[Panel]:
+        bands = self.model.features.config
+        panel = sound_panel(spectrogram, wide=2, hertz=(bands.f_min, bands.f_max))
+        return panel, image_panel(images[:SHEET_SAMPLES])

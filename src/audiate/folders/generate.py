@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from audiate.audio.files import save_wav
+from audiate.audio.files import one_shot, save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import (
+    Latents,
     check_entries,
     parse_set,
     parse_sweep,
@@ -22,10 +24,13 @@ from audiate.data.latents import (
     titles_of,
     walked,
 )
+from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError, check_range
+from audiate.folders.invert import read_target
 from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
 from audiate.folders.runner import BATCH_SIZE, name_of, numbered, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
+from audiate.inversion.build import inverter
 from audiate.inversion.inverter import probe_prior
 from audiate.models.code_network import code_names
 from audiate.models.generator import AudioGAN, Generator, GeneratorModel, device_of, generate
@@ -34,7 +39,7 @@ from audiate.models.pretrained import load
 from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.models.vocoder import Vocoded
 from audiate.utils.filesystem import save_array
-from audiate.utils.plots import save_tiles
+from audiate.utils.plots import Axes, save_tiles
 from audiate.utils.progress import note, tracked
 
 LATENTS_NAME = "latents.npy"
@@ -57,16 +62,16 @@ def generate_folder(
     set: Sequence[str] = (),
     sweep: Sequence[str] = (),
     vocoder: str | Path | None = None,
+    trim: bool = False,
     device: str | torch.device = "cpu",
     name: str | None = None,
 ) -> Tensor:
     """Generate sounds, and write them to a folder, where they replace earlier sounds.
 
     Writes ``000.wav``, ``001.wav`` and so on; ``latents.npy``, their latents, and ``latents.csv``,
-    the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled
-    by the values of a sweep, or by labels or codes where the model has any; and ``report.json``,
-    the record of these files. The same model and seed give the same sounds, and when ``count``
-    grows the first ones stay, but for rounding.
+    the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled;
+    and ``report.json``, the record of these files. The same model and seed give the same sounds,
+    and when ``count`` grows the first ones stay, but for rounding.
 
     Args:
         model: A shipped model's name, a folder, a hub id, or any `Generator`.
@@ -75,12 +80,12 @@ def generate_folder(
         seed: Seed of random latents.
         label: Label of all sounds, by name or number.
         interpolate: Whether to walk between two random latents.
-        walk: Files of latents to walk between.
+        walk: Files to walk between: of latents, or recordings, whose latents are found first.
         latents: File of latents, in place of random ones.
         set: Entries that are set, as in ``["0=1", "3=-2.5"]``.
         sweep: Entries that take several values, as in ``["3=-5:5:11"]``.
-        vocoder: Codec through which the sounds of a generator of spectrograms pass, so that voices
-            do not whisper: a name, folder or hub id. None leaves them as they are.
+        vocoder: Codec through which sounds pass, so that voices do not whisper; or None.
+        trim: Whether silence around each sound is cut off, and all are brought to one peak.
         device: Where to load a model that is given by name: auto, cpu or cuda.
         name: Name of the model in the record.
 
@@ -98,6 +103,7 @@ def generate_folder(
     name, model = name or name_of(model), load(model, Generator, device=device)
     z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
     settings = {"model": name, "latents": f"seed {seed}" if file is None else str(file)}
+    settings |= {"trim": "True"} if trim else {}
     sounding = model
     if vocoder is not None:
         sounding, settings["vocoder"] = Vocoded(model, load_codec(vocoder)), str(vocoder)
@@ -124,16 +130,20 @@ def _write(
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
     with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
-        save_csv(names, z.numpy(), stage / TABLE_NAME)
-        tiles = _write_sounds(sounding, z, names, stage, most)
+        codes = None
+        if isinstance(model, AudioGAN) and model.config.code.count:
+            codes = [code_names(model.config.code)[code] for code in model.labels_of(z).tolist()]
+        save_csv(names, z.numpy(), stage / TABLE_NAME, codes)
+        tiles = _write_sounds(sounding, z, names, stage, most, trim="trim" in settings)
         shown = _titles(model, z[: len(tiles)], names, titles)
-        save_tiles(tiles, shown, stage / SHEET_NAME, columns=columns)
+        axes = Axes(model.num_samples / model.sample_rate, model.sample_rate / 2)
+        save_tiles(tiles, shown, axes, stage / SHEET_NAME, columns=columns)
 
 
 def _choose(model: Generator, choice: LatentChoice) -> Tensor:
     """Latents (count, latent_dim), on the CPU: a walk, given ones, or random ones."""
     if choice.walk:
-        stops = [read_stop(stop, model.latent_dim) for stop in choice.walk]
+        stops = _stops(model, choice.walk)
         return torch.from_numpy(walked(stops, choice.wanted, spherical=_is_normal(model)))
     if choice.latents is not None:
         return _read(model, choice.latents)
@@ -148,6 +158,21 @@ def _choose(model: Generator, choice: LatentChoice) -> Tensor:
         ends = list(z.cpu().numpy())
         return torch.from_numpy(walked(ends, choice.wanted, spherical=_is_normal(model)))
     return z.cpu()
+
+
+def _stops(model: Generator, names: Sequence[str]) -> list[Latents]:
+    """The latents (latent_dim,) that a walk leads over: those of recordings are found first."""
+    sounds = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    found: dict[str, Latents] = {}
+    if sounds:
+        clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
+        latents = inverter(model)(clips.to(device_of(model))).latent
+        found = dict(zip(sounds, latents.detach().float().cpu().numpy(), strict=True))
+    stops = [found[name] if name in found else read_stop(name, model.latent_dim) for name in names]
+    for one, other, a, b in zip(names, names[1:], stops, stops[1:], strict=False):
+        if np.array_equal(a, b):
+            note(f"`walk`: {one} and {other} have the same latent, so all between them is equal")
+    return stops
 
 
 def _is_normal(model: Generator) -> bool:
@@ -202,7 +227,7 @@ def _set_and_sweep(
 
 @torch.inference_mode()
 def _write_sounds(
-    model: Generator, z: Tensor, names: Sequence[str], folder: Path, most: int
+    model: Generator, z: Tensor, names: Sequence[str], folder: Path, most: int, *, trim: bool
 ) -> Tensor:
     """Write a wav for each latent, and return the spectrograms of at most so many sounds."""
     spectrogram, device = Spectrogram(), device_of(model)
@@ -211,7 +236,7 @@ def _write_sounds(
     for part in tracked(parts, "generating", weights=[len(part) for part in parts]):
         waveforms = generate(model, part.to(device)).cpu()
         for waveform, path in zip(waveforms, paths, strict=False):
-            save_wav(path, waveform, model.sample_rate)
+            save_wav(path, one_shot(waveform) if trim else waveform, model.sample_rate)
         if sum(map(len, shown)) < most:
             shown.append(spectrogram(waveforms.mean(1)).transpose(1, 2))
     return torch.cat(shown)[:most]
@@ -220,14 +245,19 @@ def _write_sounds(
 def _titles(
     model: Generator, z: Tensor, names: Sequence[str], titles: Sequence[str] | None
 ) -> list[str]:
-    """The titles of sounds: their names, each with its own title or its label."""
+    """The titles of sounds, as in "sound 000, code 5": names, each with its own title or label."""
     labels = _labels_of(model)[1]
     if titles is None and labels:
         assert isinstance(model, GeneratorModel)
-        titles = [labels[label] for label in model.labels_of(z).tolist()]
+        kind = "code" if isinstance(model, AudioGAN) and model.config.code.count else "label"
+        numbers = model.labels_of(z).tolist()
+        titles = [f"{kind} {labels[label]}" if label >= 0 else "" for label in numbers]
     if titles is None:
-        return list(names[: len(z)])
-    return [f"{name} {title}" for name, title in zip(names, titles, strict=False)][: len(z)]
+        return [f"sound {name}" for name in names[: len(z)]]
+    named = zip(names, titles, strict=False)
+    return [f"sound {name}, {title}" if title else f"sound {name}" for name, title in named][
+        : len(z)
+    ]
 
 
 def _number_of(model: Generator, label: str) -> int:

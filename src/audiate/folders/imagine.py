@@ -46,6 +46,9 @@ class Imagined:
     waveforms: Tensor
     sample_rate: int
 
+    def __repr__(self) -> str:
+        return f"Imagined: {len(self.images)} pairs of a sound and an image"
+
 
 @torch.inference_mode()
 def imagine(
@@ -136,8 +139,9 @@ def write_imagined(pairs: Imagined, out: Path, settings: dict[str, str]) -> None
 
 def _save_sheet(pairs: Imagined, names: list[str], path: Path) -> None:
     levels = Spectrogram()(pairs.waveforms[:_SHEET_PAIRS].mean(1)).transpose(1, 2)
+    seconds, hertz = pairs.waveforms.shape[-1] / pairs.sample_rate, (0.0, pairs.sample_rate / 2)
     panels = [
-        (sound_panel(level), image_panel(image.unsqueeze(0)))
+        (sound_panel(level, hertz=hertz, seconds=seconds), image_panel(image.unsqueeze(0)))
         for level, image in zip(levels, pairs.images, strict=False)
     ]
     rows = [

@@ -16,15 +16,19 @@ from audiate.audio.files import (
     MAX_FILE_SECONDS,
     Recording,
     fit_length,
+    is_hit,
     is_silent,
     load_audio,
     save_wav,
     to_peak,
 )
 from audiate.audio.spectrograms import levels_of
-from audiate.data.folders import REPORT_NAME
+from audiate.data.folders import REPORT_NAME, first_of
+from audiate.data.latents import read_table
 from audiate.data.sounds import find_clips
+from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError
+from audiate.folders.record import LATENTS_NAME
 from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, name_of, run_folder
 from audiate.inversion.build import (
     Initialization,
@@ -53,11 +57,13 @@ from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
+from audiate.models.storage import Provenance
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
+from audiate.utils.progress import note
 
 _BAD = 0.5  # of the loss of silence: more is a bad minimum
-_NEARLY = 0.05  # seconds by which a clip may be longer or shorter without a note
+_NEARLY = 0.05  # seconds by which a clip may be longer without a note
 
 
 @dataclass(frozen=True)
@@ -122,20 +128,26 @@ class InversionReport(FolderReport[ClipResult]):
 
         """
         new = [result for name, result in self.results.items() if name in self.new]
-        longer = sum(each.duration > seconds + _NEARLY for each in new)
-        shorter = sum(each.duration < seconds - _NEARLY for each in new)
-        counts = {
-            "clips that are longer, of which the part with the most energy was taken": longer,
-            "clips that are shorter, to which zeros were added": shorter,
-        }
         found = []
-        if lines := [f"{what}: {n} of {len(new)}" for what, n in counts.items() if n]:
-            found.append(f"the generator makes {seconds:.2f} s; {'; '.join(lines)}")
+        if longer := sum(each.duration > seconds + _NEARLY for each in new):
+            found.append(
+                f"the generator makes {seconds:.2f} s; {longer} of {len(new)} clips are longer: "
+                f"the part with the most energy was taken"
+            )
         silent = [(each.loss, each.silent_loss) for each in new if each.silent_loss is not None]
         if bad := sum(loss > _BAD * of_silence for loss, of_silence in silent):
             found.append(
                 f"{bad} of {len(new)} clips ended in a bad minimum, above half of the loss of "
                 f"silence: try more iterations, or several starts, as in `restarts=10`"
+            )
+        shared: dict[bytes, list[str]] = {}
+        for name, latent in read_table(self.folder / LATENTS_NAME).items():
+            shared.setdefault(latent.tobytes(), []).append(name)
+        if groups := [names for names in shared.values() if len(names) > 1]:
+            found.append(
+                f"{sum(map(len, groups))} of {len(self.results)} clips share a latent with "
+                f"another, such as {first_of(groups[0])}: the search has no nearer sounds; "
+                f"`method=hybrid` goes on from there"
             )
         slowest = max((each.seconds for each in new), default=0.0)
         if budget is not None and slowest > 1.1 * budget:
@@ -210,7 +222,7 @@ def invert_folder(
         start: Where the method begins.
         encoder: The generator's encoder.
         classifier: Classifies the digit of clip and output, and guides the objective where it has
-            the generator's sample rate. None leaves it out.
+            the generator's sample rate. It is left out where the generator says other words.
         objective: Name of what is minimised; by default levels after a search alone, else speech.
         budget: As for `audiate.inverter`, like the next three.
         restarts: Number of starts.
@@ -247,6 +259,23 @@ def _checked_batch_size(
     return 1 if deterministic else batch_size_for(generator, settings)
 
 
+def says_digits(generator: Generator) -> bool | None:
+    """Whether a generator was trained on spoken digits; None where that is unknown."""
+    provenance = getattr(generator, "provenance", Provenance())
+    data = provenance.settings.get("data", ())
+    return set([data] if isinstance(data, str) else data) <= set(DIGIT_SETS) if data else None
+
+
+def classifier_for(
+    generator: Generator, classifier: str | Path | DigitClassifier | None
+) -> str | Path | DigitClassifier | None:
+    """Leave out a classifier of digits, with a note, where a generator says other words."""
+    if classifier is None or says_digits(generator) in (True, None):
+        return classifier
+    note("the generator was trained on other words than digits: no classifier of digits is used")
+    return None
+
+
 def prepare_inversion(
     generator: Generator,
     name: str,
@@ -256,12 +285,13 @@ def prepare_inversion(
 ) -> tuple[InversionWork, dict[str, str], Initialization]:
     """Load what an inversion needs: its work, its settings for the record, its first latents."""
     known = fingerprint(generator)
+    classifier = classifier_for(generator, classifier)
     record: dict[str, object] = {
         "generator": f"{name} ({digest(known)})",
-        "classifier": name_of(classifier),
         **vars(settings),
     }
     scorer = None if classifier is None else load(classifier, DigitClassifier)
+    record["classifier"] = "none" if scorer is None else digest(scorer)
     begin = choose_initialization(generator, settings, encoder, fingerprint=known)
     if (found := begin.encoder) is not None:
         weights = digest(found.network.head.weight.tolist())
@@ -287,8 +317,10 @@ def prepare_inversion(
     return run, {key: str(value) for key, value in record.items() if value is not None}, begin
 
 
-def read_target(path: Path | Recording, sizes: Sizes) -> Target:
+def read_target(path: Path | Recording, sizes: Sizes, *, hits: bool = False) -> Target:
     """Read a clip, fit it to the generator's length, and bring it to a peak of 0.9.
+
+    With ``hits``, a clip that begins with its onset and fades, as of a drum, begins the target.
 
     Raises:
         InputError: It cannot be read, or is silent.
@@ -301,7 +333,8 @@ def read_target(path: Path | Recording, sizes: Sizes) -> Target:
         raise InputError(f"{path}: lasts not even a sample; record it again")
     if is_silent(waveform.flatten()):
         raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
-    fitted = to_peak(fit_length(waveform, sizes.num_samples))
+    start = hits and is_hit(waveform, rate)
+    fitted = to_peak(fit_length(waveform, sizes.num_samples, start=start))
     return Target(fitted, waveform.shape[1] / rate)
 
 
@@ -330,7 +363,8 @@ class InversionWork(ClipWork[Target, ClipResult]):
         measured_by: Objective | None = None,
         compared_by: Objective | None = None,
     ) -> None:
-        self.generator, self.read = generator, partial(read_target, sizes=generator)
+        hits = not says_digits(generator)
+        self.generator, self.read = generator, partial(read_target, sizes=generator, hits=hits)
         self.make_inverter, self.classifier = make_inverter, classifier
         self.measured_by, self.compared_by = measured_by, compared_by
         self.latent_dim = generator.latent_dim
@@ -364,7 +398,7 @@ class InversionWork(ClipWork[Target, ClipResult]):
             writers = (
                 partial(save_wav, waveform=outputs[row], sample_rate=rate),
                 partial(save_array, latents[row]),
-                partial(_save_comparison, item.waveform, outputs[row]),
+                partial(_save_comparison, item.waveform, outputs[row], rate),
                 partial(save_wav, waveform=item.waveform, sample_rate=rate),
             )
             products.append(Product(latents[row], result, writers))
@@ -398,10 +432,10 @@ class InversionWork(ClipWork[Target, ClipResult]):
         return losses
 
 
-def _save_comparison(target: Tensor, output: Tensor, path: Path) -> None:
+def _save_comparison(target: Tensor, output: Tensor, rate: int, path: Path) -> None:
     """Write a picture of a clip and of its reconstruction, each (channels, samples)."""
     waveforms = torch.stack([target.mean(0), output.mean(0)])
-    save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), path)
+    save_side_by_side(waveforms, levels_of(waveforms), ("before", "after"), rate, path)
 
 
 def batch_size_for(generator: Generator, settings: InversionSettings) -> int:

@@ -24,7 +24,7 @@ class LatentChoice:
         label: Only sounds of this label, by name or number, where the model knows any.
         interpolate: Walk in ``count`` steps from the seed's first latent to its second.
         walk: Walk in ``count`` steps from the first latent of one file to that of the next;
-            ``walk.npy:7`` is row 7 of a file.
+            ``walk.npy:7`` is row 7 of a file. The latent of a sound file is found first.
         latents: File of latents (count, latent_dim), .npy, .npz or .csv, in place of random ones.
         set: Entries of all latents that are set, as in ``("0=1", "3=-2.5")``. Where a model has
             codes and one of their entries is set, the others are 0.

@@ -22,7 +22,7 @@ from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.pretrained import load
-from audiate.utils.filesystem import writing
+from audiate.utils.filesystem import as_unicode, writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
 from audiate.utils.progress import tracked
 
@@ -49,6 +49,9 @@ class Matches:
     images: Sequence[str]
     scores: Tensor
     calibrated_scores: Tensor
+
+    def __repr__(self) -> str:
+        return f"Matches of {len(self.sounds)} sounds and {len(self.images)} pictures"
 
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
@@ -118,7 +121,9 @@ def match_folders(
         scores = score_all(model, spectrograms, pictures)
         matches = Matches(list(found), list(shown), *scores)
         _write_ranks(matches, top, stage / RANKS_NAME)
-        _write_sheet(matches, spectrograms, pictures, stage / SHEET_NAME)
+        bands = model.features.config
+        hertz = bands.f_min, bands.f_max
+        _write_sheet(matches, spectrograms, pictures, hertz, stage / SHEET_NAME)
     return matches
 
 
@@ -160,7 +165,7 @@ def _read(
     found = {}
     for _, path in tracked(files, what):
         try:
-            found[str(path)] = read(path)
+            found[as_unicode(path)] = read(path)
         except InputError as error:
             named = error if str(path) in str(error) else InputError(f"{path}: {error}")
             notify(named)
@@ -182,12 +187,18 @@ def _write_ranks(matches: Matches, top: int, path: Path) -> None:
                     table.writerow([kind, name, rank, found[other], score])
 
 
-def _write_sheet(matches: Matches, spectrograms: Tensor, images: Tensor, path: Path) -> None:
+def _write_sheet(
+    matches: Matches,
+    spectrograms: Tensor,
+    images: Tensor,
+    hertz: tuple[float, float],
+    path: Path,
+) -> None:
     def image_of(number: int) -> Panel:
         return image_panel(images[number : number + 1])
 
     def sound_of(number: int) -> Panel:
-        return sound_panel(spectrograms[number])
+        return sound_panel(spectrograms[number], hertz=hertz)
 
     rows = [
         PanelRow(Path(name).name, [given(number), *map(other, find(number, _SHEET_FOUND))])

@@ -23,18 +23,20 @@ import numpy as np
 from audiate.data.folders import REPORT_NAME, identity
 from audiate.data.latents import Latents, read_table, save_table
 from audiate.errors import InputError
-from audiate.utils.filesystem import alone, writing
+from audiate.utils.filesystem import alone, flush, remove_partials, writing
 from audiate.utils.serialization import from_plain
 
 R = TypeVar("R")
 
 Files = Mapping[str, str | None]
-"""Files by their path below the folder, each with the digest of its content. None: the file is
-being written, or the command was killed meanwhile; whatever is there belongs to the command."""
+"""Files by their path below the folder, each with the digest of its content, its size, and the
+digest of its first bytes. None: the file is being written, or the command was killed meanwhile;
+whatever is there belongs to the command."""
 
 LATENTS_NAME = "latents.npz"
 _LOCK_NAME = ".audiate.lock"
 _JOURNAL_NAME = ".audiate.jsonl"
+_HEAD = 40  # bytes, in which formats of sounds and pictures tell a size
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class FolderRecord(Generic[R]):
         clips: Records of all clips in the folder, by the name of the clip.
         shared: The files that belong to no single clip.
         latents: Latents by the name of the clip.
-        unfinished: Names of clips from the journal of a command that was killed.
+        killed: Whether an earlier command was killed before its end.
 
     """
 
@@ -87,7 +89,7 @@ class FolderRecord(Generic[R]):
         self.clips: dict[str, ClipRecord[R]] = {}
         self.shared: dict[str, str | None] = {}
         self.latents: dict[str, Latents] = {}
-        self.unfinished: list[str] = []
+        self.killed = False
         self._command, self._settings, self._result_type = command, dict(settings), result_type
         self._report, self._journal = folder / REPORT_NAME, folder / _JOURNAL_NAME
 
@@ -126,9 +128,15 @@ class FolderRecord(Generic[R]):
             )
         if LATENTS_NAME in self.shared:
             self.latents = read_table(self.folder / LATENTS_NAME)
+        self.killed = self._journal.exists() or None in self.owned().values()
         self._load_journal()
         if same_settings:
             self._check_settings(settings)
+
+    def remove_partials(self) -> None:
+        """Remove the command's half-written files, which a process that was killed has left."""
+        ours = {self.folder / name for name in (REPORT_NAME, *self.owned())}
+        remove_partials({path.parent for path in ours}, ours.__contains__)
 
     def _load_journal(self) -> None:
         """Take over the lines of a journal, up to the first one that is incomplete."""
@@ -139,7 +147,6 @@ class FolderRecord(Generic[R]):
                 self.clips[name] = self._clip(stored["clip"])
                 if latent is not None:
                     self.latents[name] = np.array(latent, dtype=np.float32)
-                    self.unfinished.append(name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return  # clips without a line are done again
 
@@ -244,7 +251,8 @@ class FolderRecord(Generic[R]):
                     f"`out` {self.folder}: {path} is one of the clips, and would be overwritten; "
                     f"name another folder"
                 )
-            if os.path.lexists(path) and not (name in owned and is_unchanged(path, owned[name])):
+            ours = name in owned and (is_unchanged(path, owned[name]) or is_cut(path, owned[name]))
+            if os.path.lexists(path) and not ours:
                 what = "was changed since" if name in owned else "was not written by this command"
                 raise InputError(
                     f"`out` {self.folder}: {path} is there already and {what}, so it is not "
@@ -270,12 +278,17 @@ class FolderRecord(Generic[R]):
         return owned
 
     def written(self, names: Iterable[str]) -> dict[str, str | None]:
-        """Files that have just been written, with their digests; missing ones are left out."""
-        return {
-            name: _digest(self.folder / name)
+        """Files that have just been written, with their digests; missing ones are left out.
+
+        They reach the disk before the record that names them does.
+        """
+        there = [
+            name
             for name in names
             if os.path.isfile(self.folder / name)  # noqa: PTH113 - False for names too long
-        }
+        ]
+        flush([self.folder / name for name in there])
+        return {name: _digest(self.folder / name) for name in there}
 
     def is_done(self, name: str, source: Path) -> bool:
         """Whether this very file was processed before, and all that was written is still there."""
@@ -285,8 +298,13 @@ class FolderRecord(Generic[R]):
             and clip.error is None
             and clip.modified is not None
             and clip.modified == modified(source)
-            and all((self.folder / file).exists() for file in clip.files)
+            and self.are_there(clip.files)
         )
+
+    def are_there(self, files: Files) -> bool:
+        """Whether files exist, and none of them was emptied or cut by a crash."""
+        paths = {self.folder / name: digest for name, digest in files.items()}
+        return all(path.exists() and not is_cut(path, digest) for path, digest in paths.items())
 
     def names_of(
         self,
@@ -352,6 +370,7 @@ def open_record(
     with alone(folder / _LOCK_NAME, taken):
         record = FolderRecord(folder, command, settings, result_type)
         record.load(same_settings=same_settings)
+        record.remove_partials()
         yield record
 
 
@@ -368,13 +387,33 @@ def is_unchanged(path: Path, digest: str | None) -> bool:
     try:
         if not path.is_file() or path.is_symlink():
             return False
-        return digest is None or _digest(path) == digest
+        return digest is None or _digest(path).startswith(digest)  # once, digests had no size
     except OSError:
         return False
 
 
+def is_cut(path: Path, digest: str | None) -> bool:
+    """Whether a file is empty, or a beginning of what was recorded, as a crash may leave it."""
+    _, size, head = f"{digest}--".split("-")[:3]
+    try:
+        if not path.is_file() or path.is_symlink():
+            return False
+        found = path.stat().st_size
+        if not found or found >= int(size or 0):
+            return not found
+        with path.open("rb") as file:
+            return _hash(file.read(_HEAD)) == head
+    except (OSError, ValueError):
+        return False
+
+
 def _digest(path: Path) -> str:
-    return blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    content = path.read_bytes()
+    return f"{_hash(content)}-{len(content)}-{_hash(content[:_HEAD])}"
+
+
+def _hash(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 def _clip_to_json(clip: ClipRecord[R]) -> dict[str, Any]:

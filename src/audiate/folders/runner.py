@@ -174,7 +174,8 @@ def run_folder(
         sources = record.names_of(clips, work.files_of, work.shared)
         todo = _claim(work, record, sources)
         new: list[str] = []
-        if todo or record.unfinished:
+        killed = record.killed or not record.are_there(record.shared)
+        if todo or killed:
             size, names = batch_size or BATCH_SIZE, list(todo)
             batches = [names[at : at + size] for at in range(0, len(names), size)]
             steps = tracked(batches, what, weights=[len(names) for names in batches])
@@ -185,9 +186,9 @@ def run_folder(
                         found = _process(work, sources, names, futures)
                         with uninterrupted():
                             new += _write(work, record, todo, found, notify)
-                _finish(work, record, new)
+                _finish(work, record, new, killed)
             except KeyboardInterrupt as stop:
-                _finish(work, record, new)
+                _finish(work, record, new, killed)
                 raise Interrupted(f"stopped after {len(new)} of {len(todo)} clips") from stop
             finally:
                 record.save()
@@ -303,19 +304,20 @@ def _write(
             for name, product in found.items()
             if isinstance(product, Product)
         }
+    made = record.written(file for name in found for file in work.files_of(name))
     for name, product in found.items():
-        source, files = record.clips[name].source, work.files_of(name)
+        source = record.clips[name].source
+        written = {file: made[file] for file in work.files_of(name) if file in made}
         try:
             if isinstance(product, InputError):
                 raise product
             for each in writing[name]:
                 each.result()
         except InputError as error:  # what an earlier run has written stays the command's
-            clips[name] = ClipRecord(source, None, record.written(files), f"{error}")
+            clips[name] = ClipRecord(source, None, written, f"{error}")
             if notify is not None:
                 notify(error)
         else:
-            written = record.written(files)
             clips[name] = ClipRecord(source, todo[name], written, None, product.result)
             if product.latent is not None:
                 latents[name] = product.latent
@@ -325,13 +327,28 @@ def _write(
     return new
 
 
-def _finish(work: ClipWork[Item, R], record: FolderRecord[R], new: Sequence[str]) -> None:
-    """Write the shared files, and record them."""
+def _finish(
+    work: ClipWork[Item, R], record: FolderRecord[R], new: Sequence[str], killed: bool
+) -> None:
+    """Write the shared files, and record them; after a command that was killed, in any case."""
     with uninterrupted():
-        if changed := [*record.unfinished, *new]:
+        if changed := list(record.clips if killed else new):
             record.save_latents()
             work.finish(record, changed)
         record.shared = record.written(record.shared)
+
+
+def check_outputs(out: Path, command: str, files: Sequence[str]) -> None:
+    """Make sure that `replacing_outputs` may write to a folder, before work that takes long.
+
+    Raises:
+        InputError: The folder holds results of another command, or a file of somebody else is in
+            the way.
+
+    """
+    record = FolderRecord(out, command, {}, NoneType)
+    record.load(same_settings=False)
+    record.check(files)
 
 
 @contextmanager
@@ -378,10 +395,12 @@ def replacing_outputs(
                 for file in earlier.keys() - set(kept):
                     if is_unchanged(out / file, earlier[file]):
                         (out / file).unlink(missing_ok=True)
+                made = record.written(kept)
                 record.clips = {
-                    name: ClipRecord(files=record.written(files)) for name, files in clips.items()
+                    name: ClipRecord(files={file: made[file] for file in files})
+                    for name, files in clips.items()
                 }
-                record.shared = record.written(shared)
+                record.shared = {file: made[file] for file in shared}
                 record.save()
         finally:
             _remove(stage)

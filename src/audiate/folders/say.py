@@ -107,7 +107,7 @@ class SayingWork(SheetWork[None]):
                 latent.numpy(),
                 None,
                 [partial(save_wav, waveform=waveform, sample_rate=rate) for waveform in waveforms],
-                partial(_panels, image, waveforms),
+                partial(_panels, image, waveforms, rate),
             )
             for latent, image, waveforms in zip(latents, items, sounds, strict=True)
         ]
@@ -116,9 +116,11 @@ class SayingWork(SheetWork[None]):
         """Generate again, and show the digit of each picture and the spectrograms of its sounds."""
         samples = min(self.samples, SHEET_SAMPLES)
         sounds = self.model.say_batch(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
-        return [_panels(*each) for each in zip(items, sounds, strict=True)]
+        rate = self.model.sample_rate
+        return [_panels(*each, rate) for each in zip(items, sounds, strict=True)]
 
 
-def _panels(image: Tensor, waveforms: Tensor) -> Sequence[Panel]:
+def _panels(image: Tensor, waveforms: Tensor, rate: int) -> Sequence[Panel]:
     levels = Spectrogram()(waveforms[:SHEET_SAMPLES].mean(1)).transpose(1, 2)
-    return image_panel(image.unsqueeze(0)), *map(sound_panel, levels)
+    show = partial(sound_panel, hertz=(0.0, rate / 2), seconds=waveforms.shape[-1] / rate)
+    return image_panel(image.unsqueeze(0)), *map(show, levels)

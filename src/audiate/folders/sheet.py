@@ -13,6 +13,7 @@ from torch import Tensor
 from audiate.errors import InputError
 from audiate.folders.record import LATENTS_NAME, FolderRecord
 from audiate.folders.runner import BATCH_SIZE, ClipWork, Product
+from audiate.utils.filesystem import as_unicode
 from audiate.utils.plots import Panel, PanelRow, save_panels
 
 R = TypeVar("R")
@@ -66,4 +67,4 @@ class SheetWork(ClipWork[Tensor, R]):
 
 def _title(source: Path, name: str, file: str) -> str:
     title = source.name if source.stem == name else f"{source.name} ({Path(file).name})"
-    return title.encode(errors="replace").decode()  # a name need not be Unicode
+    return as_unicode(title)

@@ -22,13 +22,19 @@ from audiate.models.resnet import DigitClassifier
 # weight on levels, words are lost; with less, their time and their voice are.
 _LEVEL_WEIGHT, _WORD_WEIGHT = 2.0, 0.1
 
+# Without a classifier.
+_SOUNDING = 0.25  # level of a frame that sounds: 60 dB below the peak
+_SILENT_WEIGHT = 0.03  # of a frame that does not
+_ONSET_WEIGHT = 4.0  # of a rise of the mean level by 1
+
 
 class SearchInverter:
     """Take the random latent whose sound is nearest to the clip.
 
-    Sounds are compared by mel levels and, with a classifier, by its features and probabilities. A
-    search needs no encoder, no gradients and no training. The latents are sampled once for each
-    generator and classifier, and kept in the user's cache folder.
+    Sounds are compared by mel levels and, with a classifier, by its features and probabilities.
+    Without one, levels count most where the clip sounds and where it sets in. A search needs no
+    encoder, no gradients and no training. The latents are sampled once for each generator and
+    classifier, and kept in the user's cache folder.
     """
 
     def __init__(
@@ -89,7 +95,11 @@ class SearchInverter:
 
         """
         own, other = self.candidates.descriptors, self._describe(target)
-        distance = torch.cdist(other.levels, own.levels, p=1) / own.levels.shape[1]
+        if other.features is None:
+            parts = [self._distance(each, own.levels) for each in other.levels]
+            distance = torch.stack(parts)
+        else:
+            distance = torch.cdist(other.levels, own.levels, p=1) / own.levels.shape[1]
         if other.features is not None and other.words is not None:
             assert own.features is not None
             assert own.words is not None
@@ -97,6 +107,19 @@ class SearchInverter:
             distance -= _WORD_WEIGHT * other.words.exp() @ own.words.T
         nearest = distance.topk(min(count, len(self.candidates)), largest=False).indices
         return self.candidates.latents[nearest]
+
+    def _distance(self, target: Tensor, candidates: Tensor) -> Tensor:
+        """Distances (count,) of levels (count, frames * bands) from those of a clip.
+
+        Frames in which the clip sounds count most, and its onsets more: most of a drum is silence,
+        by which a cowbell and a kick are alike.
+        """
+        frames = target.view(self._mel.size, -1)
+        loud = frames.amax(1)
+        rise = F.pad(frames.mean(1), (1, 0)).diff().clamp_min(0)
+        weight = torch.where(loud > _SOUNDING, 1.0, _SILENT_WEIGHT) + _ONSET_WEIGHT * rise
+        weight = (weight / weight.mean()).repeat_interleave(frames.shape[1])
+        return ((candidates - target).abs() @ weight) / len(weight)
 
     def _describe(self, waveforms: Tensor) -> Descriptors:
         """Descriptors of waveforms (batch, channels, samples)."""

@@ -117,6 +117,21 @@ def same_second(waveform: Tensor, sample_rate: int) -> Tensor:
     return F.pad(word, (before, NUM_SAMPLES - len(word) - before))
 
 
+def in_dictionary(words: Sequence[str]) -> list[str]:
+    """Those of the words that pocketsphinx's dictionary of English knows.
+
+    Raises:
+        InputError: The judges are not installed.
+
+    """
+    require_judges()
+    import pocketsphinx
+
+    path = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
+    known = {line.split(" ", 1)[0] for line in path.read_text(encoding="utf-8").splitlines()}
+    return [word for word in words if word.lower() in known]
+
+
 class WordRecognizer:
     """Recognises a word among some that are given, by pocketsphinx with a grammar of these words.
 

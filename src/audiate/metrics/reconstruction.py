@@ -158,6 +158,8 @@ def _levels(waveforms: Tensor, by_products: bool) -> Iterator[Tensor]:
         yield decibels(power / (n_fft // 4) ** 2, 1e-10)
 
 
+_FAINT = 1e-3  # of a clip's peak: -60 dB
+
 MIN_COMPARED = 11 * Spectrogram.hop_length
 """Least number of samples of a clip that is scored: SSIM's window takes 11 frames."""
 
@@ -214,6 +216,9 @@ def score_clips(
 ) -> list[ClipScores]:
     """Score reconstructions against their originals.
 
+    SSIM and log-spectral distance are taken where there is sound: from the first to the last sample
+    of either clip that lies within 60 dB of its peak. Silence around a short sound is easily right.
+
     Args:
         output: Reconstructions (batch, channels, samples).
         target: Originals (batch, channels, samples).
@@ -241,10 +246,28 @@ def score_clips(
         _digits(classifier, each, sample_rate, known)
         for each, known in zip(mono, logits or (None, None), strict=True)
     )
-    ssim = structural_similarity(*(spectrogram(each).double() for each in mono))
-    scores = (mean_squared_error(output, target), ssim, log_spectral_distance(*mono))
-    columns = (*(each.tolist() for each in scores), before, after)
-    return [ClipScores(*row) for row in zip(*columns, strict=True)]
+    rows = []
+    for one, other in zip(*mono, strict=True):
+        there = _sounding(one, other)
+        pair = one[None, there], other[None, there]
+        ssim = structural_similarity(*(spectrogram(each).double() for each in pair))
+        rows.append((ssim.item(), log_spectral_distance(*pair).item()))
+    errors = mean_squared_error(output, target).tolist()
+    return [
+        ClipScores(error, *row, *digits)
+        for error, row, *digits in zip(errors, rows, before, after, strict=True)
+    ]
+
+
+def _sounding(*clips: Tensor) -> slice:
+    """Where clips (samples,) of one length sound, but no less than can be compared."""
+    loud = torch.stack([clip.abs() >= _FAINT * clip.abs().max().clamp_min(1e-9) for clip in clips])
+    places = loud.any(0).nonzero().flatten()
+    if not len(places):
+        return slice(None)
+    samples = len(clips[0])
+    begin = min(int(places[0]), samples - MIN_COMPARED)
+    return slice(begin, max(int(places[-1]) + 1, begin + MIN_COMPARED))
 
 
 def check_comparable(num_samples: int) -> None:

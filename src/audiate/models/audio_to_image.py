@@ -1,5 +1,6 @@
 """Base classes of audio-to-image models."""
 
+import warnings
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -10,6 +11,7 @@ from audiate.audio.files import Waveform, prepare_speech
 from audiate.audio.log_mel import LogMel
 from audiate.errors import check_whole
 from audiate.models.configs import SpeechModelConfig
+from audiate.models.digit_score import no_digit
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.pretrained import PretrainedModel
 
@@ -93,6 +95,13 @@ class AudioToImageModel(SpeechModel):
 
         """
 
+    def digit_scores(self, spectrogram: Tensor) -> Tensor | None:  # noqa: ARG002  # of a subclass
+        """Log-odds (batch,) that sounds are spoken digits, as `latents` takes them; None without.
+
+        A sound with a score below 0 is probably no digit. Only `flow-digits` has such scores.
+        """
+        return None
+
     def shapes(self) -> str:
         """Describe inputs and outputs in a few words."""
         return "log-mel 48x48 → image 28x28"
@@ -118,13 +127,14 @@ class AudioToImageModel(SpeechModel):
     def draw(
         self, waveform: Waveform, *, sample_rate: int, samples: int = 8, seed: int = 0
     ) -> Tensor:
-        """Images of what is said in one clip.
+        """Images of what is said in one clip; warns where that is probably no digit.
 
         Args:
             waveform: (samples,) or (channels, samples), floating point.
             sample_rate: In Hz; any.
             samples: Number of images.
-            seed: The same clip and seed give the same images, whatever was drawn before.
+            seed: The same clip and seed give the same images, whatever was drawn before: to
+                rounding, and bit for bit with as many threads and samples.
 
         Returns:
             (samples, 28, 28) in [0, 1], white on black as in MNIST.
@@ -134,8 +144,12 @@ class AudioToImageModel(SpeechModel):
                 is out of range.
 
         """
-        spectrogram = self.preprocess(waveform, sample_rate=sample_rate)
-        return self.draw_batch(spectrogram.unsqueeze(0), samples=samples, seed=seed)[0]
+        inputs = self.preprocess(waveform, sample_rate=sample_rate).unsqueeze(0)
+        images = self.draw_batch(inputs, samples=samples, seed=seed)[0]
+        scores = self.digit_scores(inputs.to(self.device))
+        if scores is not None and scores.item() < 0:
+            warnings.warn(no_digit(scores.item()), stacklevel=3)  # where the caller is
+        return images
 
     @torch.inference_mode()
     def draw_batch(self, inputs: Tensor, *, samples: int = 8, seed: int = 0) -> Tensor:

@@ -89,12 +89,14 @@ class LatentFlowConfig(SpeechModelConfig):
         guidance: Weight of p(image | sound) against p(image). 1 samples from the former; more
             makes images easier to read and less varied (Ho & Salimans 2022, who call it 1 + w).
         solver: Kind of the steps. ``midpoint`` and ``heun`` take twice as long as ``euler``.
+        digit_score: Whether the weights hold a `DigitScore`.
 
     """
 
     steps: int = 5
     guidance: float = 1.5
     solver: Solver = "midpoint"
+    digit_score: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,17 +144,20 @@ class AudioGANSizes:
     latent_dim: int = 100
     """Number of values in a latent. Published: 100."""
     num_samples: int = 16_384
-    """Number of samples of a clip. WaveGAN makes 16,384, 32,768 or 65,536."""
+    """Number of samples of a clip. WaveGAN makes 16,384, 32,768 or 65,536. 0: as long as the files
+    of a folder are, and 16,384 for spoken digits."""
     channels: int = 1
-    """Number of channels of a clip: 1 for mono, 2 for stereo."""
+    """Number of channels of a clip: 1 for mono, 2 for stereo. 0: as many as the files of a folder
+    have, and 1 for spoken digits."""
     batch_norm: bool = False
     """Normalise the generator's hidden layers (Ioffe and Szegedy 2015). Published: no."""
 
     def __post_init__(self) -> None:
         check_range("`dim`", self.dim, 1, 1024)
         check_range("`latent_dim`", self.latent_dim, 1, 100_000)
-        check_range("`channels`", self.channels, 1, 2)
-        check_range("`num_samples`", self.num_samples, 256, MAX_GENERATED_SAMPLES)
+        check_range("`channels`", self.channels, 0, 2)
+        if self.num_samples:
+            check_range("`num_samples`", self.num_samples, 256, MAX_GENERATED_SAMPLES)
 
 
 CodeKind = Literal["none", "one-hot", "binary"]
@@ -221,6 +226,8 @@ class AudioGANConfig(AudioGANSizes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_range("channels", self.channels, 1, 2)
+        check_range("num_samples", self.num_samples, 1, MAX_GENERATED_SAMPLES)
         if self.code.count and self.classes:
             raise InputError("code: the first entries are a code or tell a label, never both")
         check_range("code size", self.code.size, 0, self.latent_dim)
@@ -245,7 +252,7 @@ class WaveGANSizes(AudioGANSizes):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("`phase_shuffle`", self.phase_shuffle, 0, 60)
-        if self.num_samples not in WAVEGAN_STRIDES:
+        if self.num_samples not in (0, *WAVEGAN_STRIDES):
             known = ", ".join(f"{length:,}" for length in WAVEGAN_STRIDES)
             raise InputError(f"`num_samples` {self.num_samples:,}: WaveGAN makes one of {known}")
 
@@ -270,7 +277,7 @@ class SpecGANSizes(AudioGANSizes):
     """Kind of bands. linear: all frequencies of the transform but the highest. mel: mel bands.
     published: as linear, but magnitudes rather than power, in frames that begin at each hop."""
     n_fft: int = 256
-    """Length of the Fourier transform, in samples."""
+    """Length of the Fourier transform, in samples. 0: about four times the distance of frames."""
     kernel: Literal[4, 5] = 5
     """Size of the convolutions' kernels, in frames and in bands."""
     iterations: int = 16
@@ -282,10 +289,22 @@ class SpecGANSizes(AudioGANSizes):
         _check_choice("`size`", self.size, Literal[64, 128])
         _check_choice("`kernel`", self.kernel, Literal[4, 5])
         _check_choice("`bands`", self.bands, Bands)
+        if not self.num_samples:
+            return  # the rest is checked when the length is known
         check_range("`num_samples`", self.num_samples, 64 * self.size, MAX_GENERATED_SAMPLES)
         if self.num_samples % self.size:
             raise InputError(f"`num_samples` {self.num_samples}: give a multiple of {self.size}")
-        hop_length = self.num_samples // self.size
+        self._check_transform(self.num_samples // self.size)
+
+    def _check_transform(self, hop_length: int) -> None:
+        if not self.n_fft:
+            return
+        if self.n_fft < 2 * hop_length:
+            raise InputError(
+                f"`n_fft` {self.n_fft}: frames are {hop_length} samples apart, as {self.size} of "
+                f"them share {self.num_samples:,} samples, and must overlap by half; give "
+                f"{2 * hop_length} or more, or fewer `num_samples`"
+            )
         longest = max(2 * hop_length, min(16 * hop_length, 2**16))
         check_range("`n_fft`", self.n_fft, 2 * hop_length, longest)
         if self.n_fft > 2**16:

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.data.images import Picture, see_picture
+from audiate.data.images import Picture
 from audiate.models.audio_to_image import SpeechModel
 from audiate.models.configs import DualEncoderConfig
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import see_picture
 from audiate.models.residual import ImageNetwork, SoundNetwork
 
 _LATER = 3  # frames by which a sound is moved
@@ -74,7 +75,7 @@ class DualEncoder(SpeechModel):
         """The network's input of a picture: an image (28, 28) in [0, 1].
 
         Raises:
-            InputError: The picture is blank or too large, or none.
+            InputError: The picture holds no digit or several, or is too large, or none.
 
         """
         return see_picture(picture, self.config.pictures)

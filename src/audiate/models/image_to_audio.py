@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from audiate.data.images import Picture, see_picture
+from audiate.data.images import Picture
 from audiate.errors import InputError, check_whole
 from audiate.models.codec import Codec
 from audiate.models.conditional_flow import follow
@@ -15,6 +15,7 @@ from audiate.models.configs import ImageToAudioConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import same_generator, weight_fingerprint
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
+from audiate.models.lenet import see_picture
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.residual import ImageNetwork
 from audiate.models.speech_flow import LatentScale, codec_velocity, latent_size, load_codec
@@ -139,8 +140,8 @@ class ImageToAudioModel(PretrainedModel):
             (samples, 1, num_samples) in [-1, 1], at `sample_rate`.
 
         Raises:
-            InputError: The picture is blank or too large, or another argument is out of range; or
-                the codec is not there.
+            InputError: The picture holds no digit or several, or is too large; another argument is
+                out of range; or the codec is not there.
 
         """
         return self.say_batch(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from audiate.models.audio_to_image import AudioToImageModel, Posterior
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import LatentFlowConfig
+from audiate.models.digit_score import DigitScore
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.models.residual import SoundNetwork
 
@@ -71,6 +72,7 @@ class LatentFlow(AudioToImageModel):
         )
         self.velocity = Velocity(self.latent_dim, self.condition_dim)
         self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
+        self.digit_score = DigitScore(SoundNetwork.moments_dim) if self.config.digit_score else None
 
     def condition(self, spectrogram: Tensor) -> Tensor:
         """The condition (batch, condition_dim) for spectrograms (batch, 48, 48)."""
@@ -107,6 +109,13 @@ class LatentFlow(AudioToImageModel):
     def latents(self, spectrogram: Tensor) -> Tensor:
         """The condition (batch, condition_dim), which is all that the flow takes of the sound."""
         return self.condition(spectrogram)
+
+    def digit_scores(self, spectrogram: Tensor) -> Tensor | None:
+        """Log-odds (batch,) that sounds are spoken digits; None of weights without `DigitScore`."""
+        if self.digit_score is None:
+            return None
+        scores: Tensor = self.digit_score(self.condition_network.moments(spectrogram))
+        return scores
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
         """Follow the flow from noise: (batch, samples, 28, 28) in [0, 1]."""

@@ -1,13 +1,18 @@
 """LeNet-5, the classifier of drawn digits."""
 
-from typing import ClassVar
+from functools import cache
+from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiate.data.images import Picture, shrink
+from audiate.data.written_digits import find_digits
+from audiate.errors import InputError
 from audiate.models.configs import LeNetConfig
 from audiate.models.hub import WRITTEN_CLASSIFIER
-from audiate.models.pretrained import PretrainedModel
+from audiate.models.pretrained import PretrainedModel, load
 
 
 class LeNet(PretrainedModel):
@@ -54,3 +59,44 @@ class LeNet(PretrainedModel):
         """Logits (batch, 10) of images (batch, 28, 28) in [0, 1], white on black."""
         logits: Tensor = self.classifier(self.embed(images))
         return logits
+
+
+def find_digit(picture: Picture) -> Tensor:
+    """Find the one digit in a picture, by `find_digits` and the largest logit of LeNet-5.
+
+    Returns:
+        (28, 28), float32 in [0, 1], white on black.
+
+    Raises:
+        InputError: As `find_digits`, or the picture holds several digits.
+
+    """
+    found = find_digits(picture, _score)
+    if len(found) > 1:
+        raise InputError(f"the picture holds {len(found)} digits; cut it into pictures of one each")
+    return found[0]
+
+
+def see_picture(picture: Picture, kind: Literal["digits", "whole"]) -> Tensor:
+    """Bring a picture to the image (28, 28) in [0, 1] that a network takes.
+
+    Args:
+        picture: The picture.
+        kind: ``digits``: by `find_digit`. ``whole``: by `audiate.data.images.shrink`.
+
+    Raises:
+        InputError: As for these functions.
+
+    """
+    return find_digit(picture) if kind == "digits" else shrink(picture)
+
+
+@torch.inference_mode()
+def _score(images: Tensor) -> Tensor:
+    logits: Tensor = _reader()(images)
+    return logits.amax(1)
+
+
+@cache
+def _reader() -> LeNet:
+    return load(WRITTEN_CLASSIFIER, LeNet)

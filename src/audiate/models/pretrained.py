@@ -210,9 +210,10 @@ def load(
     device: str | torch.device = "cpu",
     revision: str | None = None,
 ) -> Any:
-    """Load a model, ready for use (in eval mode).
+    """Load a model, ready for use: in eval mode, and with parameters that need no gradient.
 
-    Loading draws no random numbers.
+    Outputs so have a gradient only where the input asks for one; `model.requires_grad_()` lets the
+    parameters have theirs. Loading draws no random numbers.
 
     Args:
         source: A shipped name such as ``"flow-digits"``, a folder that `save_pretrained` or
@@ -273,7 +274,7 @@ def _loaded(
             model = cls(config)
             model.load_state_dict(weights)
     model.provenance = stored.provenance
-    return model.eval().to(where)
+    return model.eval().requires_grad_(False).to(where)
 
 
 def in_words(model: PretrainedModel) -> str:

@@ -10,6 +10,8 @@ _WIDTH = 32  # channels of a network's first layer
 class SoundNetwork(nn.Module):
     """A small residual network (He et al. 2016) that keeps three moments of the word apart."""
 
+    moments_dim = 2 * 3 * 4 * _WIDTH
+
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
@@ -21,14 +23,18 @@ class SoundNetwork(nn.Module):
             Residual(2 * _WIDTH, 4 * _WIDTH, stride=2),  # 12 → 6
             Residual(4 * _WIDTH, 4 * _WIDTH),
         )
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * 3 * 4 * _WIDTH, outputs))
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(self.moments_dim, outputs))
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Vectors (batch, outputs) of spectrograms (batch, 48, 48) in [0, 1]."""
+        vector: Tensor = self.head(self.moments(spectrogram))
+        return vector
+
+    def moments(self, spectrogram: Tensor) -> Tensor:
+        """Means and maxima (batch, moments_dim) of the features of each third of the word."""
         hidden = self.trunk(standardise(spectrogram))
         moments = [F.adaptive_avg_pool2d(hidden, (1, 3)), F.adaptive_max_pool2d(hidden, (1, 3))]
-        vector: Tensor = self.head(torch.cat(moments, 1).flatten(1))
-        return vector
+        return torch.cat(moments, 1).flatten(1)
 
 
 class ImageNetwork(nn.Module):

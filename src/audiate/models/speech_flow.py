@@ -107,17 +107,19 @@ class SpeechFlow(GeneratorModel):
         """The condition (condition_dim,) of no label."""
         return self.scale.mean.new_zeros(max(self.classes, 1))
 
+    def labels_of(self, z: Tensor) -> Tensor:
+        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; -1 for none."""
+        if not self.classes:
+            return torch.full((z.shape[0],), -1, device=z.device)
+        top, label = z[:, : self.classes].max(1)
+        return torch.where(top > z[:, : self.classes].amin(1), label, -1)
+
     def codec_latents(self, z: Tensor, guidance: float | None = None) -> Tensor:
         """Follow the flow from z (batch, latent_dim) to the codec's latents.
 
         The guidance is the config's by default; where z has no labels, it makes no difference.
         """
-        conditions, noise = z[:, : self.classes], z[:, self.classes :]
-        labels = torch.full((z.shape[0],), -1, device=z.device)
-        if self.classes:
-            top, label = conditions.max(1)
-            labels = torch.where(top > conditions.amin(1), label, labels)
-        config = self.config
+        labels, noise, config = self.labels_of(z), z[:, self.classes :], self.config
         if guidance is None:
             guidance = config.guidance if bool((labels >= 0).any()) else 1.0
         flat = follow(

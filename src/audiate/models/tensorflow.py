@@ -16,6 +16,7 @@ from audiate.errors import InputError
 from audiate.models.configs import WaveGANConfig
 from audiate.models.storage import Provenance
 from audiate.models.wavegan import WaveGAN
+from audiate.utils.progress import note
 
 Variables = Mapping[str, NDArray[np.float32]]
 
@@ -60,9 +61,15 @@ def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
         _check_is_there(prefix)
     try:
         reader = tensorflow.train.load_checkpoint(prefix)
-        names = [name for name in reader.get_variable_to_shape_map() if name[:2] in ("G/", "D/")]
+        shapes = reader.get_variable_to_shape_map()
+        names = [name for name in shapes if name[:2] in ("G/", "D/")]
         # What an optimiser keeps for a weight is named after it.
         slots = {name for name in names if any(name.startswith(f"{other}/") for other in names)}
+        if any(name.startswith("Q/") for name in shapes):
+            note(
+                f"{prefix}: its Q-network (ciwGAN, fiwGAN) is left out, so the model has no codes "
+                f"by name; the first entries of its latents are its code, as in `set` 0=1"
+            )
         return {name: reader.get_tensor(name) for name in names if name not in slots}
     except Exception as error:  # TensorFlow's error classes are not exported in one place
         reason = " ".join(str(error).split())[:200]

@@ -35,6 +35,11 @@ class WrappedGenerator(nn.Module):
     float32.
     """
 
+    def __repr__(self) -> str:
+        """What goes in and out, on one line."""
+        sound = f"{self.num_samples:,} samples at {self.sample_rate:,} Hz"
+        return f"WrappedGenerator: latent {self.latent_dim} → {sound}"
+
     def __init__(
         self,
         function: Callable[[Tensor], Tensor],

@@ -7,18 +7,19 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from audiate.audio.files import to_peak
 from audiate.errors import InputError, check_range
 from audiate.metrics.classification import confusion_matrix
-from audiate.metrics.judges import judge_clips
+from audiate.metrics.judges import in_dictionary, judge_clips
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.code_network import WordCodeNetwork, code_names
 from audiate.models.generator import AudioGAN, generate
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.codes_report import CodesReport
-from audiate.phonetics.word_classifier import WordClassifier
+from audiate.phonetics.word_classifier import NONE, WordClassifier
 from audiate.training.discovery import LEAST_IN_GROUP, discover, sort_clips
 from audiate.utils.batching import in_batches
 from audiate.utils.progress import note
@@ -29,7 +30,7 @@ MOST_PAIRED = 16
 _BATCH = 50
 
 Classify = Callable[[Tensor], Tensor]
-"""From waveforms (batch, channels, samples) of the generator to the numbers (batch,) of words."""
+"""From waveforms (batch, channels, samples) of the generator to probabilities (batch, words)."""
 
 
 def classify_by(classifier: DigitClassifier | WordClassifier, sample_rate: int) -> Classify:
@@ -38,7 +39,7 @@ def classify_by(classifier: DigitClassifier | WordClassifier, sample_rate: int) 
     def classify(waveforms: Tensor) -> Tensor:
         clips = classifier_input(waveforms, sample_rate, classifier)
         logits: Tensor = classifier(clips.to(classifier.device))
-        return logits.argmax(1).cpu()
+        return logits.softmax(1).cpu()
 
     return classify
 
@@ -58,14 +59,14 @@ def evaluate_codes(
     """Generate samples of every code, and classify them as words.
 
     Args:
-        name: Name of the generator, for the report.
+        name: Name of the generator.
         model: A generator with codes.
-        words: Names of the words that ``classify`` gives the numbers of.
-        classify: Classifies sounds as words; None to sort the samples into as many groups of like
-            sounds as there are codes, which are named A, B and so on.
-        classifier_name: Name of the classifier, for the report.
+        words: Names of the words that ``classify`` gives the probabilities of.
+        classify: Classifies sounds as words; None to sort the samples into groups of like sounds,
+            as many as codes, named A, B and so on.
+        classifier_name: Its name, for the report.
         count: Number of samples for each code.
-        judged: Largest number of them that pocketsphinx listens to; with 0, none.
+        judged: Largest number of them that pocketsphinx listens to.
         seed: Seed of the latents.
 
     Raises:
@@ -80,18 +81,18 @@ def evaluate_codes(
     meant = torch.arange(code.count).repeat_interleave(count)
     z = model.sample_latent(len(meant), generator=source, labels=meant).cpu()
     waveforms = _sounds(model, z)
-    if classify is None:
-        judged = 0  # the groups have no words
-        words = [_letters(number) for number in range(code.count)]
-        found, classify = _sorted_alike(model, waveforms, code.count, seed)
+    confident = classify is not None
+    if classify is None:  # the groups have no words, and are 1 or 0
+        judged = 0
+        words, read, classify = _sorted_alike(model, waveforms, code.count, seed)
     else:
-        found = in_batches(classify, waveforms, _BATCH, "classifying sounds")
-    size = max(code.count, len(words))
-    counts = confusion_matrix(found, meant, size)[: code.count, : len(words)]
+        read = in_batches(classify, waveforms, _BATCH, "classifying sounds")
+    sure, size = read.amax(1).double(), max(code.count, len(words))
+    counts = confusion_matrix(read.argmax(1), meant, size)[: code.count, : len(words)]
     recovered = None
     if model.code_network is not None:
-        read = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
-        recovered = (read == meant).double().view(code.count, count).mean(1).tolist()
+        codes = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
+        recovered = (codes == meant).double().view(code.count, count).mean(1).tolist()
     return CodesReport(
         name,
         classifier_name,
@@ -102,12 +103,13 @@ def evaluate_codes(
         _understood(waveforms, model.sample_rate, counts, words, judged),
         _pairs(model, classify, len(words), min(count, 20), seed),
         one_sound=code.size == model.config.latent_dim,
+        confidence=sure.view(code.count, count).mean(1).tolist() if confident else None,
     )
 
 
 def _understood(
     waveforms: Tensor, sample_rate: int, counts: Tensor, words: Sequence[str], judged: int
-) -> list[float] | None:
+) -> list[float | None] | None:
     """Compute the share of samples that pocketsphinx recognises as their code's most frequent word.
 
     Args:
@@ -118,22 +120,29 @@ def _understood(
         judged: Largest number of samples of each code.
 
     Returns:
-        The share of each code; None where there is no sample, the judges are not installed or do
-        not know a word, of which the latter are noted.
+        The share of each code, None where its word is not in the dictionary; None for all where
+        there is no sample, the judges are not installed or know less than two words, of which the
+        latter are noted.
 
     """
     if not judged:
         return None
     some = waveforms.view(len(counts), -1, *waveforms.shape[1:])[:, :judged]
-    expected = [words[index].lower() for index in counts.argmax(1).tolist()]
+    expected = [words[index] for index in counts.argmax(1).tolist()]
+    said = [word for word in words if word != NONE]
     try:
-        found = judge_clips(some.flatten(0, 1), sample_rate, words, quality=0)
+        known = in_dictionary(said)
+        if len(known) < 2:
+            raise InputError(f"{', '.join(said)}: not in pocketsphinx's dictionary of English")
+        found = judge_clips(some.flatten(0, 1), sample_rate, known, quality=0)
     except InputError as error:
         note(f"{error}; the column of pocketsphinx is left out")
         return None
     heard = np.array([each.word for each in found]).reshape(some.shape[:2])
-    shares: list[float] = (heard == np.array(expected)[:, None]).mean(1).tolist()
-    return shares
+    return [
+        float((row == word.lower()).mean()) if word in known else None
+        for row, word in zip(heard, expected, strict=True)
+    ]
 
 
 def _sounds(model: AudioGAN, z: Tensor) -> Tensor:
@@ -153,7 +162,7 @@ def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: in
     for row, entries in zip(rows, both, strict=True):
         row[:, list(entries)] = 1
     waveforms = _sounds(model, rows.flatten(0, 1))
-    found = in_batches(classify, waveforms, _BATCH, "classifying sounds")
+    found = in_batches(classify, waveforms, _BATCH, "classifying sounds").argmax(1)
     table = torch.zeros(size, size, words, dtype=torch.int64)
     for (one, other), words_of in zip(both, torch.split(found, count), strict=True):
         table[one, other] = table[other, one] = torch.bincount(words_of, minlength=words)
@@ -162,15 +171,23 @@ def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: in
 
 def _sorted_alike(
     model: AudioGAN, waveforms: Tensor, count: int, seed: int
-) -> tuple[Tensor, Classify]:
-    """Find groups (n,) of like sounds without labels, and a function that sorts more sounds."""
+) -> tuple[list[str], Tensor, Classify]:
+    """Find groups of like sounds without labels: their names, those of the sounds, and a sorter.
+
+    The last two give groups (n, groups): 1 for that of a sound, and 0 for the others.
+    """
     config = model.config
     with torch.inference_mode(mode=False):
         network = WordCodeNetwork(config)
         found = discover(
             network, to_peak(waveforms.clone()), count, seed, torch.zeros(len(waveforms)).long()
         )
-        return found.groups, lambda more: sort_clips(network, found.head, to_peak(more))
+
+        def classify(more: Tensor) -> Tensor:
+            return F.one_hot(sort_clips(network, found.head, to_peak(more)), count)
+
+        names = [_letters(number) for number in range(count)]
+        return names, F.one_hot(found.groups, count), classify
 
 
 def _letters(number: int) -> str:

@@ -35,11 +35,13 @@ class CodesReport(FigureReport):
         recovered: Share (codes,) of each code's samples that the Q-network classifies as that code;
             None where the model was kept without it.
         understood: Share (codes,) of each code's samples that pocketsphinx, which audiate did not
-            train, recognises as the word that the classifier reads most often; None where it did
-            not listen.
+            train, recognises as the word that the classifier reads most often, or None for a word
+            that its dictionary has not; None for all where it did not listen.
         pair_counts: (entries, entries, words): how often each word came out where two entries of
             the code are 1 together; on the diagonal, one alone. None where there are too many.
         one_sound: Whether the code is the whole latent, so that all samples of a code are alike.
+        confidence: Mean probability (codes,) that the classifier gives to the word that it reads;
+            None where sounds are sorted into groups.
 
     """
 
@@ -49,9 +51,10 @@ class CodesReport(FigureReport):
     words: Sequence[str]
     counts: Tensor
     recovered: Sequence[float] | None
-    understood: Sequence[float] | None
+    understood: Sequence[float | None] | None
     pair_counts: Tensor | None
     one_sound: bool = False
+    confidence: Sequence[float] | None = None
 
     @property
     def shares(self) -> Tensor:
@@ -99,6 +102,7 @@ class CodesReport(FigureReport):
             "mutual_information_bits": self.information,
             "recovered": self.recovered,
             "understood": self.understood,
+            "confidence": self.confidence,
             "one_sound_per_code": self.one_sound,
             "pairs": self.pairs,
             "pair_counts": self.pair_counts,
@@ -134,7 +138,7 @@ class CodesReport(FigureReport):
                 pairs.add_row(str(number), *(f"{word} {100 * share:.0f}" for word, share in row))
             yield pairs
 
-    def _understood_parts(self, understood: Sequence[float]) -> Iterator[Table | str]:
+    def _understood_parts(self, understood: Sequence[float | None]) -> Iterator[Table | str]:
         """Return the table of what pocketsphinx hears in each code, and a note."""
         table = make_table(
             f"{self.model}: understood by pocketsphinx, which audiate did not train",
@@ -144,14 +148,15 @@ class CodesReport(FigureReport):
         for row in zip(self.codes, words, map(percent, understood), strict=True):
             table.add_row(*row)
         table.add_section()
-        table.add_row("all", "", percent(sum(understood) / len(understood)))
+        known = [share for share in understood if share is not None]
+        table.add_row("all", "", percent(sum(known) / len(known) if known else None))
         table.add_row("by chance", "", percent(1 / len(self.words)))
         table.add_row("silence", "", percent(0.0))
         yield table
-        clear = sum(share >= UNDERSTOOD for share in understood)
+        clear = sum(share >= UNDERSTOOD for share in known)
         yield (
             f"The share of a code's samples that pocketsphinx recognises as the word that "
-            f"{self.classifier} reads most often in it: {clear} of {len(understood)} codes reach "
+            f"{self.classifier} reads most often in it: {clear} of {len(known)} codes reach "
             f"{100 * UNDERSTOOD:.0f} %. Of real FSDD and Speech Commands clips, it recognises some "
             f"80 % (`audiate evaluate` of a generator prints how many)."
         )
@@ -162,13 +167,15 @@ class CodesReport(FigureReport):
             f"{self.model}: words (%) of {per_code} samples for each code, by {self.classifier}",
             *("code", "word", *self.words),
         )
+        if self.confidence is not None:
+            table.add_column("confidence", justify="right")
         if self.recovered is not None:
             table.add_column("Q recovers", justify="right")
         for number, share in enumerate(self.shares):
             cells = [percent(value, ".0f") if value >= 0.005 else "·" for value in share.tolist()]
             word = self.words[int(share.argmax())] if share.max() >= PURE else "-"
-            q = [] if self.recovered is None else [percent(self.recovered[number])]
-            table.add_row(self.codes[number], word, *cells, *q)
+            last = [c[number] for c in (self.confidence, self.recovered) if c is not None]
+            table.add_row(self.codes[number], word, *cells, *map(percent, last))
         back = self.counts.double() / self.counts.sum(0).clamp_min(1)
         cells = [
             f"{self.codes[int(c.argmax())]}: {100 * c.max():.0f}" if c.max() > 0 else "-"

@@ -15,7 +15,7 @@ from torch import Tensor
 from audiate.audio.pitch import require_praat
 from audiate.errors import InputError, check_range
 from audiate.models.generator import AudioGAN, Generator, device_of, generate
-from audiate.phonetics.measures import MEASURES, UNITS, Array, measure_one
+from audiate.phonetics.measures import LEAST_VOICED, MEASURES, UNITS, Array, measure_one, voice_of
 from audiate.utils.batching import in_batches
 
 Method = Literal["ridge", "hyperplane", "factorisation", "components", "random"]
@@ -68,6 +68,9 @@ class Direction:
     fit: float
     method: str
 
+    def __repr__(self) -> str:
+        return f"Direction of {self.attribute}, in {self.unit}: fit {self.fit:.2f} ({self.method})"
+
     def move(self, z: Tensor, amount: float) -> Tensor:
         """Latents (batch, latent_dim), moved by ``amount`` of the unit."""
         return z + amount * self.vector.to(z.device)
@@ -77,8 +80,9 @@ def attribute_of(name: str) -> Attribute:
     """Return the attribute of a name.
 
     Args:
-        name: ``pitch`` (mean F0, in semitones), ``loudness`` (in dB), ``duration`` (in octaves: 1
-            is twice as long), or one of `audiate.phonetics.measures.MEASURES`.
+        name: ``pitch`` (mean F0, in semitones; NaN where less than `LEAST_VOICED` of the word is
+            voiced, as F0 that is found in noise is none), ``loudness`` (in dB), ``duration`` (in
+            octaves: 1 is twice as long), or one of `audiate.phonetics.measures.MEASURES`.
 
     Raises:
         InputError: There is no such attribute, or praat-parselmouth is missing.
@@ -86,7 +90,7 @@ def attribute_of(name: str) -> Attribute:
     """
     require_praat()
     if name == "pitch":
-        return Attribute(name, "st", lambda *sound: 12 * _log2(_measured("f0_mean", *sound) / 100))
+        return Attribute(name, "st", _pitch)
     if name == "duration":
         return Attribute(name, "octaves", lambda *sound: _log2(_measured("duration", *sound)))
     measured = {"loudness": "intensity"}.get(name, name)
@@ -101,6 +105,14 @@ def _measured(name: str, waveform: Tensor, sample_rate: int) -> float:
         return measure_one(name, waveform.double().numpy(), sample_rate)
     except InputError:
         return float("nan")
+
+
+def _pitch(waveform: Tensor, sample_rate: int) -> float:
+    try:
+        f0, voiced = voice_of(waveform.double().numpy(), sample_rate)
+    except InputError:
+        return float("nan")
+    return 12 * _log2(f0 / 100) if voiced >= LEAST_VOICED else float("nan")
 
 
 def _log2(value: float) -> float:

@@ -14,8 +14,8 @@ from torch import Tensor
 from audiate.audio.files import save_wav
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
-from audiate.errors import InputError
-from audiate.folders.invert import Target, read_target
+from audiate.errors import InputError, check_whole
+from audiate.folders.invert import Target, classifier_for, read_target, says_digits
 from audiate.folders.runner import (
     ClipWork,
     FolderReport,
@@ -80,8 +80,7 @@ def edit_folder(
         changes: The change of each attribute in its unit, by its name: pitch, loudness, duration.
         digit: Digit to say instead, as a number or an English word.
         generator: A shipped model's name, a folder, a hub id, or any `Generator`.
-        method: One of `EditMethod`. The default is ``tracks`` for flows of sound unless another
-            digit is to be said, and ``hybrid`` for all else.
+        method: By default, ``tracks`` for flows of sound that keep the digit, else ``hybrid``.
         classifier: Classifies the digit, which is kept; or None.
         samples: Number of sounds that are measured to find directions.
         rounds: Number of steps that are corrected by what is measured.
@@ -91,27 +90,37 @@ def edit_folder(
         notify: It is called with the error of each clip that cannot be used.
 
     Raises:
-        InputError: Nothing is to change, there is no clip or model; or as of `run_folder`.
+        InputError: Nothing is to change, no clip or model; or as of `run_folder`.
         Interrupted: Ctrl-C was pressed; what is done is recorded.
 
     """
     word, out = check_edit(changes, digit), Path(out)
+    samples, rounds, seed = _whole(samples, rounds, seed)
     found = find_clips([clips] if isinstance(clips, (str, Path)) else clips, out)
-    settings = {"generator": name or name_of(generator), "classifier": name_of(classifier)}
-    settings |= {each: f"{value:g}" for each, value in changes.items()}
-    generator = load(generator, Generator, device=device)
+    name, generator = name or name_of(generator), load(generator, Generator, device=device)
     method = _method_for(generator, method, word)
-    numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
-    settings |= {each: str(value) for each, value in numbers.items()}
-    settings["weights"] = digest(fingerprint(generator))
+    classifier = classifier_for(generator, classifier)
     judge = None if classifier is None else load(classifier, DigitClassifier)
+    numbers = {"digit": word, "method": method, "seed": seed, "samples": samples, "rounds": rounds}
+    settings = {each: str(value) for each, value in numbers.items()}
+    settings |= {each: f"{value:g}" for each, value in changes.items()}
+    settings |= {"generator": name, "weights": digest(fingerprint(generator))}
+    settings["classifier"] = digest(judge) if judge else "none"
     run = partial(run_folder, batch_size=1, what="editing", notify=notify)
     if isinstance(generator, SpeechFlow) and method == "tracks":
-        by_tracks = TrackEditWork(generator.codec, changes, judge)
-        return run(by_tracks, found, out, "edit", settings)
+        return run(TrackEditWork(generator.codec, changes, judge), found, out, "edit", settings)
     make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
     return run(work, found, out, "edit", settings)
+
+
+def _whole(samples: int, rounds: int, seed: int) -> tuple[int, int, int]:
+    """The numbers of an edit, checked."""
+    return (
+        check_whole("`samples`", samples, 20, 10**6),
+        check_whole("`rounds`", rounds, 0, 1000),
+        check_whole("`seed`", seed, 0, 2**63 - 1),
+    )
 
 
 def _method_for(generator: Generator, method: EditMethod | None, word: int | None) -> EditMethod:
@@ -202,7 +211,8 @@ class EditWork(ClipWork[Target, EditResult]):
             make_editor: Makes the editor of latents, which takes long.
 
         """
-        self.generator, self.read = generator, partial(read_target, sizes=generator)
+        hits = not says_digits(generator)
+        self.generator, self.read = generator, partial(read_target, sizes=generator, hits=hits)
         self.invert, self.word = invert, word
         self.latent_dim = generator.latent_dim
         self._make_editor = make_editor
@@ -228,7 +238,9 @@ class EditWork(ClipWork[Target, EditResult]):
             partial(save_wav, waveform=edit.waveform, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),
             partial(save_array, edit.latent[None].numpy()),
-            partial(save_comparison, (recording, said, edit.waveform), "the sound found for it"),
+            partial(
+                save_comparison, (recording, said, edit.waveform), "the sound found for it", rate
+            ),
         )
         moved = edit.latent.numpy().astype(np.float32)
         return Product(moved, self._result(edit, recording, said), writers)

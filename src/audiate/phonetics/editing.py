@@ -229,7 +229,7 @@ class Editor:
         Args:
             z: The latent.
             word: The digit that is to be said. The default is the digit that the classifier reads
-                now.
+                in the recording, or, without one, in the latent's sound.
             recording: The recording (channels, samples) that the latent was found for. Changes
                 are counted from what is measured in it, since the latent's sound may be of another
                 pitch, or a whisper; from the latent's sound where that cannot be measured.
@@ -241,16 +241,18 @@ class Editor:
         start = z.detach().cpu().double().numpy()
         first = self._make(start[None])
         before = first.values[0]
+        said = first.words
         if recording is not None:
             recorded = self._values(recording[None].cpu())[0]
             before = np.where(np.isfinite(recorded), recorded, before)
+            said = self._words(recording[None])
         for attribute, value in zip(self.attributes, before, strict=True):
             if not np.isfinite(value):
                 raise InputError(
                     f"{attribute.name}: cannot be measured in this sound; it may hold no voice"
                 )
-        if word is None and first.words is not None:
-            word = int(first.words[0].argmax())
+        if word is None and said is not None:
+            word = int(said[0].argmax())
         wanted = before + np.array([each.change for each in self.targets])
         latent = start + (wanted - before) @ self._moves
         if self._rounds:
@@ -331,13 +333,17 @@ class Editor:
         """Sounds of latents (n, latent_dim), what is measured in them, and words in nats."""
         where = device_of(self.generator)
         with torch.inference_mode():
-            waveforms = generate(self.generator, torch.from_numpy(z).float().to(where))
-            words = None
-            if self.classifier is not None:
-                clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
-                words = self.classifier(clips.to(self.classifier.device)).log_softmax(1).cpu()
-        waveforms = waveforms.cpu()
-        return _Sounds(waveforms, self._values(waveforms), words)
+            waveforms = generate(self.generator, torch.from_numpy(z).float().to(where)).cpu()
+        return _Sounds(waveforms, self._values(waveforms), self._words(waveforms))
+
+    @torch.inference_mode()
+    def _words(self, waveforms: Tensor) -> Tensor | None:
+        """Logarithms of the words' probabilities (batch, words); None without a classifier."""
+        if self.classifier is None:
+            return None
+        clips = classifier_input(waveforms, self.generator.sample_rate, self.classifier)
+        logits: Tensor = self.classifier(clips.to(self.classifier.device))
+        return logits.log_softmax(1).cpu()
 
     def _values(self, waveforms: Tensor) -> Array:
         rate = self.generator.sample_rate
@@ -401,18 +407,19 @@ def changes_of(
     )
 
 
-def save_comparison(sounds: Sequence[Tensor], found: str, path: Path) -> None:
+def save_comparison(sounds: Sequence[Tensor], found: str, rate: int, path: Path) -> None:
     """Write a picture of a recording, of what was found for it, and of the edited sound.
 
     Args:
         sounds: These three, (channels, samples) each.
         found: Title of the second.
+        rate: Sample rate, in Hz.
         path: The PNG file.
 
     """
     longest = max(sound.shape[1] for sound in sounds)
     mono = torch.stack([fit_length(sound.mean(0), longest) for sound in sounds])
-    save_side_by_side(mono, levels_of(mono), ("recording", found, "edited"), path)
+    save_side_by_side(mono, levels_of(mono), ("recording", found, "edited"), rate, path)
 
 
 def with_gain(waveform: Tensor, decibels: float) -> tuple[Tensor, float]:
@@ -435,7 +442,8 @@ def _number(value: float) -> float | None:
 def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
     """A latent (latent_dim,) of another word, where the generator's labels are words.
 
-    The largest of the label entries changes places with that of the word.
+    The largest of the label entries changes places with that of the word, or, where the latent is
+    of no label, the entry of the word is set to 1.
 
     Raises:
         InputError: The generator has no such labels.
@@ -445,5 +453,5 @@ def say_another(generator: Generator, z: Tensor, word: int) -> Tensor:
         raise InputError("`digit`: this generator has no labels of digits; speech-digits has them")
     moved = z.clone()
     largest = int(generator.labels_of(z[None].to(generator.device))[0])
-    moved[largest], moved[word] = z[word], z[largest]
+    moved[largest], moved[word] = (z[word], z[largest]) if largest >= 0 else (z[largest], 1.0)
     return moved

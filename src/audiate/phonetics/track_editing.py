@@ -7,6 +7,7 @@ from functools import partial
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,6 +26,7 @@ from audiate.phonetics.editing import (
     save_comparison,
     with_gain,
 )
+from audiate.phonetics.measures import f0_track
 
 _LONGEST = 60.0  # seconds
 
@@ -88,12 +90,12 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         self.read = self._read
 
     def _read(self, path: Path | Recording) -> Tensor:
-        """Read a clip, and bring it to a peak of 0.9."""
+        """Read a clip."""
         rate = self.codec.config.sample_rate
         waveform, _ = load_audio(path, rate, channels=1, longest=_LONGEST)
         if is_silent(waveform.flatten()):
             raise InputError(f"{path}: is silent, so there is nothing to edit; record it again")
-        return to_peak(waveform)
+        return waveform
 
     def compute(self, items: Sequence[Tensor]) -> list[Product[EditResult]]:
         """Edit clips."""
@@ -101,16 +103,23 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
 
     def _edited(self, recording: Tensor) -> Product[EditResult]:
         rate, device = self.codec.config.sample_rate, self.codec.device
-        given = recording[None].to(device)
-        said = edit_tracks(self.codec, given)[0].cpu()
+        given = to_peak(recording)  # as the codec was trained; what it gives has the clip's level
+        level = recording.abs().max() / given.abs().max()
         semitones, octaves = (self.changes.get(name, 0.0) for name in ("pitch", "duration"))
-        edited = edit_tracks(self.codec, given, semitones=semitones, octaves=octaves)[0].cpu()
-        values = [self._measured(sound) for sound in (recording, said, edited)]
-        for name, value in values[0].items():
-            if not isfinite(value):
-                raise InputError(f"{name}: cannot be measured in this sound; it may hold no voice")
-        before, found, after = values
-        wanted = {name: before[name] + change for name, change in self.changes.items()}
+        said, edited = (
+            (level * edit_tracks(self.codec, given[None].to(device), **how)[0].cpu()).clamp(-1, 1)
+            for how in ({}, {"semitones": semitones, "octaves": octaves})
+        )
+        before, found, after = (self._measured(sound) for sound in (recording, said, edited))
+        if "pitch" in before:
+            found["pitch"] = before["pitch"] + self._change_of_pitch(recording, said)
+            after["pitch"] = before["pitch"] + self._change_of_pitch(recording, edited, 2**octaves)
+        for name, value in before.items():
+            # F0 is set by hand, so a whisper is edited, and the report says that it has no pitch.
+            if not isfinite(value) and name != "pitch":
+                raise InputError(f"{name}: cannot be measured in this sound")
+        base = {name: value if isfinite(value) else found[name] for name, value in before.items()}
+        wanted = {name: base[name] + change for name, change in self.changes.items()}
         gain = 0.0
         if "loudness" in wanted:
             edited, gain = with_gain(edited, wanted["loudness"] - after["loudness"])
@@ -123,7 +132,7 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         writers = (
             partial(save_wav, waveform=edited, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),
-            partial(save_comparison, (recording, said, edited), "given back by the codec"),
+            partial(save_comparison, (recording, said, edited), "given back by the codec", rate),
         )
         result = EditResult(changes, missed, gain, digit, meant)
         return Product(None, result, writers)
@@ -131,6 +140,21 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
     def _measured(self, sound: Tensor) -> dict[str, float]:
         rate = self.codec.config.sample_rate
         return {each.name: each.measure(sound.mean(0), rate) for each in self.attributes}
+
+    def _change_of_pitch(self, recording: Tensor, sound: Tensor, length: float = 1.0) -> float:
+        """Median change of F0, in semitones, over the frames that are voiced in both sounds.
+
+        Noise that Praat takes for a voice in one of them alone makes no difference. ``length`` is
+        that of the sound, over the recording's.
+        """
+        rate = self.codec.config.sample_rate
+        first, other = (f0_track(each.mean(0).numpy(), rate) for each in (recording, sound))
+        if not len(other.times):
+            return float("nan")
+        place = np.searchsorted(other.times, length * first.times).clip(max=len(other.times) - 1)
+        change = 12 * np.log2(other.f0[place] / first.f0)
+        voiced = change[np.isfinite(change)]
+        return float(np.median(voiced)) if len(voiced) else float("nan")
 
     def _digit(self, sound: Tensor) -> int | None:
         if self.classifier is None:

@@ -11,22 +11,23 @@ from torch import Tensor
 class EpochOrder:
     """Shuffles ``count`` items anew in each epoch, and cuts them into full batches.
 
-    The batches depend on (seed, step) alone. Items that are left over at the end of an epoch are
-    not used in it.
+    The batches depend on (seed, step) alone. Items that are left over at the end of a pass are not
+    used in it. An epoch is a pass, or ``least_steps`` where that is more.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+    def __init__(self, count: int, batch_size: int, seed: int, least_steps: int = 1) -> None:
         self.seed, self.batch_size = seed, min(batch_size, count)
-        self.steps_per_epoch = count // self.batch_size
+        self._steps_of_pass = count // self.batch_size
+        self.steps_per_epoch = max(self._steps_of_pass, least_steps)
         self._count = count
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+        self._pass, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def batch(self, step: int) -> Tensor:
         """Indices (batch_size,) of step ``step``."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = torch.randperm(self._count, generator=generator(self.seed, epoch))
+        number, position = divmod(step, self._steps_of_pass)
+        if number != self._pass:
+            self._pass = number
+            self._order = torch.randperm(self._count, generator=generator(self.seed, number))
         return self._order[position * self.batch_size :][: self.batch_size]
 
 

@@ -43,6 +43,7 @@ from audiate.training.grouping import (
     silhouette,
     squared_distances,
 )
+from audiate.utils.progress import tracked
 
 MOST_CLIPS = 2_500
 """Number of clips, chosen evenly, that groups are found among; the Q-network sorts the others."""
@@ -121,7 +122,7 @@ def discover(
             for _ in range(_VIEWS)
         ]
         changed = torch.stack(copies)
-        for _ in range(_ROUNDS):
+        for _ in tracked(range(_ROUNDS), "sorting the clips into groups"):
             head = _learn(network, changed, torch.from_numpy(groups), count)
             groups = _even(_read(network, head, [views, *copies]), conditions)
         every = _read(network, head, [network.features.view(power, words)])
@@ -222,7 +223,7 @@ def _learn(network: WordCodeNetwork, views: Tensor, groups: Tensor, count: int) 
     optimizer = torch.optim.AdamW(parameters, 2e-3, weight_decay=1e-2)
     network.train()
     for _ in range(_STEPS):
-        rows = torch.randint(views.shape[1], (min(_BATCH, 2 * views.shape[1]),))
+        rows = torch.randint(views.shape[1], (min(_BATCH, max(views.shape[1] // 2, 32)),))
         copies = torch.randint(len(views), (len(rows),))
         hidden = F.dropout(network.embed(views[copies, rows]), 0.3)
         loss = F.cross_entropy(head(hidden), groups[rows], label_smoothing=0.1)

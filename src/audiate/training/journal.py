@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audiate.errors import InputError, with_flags
 from audiate.training.run import Run
-from audiate.training.task import Task
+from audiate.training.task import NotYet, Task
 from audiate.utils.progress import TrainingProgress
 
 
@@ -95,9 +95,13 @@ class Journal:
         if self._board is not None:
             self._board.add(step, [{"tag": "preview", **each} for each in shown])
         alarm = task.diagnose(losses)
-        if alarm is None:
+        early = isinstance(alarm, NotYet) and 2 * step <= task.steps
+        if alarm is None or early:
             task.model.save_pretrained(self._run.last_good)
-        else:
+        if alarm is not None and early:
+            fact = alarm.split(". ")[0]  # what to do about it is of no use yet
+            self.progress.say(f"not yet, as is usual early on (step {step}): {fact}")
+        elif alarm is not None:
             self._run.log(step, {"alarm": alarm})
             self.progress.say(f"[bold red]alarm[/] (step {step}): {with_flags(alarm)}")
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +12,7 @@ from types import FrameType
 import torch
 from torch import Tensor
 
+from audiate.data.sounds import STRICT
 from audiate.errors import InputError, Interrupted
 from audiate.models.storage import Provenance
 from audiate.training.batches import mixed_seed
@@ -53,7 +54,11 @@ def run_recipe(
 
     """
     task = import_module(ENTRIES[name].task)
-    return fit(name, recipe, task.prepare(recipe, root), options, quiet=quiet)
+    before = STRICT.set(options.strict)
+    try:
+        return fit(name, recipe, task.prepare(recipe, root), options, quiet=quiet)
+    finally:
+        STRICT.reset(before)
 
 
 def fit(
@@ -89,23 +94,27 @@ def fit(
     first = shard.rank == 0
     kept = {**environment(device, shard, precision), "data": prepared.data}
     provenance = Provenance(name, asdict(recipe), kept)
-    if first:
-        run.open(provenance, resume=options.resume)
-    barrier()
-
-    task = prepared.make_task(device, shard)
-    done = run.restore(task)
-    if first:
-        run.rewind_log(done)
-    progress = TrainingProgress(name, task.steps, done=done, quiet=quiet or not first)
-    with _stop_signals() as stop, progress, closing(Journal(run, progress, done, task)) as journal:
-        if done < task.steps:
-            _explain(progress, precision, before if done else {}, kept)
-        _train(task, precision, run, journal, stop, done, options.save_every)
-    task.model.provenance = provenance
-    if first:
-        task.model.save_pretrained(run.model)
-    barrier()
+    with run.alone() if first else nullcontext():
+        if first:
+            run.open(provenance, resume=options.resume)
+        barrier()
+        task = prepared.make_task(device, shard)
+        done = run.restore(task)
+        if first:
+            run.rewind_log(done)
+        progress = TrainingProgress(name, task.steps, done=done, quiet=quiet or not first)
+        with (
+            _stop_signals() as stop,
+            progress,
+            closing(Journal(run, progress, done, task)) as journal,
+        ):
+            if done < task.steps:
+                _explain(progress, precision, before if done else {}, kept)
+            _train(task, precision, run, journal, stop, done, options.save_every)
+        task.model.provenance = provenance
+        if first:
+            task.model.save_pretrained(run.model)
+        barrier()
     return run.model
 
 

@@ -27,6 +27,9 @@ class RunOptions:
     """
     save_every: float = 60.0
     """Number of seconds between checkpoints."""
+    strict: bool = False
+    """Stop at the first file of a folder that cannot be read. By default such files are left out
+    and listed."""
 
     def __post_init__(self) -> None:
         check_range("`save_every`", self.save_every, 0, 10**9)

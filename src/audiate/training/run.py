@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from audiate.audio.files import save_wav
 from audiate.errors import InputError
 from audiate.models.storage import Provenance
 from audiate.training.task import Sound, Task
-from audiate.utils.filesystem import replace_text, replacing, writing
+from audiate.utils.filesystem import alone, remove_partials, replace_text, replacing, writing
 from audiate.utils.plots import save_image
 
 SETTINGS_NAME = "settings.json"
-
+_LOCK_NAME = ".audiate.lock"
 
 _MAY_GROW = ("epochs", "steps")  # settings that may be raised when a run is resumed
 _FOLDERS = ("previews", "tensorboard", "last-good", "model")
@@ -43,6 +43,19 @@ class Run:
         self.model = folder / "model"
         self.last_good = folder / "last-good"
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other trainings out for as long as the block lasts.
+
+        Raises:
+            InputError: Another training writes there, or nothing can be written there.
+
+        """
+        taken = (
+            f"{self.folder}: another training is writing there; wait for its end, or name another "
+            f"folder with `out`"
+        )
+        return alone(self.folder / _LOCK_NAME, taken)
+
     def open(self, settings: Provenance, *, resume: bool) -> None:
         """Start the run, or make sure that it can be resumed with these settings.
 
@@ -57,6 +70,7 @@ class Run:
         path = self.folder / SETTINGS_NAME
         stored = self.stored()
         self._check_own(stored)
+        remove_partials([self.folder, *(self.folder / name for name in _FOLDERS)], lambda _: True)
         begun = self.checkpoint.exists() or self._log.exists()
         if stored is not None and resume:
             self._check_same(stored, settings)

@@ -59,6 +59,12 @@ class Stage:
     learning_rate: float
 
 
+class NotYet(str):
+    """An alarm about something that is usual early on: it counts in the second half alone."""
+
+    __slots__ = ()
+
+
 class Sound(NamedTuple):
     """A waveform (channels, samples) in [-1, 1], and its sample rate in Hz."""
 
@@ -140,7 +146,10 @@ class Task(ABC):
         return None
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002
-        """One line on what has gone wrong, judging by an epoch's mean losses; None if nothing."""
+        """One line on what has gone wrong, judging by an epoch's mean losses; None if nothing.
+
+        It is a `NotYet` where a training that goes well may be so early on.
+        """
         return None
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from audiate.errors import InputError
+from audiate.errors import InputError, check_range
 from audiate.utils.progress import note
 
 MPS_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
@@ -44,6 +44,27 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if resolved.type == "mps":
         _report_fallback()
     return resolved
+
+
+def use_threads(threads: int | None = None) -> None:
+    """Compute with so many threads on the CPU; by default, with one for each idle core.
+
+    Where other programs keep the cores busy, threads wait for those of them that do not run, and
+    take longer than a single one. `OMP_NUM_THREADS` is heeded.
+
+    Raises:
+        InputError: The number is out of range.
+
+    """
+    if threads is not None:
+        check_range("`threads`", threads, 1, 1024)
+        torch.set_num_threads(threads)
+    elif "OMP_NUM_THREADS" not in os.environ and hasattr(os, "getloadavg"):
+        every = torch.get_num_threads()
+        idle = max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+        if idle < every:
+            torch.set_num_threads(idle)
+            note(f"computing with {idle} of {every} threads, as cores are busy; or set `threads`")
 
 
 @cache

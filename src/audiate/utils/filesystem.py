@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -18,6 +20,54 @@ from audiate.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_PARTIAL = re.compile(r"\.(.+)\.\d+\.part")
+
+
+_LIKE_AN_ESCAPE = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
+
+
+def as_unicode(name: str | Path) -> str:
+    r"""A name as Unicode, which the name of a file need not be.
+
+    A byte that is no Unicode becomes ``\xff``. Two names never become the same: where a name holds
+    these four characters, their backslash becomes ``\x5c``.
+    """
+    escaped = _LIKE_AN_ESCAPE.sub(r"\\x5c", os.fspath(name))
+    return os.fsencode(escaped).decode("utf-8", "backslashreplace")
+
+
+def partial_of(name: str) -> str | None:
+    """The name of the file that a half-written one was to become; None for any other file."""
+    match = _PARTIAL.fullmatch(name)
+    return match and match[1]
+
+
+def remove_partials(folders: Iterable[Path], is_ours: Callable[[Path], bool]) -> None:
+    """Remove the half-written files that killed commands have left in folders.
+
+    Args:
+        folders: The folders, which this process alone writes to.
+        is_ours: Whether the file that a half-written one was to become is the command's.
+
+    """
+    for folder in folders:
+        for path in folder.glob(".*.part"):
+            name = partial_of(path.name)
+            if name and is_ours(folder / name):
+                path.unlink(missing_ok=True)
+
+
+def flush(paths: Iterable[Path]) -> None:
+    """Wait until files are on the disk, so that a power failure leaves them whole."""
+
+    def one(path: Path) -> None:
+        with path.open("r+b") as file:  # Windows flushes only what is open for writing
+            os.fsync(file.fileno())
+
+    with ThreadPoolExecutor(4) as threads:  # which a disk serves together
+        list(threads.map(one, paths))
 
 
 @contextmanager
@@ -40,7 +90,7 @@ def writing(
         InputError: The file cannot be written.
 
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")  # as `partial_of` knows it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -49,8 +99,7 @@ def writing(
             yield partial
             partial.chmod(usual_permissions)  # some writers make their files private
             if durable:
-                with partial.open("r+b") as file:  # Windows syncs only what is open for writing
-                    os.fsync(file.fileno())
+                flush([partial])
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -164,12 +213,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` on SIGTERM, too, for as long as the block lasts."""
+    """Raise `KeyboardInterrupt` on SIGINT and SIGTERM for as long as the block lasts."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    with _handled_by(interrupt, (signal.SIGTERM,)):
+    with _handled_by(interrupt, _SIGNALS):
         yield
 
 

@@ -31,14 +31,18 @@ class Display:
 
 
 def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
-    """Display images in a notebook.
+    """Display images, or latents, in a notebook.
 
     >>> import torch
     >>> show(torch.rand(8, 28, 28))
     8 images 28x28
+    >>> show(torch.linspace(-1, 1, 200).view(2, 100))
+    2 latents of 100
 
     Args:
-        images: (height, width) or (..., height, width) in [0, 1], white on black.
+        images: (height, width) or (..., height, width) in [0, 1], white on black. Or latents
+            (count, latent_dim), some of which are negative: each is a row of grey levels, from
+            black for the lowest number to white for the highest; 0 is half way.
         columns: Number of images in a row.
         scale: Factor by which they are enlarged.
 
@@ -50,17 +54,21 @@ def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
     check_range("scale", scale, 1, 100)
     if not isinstance(images, Tensor):
         raise InputError(f"images of {type(images).__name__}: give a tensor (count, height, width)")
-    if images.dim() < 2 or not images.numel() or images.shape[-2] == 1:
+    if images.dim() < 2 or not images.numel() or (images.dim() > 2 and images.shape[-2] == 1):
         raise InputError(
             f"images {tuple(images.shape)}: give a tensor (count, height, width); audiate.play "
             f"plays sounds"
         )
-    each = images.detach().cpu().float().clamp(0, 1).reshape(-1, *images.shape[-2:])
+    each = images.detach().cpu().float().reshape(-1, *images.shape[-2:])
+    height, width = each.shape[1:]
+    text = f"{len(each)} {'image' if len(each) == 1 else 'images'} {height}x{width}"
+    if images.dim() == 2 and each.min() < 0:
+        text = f"{height} {'latent' if height == 1 else 'latents'} of {width}"
+        each = (each / each.abs().max() + 1) / 2
+    each = each.clamp(0, 1)
     picture = grid(each, min(columns, len(each)))
     encoded = io.BytesIO()
     Image.fromarray((picture * 255).round().byte().numpy()).save(encoded, format="PNG")
-    height, width = each.shape[1:]
-    text = f"{len(each)} {'image' if len(each) == 1 else 'images'} {height}x{width}"
     style = f"width:{picture.shape[1] * scale}px;image-rendering:pixelated"
     source = _data("image/png", encoded.getvalue())
     return Display(text, f'<img alt="{text}" style="{style}" src="{source}">')

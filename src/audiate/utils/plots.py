@@ -5,7 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ _HEAT = np.array(
     [(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)],
     dtype=np.float32,
 )
+_MARGIN = 42  # to the left of the first spectrogram, for its frequencies
 _BACKGROUND = (24, 24, 28)
 _INK = (230, 230, 230)
 _HEAT_MIDDLE = (252, 165, 10)
@@ -53,8 +56,21 @@ def save_image(picture: Tensor | Image.Image, path: Path, *, scale: int = 1) -> 
         _enlarge(image, scale).save(partial, format="PNG", **_COMPRESSION)
 
 
+class Axes(NamedTuple):
+    """The axes of a spectrogram with equally spaced bands from 0 Hz on.
+
+    Attributes:
+        seconds: Its length, in seconds.
+        hertz: Its highest frequency, in Hz.
+
+    """
+
+    seconds: float
+    hertz: float
+
+
 def save_tiles(
-    spectrograms: Tensor, titles: Sequence[str], path: Path, *, columns: int = 8
+    spectrograms: Tensor, titles: Sequence[str], axes: Axes, path: Path, *, columns: int = 8
 ) -> None:
     """Write spectrograms (count, bands, frames) in [0, 1], low bands below, each with its title.
 
@@ -66,22 +82,30 @@ def save_tiles(
     gap, text, font = 6, 18, ImageFont.load_default(12)
     columns = min(columns, len(spectrograms))
     rows = -(-len(spectrograms) // columns)
-    wide, high = frames + gap, text + bands + gap
-    sheet, canvas = _sheet(gap + columns * wide, gap + rows * high)
+    wide = max(frames, round(max(map(font.getlength, titles)))) + gap
+    high = text + bands + gap
+    sheet, canvas = _sheet(_MARGIN + columns * wide, gap + rows * high + text)
     for index, (spectrogram, title) in enumerate(zip(spectrograms, titles, strict=True)):
-        left, top = gap + index % columns * wide, gap + index // columns * high
+        row, column = divmod(index, columns)
+        left, top = _MARGIN + column * wide, gap + row * high
         canvas.text((left, top), title, fill=_INK, font=font)
         sheet.paste(Image.fromarray(heat_map(spectrogram)), (left, top + text))
+        box = (left, top + text, left + frames, top + text + bands)
+        last = index + columns >= len(spectrograms)  # of its column
+        _draw_axes(canvas, box, axes, frequencies=column == 0, times=last)
     save_image(sheet, path)
 
 
-def save_side_by_side(waveforms: Tensor, levels: Tensor, titles: Sequence[str], path: Path) -> None:
+def save_side_by_side(
+    waveforms: Tensor, levels: Tensor, titles: Sequence[str], sample_rate: int, path: Path
+) -> None:
     """Write waveforms and their spectrograms as a PNG file, one beside the other.
 
     Args:
         waveforms: (count, samples) in [-1, 1].
-        levels: Levels (count, bins, frames) in [0, 1].
+        levels: Levels (count, bins, frames) in [0, 1], up to half of the sample rate.
         titles: A title for each.
+        sample_rate: In Hz.
         path: The file.
 
     Raises:
@@ -90,16 +114,54 @@ def save_side_by_side(waveforms: Tensor, levels: Tensor, titles: Sequence[str], 
     """
     wide, high, gap, text = 384, 96, 8, 18
     font = ImageFont.load_default(12)
-    size = (gap + len(waveforms) * (wide + gap), text + high + gap + 2 * 129 + gap)
-    sheet, canvas = _sheet(*size)
+    top, bottom = text + high + gap, text + high + gap + 2 * 129
+    sheet, canvas = _sheet(_MARGIN + len(waveforms) * (wide + gap), bottom + text)
+    axes = Axes(waveforms.shape[1] / sample_rate, sample_rate / 2)
     waveforms = waveforms.detach().cpu()
     for column, title in enumerate(titles):
-        left = gap + column * (wide + gap)
+        left = _MARGIN + column * (wide + gap)
         canvas.text((left, 1), title, fill=_INK, font=font)
         _trace(canvas, waveforms[column], (left, text), (wide, high))
         heat = Image.fromarray(heat_map(levels[column])).resize((wide, 2 * 129))
-        sheet.paste(heat, (left, text + high + gap))
+        sheet.paste(heat, (left, top))
+        _draw_axes(canvas, (left, top, left + wide, bottom), axes, frequencies=column == 0)
     save_image(sheet, path)
+
+
+def ticks(end: float, most: int = 4) -> list[float]:
+    """Round numbers from 0 up to ``end``, equally far apart, at most as many steps.
+
+    >>> ticks(8000), ticks(1.024)
+    ([0, 2000, 4000, 6000, 8000], [0.0, 0.5, 1.0])
+    """
+    unit = 10 ** floor(log10(end / most))
+    step = next(size * unit for size in (1, 2, 5, 10) if size * unit * most >= end * (1 - 1e-9))
+    return [number * step for number in range(int(end / step * (1 + 1e-9)) + 1)]
+
+
+def _draw_axes(
+    canvas: ImageDraw.ImageDraw,
+    box: tuple[int, int, int, int],
+    axes: Axes,
+    *,
+    frequencies: bool = True,
+    times: bool = True,
+) -> None:
+    """Write frequencies in kHz to the left of a spectrogram, and seconds below it."""
+    left, top, right, bottom = box
+    font = ImageFont.load_default(10)
+    if frequencies:
+        for hertz in ticks(axes.hertz):
+            y = bottom - (bottom - top) * hertz / axes.hertz
+            text = f"{hertz / 1000:g}" + (" kHz" if hertz == ticks(axes.hertz)[-1] else "")
+            canvas.line((left - 3, y, left - 1, y), fill=_INK)
+            canvas.text((left - 5, y), text, fill=_INK, font=font, anchor="rm")
+    if times:
+        for seconds in ticks(axes.seconds, max((right - left) // 40, 1)):
+            x = left + (right - left) * seconds / axes.seconds
+            canvas.line((x, bottom, x, bottom + 2), fill=_INK)
+            anchor = "lt" if not seconds else "rt" if x > right - 10 else "mt"
+            canvas.text((x, bottom + 4), f"{seconds:g} s", fill=_INK, font=font, anchor=anchor)
 
 
 def _trace(
@@ -135,9 +197,26 @@ class PanelRow:
     panels: Sequence[Panel]
 
 
-def sound_panel(spectrogram: Tensor, *, wide: int = 1) -> Panel:
-    """A spectrogram (bands, frames) in [0, 1] as a panel, ``wide`` times as wide as it is high."""
-    return np.asarray(Image.fromarray(heat_map(spectrogram)).resize((wide * CELL, CELL)))
+def sound_panel(
+    spectrogram: Tensor,
+    *,
+    wide: int = 1,
+    hertz: tuple[float, float] | None = None,
+    seconds: float | None = None,
+) -> Panel:
+    """A spectrogram (bands, frames) in [0, 1] as a panel, ``wide`` times as wide as it is high.
+
+    Its lowest and highest frequency, in Hz, and its length are written in its corners.
+    """
+    panel = Image.fromarray(heat_map(spectrogram)).resize((wide * CELL, CELL))
+    canvas, font = ImageDraw.Draw(panel), ImageFont.load_default(10)
+    if hertz is not None:
+        canvas.text((2, 1), f"{hertz[1] / 1000:g} kHz", fill=_INK, font=font)
+        canvas.text((2, CELL - 2), f"{hertz[0]:g} Hz", fill=_INK, font=font, anchor="ls")
+    if seconds is not None:
+        corner = (panel.width - 2, CELL - 2)
+        canvas.text(corner, f"{seconds:.2f} s", fill=_INK, font=font, anchor="rs")
+    return np.asarray(panel)
 
 
 def image_panel(images: Tensor) -> Panel:

@@ -1,6 +1,6 @@
 """Progress on standard error: a bar on a terminal or in a notebook, elsewhere a line now and then.
 
-A notebook shows bars where ipywidgets is installed, as on Colab, and lines elsewhere.
+A notebook shows bars where ipywidgets is installed, as on Colab, and elsewhere a line that changes.
 """
 
 from __future__ import annotations
@@ -157,14 +157,16 @@ class _Display:
         self, *columns: ProgressColumn, quiet: bool = False, transient: bool = False
     ) -> None:
         self.live, self._quiet, self._printed = False, quiet, time.monotonic()
+        self._in_notebook = False
         if not columns:
             return
         from rich.console import Console
         from rich.progress import Progress
 
         self.console = Console(stderr=True, quiet=quiet, soft_wrap=True)
-        in_notebook = self.console.is_jupyter and find_spec("ipywidgets") is not None
-        self.live = not quiet and (self.console.is_terminal or in_notebook)
+        self._in_notebook = self.console.is_jupyter
+        bars = self._in_notebook and find_spec("ipywidgets") is not None
+        self.live = not quiet and (self.console.is_terminal or bars)
         self.bars = Progress(
             *columns, console=self.console, transient=transient, disable=not self.live
         )
@@ -179,11 +181,16 @@ class _Display:
             self.bars.stop()
 
     def line(self, text: str) -> None:
-        """Print a line where there is no bar and none was printed within 15 seconds."""
-        now = time.monotonic()
-        if not (self.live or self._quiet) and now - self._printed > _SECONDS_BETWEEN_LINES:
+        """Print a line where there is no bar and none was printed within 15 seconds.
+
+        In a notebook, it takes the place of the last one, each second.
+        """
+        now, every = time.monotonic(), _SECONDS_BETWEEN_LINES / (15 if self._in_notebook else 1)
+        if not (self.live or self._quiet) and now - self._printed > every:
             self._printed = now
-            print(text, file=sys.stderr)
+            # Spaces hide the rest of a longer line before it.
+            end = " " * max(100 - len(text), 1) + "\r" if self._in_notebook else "\n"
+            print(text, end=end, file=sys.stderr)
 
 
 class TrainingProgress(_Display):

@@ -30,6 +30,18 @@ _SOFTWARE = "audiate"
 class Report(ABC):
     """The result of an evaluation. A subclass is a dataclass of scores."""
 
+    def __init_subclass__(cls) -> None:
+        """Keep the `repr` of one line, in place of which a dataclass would make a long one."""
+        super().__init_subclass__()
+        cls.__repr__ = Report.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Return the class and those of its values that are single numbers or words."""
+        single = (
+            f"{k}={v!r}" for k, v in self.values().items() if isinstance(v, str | int | float)
+        )
+        return f"{type(self).__name__}({', '.join(single)})"
+
     def values(self) -> Mapping[str, Any]:
         """Return the values of the JSON object; by default all fields."""
         return vars(self)
@@ -144,8 +156,12 @@ def render(*parts: Table | str) -> str:
     return text.get().rstrip()
 
 
-def check_figure(path: Path) -> None:
+def check_figure(path: Path, argument: str = "figure") -> None:
     """Make sure that a figure can be written, before an evaluation that may take an hour.
+
+    Args:
+        path: The file.
+        argument: The argument by which the caller chooses its place.
 
     Raises:
         InputError: The file cannot be written, or is there and was not written by
@@ -162,7 +178,7 @@ def check_figure(path: Path) -> None:
     if problem is None and not os.access(path.parent, os.W_OK):
         problem = "cannot be written (permission denied)"
     if problem:
-        raise InputError(f"{path}: {problem}; name another with `figure`")
+        raise InputError(f"{path}: {problem}; name another with `{argument}`")
 
 
 def _is_our_figure(path: Path) -> bool:

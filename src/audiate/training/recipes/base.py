@@ -49,6 +49,10 @@ class Recipe:
 
     """
 
+    init: str | None = None
+    """Model of the same kind and sizes whose weights training begins with: a shipped name, a folder
+    or a hub id."""
+
     def __post_init__(self) -> None:
         for low, high, names in _RANGES:
             for name in names.split():
@@ -79,7 +83,7 @@ class Perturbation:
             InputError: Clips are moved by more than half of their length.
 
         """
-        if self.shift > num_samples // 2:
+        if num_samples and self.shift > num_samples // 2:
             raise InputError(
                 f"`shift` {self.shift}: give at most {num_samples // 2}, half of a clip's samples"
             )

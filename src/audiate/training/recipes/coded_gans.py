@@ -81,7 +81,9 @@ class _OfWaveforms(CodedRecipe):
     """Number of updates of the generator."""
     batch_size: int = 32
     """Number of clips in a batch."""
-    network: WaveGANSizes = field(default_factory=lambda: WaveGANSizes(dim=16, batch_norm=True))
+    network: WaveGANSizes = field(
+        default_factory=lambda: WaveGANSizes(dim=16, num_samples=0, channels=0, batch_norm=True)
+    )
     """Sizes of the networks."""
 
 

@@ -89,11 +89,22 @@ class WaveGANRecipe(LabelledGANRecipe):
     """Number of updates of the generator."""
     batch_size: int = 32
     """Number of clips in a batch."""
-    network: WaveGANSizes = field(default_factory=lambda: WaveGANSizes(dim=32, batch_norm=True))
+    network: WaveGANSizes = field(
+        default_factory=lambda: WaveGANSizes(dim=32, num_samples=0, channels=0, batch_norm=True)
+    )
     """Sizes of the networks."""
 
 
-MEL_SIZES = SpecGANSizes(batch_norm=True, size=64, bands="mel", n_fft=1024, kernel=4, iterations=8)
+MEL_SIZES = SpecGANSizes(
+    num_samples=0,
+    channels=0,
+    batch_norm=True,
+    size=64,
+    bands="mel",
+    n_fft=0,
+    kernel=4,
+    iterations=8,
+)
 """Sizes of SpecGAN's networks for mel spectrograms."""
 
 

@@ -9,13 +9,18 @@ from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, DEFAULT_DUAL_ENCODER, DEF
 from audiate.training.recipes.base import Entry, Recipe
 from audiate.training.recipes.codecs import CodecFlowRecipe
 
+LEAST_STEPS = 100
+"""Least number of updates in an epoch of a user's own pairs: of a few hundred pairs, a single pass
+is too short to be counted in."""
+
 
 @dataclass(frozen=True)
 class PairedRecipe(Recipe):
     """Settings that all trainings on pairs have in common; none uses any label."""
 
     epochs: int = 3
-    """Number of passes over the 60,000 train pairs."""
+    """Number of passes over the 60,000 train pairs. An epoch of pairs of your own is as many passes
+    as make 100 updates, or one."""
     batch_size: int = 128
     """Number of images in a batch."""
     images_per_recording: int = 16
@@ -40,6 +45,11 @@ class PairedRecipe(Recipe):
         super().__post_init__()
         if self.pairs is not None and self.held_out_speaker is not None:
             raise InputError("`held_out_speaker`: your own `pairs` have none; leave it out")
+
+    @property
+    def least_steps(self) -> int:
+        """Least number of updates in an epoch."""
+        return 1 if self.pairs is None else LEAST_STEPS
 
     def check_recordings(self, least: int) -> None:
         """Make sure that a batch holds ``least`` recordings.

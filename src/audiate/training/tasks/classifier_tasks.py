@@ -17,6 +17,7 @@ from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 from audiate.training.augment import distorted, masked, perturbed
 from audiate.training.batches import EpochOrder, EvenOrder, one_cycle
+from audiate.training.initial import begin_with
 from audiate.training.recipes.classifiers import DigitClassifierRecipe, LeNetRecipe
 from audiate.training.task import EpochTask, Prepared, Shard, Stage
 
@@ -82,6 +83,7 @@ class DigitClassifierTask(_ClassifierTask):
     ) -> None:
         torch.manual_seed(recipe.seed)
         model = DigitClassifier(recipe.network).to(device)
+        begin_with(model, recipe.init)
         self._sounds, self._hide_faint = sounds, recipe.network.spectrogram == "log"
         order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
         super().__init__(recipe, order, model, "classifier", shard)
@@ -103,6 +105,7 @@ class LeNetTask(_ClassifierTask):
     ) -> None:
         torch.manual_seed(recipe.seed)
         model = LeNet().to(device)
+        begin_with(model, recipe.init)
         self._digits = digits
         order = EpochOrder(len(digits.labels), recipe.batch_size, recipe.seed)
         super().__init__(recipe, order, model, "lenet", shard)

@@ -18,6 +18,7 @@ from audiate.models.codec import F0_HOP_LENGTH, LAGS, Codec, everywhere, place_o
 from audiate.models.configs import SpecGANConfig
 from audiate.models.specgan import SpecGAN
 from audiate.training.batches import EvenOrder, one_cycle
+from audiate.training.initial import begin_with
 from audiate.training.losses import LogMelDistance, gaussian_kl
 from audiate.training.recipes.codecs import CodecRecipe
 from audiate.training.task import Prepared, Shard, Sound, Stage, Task
@@ -79,6 +80,7 @@ class CodecTask(Task):
     ) -> None:
         torch.manual_seed(recipe.seed)
         model = Codec(recipe.network).to(device)
+        begin_with(model, recipe.init)
         judges = SpectrogramDiscriminators().to(device)
         self._recipe, self._judges = recipe, judges
         self._distance = LogMelDistance(recipe.network.sample_rate).to(device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from audiate.data.sounds import SoundSet
-from audiate.errors import InputError
+from audiate.errors import InputError, Interrupted
 from audiate.models.code_network import WordCodeNetwork, encode_codes
 from audiate.training.augment import augmented
 from audiate.training.batches import EvenOrder
@@ -20,9 +20,9 @@ from audiate.training.batches import generator as seeded
 from audiate.training.discovery import LEAST_IN_GROUP, discover
 from audiate.training.grouping import arrange_binary
 from audiate.training.recipes.coded_gans import CodedRecipe
-from audiate.training.task import Shard, Stage
+from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
-from audiate.utils.progress import working
+from audiate.utils.filesystem import terminated_like_interrupted
 
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
 
@@ -114,8 +114,13 @@ class CodedGANTask(AudioGANTask):
             network = self._q_network
             assert isinstance(network, WordCodeNetwork)
             waveforms, voices = self._as_recorded(), self._voices()
-            with working("sorting the clips into groups"):
-                found = discover(network.cpu(), waveforms, self._code.count, recipe.seed, voices)
+            try:
+                with terminated_like_interrupted():  # it takes longer than a step
+                    found = discover(
+                        network.cpu(), waveforms, self._code.count, recipe.seed, voices
+                    )
+            except KeyboardInterrupt as interrupt:
+                raise Interrupted("stopped while the clips were sorted into groups") from interrupt
             network.to(self.device)
             groups.copy_(self._arranged(found.groups, network))
         self._sounds = replace(self._sounds, labels=groups.cpu())
@@ -192,7 +197,7 @@ class CodedGANTask(AudioGANTask):
         chance = log(self._code.size if self._code.kind == "one-hot" else 2)
         if (alarm := super().diagnose(means)) or means["recovered"] < _LOST * chance:
             return alarm
-        return (
+        return NotYet(
             f"codes are not recovered: the Q-network's loss is {means['recovered']:.2f}, and "
             f"{chance:.2f} without any knowledge. Raise `code_weight`, or ask for fewer codes"
         )

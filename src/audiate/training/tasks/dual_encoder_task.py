@@ -14,8 +14,9 @@ from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load
 from audiate.training.augment import changed_images
 from audiate.training.batches import one_cycle
+from audiate.training.initial import begin_with
 from audiate.training.recipes.paired import MatchRecipe
-from audiate.training.task import EpochTask, Shard, Stage
+from audiate.training.task import EpochTask, NotYet, Shard, Stage
 from audiate.training.tasks.paired_batches import Batches, on_device, prepare_pairs, to_unit
 
 _REFERENCES = 256  # images
@@ -47,6 +48,7 @@ class MatchTask(EpochTask):
         if self._borrowed:
             flow = load(recipe.ears, LatentFlow)
             model.audio_encoder.load_state_dict(flow.condition_network.state_dict())
+        begin_with(model, recipe.init)
         model = on_device(model, device)
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
@@ -101,8 +103,8 @@ class MatchTask(EpochTask):
         chance = 2 * torch.tensor(2.0).log().item()
         if self._recipe.loss != "correspondence" or means["matching"] < chance - _BLIND:
             return None
-        return (
-            "the encoders score all pairs alike; raise `epochs`, or lower `learning_rate`, and "
+        return NotYet(
+            "the encoders score all pairs alike. Raise `epochs`, or lower `learning_rate`, and "
             "check that sounds and images of a pair belong together"
         )
 

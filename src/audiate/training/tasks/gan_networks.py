@@ -1,20 +1,21 @@
 """The networks of audio GANs at the beginning of a training, with their initial weights."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from math import prod
+from dataclasses import asdict, replace
+from math import log2, prod
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
-from audiate.models.configs import SpecGANSizes
+from audiate.models.configs import WAVEGAN_STRIDES, AudioGANSizes, SpecGANSizes, WaveGANSizes
 from audiate.models.gan_layers import CLEAR
 from audiate.models.generator import AudioGAN
-from audiate.models.pretrained import load
 from audiate.models.specgan import SpecGAN
 from audiate.models.wavegan import WaveGAN
+from audiate.training.initial import load_init
 from audiate.training.recipes.gans import AudioGANRecipe
 
 
@@ -32,8 +33,9 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
             f"values; raise `latent_dim`, or leave labels out with `use_labels=False`"
         )
     kind = SpecGAN if isinstance(recipe.network, SpecGANSizes) else WaveGAN
+    sizes = sized(recipe.network, *sounds.samples.shape[1:])
     config = kind.config_class(
-        **asdict(recipe.network),
+        **asdict(sizes),
         sample_rate=sounds.sample_rate,
         classes=len(names),
         names=names,
@@ -48,6 +50,31 @@ def build(recipe: AudioGANRecipe, sounds: SoundSet) -> AudioGAN:
     return model
 
 
+S = TypeVar("S", bound=AudioGANSizes)
+
+
+def sized(sizes: S, channels: int, num_samples: int) -> S:
+    """The sizes of networks, of which those that are 0 fit clips of so many channels and samples.
+
+    Raises:
+        InputError: The sizes do not fit each other.
+
+    """
+    if isinstance(sizes, WaveGANSizes):
+        num_samples = next((each for each in WAVEGAN_STRIDES if each >= num_samples), 65_536)
+    elif isinstance(sizes, SpecGANSizes):
+        num_samples = max(-(-num_samples // sizes.size), 64) * sizes.size
+    whole = replace(
+        sizes,
+        channels=sizes.channels or channels,
+        num_samples=sizes.num_samples or num_samples,
+    )
+    if isinstance(whole, SpecGANSizes) and not whole.n_fft:
+        hop_length = whole.num_samples // whole.size
+        whole = replace(whole, n_fft=min(2 ** round(log2(4 * hop_length)), 2**16))
+    return whole
+
+
 def adopt(model: AudioGAN, source: str) -> None:
     """Copy the weights of another model of the same sizes; its labels may differ.
 
@@ -58,14 +85,7 @@ def adopt(model: AudioGAN, source: str) -> None:
         InputError: There is no such model, or it has other sizes.
 
     """
-    try:
-        before = load(source)
-    except InputError as error:
-        raise InputError(f"`init` {error}") from error
-    if not isinstance(before, type(model)):
-        raise InputError(
-            f"`init` {source}: is a {type(before).__name__}, not a {type(model).__name__}"
-        )
+    before = load_init(source, type(model))
     free = {"classes", "names", "sample_rate", "iterations", "discriminator", "label_sharpness"}
     old, new = asdict(before.config), asdict(model.config)
     differing = sorted(name for name in old.keys() - free if old[name] != new[name])

@@ -13,13 +13,15 @@ from torch.optim.swa_utils import update_bn
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sounds import SoundSet, list_sounds
+from audiate.data.sounds import ListedSounds, SoundSet, list_sounds
 from audiate.metrics.distribution import spread_of
+from audiate.models.configs import AudioGANSizes, SpecGANConfig, SpecGANSizes
 from audiate.models.generator import AudioGAN
 from audiate.models.specgan import SpecGAN
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder
 from audiate.training.batches import generator as seeded
+from audiate.training.initial import load_init
 from audiate.training.losses import (
     discriminator_loss,
     gradient_penalty,
@@ -27,9 +29,10 @@ from audiate.training.losses import (
     r1_penalty,
 )
 from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, Task, renew_average
-from audiate.training.tasks.gan_networks import build, set_levels
+from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, Task, renew_average
+from audiate.training.tasks.gan_networks import build, set_levels, sized
 from audiate.utils.plots import grid
+from audiate.utils.progress import note
 
 R = TypeVar("R", bound=AudioGANRecipe)
 
@@ -62,6 +65,7 @@ def prepare_sounds(
     listed = list_sounds(
         recipe.data, root, label_from=recipe.label_from, cut_words=recipe.cut_words
     )
+    recipe = replace(recipe, network=fitted(recipe, listed))
     read = partial(
         listed.read,
         sample_rate=recipe.sample_rate,
@@ -70,6 +74,26 @@ def prepare_sounds(
         channels=recipe.network.channels,
     )
     return Prepared(listed.digest, lambda *where: task(recipe, read(), *where))
+
+
+def fitted(recipe: AudioGANRecipe, listed: ListedSounds) -> AudioGANSizes:
+    """The sizes of the networks: those that the recipe leaves open suit the files, or `init`."""
+    sizes = recipe.network
+    if recipe.init is not None:
+        before = load_init(recipe.init, AudioGAN).config
+        if isinstance(sizes, SpecGANSizes) and isinstance(before, SpecGANConfig):
+            sizes = replace(sizes, n_fft=sizes.n_fft or before.n_fft)
+        return sized(sizes, before.channels, before.num_samples)
+    form = listed.form()
+    rate = recipe.sample_rate or form.rate
+    found = sized(sizes, form.channels, round(form.seconds * rate))
+    if listed.folder is not None:
+        note(
+            f"{listed.folder}: clips of {found.num_samples / rate:.2f} s ({found.num_samples:,} "
+            f"samples) in {('mono', 'stereo')[found.channels - 1]} at {rate:,} Hz, as suits its "
+            f"files; `num_samples`, `channels` and `sample_rate` set others"
+        )
+    return found
 
 
 class AudioGANTask(Task):
@@ -279,7 +303,9 @@ class AudioGANTask(Task):
                 f"the discriminator has won: {won}, so there is little to learn from it. {milder}"
             )
         if spread < _COLLAPSED_SPREAD:
-            return f"mode collapse: clips differ {spread:.2f} times as much as real ones. {remedy}"
+            return NotYet(
+                f"mode collapse: clips differ {spread:.2f} times as much as real ones. {remedy}"
+            )
         return None
 
     def _won(self, lead: float) -> str | None:

@@ -25,6 +25,7 @@ from audiate.models.pretrained import load
 from audiate.models.speech_flow import load_codec
 from audiate.training.augment import changed_images
 from audiate.training.batches import EpochOrder, one_cycle
+from audiate.training.initial import begin_with
 from audiate.training.recipes.paired import SayRecipe
 from audiate.training.task import EpochTask, Prepared, Shard, Sound, Stage, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
@@ -78,12 +79,15 @@ class SayTask(EpochTask):
             guidance=recipe.guidance,
         )
         model = ImageToAudioModel(config)
+        begin_with(model, recipe.init)
         model.image_encoder.load_state_dict(matcher.image_encoder.state_dict())
         model.to(device)
         model.use(codec.to(device))
         self._recipe, self._images, self._heard = recipe, pairs.images, pairs.heard
         self._velocity = deepcopy(model.velocity)
-        self._order = EpochOrder(len(pairs.images), recipe.batch_size, recipe.seed)
+        self._order = EpochOrder(
+            len(pairs.images), recipe.batch_size, recipe.seed, recipe.least_steps
+        )
         sounds, self._speeds = _at_speeds(pairs, recipe, config.num_samples)
         self._posterior = encode_clips(
             codec,

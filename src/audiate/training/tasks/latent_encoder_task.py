@@ -14,7 +14,6 @@ from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.sounds import SoundSet, list_sounds
 from audiate.data.sources import data_root
-from audiate.errors import InputError
 from audiate.inversion.inverter import latent_bounds
 from audiate.inversion.objectives import LevelTerm, PerceptualTerm, Term
 from audiate.models.configs import LatentEncoderConfig
@@ -27,6 +26,7 @@ from audiate.models.resnet import DigitClassifier
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, scheduled
 from audiate.training.batches import generator as seeded
+from audiate.training.initial import begin_with
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
 from audiate.training.recipes.encoders import LatentEncoderRecipe
@@ -39,6 +39,7 @@ _SHOWN = 8
 # right, and statistics settle.
 _LATE_FROM, _LATE_FULL = 0.3, 0.5
 _AWAKE = 50  # steps after which latents are to depend on the sound
+_SAME = ("latent_dim", "sample_rate", "num_samples", "channels", "spectrogram")
 _LEAST_SPREAD = 0.05  # share of the deviation of the prior's latents
 
 
@@ -342,25 +343,10 @@ def _build(
         )
     )
     if recipe.init is not None:
-        _adopt(model, recipe.init)
+        begin_with(model, recipe.init, _SAME)
     elif classifier is not None and recipe.initialisation == "classifier":
         model.start_from(classifier)
     return model
-
-
-def _adopt(model: LatentEncoder, source: str) -> None:
-    """Copy the weights of another encoder.
-
-    Raises:
-        InputError: There is no such encoder, or it is of other latents, clips or spectrograms.
-
-    """
-    before = load(source, LatentEncoder)
-    for name in ("latent_dim", "sample_rate", "num_samples", "channels", "spectrogram"):
-        there, here = getattr(before.config, name), getattr(model.config, name)
-        if there != here:
-            raise InputError(f"`init` {source}: `{name}` is {there} there and {here} here")
-    model.load_state_dict(before.state_dict())
 
 
 def _distance(term: Term, output: Tensor, target: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.latent_flow import LatentFlow
 from audiate.training.batches import one_cycle
+from audiate.training.initial import begin_with
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import LatentFlowRecipe
-from audiate.training.task import Shard, Stage
+from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
@@ -45,6 +46,7 @@ class LatentFlowTask(DrawingTask):
     ) -> None:
         torch.manual_seed(recipe.seed)
         model = on_device(LatentFlow(), device)
+        begin_with(model, recipe.init)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard, least=2)
         trained = {
@@ -122,7 +124,7 @@ class LatentFlowTask(DrawingTask):
         """Report a condition network whose output is the same for every sound."""
         if means.get("spread", 1.0) > _LEAST_SPREAD:
             return None
-        return (
+        return NotYet(
             f"the condition network does not depend on the sound: its mean images vary "
             f"{means['spread']:.2f} times as much as those of the recordings. Raise `epochs`, or "
             f"lower `learning_rate`"

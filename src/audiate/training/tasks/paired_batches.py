@@ -167,7 +167,8 @@ class Batches:
                 f"a batch holds {recordings} recordings, too few for {shard.world_size} "
                 f"processes; raise `batch_size` or lower `images_per_recording`"
             )
-        self.seed, self.steps_per_epoch = recipe.seed, len(pairs.heard) // batch
+        self.seed = recipe.seed
+        self.steps_per_epoch = max(len(pairs.heard) // batch, recipe.least_steps)
         self.sounds = MelRecordings(LogMel(model.features.config), pairs.recordings)
         self._images, self.heard = ImagesOfRecordings(pairs), pairs.heard
         self._order = EpochOrder(len(pairs.heard), recordings, recipe.seed)

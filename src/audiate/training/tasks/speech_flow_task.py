@@ -19,8 +19,9 @@ from audiate.models.configs import SpeechFlowConfig
 from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, generator, one_cycle
+from audiate.training.initial import begin_with
 from audiate.training.recipes.codecs import SpeechFlowRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, Task, renew_average
+from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, Task, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.utils.plots import grid
 from audiate.utils.progress import tracked
@@ -87,6 +88,7 @@ class SpeechFlowTask(Task):
                 dropout=recipe.dropout,
             )
         )
+        begin_with(model, recipe.init)
         model.codec.load_state_dict(codec.state_dict())
         model.to(device)
         self._recipe, self._labels = recipe, labels
@@ -154,7 +156,7 @@ class SpeechFlowTask(Task):
         """Report clips that are all alike."""
         spread = spread_of(levels_of(self.model(self._latents)[:, 0])) / self._real_spread
         if spread < _COLLAPSED_SPREAD:
-            return (
+            return NotYet(
                 f"the clips differ {spread:.2f} times as much as real ones. Train for more "
                 f"`steps`, or see what the clips hold"
             )

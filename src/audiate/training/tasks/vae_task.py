@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from audiate.data.pairs import Pairs
+from audiate.metrics.distribution import spread_of
 from audiate.models.residual import standardise
 from audiate.models.vae import VAE
 from audiate.training.batches import linear_warmup, scheduled
+from audiate.training.initial import begin_with
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import VAERecipe
-from audiate.training.task import Shard, Stage
+from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
@@ -21,6 +23,8 @@ from audiate.training.tasks.paired_batches import (
     prepare_pairs,
 )
 
+_IMAGES_OF_MEAN = 16
+_ALIKE = 0.3  # spread of drawings, relative to the mean images of recordings
 _COLLAPSED_KL = 0.1  # nats; ten digits take ln 10 = 2.3
 
 
@@ -42,6 +46,7 @@ class VAETask(DrawingTask):
         model = VAE()
         if recipe.initialisation == "he":
             initialise(model)
+        begin_with(model, recipe.init)
         model = on_device(model, device)
         self._recipe = recipe
         self._batches = Batches(
@@ -70,9 +75,14 @@ class VAETask(DrawingTask):
         }
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:
-        """Report posterior collapse, when z does not depend on the sound, and a dead encoder."""
+        """Report a z that does not depend on the sound, a dead encoder, or equal drawings."""
         if means["kl"] > _COLLAPSED_KL:
-            return None
+            if (spread := self._spread()) > _ALIKE:
+                return None
+            return NotYet(
+                f"all drawings are alike: they differ {spread:.2f} times as much as the images of "
+                f"the recordings. Raise `epochs`"
+            )
         why = ""
         if dead := self._dead_layer():
             why = (
@@ -84,6 +94,16 @@ class VAETask(DrawingTask):
             f"same picture. {why}Raise `kl_warmup_epochs`, lower `kl_weight`, or use "
             f"`initialisation=he`"
         )
+
+    @torch.no_grad()
+    def _spread(self) -> float:
+        """Spread of the mean drawings of some recordings over that of their images."""
+        pairs = self._batches.pairs(0)
+        recordings = self._batches.heard[pairs]
+        spectrograms = self._batches.sounds.spectrograms(recordings).to(self.device)
+        images = mean_image(self._batches.images(pairs, _IMAGES_OF_MEAN))
+        drawn: Tensor = spread_of(self.model.mean_images(spectrograms).float())
+        return (drawn.cpu() / spread_of(images)).item()
 
     @torch.no_grad()
     def _dead_layer(self) -> int | None:

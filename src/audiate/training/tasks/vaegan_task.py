@@ -11,6 +11,7 @@ from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.vaegan import VAEGAN
 from audiate.training.batches import linear_warmup, scheduled
+from audiate.training.initial import begin_with
 from audiate.training.losses import (
     bernoulli_nll,
     discriminator_loss,
@@ -63,6 +64,7 @@ class VAEGANTask(DrawingTask):
         if not conditional:
             nn.init.zeros_(model.mu.weight)
             nn.init.zeros_(model.logvar.weight)
+        begin_with(model, recipe.init)
         model = on_device(model, device)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard)

@@ -1,0 +1,59 @@
+"""Begin a training with the weights of another model."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from audiate.errors import InputError
+from audiate.models.pretrained import PretrainedModel, load
+
+M = TypeVar("M", bound=PretrainedModel)
+
+
+def load_init(source: str, kind: type[M]) -> M:
+    """Load the model that the setting `init` names.
+
+    Raises:
+        InputError: There is no such model, or it is of another kind.
+
+    """
+    try:
+        before = load(source)
+    except InputError as error:
+        raise InputError(f"`init` {error}") from error
+    if not isinstance(before, kind):
+        raise InputError(f"`init` {source}: is a {type(before).__name__}, not a {kind.__name__}")
+    return before
+
+
+def begin_with(
+    model: PretrainedModel,
+    source: str | None,
+    same: Sequence[str] = ("sample_rate", "spectrogram", "features"),
+) -> None:
+    """Copy the weights of another model of the same sizes into ``model``, if one is named.
+
+    A codec within the model stays as it is. Statistics of data that have another size do so, too.
+
+    Args:
+        model: The model.
+        source: The setting `init`.
+        same: Names of settings of the network that must agree, where it has them.
+
+    Raises:
+        InputError: There is no such model, or it is of another kind or of other sizes.
+
+    """
+    if source is None:
+        return
+    before = load_init(source, type(model))
+    for name in same:
+        there, here = (getattr(each.config, name, None) for each in (before, model))
+        if there != here:
+            raise InputError(f"`init` {source}: `{name}` is {there} there and {here} here")
+    given = {k: v for k, v in before.state_dict().items() if not k.startswith("codec.")}
+    own = model.state_dict()
+    fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    learnt = {name for name, _ in model.named_parameters() if not name.startswith("codec.")}
+    if missing := sorted(learnt - fitting.keys()):
+        raise InputError(f"`init` {source}: has other sizes ({missing[0]}); give one of the same")
+    model.load_state_dict({**own, **fitting})
