@@ -355,6 +355,9 @@ def test_what_goes_wrong_is_told_and_the_page_goes_on(address: str, tmp_path: Pa
     soundfile.write(tmp_path / "broken.wav", np.full(16_000, np.nan), 16_000, "FLOAT")
     soundfile.write(tmp_path / "doubles.wav", noise, 16_000, "DOUBLE")
     soundfile.write(tmp_path / "sound.aiff", noise, 16_000)
+    time = np.arange(16_000) / 16_000
+    chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (262, 330, 392))
+    soundfile.write(tmp_path / "chord.wav", 0.2 * chord * np.sin(np.pi * time) ** 2, 16_000)
     (tmp_path / "text.wav").write_text("seven")
     Image.new("L", (28, 28)).save(tmp_path / "seven.png")
     said = {
@@ -367,6 +370,7 @@ def test_what_goes_wrong_is_told_and_the_page_goes_on(address: str, tmp_path: Pa
         "sound.aiff": "This browser cannot read sound.aiff. Convert it to",
         "text.wav": "This browser cannot read text.wav. Convert it to",
         "seven.png": "seven.png is a picture, not a sound",
+        "chord.wav": "I did not hear a digit",
     }
     with browser(QUIET) as chromium:
         page = ready(opened(chromium, address))
