@@ -6,6 +6,7 @@ Usage: python web/prepare.py. Models are exported again where weights or code ha
 from __future__ import annotations
 
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import torch
 from onnx.external_data_helper import set_external_data
 
 import audiate
-from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import MelSpectrogram
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.sources import DIGIT_WORDS
@@ -53,11 +53,14 @@ def main() -> None:
     """Write all files."""
     ASSETS.mkdir(parents=True, exist_ok=True)
     written = [write_model(role, name) for role, name in MODELS.items()]
-    if any(written):
-        share_weights([ASSETS / f"{role}.onnx" for role in SHARE], ASSETS / "voice.bin")
+    shared = ASSETS / "voice.bin"
+    if any(written) or not shared.exists():
+        share_weights([ASSETS / f"{role}.onnx" for role in SHARE], shared)
     if not (ASSETS / "scores.onnx").exists():
         export_scores(ASSETS / "scores.onnx", sample_rate=RATE)
-    clips = [write_clip(clip) for clip in sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)]
+    clips = sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)
+    for clip in clips:
+        shutil.copy(clip, ASSETS)
     generator = load(DEFAULT_GENERATOR, SpeechFlow)
     drawer, sayer = audiate.load(DEFAULT_AUDIO_TO_IMAGE), audiate.load(DEFAULT_IMAGE_TO_AUDIO)
     manifest: dict[str, Any] = {
@@ -67,7 +70,7 @@ def main() -> None:
         "voiceNoise": sayer.latent_dim,
         "guidance": drawer.config.guidance,
         "words": DIGIT_WORDS,
-        "clips": clips,
+        "clips": [clip.stem for clip in clips],
         "map": directions(generator),
     }
     (ASSETS / "manifest.json").write_text(json.dumps(manifest))
@@ -117,13 +120,6 @@ def share_weights(models: list[Path], shared: Path) -> None:
     shared.write_bytes(content)
     for path, model in zip(models, loaded, strict=True):
         path.write_bytes(model.SerializeToString())
-
-
-def write_clip(clip: Path) -> str:
-    """Write a shipped clip as a wav at the page's sample rate; returns its name."""
-    waveform, _ = audiate.load_audio(clip, RATE)
-    save_wav(ASSETS / f"{clip.stem}.wav", waveform, RATE)
-    return clip.stem
 
 
 @torch.inference_mode()

@@ -119,7 +119,7 @@ class Page {
     if (document.body.dataset["mode"] === "write") find("mode-say").click();
     const play = aloud ? player(this.manifest.sampleRate) : undefined;
     this.take({ name, clip: name, lead: "I heard" }, async () => {
-      const answer = await fetch(asset(`${name}.wav`));
+      const answer = await fetch(asset(`${name}.flac`));
       if (!answer.ok) throw new BadSound(`The clip ${name} is missing on this server.`);
       const waveform = await decode(await answer.blob(), name, this.manifest.sampleRate);
       play?.(waveform);
