@@ -298,7 +298,7 @@ class TestWhatIsWritten:
         assert settings["recipe"] == "toy"
         assert settings["settings"] == {
             "steps": 60, "learning_rate": 0.01, "seed": 0, "noise": 1.0, "adam": True,
-            "steps_per_epoch": 20,
+            "steps_per_epoch": 20, "init": None,
         }  # fmt: skip
         assert settings["environment"]["torch"] == torch.__version__
         assert sorted(p.name for p in (tmp_path / "previews").iterdir()) == [
