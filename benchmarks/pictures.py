@@ -65,7 +65,9 @@ def desk(digit: Tensor, rng: Random) -> Image.Image:
     page = page_of(ink_of(digit, rng), rng)
     whole = np.pad(np.stack([page, np.ones_like(page)]), [(0, 0), *rng.integers(30, 90, (2, 2))])
     angle = rng.uniform(-8, 8)
-    note, cover = (np.asarray(Image.fromarray(each).rotate(angle, 2)) for each in whole)
+    note, cover = (
+        np.asarray(Image.fromarray(each).rotate(angle, Image.Resampling.BILINEAR)) for each in whole
+    )
     return finished(note + (1 - cover) * rng.uniform(0.05, 0.35), rng)
 
 
@@ -91,7 +93,7 @@ def box(digit: Tensor, rng: Random) -> Image.Image:
     ink, thick = np.pad(ink_of(digit, rng), 3), int(rng.integers(2, 7))
     lines = np.pad(np.zeros_like(ink), thick, constant_values=rng.uniform(0.6, 1))
     whole = np.pad(np.maximum(np.pad(ink, thick), lines), 12)
-    turned = Image.fromarray(whole).rotate(rng.uniform(-3, 3), 2)
+    turned = Image.fromarray(whole).rotate(rng.uniform(-3, 3), Image.Resampling.BILINEAR)
     return finished(page_of(np.asarray(turned), rng), rng)
 
 
@@ -125,7 +127,7 @@ def dithered(digit: Tensor, rng: Random) -> Image.Image:
     return plain(digit, rng).convert("1")
 
 
-def empty(_: Tensor, rng: Random) -> Image.Image:
+def empty(_digit: Tensor, rng: Random) -> Image.Image:
     """A cell of a sudoku without a digit: lines at its edges, specks, and faint print."""
     ink = np.zeros([int(side) for side in rng.integers(40, 200, 2)])
     drawn = Image.fromarray(ink)
@@ -199,7 +201,7 @@ def main() -> None:
     if split == "train":
         digits = LabelledImages(train.images[:-10_000], train.labels[:-10_000])
     matcher, lenet = load(DEFAULT_DUAL_ENCODER, DualEncoder), load(WRITTEN_CLASSIFIER, LeNet)
-    vectors = torch.cat([matcher.embed_images(part) for part in known.split(500)])
+    vectors = torch.cat([matcher.embed_images(part) for part in torch.split(known, 500)])
     table = make_table(
         f"{settings.count} pictures of MNIST {split} digits for each row, in %",
         *("picture", "target", "LeNet-5", "nearest images", "refused"),

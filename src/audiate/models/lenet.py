@@ -93,7 +93,8 @@ def see_picture(picture: Picture, kind: Literal["digits", "whole"]) -> Tensor:
 
 @torch.inference_mode()
 def _score(images: Tensor) -> Tensor:
-    return _reader()(images).amax(1)
+    logits: Tensor = _reader()(images)
+    return logits.amax(1)
 
 
 @cache
