@@ -127,7 +127,7 @@ def dithered(digit: Tensor, rng: Random) -> Image.Image:
     return plain(digit, rng).convert("1")
 
 
-def empty(_: Tensor, rng: Random) -> Image.Image:
+def empty(_digit: Tensor, rng: Random) -> Image.Image:
     """A cell of a sudoku without a digit: lines at its edges, specks, and faint print."""
     ink = np.zeros([int(side) for side in rng.integers(40, 200, 2)])
     drawn = Image.fromarray(ink)
