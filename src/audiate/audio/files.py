@@ -201,7 +201,7 @@ def _recording(path: str | Path | Recording) -> Recording:
 
 
 class FileForm(NamedTuple):
-    """What the header of a sound file says: sample rate in Hz, channels, and length in seconds."""
+    """Sample rate in Hz, number of channels, and length in seconds, as a file's header has them."""
 
     rate: int
     channels: int

@@ -110,7 +110,7 @@ def _grounds(levels: Grey) -> Iterator[Mask]:
 
 
 def _readings(levels: Grey, ground: Mask) -> Iterator[Tensor]:
-    """What light ink on a ground may show: one digit (1, 28, 28), or several side by side."""
+    """Cut light ink on a ground into readings: one digit (1, 28, 28), or several side by side."""
     ink = _ink_of(levels, ground)
     mask = _strokes(ink, ground)
     least = _LEAST_SIZE * min(np.ptp(np.argwhere(ground), 0) + 1)

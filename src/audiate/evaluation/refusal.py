@@ -1,11 +1,10 @@
-"""How many sounds that are no digits a model refuses, and how many digits."""
+"""Count the digits, and the sounds that are no digits, that a model refuses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.table import Table
@@ -52,10 +51,6 @@ class RefusalReport(Report):
     digits: Refused
     others: Refused
     kinds: Mapping[str, Refused]
-
-    def values(self) -> Mapping[str, Any]:
-        """Return the fields."""
-        return vars(self)
 
     def parts(self) -> Iterator[Table | str]:
         """Return a table with a row for each kind."""
@@ -140,7 +135,7 @@ def _made(digits: Sequence[Tensor], rate: int) -> dict[str, list[Tensor]]:
 
 
 def _beginning(digit: Tensor) -> Tensor:
-    """What comes before the first third of a clip's energy has passed."""
+    """Return the beginning of a clip, which holds a third of its energy."""
     passed = digit.double().square().cumsum(0)
     return digit[: int(torch.searchsorted(passed, passed[-1] / 3)) + 1]
 

@@ -260,7 +260,7 @@ def score_clips(
 
 
 def _sounding(*clips: Tensor) -> slice:
-    """Where clips (samples,) of one length sound, but no less than can be compared."""
+    """Find the part in which one of several clips (samples,) sounds, of `MIN_COMPARED` or more."""
     loud = torch.stack([clip.abs() >= _FAINT * clip.abs().max().clamp_min(1e-9) for clip in clips])
     places = loud.any(0).nonzero().flatten()
     if not len(places):

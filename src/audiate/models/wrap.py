@@ -36,7 +36,7 @@ class WrappedGenerator(nn.Module):
     """
 
     def __repr__(self) -> str:
-        """What goes in and out, on one line."""
+        """Describe input and output in one line."""
         sound = f"{self.num_samples:,} samples at {self.sample_rate:,} Hz"
         return f"WrappedGenerator: latent {self.latent_dim} → {sound}"
 

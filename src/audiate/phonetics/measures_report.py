@@ -46,7 +46,7 @@ _CONTOUR = np.linspace(0, 1, 21)  # shares of the voiced part at which contours 
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """How the clips of a folder are measured.
+    """Settings of `measure_folder`.
 
     Attributes:
         f0: Floor and ceiling of F0, in Hz; None as of `audiate.phonetics.measures.f0_track`.
@@ -71,7 +71,7 @@ class MeasureOptions:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is measured in a clip, or in an interval of it.
+    """Measures and F0 of a clip, or of an interval of it.
 
     Attributes:
         clip: The clip's name, as reports of other commands have it: its path without the suffix.

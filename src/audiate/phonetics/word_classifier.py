@@ -129,7 +129,7 @@ def _described(network: WordCodeNetwork, sounds: SoundSet, rows: Tensor) -> tupl
 
 
 def others(waveforms: Tensor) -> Tensor:
-    """What is none of the words: a third noise, a third silence, a third words that are cut.
+    """Make sounds that are none of the words: noise, silence and cut words, a third each.
 
     Noise is a burst of random colour, length and attack; silence is faint steady noise; a cut word
     is its beginning or its end, with a tenth to three tenths of its energy.
