@@ -22,8 +22,9 @@ from benchmarks.formants import CLOSE_VOWELS, RATE, VOWELS, soft_vowel, vowel
 
 pytest.importorskip("parselmouth")
 
+from audiate.phonetics.measure_folder import MeasureOptions, measure_folder
 from audiate.phonetics.measures import MEASURES, UNITS, f0_track, measure, measure_one
-from audiate.phonetics.measures_report import MeasureOptions, cohens_d, measure_folder
+from audiate.phonetics.measures_report import cohens_d
 
 
 def stop(onset: float) -> np.ndarray:

@@ -108,13 +108,13 @@ class Measure:
 
     def run(self) -> int:
         """Measure, print and write; return the exit status, 2 where a clip cannot be measured."""
-        from audiate.phonetics.measures_report import (
+        from audiate.phonetics.measure_folder import (
             MeasureOptions,
-            MeasuresReport,
             common_rate,
             measure_folder,
             write_textgrids,
         )
+        from audiate.phonetics.measures_report import MeasuresReport
         from audiate.utils.filesystem import writing
         from audiate.utils.reports import check_figure
 
