@@ -387,7 +387,7 @@ def is_unchanged(path: Path, digest: str | None) -> bool:
     try:
         if not path.is_file() or path.is_symlink():
             return False
-        return digest is None or _digest(path).startswith(digest)  # once, digests had no size
+        return digest is None or _digest(path) == digest
     except OSError:
         return False
 
