@@ -19,6 +19,7 @@ from PIL import Image
 
 import audiate
 from audiate.cli import main
+from audiate.data.digits import digest_of_names
 from audiate.data.sounds import find_clips
 from audiate.errors import InputError, Interrupted
 from audiate.folders.draw import DrawingWork
@@ -425,3 +426,20 @@ class TestSignals:
                   (("generator", "gan"), ("encoder", "encoder"))]  # fmt: skip
         flags = ["--method", "encoder", "--classifier", "none", "--out", str(tmp_path / "out")]
         return ["invert", str(tmp_path / "clips"), *models, *flags]
+
+
+@pytest.mark.parametrize("command", ["draw", "say"])
+def test_without_a_usable_file_there_is_no_sheet_and_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.wav" if command == "draw" else tmp_path / "bad.png"
+    bad.write_bytes(b"no such thing")
+    for _ in range(2):  # the second finds the record of the first
+        assert main([command, str(bad), "--out", str(tmp_path / "out")]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
+
+
+def test_names_that_are_no_unicode_have_a_digest() -> None:
+    assert digest_of_names(["\udcff"]) != digest_of_names(["\udcfe"])
+    assert digest_of_names(["7 seven"]) == "1 recordings 8d860eca29f5"

@@ -105,7 +105,8 @@ class TestNotInstalled:
         with pytest.raises(InputError) as caught:
             audiate.load(name)
         assert str(caught.value) == (
-            f'{name}: its weights are not installed; install them: pip install "audiate[papers]"'
+            f'{name}: its weights are not installed; install them: pip install "audiate[papers]", '
+            "or from a checkout: pip install ./packages/papers"
         )
 
     def test_the_others_are_there(self) -> None:

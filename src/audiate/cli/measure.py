@@ -97,7 +97,10 @@ class Measure:
             raise InputError(f"`out` {self.out}: is a folder; name a CSV file")
         if self.f0 is not None:
             check_range("`f0`", self.f0[0], 10, 20_000)
-            check_range("`f0`", self.f0[1], self.f0[0] + 1, 48_000)
+            check_range("`f0`", self.f0[1], 11, 48_000)
+            if self.f0[0] >= self.f0[1]:
+                floor, ceiling = self.f0
+                raise InputError(f"`f0` {floor:g}:{ceiling:g}: give the lower frequency first")
         if self.formant_ceiling is not None:
             check_range("`formant_ceiling`", self.formant_ceiling, 1_000, 48_000)
         given = {"out": self.out, "tracks": self.tracks, "figure": self.figure}

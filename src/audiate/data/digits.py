@@ -93,7 +93,8 @@ def digest_of_names(names: Sequence[str]) -> str:
     >>> digest_of_names(["7 seven"])
     '1 recordings 8d860eca29f5'
     """
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    content = "\n".join(names).encode(errors="surrogateescape")  # as names that are no Unicode are
+    digest = hashlib.sha256(content).hexdigest()
     return f"{len(names)} recordings {digest[:12]}"
 
 

@@ -332,7 +332,8 @@ def _finish(
 ) -> None:
     """Write the shared files, and record them; after a command that was killed, in any case."""
     with uninterrupted():
-        if changed := list(record.clips if killed else new):
+        usable = [name for name, clip in record.clips.items() if clip.error is None]
+        if changed := usable if killed else new:
             record.save_latents()
             work.finish(record, changed)
         record.shared = record.written(record.shared)

@@ -211,6 +211,8 @@ class AudioGAN(GeneratorModel):
     Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
     """
 
+    refusal: ClassVar[str] = "is no GAN, so it has no codes; ciwgan-digits has them"
+
     generator: GANGenerator
     discriminator: Discriminator
     code_network: nn.Module | None

@@ -87,7 +87,10 @@ def find(source: str | Path, *, revision: str | None = None) -> Path:
     if name in installed:
         return installed[name]
     if name in PAPERS_MODELS:
-        raise InputError(f"{name}: its weights are not installed; install them: {PAPERS_COMMAND}")
+        raise InputError(
+            f"{name}: its weights are not installed; install them: {PAPERS_COMMAND}, or from a "
+            f"checkout: pip install ./packages/papers"
+        )
     if folder.is_dir():
         return _model_in(folder)
     if folder.is_file():
