@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from audiate.errors import InputError
 from audiate.models.pretrained import PretrainedModel
+from audiate.training.recipes.base import StepRecipe
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,36 @@ class EpochTask(Task):
         optimizers: Mapping[str, Optimizer],
         shard: Shard,
     ) -> None:
+        each = order.steps_per_epoch
+        size, modules = order.batch_size, dict[str, nn.Module]({name: model})
         super().__init__(
-            seed=order.seed,
-            steps=epochs * order.steps_per_epoch,
-            steps_per_epoch=order.steps_per_epoch,
-            batch_size=order.batch_size,
-            model=model,
-            modules={name: model},
-            optimizers=dict(optimizers),
-            shard=shard,
+            order.seed, epochs * each, each, size, model, modules, dict(optimizers), shard
         )
+
+
+class StepTask(Task):
+    """A training by a number of steps.
+
+    Args:
+        recipe: Its recipe.
+        model: The model that is trained.
+        modules: All modules whose state belongs to the run's checkpoint, by name.
+        optimizers: The optimisers, by name.
+        shard: The part of every batch that this process takes.
+
+    """
+
+    def __init__(
+        self,
+        recipe: StepRecipe,
+        model: PretrainedModel,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        shard: Shard,
+    ) -> None:
+        seed, steps, size = recipe.seed, recipe.steps, recipe.batch_size
+        every = min(recipe.preview_every, steps)
+        super().__init__(seed, steps, every, size, model, dict(modules), dict(optimizers), shard)
 
 
 @dataclass(frozen=True)

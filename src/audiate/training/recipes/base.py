@@ -61,6 +61,20 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class StepRecipe(Recipe):
+    """A recipe that trains for a number of steps, rather than of passes over the data."""
+
+    steps: int = 10_000
+    """Number of updates."""
+    batch_size: int = 64
+    """Number of clips in a batch."""
+    preview_every: int = 500
+    """Number of steps between previews, alarms, and copies of the last good model."""
+    seed: int = 0
+    """Seed of the initial weights, the order of clips and all noise."""
+
+
+@dataclass(frozen=True)
 class Perturbation:
     """Changes to real clips that keep what is said, for data sets that are small."""
 

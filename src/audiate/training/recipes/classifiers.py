@@ -9,25 +9,35 @@ from audiate.training.recipes.base import Entry, Recipe, check_names
 
 
 @dataclass(frozen=True)
-class DigitClassifierRecipe(Recipe):
+class ClassifierRecipe(Recipe):
+    """Settings that the trainings of both classifiers have in common."""
+
+    epochs: int = 15
+    """Number of passes over as many items as there are."""
+    batch_size: int = 256
+    """Number of items in a batch."""
+    learning_rate: float = 6e-3
+    """Peak of the one-cycle learning rate."""
+    weight_decay: float = 0.01
+    """Weight decay of AdamW."""
+    seed: int = 0
+    """Seed of the initial weights, the order of items and their augmentation."""
+
+
+@dataclass(frozen=True)
+class DigitClassifierRecipe(ClassifierRecipe):
     """ResNet-18 on spoken digits: the classifier of generated and recovered speech."""
 
     epochs: int = 16
-    """Number of passes over as many clips as there are."""
     batch_size: int = 64
-    """Number of clips in a batch."""
     learning_rate: float = 2e-3
-    """Peak of the one-cycle learning rate."""
     weight_decay: float = 0.05
-    """Weight decay of AdamW."""
     network: DigitClassifierConfig = field(default_factory=DigitClassifierConfig)
     """Configuration of the network."""
     data: tuple[str, ...] = DIGIT_SETS
     """Names of data sets of spoken digits. A batch holds as many clips of each."""
     held_out_speaker: Speaker | None = None
     """Speaker of FSDD to test on, who is left out of training."""
-    seed: int = 0
-    """Seed of the initial weights, the order of clips and their augmentation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,19 +50,8 @@ class DigitClassifierRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class LeNetRecipe(Recipe):
+class LeNetRecipe(ClassifierRecipe):
     """LeNet-5 on the 60,000 MNIST train images, randomly rotated, scaled, sheared and shifted."""
-
-    epochs: int = 15
-    """Number of passes over the train images."""
-    batch_size: int = 256
-    """Number of images in a batch."""
-    learning_rate: float = 6e-3
-    """Peak of the one-cycle learning rate."""
-    weight_decay: float = 0.01
-    """Weight decay of AdamW."""
-    seed: int = 0
-    """Seed of the initial weights, the order of images and their augmentation."""
 
 
 _TASK = "audiate.training.tasks.classifier_tasks"

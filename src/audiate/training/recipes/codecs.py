@@ -4,18 +4,17 @@ from dataclasses import dataclass, field
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.models.configs import CodecConfig
-from audiate.training.recipes.base import Entry, Perturbation, Recipe, check_names
+from audiate.training.recipes.base import Entry, Perturbation, Recipe, StepRecipe, check_names
 
 
 @dataclass(frozen=True)
-class CodecRecipe(Recipe):
+class CodecRecipe(StepRecipe):
     """The codec of speech, on spoken digits or a folder of your own.
 
     It uses no label but to draw as many clips of each.
     """
 
     steps: int = 20_000
-    """Number of updates."""
     batch_size: int = 8
     """Number of clips of 1.024 s in a batch, each of which holds one or more words."""
     learning_rate: float = 1e-3
@@ -30,10 +29,6 @@ class CodecRecipe(Recipe):
     """Train on every clip at these multiples of its speed, too (Ko et al. 2015)."""
     network: CodecConfig = field(default_factory=CodecConfig)
     """Sizes of the network."""
-    preview_every: int = 500
-    """Number of steps between previews, alarms, and copies of the last good model."""
-    seed: int = 0
-    """Seed of the initial weights, the order of clips and all noise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,16 +61,14 @@ class CodecFlowRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class SpeechFlowRecipe(CodecFlowRecipe):
+class SpeechFlowRecipe(CodecFlowRecipe, StepRecipe):
     """The latent flow of sound, on spoken digits or a folder of your own."""
 
     codec: str = "runs/codec"
     """The codec, which becomes part of the model: a folder of a run or a model, or a hub id; or a
     flow of sound, whose codec is taken."""
     steps: int = 12_000
-    """Number of updates."""
     batch_size: int = 128
-    """Number of clips in a batch."""
     learning_rate: float = 1e-3
     """Peak of the learning rate of AdamW."""
     use_labels: bool = True
@@ -84,10 +77,6 @@ class SpeechFlowRecipe(CodecFlowRecipe):
     """Names of data sets of spoken digits, or a folder of sound files."""
     variants: int = 2
     """Number of times that each clip is encoded, moved by another number of samples."""
-    preview_every: int = 500
-    """Number of steps between previews, alarms, and copies of the last good model."""
-    seed: int = 0
-    """Seed of the initial weights, the order of clips and all noise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -78,21 +78,16 @@ class _BinaryRecipe(CodedRecipe):
 @dataclass(frozen=True)
 class _OfWaveforms(CodedRecipe):
     steps: int = 4_500
-    """Number of updates of the generator."""
     batch_size: int = 32
-    """Number of clips in a batch."""
     network: WaveGANSizes = field(
         default_factory=lambda: WaveGANSizes(dim=16, num_samples=0, channels=0, batch_norm=True)
     )
-    """Sizes of the networks."""
 
 
 @dataclass(frozen=True)
 class _OfSpectrograms(CodedRecipe):
     steps: int = 3_000
-    """Number of updates of the generator."""
     network: SpecGANSizes = field(default_factory=lambda: replace(MEL_SIZES, dim=24, iterations=16))
-    """Sizes of the networks."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Literal
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.models.hub import ENCODED_GENERATOR, SPOKEN_CLASSIFIER
-from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, Recipe, check_names
+from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, StepRecipe, check_names
 
 
 @dataclass(frozen=True)
-class LatentEncoderRecipe(Recipe):
+class LatentEncoderRecipe(StepRecipe):
     """An encoder from sound to the latent of a generator."""
 
     generator: str = ENCODED_GENERATOR
@@ -65,9 +65,6 @@ class LatentEncoderRecipe(Recipe):
     perturbation: Perturbation = field(default_factory=Perturbation)
     """Changes to real clips."""
     preview_every: int = 200
-    """Number of steps between previews, alarms, and copies of the last good model."""
-    seed: int = 0
-    """Seed of the initial weights, the order of clips and the latents."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,17 +5,15 @@ from typing import Any, Literal, TypeVar
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.models.configs import AudioGANSizes, CodeConfig, SpecGANSizes, WaveGANSizes
-from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, Recipe, check_names
+from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, StepRecipe, check_names
 
 
 @dataclass(frozen=True)
-class AudioGANRecipe(Recipe):
+class AudioGANRecipe(StepRecipe):
     """Settings that the trainings of all generators of sound have in common."""
 
     steps: int = 10_000
     """Number of updates of the generator."""
-    batch_size: int = 64
-    """Number of clips in a batch."""
     learning_rate: float = 2e-4
     """Learning rate of Adam, for both networks."""
     adam_beta1: float = 0.5
@@ -57,9 +55,6 @@ class AudioGANRecipe(Recipe):
     """Model whose weights training begins with: a shipped name, a folder or a hub id. Where it was
     kept without its discriminator, that begins anew."""
     preview_every: int = 250
-    """Number of steps between previews, alarms, and copies of the last good model."""
-    seed: int = 0
-    """Seed of the initial weights, the order of clips and the latents."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,13 +81,10 @@ class WaveGANRecipe(LabelledGANRecipe):
     """WaveGAN on spoken digits, or on a folder of your own."""
 
     steps: int = 4_500
-    """Number of updates of the generator."""
     batch_size: int = 32
-    """Number of clips in a batch."""
     network: WaveGANSizes = field(
         default_factory=lambda: WaveGANSizes(dim=32, num_samples=0, channels=0, batch_norm=True)
     )
-    """Sizes of the networks."""
 
 
 MEL_SIZES = SpecGANSizes(
@@ -113,9 +105,7 @@ class SpecGANRecipe(LabelledGANRecipe):
     """SpecGAN on spoken digits, or on a folder of your own."""
 
     steps: int = 6_000
-    """Number of updates of the generator."""
     network: SpecGANSizes = MEL_SIZES
-    """Sizes of the networks."""
 
 
 R = TypeVar("R", bound=AudioGANRecipe)

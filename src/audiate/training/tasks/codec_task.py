@@ -21,7 +21,7 @@ from audiate.training.batches import EvenOrder, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.losses import LogMelDistance, gaussian_kl
 from audiate.training.recipes.codecs import CodecRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, Task
+from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask, Task
 from audiate.training.tasks.codec_discriminator import SpectrogramDiscriminators
 from audiate.training.tasks.packed_words import PackedWords, find_f0
 from audiate.utils.plots import grid
@@ -61,7 +61,7 @@ def prepare(recipe: CodecRecipe, root: Path) -> Prepared:
     return Prepared(listed.digest, make_task)
 
 
-class CodecTask(Task):
+class CodecTask(StepTask):
     """Give clips back: their levels, their F0 and their voicing, through few latents.
 
     While it is trained, clips are rendered with the F0 and the voicing that Praat finds; those of
@@ -90,11 +90,8 @@ class CodecTask(Task):
         self._given: tuple[Tensor, Tensor] | None = None  # clips, and what was made of them
         self._first_judged = round(recipe.steps * (1 - recipe.adversarial_share))
         super().__init__(
-            seed=recipe.seed,
-            steps=recipe.steps,
-            steps_per_epoch=min(recipe.preview_every, recipe.steps),
-            batch_size=recipe.batch_size,
-            model=model,
+            recipe,
+            model,
             modules={"codec": model, "discriminators": judges},
             optimizers={
                 name: torch.optim.AdamW(

@@ -29,7 +29,16 @@ from audiate.training.losses import (
     r1_penalty,
 )
 from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
-from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, Task, renew_average
+from audiate.training.task import (
+    NotYet,
+    Prepared,
+    Shard,
+    Sound,
+    Stage,
+    StepTask,
+    Task,
+    renew_average,
+)
 from audiate.training.tasks.gan_networks import build, set_levels, sized
 from audiate.utils.plots import grid
 from audiate.utils.progress import note
@@ -96,7 +105,7 @@ def fitted(recipe: AudioGANRecipe, listed: ListedSounds) -> AudioGANSizes:
     return found
 
 
-class AudioGANTask(Task):
+class AudioGANTask(StepTask):
     """Train a generator and a discriminator in turn.
 
     ``wgan-gp`` is the published recipe: Gulrajani et al. 2017, several critic updates for each
@@ -136,11 +145,8 @@ class AudioGANTask(Task):
         self._generated: Tensor | None = None
         self._done = 0  # steps
         super().__init__(
-            seed=recipe.seed,
-            steps=recipe.steps,
-            steps_per_epoch=min(recipe.preview_every, recipe.steps),
-            batch_size=recipe.batch_size,
-            model=model,
+            recipe,
+            model,
             modules={"model": model} | ({} if live is model.generator else {"generator": live}),
             optimizers={
                 name: torch.optim.Adam(

@@ -30,7 +30,7 @@ from audiate.training.initial import begin_with
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
 from audiate.training.recipes.encoders import LatentEncoderRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, Task
+from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask
 from audiate.utils.plots import grid
 
 _SHOWN = 8
@@ -119,7 +119,7 @@ def prepare(
     )
 
 
-class LatentEncoderTask(Task):
+class LatentEncoderTask(StepTask):
     """Train an encoder on a batch of real clips, then on a batch of generated clips, in each step.
 
     This is Keyes et al. 2020, section 4.1. For real clips only the reconstructed sound can be
@@ -162,11 +162,8 @@ class LatentEncoderTask(Task):
         named = self._labelled.names if self._labelled is not None else ()
         self._real_labels = _labels_of(sounds, named)
         super().__init__(
-            seed=recipe.seed,
-            steps=recipe.steps,
-            steps_per_epoch=min(recipe.preview_every, recipe.steps),
-            batch_size=recipe.batch_size,
-            model=model,
+            recipe,
+            model,
             modules={"encoder": model},
             optimizers={"encoder": torch.optim.Adam(model.parameters(), fused=True)},
             shard=shard,

@@ -21,7 +21,16 @@ from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, generator, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.recipes.codecs import SpeechFlowRecipe
-from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, Task, renew_average
+from audiate.training.task import (
+    NotYet,
+    Prepared,
+    Shard,
+    Sound,
+    Stage,
+    StepTask,
+    Task,
+    renew_average,
+)
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.utils.plots import grid
 from audiate.utils.progress import tracked
@@ -56,7 +65,7 @@ def prepare(recipe: SpeechFlowRecipe, root: Path) -> Prepared:
     return Prepared(listed.digest, make_task)
 
 
-class SpeechFlowTask(Task):
+class SpeechFlowTask(StepTask):
     """Train the velocity network of a `SpeechFlow` by `flow_loss`; the codec stays as it is.
 
     All clips are encoded once. A step draws latents of their posteriors, so that the flow learns
@@ -101,11 +110,8 @@ class SpeechFlowTask(Task):
         every = EvenOrder(labels, sounds.sources, _MEASURED, recipe.seed).batch(0)
         model.scale.measure(Posterior(*(each[every].to(device) for each in self._posterior)))
         super().__init__(
-            seed=recipe.seed,
-            steps=recipe.steps,
-            steps_per_epoch=min(recipe.preview_every, recipe.steps),
-            batch_size=recipe.batch_size,
-            model=model,
+            recipe,
+            model,
             modules={"model": model, "velocity": self._velocity},
             optimizers={
                 "flow": torch.optim.AdamW(
