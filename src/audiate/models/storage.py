@@ -161,8 +161,8 @@ def _copy(file: Any, name: str, scale: Tensor | None, target: Tensor) -> bool:
             return False
     for begin in range(0, len(target), rows):
         part = slice(begin, begin + rows)
-        if scale is not None:  # in one pass, as loading is much of a short command's time
-            torch.mul(stored[part], scale[part], out=target[part])
+        if scale is not None:  # not `torch.mul`, which takes thirty times as long between types
+            target[part].copy_(stored[part]).mul_(scale[part])
             continue
         weight = stored[part]
         if not weight.isfinite().all():
