@@ -188,6 +188,16 @@ def test_torch_comes_with_the_first_name_that_needs_it() -> None:
     assert "torch" in loaded_by("import audiate; audiate.LogMel")
 
 
+def test_commands_do_not_collect_torchs_objects(tmp_path: Path) -> None:
+    code = (
+        "import gc, sys; from audiate.cli import main; main(['data', 'list']);"
+        "assert not {'torch', 'numpy'} & set(sys.modules);"
+        f"main(['export', 'lenet-mnist', {str(tmp_path)!r}]);"
+        "assert gc.isenabled() and gc.get_freeze_count() > 100_000"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_public_names_are_all_there() -> None:
     for name in audiate.__all__:
         assert name == "__version__" or getattr(audiate, name).__module__.startswith("audiate.")

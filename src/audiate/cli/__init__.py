@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -97,7 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         with terminated_like_interrupted():
-            status: int = parse(arguments).run()
+            command = parse(arguments)
+            if getattr(command, "needs_torch", True):
+                _import_torch()
+            status: int = command.run()
             sys.stdout.flush()  # here, so that a closed pipe is noticed here
             return status
     except InputError as error:
@@ -113,6 +117,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has closed the output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _import_torch() -> None:
+    """Import PyTorch without looking for garbage among its objects, now or when Python ends.
+
+    It makes so many that the search takes as long as drawing a digit.
+    """
+    if "torch" not in sys.modules:
+        gc.disable()
+        import_module("torch")
+        gc.freeze()
+        gc.enable()
 
 
 def parse(arguments: Sequence[str]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import tyro
 
@@ -27,6 +27,7 @@ else:
 class FetchCommand:
     """Download data sets, and resume downloads that were interrupted."""
 
+    needs_torch: ClassVar[bool] = False
     names: tyro.conf.Positional[tuple[Name, ...]]
     """Data sets to download, one or more."""
     data_dir: DataDir = None
@@ -63,6 +64,7 @@ class FetchCommand:
 class ListCommand:
     """List the data sets, and show how much of each is there."""
 
+    needs_torch: ClassVar[bool] = False
     data_dir: DataDir = None
 
     def run(self) -> int:
