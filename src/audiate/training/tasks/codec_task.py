@@ -21,7 +21,7 @@ from audiate.training.batches import EvenOrder, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.losses import LogMelDistance, gaussian_kl
 from audiate.training.recipes.codecs import CodecRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask, Task
+from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask
 from audiate.training.tasks.codec_discriminator import SpectrogramDiscriminators
 from audiate.training.tasks.packed_words import PackedWords, find_f0
 from audiate.utils.plots import grid
@@ -50,7 +50,7 @@ def prepare(recipe: CodecRecipe, root: Path) -> Prepared:
     require_praat()
     listed = list_sounds(recipe.data, root)
 
-    def make_task(device: torch.device, shard: Shard) -> Task:
+    def make_task(device: torch.device, shard: Shard) -> StepTask:
         sounds = listed.read(
             num_samples=_NUM_SAMPLES,
             sample_rate=recipe.network.sample_rate,

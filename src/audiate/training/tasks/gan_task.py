@@ -29,16 +29,7 @@ from audiate.training.losses import (
     r1_penalty,
 )
 from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
-from audiate.training.task import (
-    NotYet,
-    Prepared,
-    Shard,
-    Sound,
-    Stage,
-    StepTask,
-    Task,
-    renew_average,
-)
+from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
 from audiate.training.tasks.gan_networks import build, set_levels, sized
 from audiate.utils.plots import grid
 from audiate.utils.progress import note
@@ -58,7 +49,7 @@ _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 wi
 
 
 def prepare_sounds(
-    recipe: R, root: Path, task: Callable[[R, SoundSet, torch.device, Shard], Task]
+    recipe: R, root: Path, task: Callable[[R, SoundSet, torch.device, Shard], StepTask]
 ) -> Prepared:
     """Find the sounds that a recipe names, which are read in the size of its networks.
 

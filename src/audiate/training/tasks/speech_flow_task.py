@@ -21,16 +21,7 @@ from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, generator, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.recipes.codecs import SpeechFlowRecipe
-from audiate.training.task import (
-    NotYet,
-    Prepared,
-    Shard,
-    Sound,
-    Stage,
-    StepTask,
-    Task,
-    renew_average,
-)
+from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.utils.plots import grid
 from audiate.utils.progress import tracked
@@ -54,7 +45,7 @@ def prepare(recipe: SpeechFlowRecipe, root: Path) -> Prepared:
     listed = list_sounds(recipe.data, root)
     codec = load_codec(recipe.codec)
 
-    def make_task(device: torch.device, shard: Shard) -> Task:
+    def make_task(device: torch.device, shard: Shard) -> StepTask:
         sounds = listed.read(
             num_samples=_NUM_SAMPLES,
             sample_rate=codec.config.sample_rate,
