@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -490,7 +491,7 @@ class TestTrainAndEvaluate:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["match", "measure", "compare"])
+@pytest.mark.parametrize("command", ["match", "measure", "compare", "look", "edit"])
 def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, command: str) -> None:
     """It is written with an escape, and never becomes that of another file."""
     clip = write_tone(tmp_path / "clips" / "tone.wav", seconds=0.5, rate=16_000)
@@ -506,6 +507,15 @@ def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, comma
         pytest.importorskip("parselmouth")
         done = audiate_here("measure", "clips", "--tracks", "tracks.csv")
         told = (tmp_path / "out" / "measures.csv").read_text() + Path("tracks.csv").read_text()
+    elif command == "look":
+        done = audiate_here("data", "look", "clips")
+        assert "copies of the same samples: " in (told := done.stdout)
+        assert "\\xff.wav" in told
+        return
+    elif command == "edit":
+        pytest.importorskip("parselmouth")
+        done = audiate_here("edit", "clips", "--loudness", "+1dB", "--classifier", "none")
+        told = done.stdout
     else:
         done = audiate_here("compare", "clips", "clips", "--classifier", "none", "--json")
         told = "\n".join(json.loads(done.stdout)["clips"])
@@ -517,20 +527,27 @@ def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, comma
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["generate", "--count", "ten"], "generate: --count ten: give {None}|INT"),
-        (["generate", "--cuont", "3"], "Unrecognized options: --cuont, 3; did you mean --count?"),
-        (["invert", "a.wav", "--method", "best"], "invalid choice 'best' for argument '--method'"),
+        ("generate --count ten", "--count ten: give a whole number"),
+        ("draw --samples 1.5", "--samples 1.5: give a whole number"),
+        ("train codec --learning-rate low", "--learning-rate low: give a number"),
+        ("train codec --speed-perturbation x", "--speed-perturbation x: give a number"),
+        ("generate --cuont 3 x", "--cuont: no such flag; did you mean --count?"),
+        ("generate a b", "b: not expected here; leave out what is too much"),
+        ("invert --method best", "--method best: give one of encoder, evolution, "),
+        ("draw --samples", "--samples: give a value"),
+        ("data look", "FOLDER is missing"),
+        ("evaluate lenet-mnist --protocol x", "--protocol x: give one of paper, refusal, "),
     ],
 )
 def test_a_bad_flag_is_told_in_one_line(
-    capsys: pytest.CaptureFixture[str], words: list[str], told: str
+    capsys: pytest.CaptureFixture[str], words: str, told: str
 ) -> None:
     with pytest.raises(SystemExit):
-        main(words)
+        main(words.split())
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"audiate: error: {words[0]}: ")
-    assert told in line
-    assert line.endswith(f"`audiate {words[0]} --help` explains its flags")
+    assert line.startswith(f"audiate: error: {words.split()[0]}")
+    assert f": {told}" in line
+    assert re.search(r"; `audiate [\w -]+ --help` explains its flags$", line)
 
 
 def test_codes_leave_no_folder_where_nothing_is_found(

@@ -60,17 +60,21 @@ def write(out, dim, channels, length):
                     h[:, None], kernel, [count, 1, size, width], [1, 1, stride, 1], "SAME"
                 )[:, 0] + bias
             h = tf.tanh(h) if last else tf.nn.relu(h)
-    with v1.variable_scope("D"):
-        d, inputs = sound, channels
-        for i, stride in enumerate(strides):
-            width = dim * 2**i
-            with v1.variable_scope(f"downconv_{i}/conv1d"):
-                kernel, bias = variable("kernel", 25, inputs, width), variable("bias", width)
-                d = tf.nn.leaky_relu(tf.nn.conv1d(d, kernel, stride, "SAME") + bias, 0.2)
-            inputs = width
-        with v1.variable_scope("output/dense"):
-            flat = tf.reshape(d, [tf.shape(d)[0], 16 * width])
-            score = (flat @ variable("kernel", 16 * width, 1) + variable("bias", 1))[:, 0]
+    def judged(scope, head, outputs):
+        with v1.variable_scope(scope):
+            d, inputs = sound, channels
+            for i, stride in enumerate(strides):
+                width = dim * 2**i
+                with v1.variable_scope(f"downconv_{i}/conv1d"):
+                    kernel, bias = variable("kernel", 25, inputs, width), variable("bias", width)
+                    d = tf.nn.leaky_relu(tf.nn.conv1d(d, kernel, stride, "SAME") + bias, 0.2)
+                inputs = width
+            with v1.variable_scope(head + "/dense"):
+                flat = tf.reshape(d, [tf.shape(d)[0], 16 * width])
+                return flat @ variable("kernel", 16 * width, outputs) + variable("bias", outputs)
+
+    score = judged("D", "output", 1)[:, 0]
+    code = judged("Q", "Qoutput", 5) if dim == 2 else score
     for name in ("G/z_project/dense/kernel/Adam_1", "D/output/dense/bias/RMSProp"):
         v1.get_variable(name, initializer=np.zeros(3, np.float32))
     step = v1.get_variable("global_step", initializer=np.int64(7))
@@ -86,8 +90,9 @@ def write(out, dim, channels, length):
             first = v1.train.Saver(write_version=v1.train.SaverDef.V1)
             tf.io.gfile.makedirs(out + "/first")
             first.save(session, out + "/first/model.ckpt", global_step=7)
-        waveforms, scores = session.run([h, score], {z: zs, sound: sounds})
-    np.savez(out + "/expected.npz", z=zs, sounds=sounds, waveforms=waveforms, scores=scores)
+        found = session.run([h, score, code], {z: zs, sound: sounds})
+    names = ("waveforms", "scores", "codes")
+    np.savez(out + "/expected.npz", z=zs, sounds=sounds, **dict(zip(names, found)))
 
 for size in sys.argv[2:]:
     with tf.Graph().as_default():
@@ -150,6 +155,36 @@ def test_the_first_format_of_checkpoints(originals: Path) -> None:
     folder = originals / "2-1-16384"
     assert not list((folder / "first").glob("*.index"))
     compare(convert_wavegan(read_checkpoint(folder / "first" / "model.ckpt-7"), "it"), folder)
+
+
+@pytest.mark.parametrize("code", ["one-hot", "binary"])
+def test_a_network_of_codes(
+    originals: Path, tmp_path: Path, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = originals / "2-1-16384", tmp_path / "imported"
+    assert main(["import-wavegan", str(folder), str(out), "--code", code]) == 0
+    assert "Q-network" not in capsys.readouterr().err
+    model = package.load(out)
+    assert isinstance(model, WaveGAN)
+    compare(model, folder)
+    expected = np.load(folder / "expected.npz")
+    sounds = torch.from_numpy(expected["sounds"]).transpose(1, 2)
+    with torch.no_grad():
+        logits = model.code_logits(sounds)
+    np.testing.assert_allclose(logits, expected["codes"], atol=1e-4, rtol=1e-4)
+    assert model.config.code.count == {"one-hot": 5, "binary": 32}[code]
+
+
+def test_a_network_of_codes_that_is_left_out_is_named(
+    originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["import-wavegan", str(originals / "2-1-16384"), str(tmp_path / "imported")]
+    assert main(command) == 0
+    told = "its Q-network is left out, and the model has no codes; give --code one-hot for a ciwGAN"
+    assert told in capsys.readouterr().err
+    none = ["import-wavegan", str(originals / "2-1-16384" / "generator" / "model")]
+    assert main([*none, str(tmp_path / "other"), "--code", "binary"]) == 2
+    assert "no Q-network in it; leave out --code" in capsys.readouterr().err
 
 
 def test_without_a_discriminator_it_says_so(

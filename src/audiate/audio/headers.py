@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from typing import BinaryIO, NamedTuple
@@ -23,6 +24,9 @@ _SAMPLE_RATES = {
     2: (22_050, 24_000, 16_000),
     0: (11_025, 12_000, 8_000),
 }
+_HEADERS = 3  # packets of a Vorbis file before those of sound
+_CONTINUED, _LAST = 1, 4  # bits in the header of an Ogg page
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _SEARCHED = 2**20  # bytes after a damaged tag in which the first frame is looked for
 
 
@@ -32,6 +36,7 @@ def mended(content: BinaryIO, name: str) -> BinaryIO:
     - A wav file whose size of samples is 0, or too large, has it set to what is there.
     - An mp3 file of variable rate that does not say how long it is is given a header that does
       (Xing's), and a damaged tag before it is left out. An mp3 within a wav file is taken out.
+    - An Ogg Vorbis file whose sound begins on the page of its header has it on a page of its own.
 
     Args:
         content: The file.
@@ -47,6 +52,8 @@ def mended(content: BinaryIO, name: str) -> BinaryIO:
         return _mended_wav(content, name)
     if head[:3] == b"ID3" or _frame(head) is not None:
         return _mended_mp3(content)
+    if head[:4] == b"OggS":
+        return _mended_vorbis(content)
     if head[:4] == b"fLaC":
         start = content.read(26)
         content.seek(0)
@@ -194,3 +201,63 @@ def _xing(header: bytes, side: int, count: int) -> bytes:
     assert frame is not None
     body = head + bytes(side - 4) + b"Xing" + struct.pack(">II", 1, count)
     return body.ljust(frame.size, b"\0")
+
+
+class _Page(NamedTuple):
+    """A page of an Ogg file: where it begins, its header, and the sizes of its segments."""
+
+    at: int
+    head: bytes
+    sizes: bytes
+
+
+def _pages(content: BinaryIO, at: int = 0) -> Iterator[_Page]:
+    """Yield each page of an Ogg file (RFC 3533), without what it holds."""
+    while True:
+        content.seek(at)
+        head = content.read(27)
+        if len(head) < 27 or head[:4] != b"OggS":
+            return
+        page = _Page(at, head, content.read(head[26]))
+        yield page
+        at += len(head) + len(page.sizes) + sum(page.sizes)
+
+
+def _mended_vorbis(content: BinaryIO) -> BinaryIO:
+    """Divide the page on which a Vorbis header ends and sound begins, which libsndfile drops."""
+    begin = content.read(35)
+    content.seek(0)
+    if begin[28:] != b"\x01vorbis":
+        return content
+    packets, cut, shared = 0, 0, None
+    for page in _pages(content):
+        ends = [number for number, size in enumerate(page.sizes, 1) if size < 255]
+        if packets + len(ends) >= _HEADERS:
+            cut, shared = ends[_HEADERS - packets - 1], page
+            break
+        packets += len(ends)
+    if shared is None or cut == len(shared.sizes):
+        content.seek(0)
+        return content
+    content.seek(0)
+    data = content.read()
+    parts = [data[: shared.at]]
+    for at, head, sizes in _pages(content, shared.at):
+        body = data[at + 27 + len(sizes) :][: sum(sizes)]
+        if at == shared.at:
+            header = sum(sizes[:cut])
+            alone = head[:5] + bytes([head[5] & ~_LAST]) + bytes(8) + head[14:]  # at no time yet
+            parts.append(_page(alone, sizes[:cut], body[:header], 0))
+            head = head[:5] + bytes([head[5] & ~_CONTINUED]) + head[6:]
+            sizes, body = sizes[cut:], body[header:]
+        parts.append(_page(head, sizes, body, int(head[14:18] == shared.head[14:18])))
+    return io.BytesIO(b"".join(parts))
+
+
+def _page(head: bytes, sizes: bytes, body: bytes, later: int) -> bytes:
+    """A page with the header of another one, but with a number that is larger by ``later``."""
+    (number,) = struct.unpack_from("<I", head, 18)
+    page = head[:18] + struct.pack("<II", number + later, 0) + bytes([len(sizes)]) + sizes + body
+    # The checksum is that of zlib for mirrored bits, but that it begins with 0 and is not inverted.
+    found = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return page[:22] + struct.pack("<I", int(f"{found:032b}"[::-1], 2)) + page[26:]

@@ -12,14 +12,15 @@ from tyro.conf import Positional, arg
 
 from audiate.cli.common import keywords
 from audiate.errors import InputError, check_range
+from audiate.models.configs import CodeKind
 
 
 @dataclass(frozen=True)
 class ImportWaveGAN:
     """Convert a WaveGAN checkpoint of the published TensorFlow program to a model of audiate.
 
-    Reading it needs TensorFlow (pip install tensorflow-cpu). `audiate generate OUT` uses the result
-    without it.
+    With --code also one of a ciwGAN or fiwGAN, with the network that recovers its code. Reading it
+    needs TensorFlow (pip install tensorflow-cpu). `audiate generate OUT` uses the result without.
     """
 
     checkpoint: Positional[Annotated[Path, arg(metavar="CKPT")]]
@@ -31,6 +32,8 @@ class ImportWaveGAN:
     """Number of samples of a clip: 32768 or 65536. Checkpoints for 16384 samples do not need it."""
     sample_rate: int = 16_000
     """Sample rate of the sounds that the checkpoint was trained on, in Hz."""
+    code: CodeKind = "none"
+    """The code of a ciwGAN (one-hot) or fiwGAN (binary). none leaves its Q-network out."""
 
     def run(self) -> int:
         """Convert, and return the exit status."""

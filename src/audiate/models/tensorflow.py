@@ -1,4 +1,4 @@
-"""WaveGAN checkpoints of the published TensorFlow program, as models of ours."""
+"""WaveGAN, ciwGAN and fiwGAN checkpoints of TensorFlow programs, as models of ours."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiate.errors import InputError
-from audiate.models.configs import WaveGANConfig
+from audiate.models.configs import CodeConfig, CodeKind, WaveGANConfig
 from audiate.models.storage import Provenance
 from audiate.models.wavegan import WaveGAN
 from audiate.utils.progress import note
@@ -23,6 +23,7 @@ Variables = Mapping[str, NDArray[np.float32]]
 _KNOWN = re.compile(
     r"G/(z_project/dense|upconv_\d/conv2d_transpose)/(kernel|bias)"
     r"|D/(downconv_\d/conv1d|output/dense)/(kernel|bias)"
+    r"|Q/(downconv_\d/conv1d|\w+/dense)/(kernel|bias)"
 )
 _TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")  # of LevelDB's format, which TensorFlow uses
 _SUFFIX = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
@@ -62,14 +63,9 @@ def read_checkpoint(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
     try:
         reader = tensorflow.train.load_checkpoint(prefix)
         shapes = reader.get_variable_to_shape_map()
-        names = [name for name in shapes if name[:2] in ("G/", "D/")]
+        names = [name for name in shapes if name[:2] in ("G/", "D/", "Q/")]
         # What an optimiser keeps for a weight is named after it.
         slots = {name for name in names if any(name.startswith(f"{other}/") for other in names)}
-        if any(name.startswith("Q/") for name in shapes):
-            note(
-                f"{prefix}: its Q-network (ciwGAN, fiwGAN) is left out, so the model has no codes "
-                f"by name; the first entries of its latents are its code, as in `set` 0=1"
-            )
         return {name: reader.get_tensor(name) for name in names if name not in slots}
     except Exception as error:  # TensorFlow's error classes are not exported in one place
         reason = " ".join(str(error).split())[:200]
@@ -114,6 +110,7 @@ def convert_wavegan(
     *,
     num_samples: int | None = None,
     sample_rate: int = 16_000,
+    code: CodeKind = "none",
 ) -> WaveGAN:
     """Make a WaveGAN with the weights of the published program's variables.
 
@@ -126,13 +123,22 @@ def convert_wavegan(
         num_samples: Number of samples of a clip. Networks of six layers, which make 32,768 or
             65,536, need it.
         sample_rate: Sample rate of the sound, in Hz, which a checkpoint does not hold.
+        code: The kind of code of a ciwGAN (one-hot) or fiwGAN (binary), which a checkpoint does not
+            hold either. none leaves the Q-network out.
 
     Raises:
-        InputError: They are no WaveGAN's, or of a variant with other layers.
+        InputError: They are no WaveGAN's, or of a variant with other layers; or there is a code,
+            and no Q-network.
 
     """
+    if code == "none" and any(key.startswith("Q/") for key in variables):
+        note(
+            f"{name}: its Q-network is left out, and the model has no codes; give `code` one-hot "
+            f"for a ciwGAN and binary for a fiwGAN, which a checkpoint does not say"
+        )
+        variables = {key: value for key, value in variables.items() if not key.startswith("Q/")}
     layers = _count_layers(variables, name)
-    length = _length_of(layers, name, num_samples)
+    length, own_code = _length_of(layers, name, num_samples), _code_of(variables, name, code)
     try:
         latent_dim, width = variables["G/z_project/dense/kernel"].shape
         channels = variables[f"G/upconv_{layers - 1}/conv2d_transpose/kernel"].shape[2]
@@ -144,6 +150,7 @@ def convert_wavegan(
                 channels=channels,
                 sample_rate=sample_rate,
                 discriminator=any(key.startswith("D/") for key in variables),
+                code=own_code,
             )
         )
         weights = dict(_ours(key, value) for key, value in variables.items())
@@ -179,6 +186,16 @@ def _count_layers(variables: Variables, name: str) -> int:
     return layers
 
 
+def _code_of(variables: Variables, name: str, kind: CodeKind) -> CodeConfig:
+    """The code whose size is that of the Q-network's output."""
+    if kind == "none":
+        return CodeConfig()
+    heads = [key for key in variables if re.fullmatch(r"Q/\w+/dense/kernel", key)]
+    if len(heads) != 1:
+        raise InputError(f"{name}: no Q-network in it; leave out `code`")
+    return CodeConfig(kind, variables[heads[0]].shape[1], "published")
+
+
 def _length_of(layers: int, name: str, num_samples: int | None) -> int:
     """Number of samples that a generator of so many layers makes."""
     lengths = (16_384,) if layers == 5 else (32_768, 65_536)
@@ -205,15 +222,16 @@ def _fill(model: WaveGAN, weights: dict[str, Tensor], name: str) -> None:
 def _ours(name: str, value: NDArray[np.float32]) -> tuple[str, Tensor]:
     """Translate a variable of TensorFlow to its name and layout here."""
     scope, layer, _, kind = name.split("/")
-    part = {"G": "generator", "D": "discriminator"}[scope]
+    part = {"G": "generator", "D": "discriminator", "Q": "code_network"}[scope]
     ending = {"kernel": "weight", "bias": "bias"}[kind]
     module, _, number = layer.partition("_")
-    own = {
+    modules = {
         "z": "project",
         "upconv": f"upsample.{number}",
         "downconv": f"downsample.{number}",
         "output": "score",
-    }[module]
+    }
+    own = modules[module] if scope != "Q" or module == "downconv" else "head"
     if module == "upconv" and kind == "kernel":
         value = value[0]  # of (1, width, out, in)
     # TensorFlow has the dimensions of each layer in reverse order.
