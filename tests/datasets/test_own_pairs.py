@@ -60,6 +60,15 @@ def test_a_folder_of_kinds(own: Path) -> None:
     assert not torch.equal(other.heard, pairs.heard)
 
 
+def test_every_sound_of_a_kind_is_heard(own: Path) -> None:
+    for path in own.glob("*/[2-9].png"):
+        path.unlink()
+    pairs = list_own_pairs(own).read(sample_rate=8000)
+    assert sorted(pairs.heard.tolist()) == list(range(6))  # 3 sounds of each kind, 2 pictures
+    bright = pairs.images.flatten(1).amax(1) > 200
+    assert torch.equal(bright, pairs.heard < 3)
+
+
 def colour(own: Path) -> Path:
     """The pairs with pictures in colour: those of low tones are red, those of high ones blue."""
     for path in own.glob("*/*.png"):

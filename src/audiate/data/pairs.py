@@ -246,6 +246,8 @@ class ListedOwnPairs:
     ) -> Pairs:
         """Read the files, and pair every image with a sound of its group, drawn with replacement.
 
+        Of a group with more sounds than images, every sound is paired with an image, in turn.
+
         Args:
             sample_rate: Bring sounds to this rate, in Hz.
             seed: Determines the pairing.
@@ -271,9 +273,12 @@ class ListedOwnPairs:
             images[path] = number
         shown, heard = [], []
         for own_sounds, own_images in self.groups:
-            picks = torch.randint(len(own_sounds), (len(own_images),), generator=random).tolist()
-            shown += [images[path] for path in own_images]
-            heard += [sounds[own_sounds[pick]] for pick in picks]
+            count = max(len(own_sounds), len(own_images))
+            picks = torch.arange(count)
+            if count == len(own_images):
+                picks = torch.randint(len(own_sounds), (count,), generator=random)
+            shown += [images[own_images[number % len(own_images)]] for number in range(count)]
+            heard += [sounds[own_sounds[pick]] for pick in picks.tolist()]
         return Pairs(torch.stack(pictures)[shown], recordings, torch.tensor(heard), sample_rate)
 
 
