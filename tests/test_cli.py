@@ -333,7 +333,7 @@ class TestGenerate:
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        for name in ("save_wav", "save_tiles"):
+        for name in ("save_wav", "tiles"):
             with monkeypatch.context() as patch:
                 patch.setattr(f"audiate.folders.generate.{name}", interrupted)
                 assert main(again) == 130

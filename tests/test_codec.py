@@ -268,7 +268,7 @@ class TestTraining:
         assert losses[-1][1]["discriminators"].isfinite()
         for module in task.modules.values():
             module.eval()
-        assert task.preview().shape == (2 * 129, 4 * 128)
+        assert task.preview().height > 2 * 129  # with titles and axes
         assert task.preview_sound().waveform.shape == (1, 8 * 16_384)
         assert task.diagnose({"kl": 1.0}) is None
         assert "kl_weight" in (task.diagnose({"kl": 0.0}) or "")
@@ -394,7 +394,7 @@ class TestSpeechFlow:
         assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
         for module in task.modules.values():
             module.eval()
-        assert task.preview().shape == (2 * 129, 8 * 128)
+        assert task.preview().width > 8 * 128  # with axes
         assert task.preview_sound().waveform.shape == (1, 16 * 16_384)
         before = codec.state_dict()
         after = task.model.codec.state_dict()

@@ -21,9 +21,11 @@ from audiate.cli import main
 from audiate.cli.invert import parse_duration
 from audiate.data.sounds import find_sounds, list_folder
 from audiate.errors import InputError
+from audiate.evaluation.comparison import classifier_of
 from audiate.folders.generate import generate_folder
 from audiate.folders.invert import InversionWork, classifier_for, invert_folder, says_digits
 from audiate.metrics.reconstruction import score_clips
+from audiate.models.hub import SPOKEN_CLASSIFIER
 from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.specgan import SpecGAN
 from audiate.models.storage import Provenance
@@ -90,6 +92,20 @@ class TestInvert:
             assert scores["mse"] == pytest.approx(entry["mse"], rel=1e-3)
             assert scores["ssim"] == pytest.approx(entry["ssim"], abs=1e-3)
             assert scores["digit_after"] == entry["digit_after"]
+
+    def test_without_a_classifier_no_digits_are_compared(
+        self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """As of a generator of other words, whose inversion leaves the classifier out."""
+        clip, out = write_tone(tmp_path / "tone.wav"), tmp_path / "out"
+        assert main(["invert", str(clip), *quick, "--out", str(out)]) == 0
+        for pair in ((out / "heard", out), (clip, out / "tone.wav")):
+            capsys.readouterr()
+            assert main(["compare", *map(str, pair), "--json"]) == 0
+            compared = json.loads(capsys.readouterr().out)
+            assert compared["agreement"] is None
+        (out / "report.json").write_text("[]")
+        assert classifier_of(out) == SPOKEN_CLASSIFIER
 
     def test_a_latent_is_said_again(
         self, flags: list[str], quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

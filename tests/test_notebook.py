@@ -37,6 +37,17 @@ def test_images_stand_in_rows() -> None:
     assert [picture[0, 0], picture[0, 20], picture[28, 0], picture[28, 20]] == [0, 128, 255, 0]
 
 
+def test_images_in_colour() -> None:
+    images = torch.rand(2, 3, 28, 20)
+    shown = audiate.show(images, colour=True)
+    assert repr(shown) == "2 images 28x20"
+    picture = np.asarray(Image.open(io.BytesIO(contents(shown)[0])))
+    assert picture.shape == (28, 40, 3)
+    np.testing.assert_allclose(picture[:, 20:] / 255, images[1].permute(1, 2, 0), atol=1 / 255)
+    with pytest.raises(InputError, match="in colour, give"):
+        audiate.show(images[:, 0], colour=True)
+
+
 @pytest.mark.parametrize(("shape", "sounds"), [((800,), 1), ((2, 800), 1), ((3, 2, 800), 3)])
 def test_sounds_are_played_as_they_are(shape: tuple[int, ...], sounds: int) -> None:
     waveforms = torch.rand(shape) * 2 - 1

@@ -18,11 +18,22 @@ from audiate.utils.plots import (
     image_panel,
     save_image,
     save_panels,
-    save_tiles,
     side_by_side,
     sound_panel,
     ticks,
+    tiles,
 )
+
+
+def test_colour_stays_in_files_and_panels(tmp_path: Path) -> None:
+    images = torch.rand(3, 3, 28, 28)
+    save_image(grid(images, 2), tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        written = torch.from_numpy(np.asarray(picture) / np.float32(255)).permute(2, 0, 1)
+    assert written.shape == (3, 56, 56)
+    torch.testing.assert_close(written[:, 28:, :28], images[2], atol=1 / 255, rtol=0)
+    assert not written[:, 28:, 28:].any()
+    assert image_panel(images).shape == (84, 3 * 84, 3)
 
 
 @pytest.mark.parametrize(
@@ -39,10 +50,9 @@ def test_ticks_are_round_numbers(end: float, expected: list[float]) -> None:
     assert ticks(end) == pytest.approx(expected)
 
 
-def test_spectrograms_have_axes_and_captions(tmp_path: Path) -> None:
+def test_spectrograms_have_axes_and_captions() -> None:
     titles, axes = ["sound 000, code 5", "sound 001", "sound 002"], Axes(1.024, 8000)
-    save_tiles(torch.zeros(3, 129, 128), titles, axes, tmp_path / "x.png", columns=2)
-    sheet = np.asarray(Image.open(tmp_path / "x.png").convert("L"))
+    sheet = np.asarray(tiles(torch.zeros(3, 129, 128), titles, axes, columns=2).convert("L"))
     floor = sheet[24 : 24 + 129, 42 : 42 + 128]
     assert floor.max() == floor.min()  # nothing is written on the sound
     assert sheet[24 : 24 + 129, :41].max() > 200  # frequencies

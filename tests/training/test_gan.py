@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import torch
 from conftest import make_tiny_data, tiny_sources, tones, trained, write_tone
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -382,6 +383,8 @@ class TestRuns:
         train(tiny_data, tmp_path / "run", replace(SMALL, preview_every=2))
         names = sorted(path.name for path in (tmp_path / "run" / "previews").iterdir())
         assert names == ["0000002.png", "0000002.wav", "0000003.png", "0000003.wav"]
+        with Image.open(tmp_path / "run" / "previews" / "0000002.png") as picture:
+            assert np.asarray(picture.convert("L"))[:, :40].max() > 200  # frequencies in kHz
         heard = load_audio(tmp_path / "run" / "previews" / "0000002.wav", channels=1)[0]
         assert heard.shape == (1, 16 * 4096)
 

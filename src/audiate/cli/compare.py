@@ -11,7 +11,6 @@ from tyro.conf import Positional
 
 from audiate.cli.common import Classifier, required
 from audiate.errors import InputError
-from audiate.models.hub import SPOKEN_CLASSIFIER
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,20 @@ class Compare:
     """The reconstruction, or a folder of reconstructions."""
     json: bool = False
     """Print JSON instead of a table."""
-    classifier: Classifier = SPOKEN_CLASSIFIER
-    """Name or folder of the classifier of spoken digits. none: no digits are compared."""
+    classifier: Classifier = "auto"
+    """Name or folder of the classifier of spoken digits. none: no digits are compared. auto: the
+    shipped one, but none where OUTPUT was inverted without, as sounds that are no digits are."""
 
     def run(self) -> int:
         """Compare and print; return the exit status."""
         if self.target is None or self.output is None:
             name = "target" if self.target is None else "output"
             raise InputError(f"no {name} given; name TARGET, then OUTPUT: files, or folders")
-        from audiate.evaluation.comparison import compare
+        from audiate.evaluation.comparison import classifier_of, compare
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
 
-        named = self.classifier
+        named = classifier_of(self.output) if self.classifier == "auto" else self.classifier
         classifier = None if named is None else load(named, DigitClassifier)
         report = compare(self.target, self.output, classifier)
         for problem in report.failed.values():

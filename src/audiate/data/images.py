@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,30 +46,64 @@ LONGEST = 320
 SIZE = 28
 """Height and width of MNIST's images."""
 
+_COLOUR = 24  # difference of red, green and blue, of 255
+
 Grey = NDArray[np.float32]
 
 
-def load_image(path: str | Path) -> Tensor:
+def load_image(path: str | Path, *, colour: bool = False) -> Tensor:
     """Read a picture file: png, jpeg, gif, bmp, tiff, webp, pnm.
 
+    Args:
+        path: The file.
+        colour: Give levels of red, green and blue in place of grey.
+
     Returns:
-        Grey levels (height, width), float32 in [0, 1], turned upright as the camera says. What is
-        transparent is white. Where all that shows has one colour, opacity is black ink.
+        Grey levels (height, width), or levels (height, width, 3), float32 in [0, 1], turned upright
+        as the camera says. What is transparent is white. In grey, where all that shows has one
+        colour, opacity is black ink.
 
     Raises:
         InputError: The file is missing, unreadable, truncated or larger than `MAX_PIXELS`.
 
     """
-    path = Path(path)
+    with _opened(Path(path)) as image:
+        if image.format == "JPEG":  # decoded at less than its size where that is large
+            image.draft("RGB" if colour else "L", (4 * LONGEST, 4 * LONGEST))
+        return torch.from_numpy(_to_colour(image) if colour else _to_grey(image))
+
+
+class PictureForm(NamedTuple):
+    """Width and height of a picture, in pixels, and whether it is in colour."""
+
+    width: int
+    height: int
+    colour: bool
+
+
+def picture_form(path: str | Path) -> PictureForm:
+    """The form of a picture file.
+
+    Raises:
+        InputError: As for `load_image`.
+
+    """
+    with _opened(Path(path)) as image:
+        reduced = np.asarray(image.convert("RGB").resize((16, 16)), dtype=int)
+        colour = bool(np.ptp(reduced, axis=2).max() > _COLOUR)
+        return PictureForm(image.width, image.height, colour)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture file; what fails in the block is an `InputError`, too."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; name a picture")
     try:
         with Image.open(path, formats=_FORMATS) as image:
             _check_size(f"{path}: ", image.width * image.height)
-            if image.format == "JPEG":  # decoded at less than its size where that is large
-                image.draft("L", (4 * LONGEST, 4 * LONGEST))
-            return torch.from_numpy(_to_grey(image))
+            yield image
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = str(error).split(" '")[0].rstrip(". ")
         raise InputError(
@@ -74,22 +111,30 @@ def load_image(path: str | Path) -> Tensor:
         ) from error
 
 
-def shrink(picture: Picture) -> Tensor:
-    """Scale a whole picture to 28x28, and keep its proportions.
+def shrink(picture: Picture, shape: tuple[int, ...] = (SIZE, SIZE)) -> Tensor:
+    """Scale a whole picture to 28x28 or another size, and keep its proportions.
+
+    Args:
+        picture: The picture.
+        shape: That of an image: (size, size) in grey, (3, size, size) in colour.
 
     Returns:
-        (28, 28), float32 in [0, 1], with light and dark as in the picture; the margins of a picture
-        that is not square have the level of its border.
+        An image of that shape, float32 in [0, 1], with light and dark as in the picture; the
+        margins of a picture that is not square have the level of its border.
 
     Raises:
         InputError: It is no picture, or too large.
 
     """
-    grey = grey_levels(picture)
+    if len(shape) == 3:
+        levels = np.atleast_3d(np.asarray(picture))  # of a grey one, all channels are the first
+        picks = (min(channel, levels.shape[2] - 1) for channel in range(3))
+        return torch.stack([shrink(levels[:, :, pick], shape[1:]) for pick in picks])
+    grey, size = grey_levels(picture), shape[0]
     border = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    small = scaled(grey, SIZE, max(grey.shape))
-    canvas = np.full((SIZE, SIZE), border, dtype=np.float32)
-    top, left = ((SIZE - side) // 2 for side in small.shape)
+    small = scaled(grey, size, max(grey.shape))
+    canvas = np.full((size, size), border, dtype=np.float32)
+    top, left = ((size - side) // 2 for side in small.shape)
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     return torch.from_numpy(canvas.clip(0, 1))
 
@@ -153,9 +198,22 @@ def _to_grey(image: Image.Image) -> Grey:
         shown = np.asarray(clear.convert("L"))[opacity > 0.5]
         if shown.size and np.ptp(shown) < 255 * MIN_CONTRAST <= 255 * np.ptp(opacity):
             return 1 - opacity  # ink of one colour, be it white
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+        image = _on_white(clear)
     levels: Grey = np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
     return levels
+
+
+def _to_colour(image: Image.Image) -> NDArray[np.float32]:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.stack(3 * [_to_grey(image)], -1)
+    image = _on_white(image.convert("RGBA")) if image.has_transparency_data else image
+    levels: NDArray[np.float32] = np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+    return levels
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def _check_size(what: str, pixels: int) -> None:

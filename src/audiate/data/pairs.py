@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from audiate.data.digits import (
     split_by_speaker,
 )
 from audiate.data.folders import PICTURES, files_below
-from audiate.data.images import load_image, shrink
+from audiate.data.images import PictureForm, load_image, picture_form, shrink
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
@@ -36,7 +37,7 @@ class Pairs:
     """Images, each with a recording.
 
     Attributes:
-        images: (count, 28, 28), uint8.
+        images: (count, 28, 28), uint8, or (count, *image_shape) of pairs of your own.
         recordings: Waveforms (samples,) at `sample_rate`.
         heard: (count,), int64, index into `recordings` for each image.
         sample_rate: In Hz.
@@ -202,6 +203,7 @@ def draw_same_label(labels: Tensor, choices: Tensor, generator: torch.Generator)
 
 _COLUMNS = ("sound", "image")
 _MAX_PAIRS = 1_000_000
+_LOOKED_AT = 100  # pictures, before all of them are read
 
 
 @dataclass(frozen=True)
@@ -227,14 +229,29 @@ class ListedOwnPairs:
         ]
         return digest_of_names(names)
 
-    def read(self, *, sample_rate: int, seed: int = 0) -> Pairs:
+    def form(self) -> PictureForm:
+        """The form of most pictures, in colour where any is, as far as some of them show.
+
+        Raises:
+            InputError: A picture cannot be read.
+
+        """
+        paths = list(dict.fromkeys(path for _, own in self.groups for path in own))
+        forms = [picture_form(path) for path in paths[:: len(paths) // _LOOKED_AT + 1]]
+        most = Counter((form.width, form.height) for form in forms).most_common(1)[0][0]
+        return PictureForm(*most, any(form.colour for form in forms))
+
+    def read(
+        self, *, sample_rate: int, seed: int = 0, image_shape: tuple[int, ...] = (28, 28)
+    ) -> Pairs:
         """Read the files, and pair every image with a sound of its group, drawn with replacement.
 
-        Images are brought to 28x28 in grey, by `audiate.data.images.shrink`.
+        Of a group with more sounds than images, every sound is paired with an image, in turn.
 
         Args:
             sample_rate: Bring sounds to this rate, in Hz.
             seed: Determines the pairing.
+            image_shape: Bring images to this shape, by `audiate.data.images.shrink`.
 
         Raises:
             InputError: A file cannot be read, or is silent.
@@ -251,13 +268,17 @@ class ListedOwnPairs:
             recordings.append(waveform)
             sounds[path] = number
         for number, path in enumerate(tracked(list(images), "reading pictures")):
-            pictures.append((shrink(load_image(path)) * 255).round().to(torch.uint8))
+            levels = shrink(load_image(path, colour=len(image_shape) == 3), image_shape)
+            pictures.append((levels * 255).round().to(torch.uint8))
             images[path] = number
         shown, heard = [], []
         for own_sounds, own_images in self.groups:
-            picks = torch.randint(len(own_sounds), (len(own_images),), generator=random).tolist()
-            shown += [images[path] for path in own_images]
-            heard += [sounds[own_sounds[pick]] for pick in picks]
+            count = max(len(own_sounds), len(own_images))
+            picks = torch.arange(count)
+            if count == len(own_images):
+                picks = torch.randint(len(own_sounds), (count,), generator=random)
+            shown += [images[own_images[number % len(own_images)]] for number in range(count)]
+            heard += [sounds[own_sounds[pick]] for pick in picks.tolist()]
         return Pairs(torch.stack(pictures)[shown], recordings, torch.tensor(heard), sample_rate)
 
 

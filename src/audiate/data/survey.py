@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from audiate.audio.files import SILENCE, FileForm, file_form
 from audiate.audio.words import split_words
 from audiate.data.digits import Clip
 from audiate.data.folders import PICTURES, files_below, first_of
-from audiate.data.images import load_image
+from audiate.data.images import load_image, picture_form
 from audiate.data.sounds import list_folder, parts_of
 from audiate.errors import InputError
 from audiate.utils.progress import tracked
@@ -27,7 +26,6 @@ _SHORT = 0.05  # seconds
 _CLIPPED = 3  # samples in a row at the peak of full scale
 _FAINT_DB = -45.0
 _MULTIPLE = 64  # frames of SpecGAN, of 64 samples each at least
-_COLOUR = 24  # difference of red, green and blue, of 255
 
 
 @dataclass(frozen=True)
@@ -221,14 +219,12 @@ def _look_at_pictures(
         place = path.relative_to(folder)
         try:
             load_image(path)
+            form = picture_form(path)
         except InputError as error:
             broken.append((place.as_posix(), str(error).split(": ", 1)[-1]))
             continue
-        with Image.open(path) as image:
-            sizes[f"{image.width}x{image.height}"] += 1
-            reduced = image.convert("RGB").resize((16, 16))
-        hues = np.asarray(reduced, dtype=int)
-        colourful += bool(np.ptp(hues, axis=2).max() > _COLOUR)
+        sizes[f"{form.width}x{form.height}"] += 1
+        colourful += form.colour
         labels.add(place.parts[0] if len(place.parts) > 1 else folder.resolve().name)
     return sizes, colourful, labels
 

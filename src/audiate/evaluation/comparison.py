@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ import torch
 from rich.table import Table
 
 from audiate.audio.files import MAX_FILE_SECONDS, file_form, load_audio
+from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
 from audiate.metrics.classification import mean_of
 from audiate.metrics.reconstruction import ClipScores, score_clips
+from audiate.models.hub import SPOKEN_CLASSIFIER
 from audiate.models.resnet import DigitClassifier
 from audiate.utils.filesystem import as_unicode
 from audiate.utils.progress import tracked
@@ -111,6 +115,18 @@ def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> C
     if not matched:
         raise InputError(f"{output}: holds no file of a name that is in {target} as well")
     return _compare_pairs(matched, classifier, sorted(ours.keys() ^ theirs.keys()))
+
+
+def classifier_of(output: Path) -> str | None:
+    """The name of the shipped classifier of digits; None where ``output`` was made without any.
+
+    The record of `audiate invert` says so, which lies in the folder.
+    """
+    report = (output if output.is_dir() else output.parent) / REPORT_NAME
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        if json.loads(report.read_text(encoding="utf-8"))["settings"]["classifier"] == "none":
+            return None
+    return SPOKEN_CLASSIFIER
 
 
 def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:

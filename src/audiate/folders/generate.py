@@ -40,7 +40,7 @@ from audiate.models.pretrained import load
 from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.models.vocoder import Vocoded
 from audiate.utils.filesystem import save_array
-from audiate.utils.plots import Axes, save_tiles
+from audiate.utils.plots import Axes, save_image, tiles
 from audiate.utils.progress import note, tracked
 
 LATENTS_NAME = "latents.npy"
@@ -135,10 +135,10 @@ def _write(
         if isinstance(model, AudioGAN) and model.config.code.count:
             codes = [code_names(model.config.code)[code] for code in model.labels_of(z).tolist()]
         save_csv(names, z.numpy(), stage / TABLE_NAME, codes)
-        tiles = _write_sounds(sounding, z, names, stage, most, trim="trim" in settings)
-        shown = _titles(model, z[: len(tiles)], names, titles)
+        levels = _write_sounds(sounding, z, names, stage, most, trim="trim" in settings)
+        shown = _titles(model, z[: len(levels)], names, titles)
         axes = Axes(model.num_samples / model.sample_rate, model.sample_rate / 2)
-        save_tiles(tiles, shown, axes, stage / SHEET_NAME, columns=columns)
+        save_image(tiles(levels, shown, axes, columns=columns), stage / SHEET_NAME)
 
 
 def _choose(model: Generator, choice: LatentChoice) -> Tensor:

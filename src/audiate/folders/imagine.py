@@ -11,6 +11,7 @@ from torch import Tensor
 
 from audiate.audio.files import save_wav
 from audiate.audio.spectrograms import Spectrogram
+from audiate.data.images import SIZE
 from audiate.data.latents import save_table
 from audiate.errors import InputError, check_whole
 from audiate.folders.record import LATENTS_NAME
@@ -84,6 +85,11 @@ def imagine(
         raise InputError(
             f"`drawer`: {in_words(flow)} draws nothing without a sound; "
             f"`drawer={DEFAULT_AUDIO_TO_IMAGE}` does"
+        )
+    if flow.image_shape != (SIZE, SIZE):
+        raise InputError(
+            f"`drawer`: draws images of another form than the {SIZE}x{SIZE} in grey that `sayer` "
+            f"reads; train it with `image_size={SIZE}` and `image_channels=1`"
         )
     random = torch.Generator().manual_seed(seed)
     size = flow.latent_dim + voice.latent_dim

@@ -52,13 +52,13 @@ class AudioToImageModel(SpeechModel):
     A subclass says how noise becomes images.
 
     Attributes:
-        image_size: Height and width of an image, in pixels.
+        image_shape: Shape of an image: (height, width) in grey, (3, height, width) in colour.
         latent_dim: Number of values of noise that one image is drawn from.
 
     """
 
     refusal: ClassVar[str] = f"does not draw; {DEFAULT_AUDIO_TO_IMAGE} does"
-    image_size: int = 28
+    image_shape: tuple[int, ...] = (28, 28)
     latent_dim: ClassVar[int]
 
     @abstractmethod
@@ -70,7 +70,7 @@ class AudioToImageModel(SpeechModel):
             noise: (batch, samples, latent_dim), standard normal.
 
         Returns:
-            (batch, samples, 28, 28) in [0, 1], white on black.
+            (batch, samples, *image_shape) in [0, 1]; of digits, white on black.
 
         """
 
@@ -91,7 +91,7 @@ class AudioToImageModel(SpeechModel):
             spectrogram: (batch, n_mels, frames), as `features` makes it.
 
         Returns:
-            (batch, 28, 28) in [0, 1].
+            (batch, *image_shape) in [0, 1].
 
         """
 
@@ -104,7 +104,8 @@ class AudioToImageModel(SpeechModel):
 
     def shapes(self) -> str:
         """Describe inputs and outputs in a few words."""
-        return "log-mel 48x48 → image 28x28"
+        *colour, height, width = self.image_shape
+        return f"log-mel 48x48 → image {height}x{width}{' in colour' if colour else ''}"
 
     def sample_images(
         self, spectrogram: Tensor, samples: int, *, generator: torch.Generator | None = None
@@ -117,7 +118,7 @@ class AudioToImageModel(SpeechModel):
             generator: Source of all randomness; torch's global one by default.
 
         Returns:
-            (batch, samples, 28, 28) in [0, 1], white on black.
+            (batch, samples, *image_shape) in [0, 1]; of digits, white on black.
 
         """
         noise = torch.randn(len(spectrogram), samples, self.latent_dim, generator=generator)
@@ -137,7 +138,8 @@ class AudioToImageModel(SpeechModel):
                 rounding, and bit for bit with as many threads and samples.
 
         Returns:
-            (samples, 28, 28) in [0, 1], white on black as in MNIST.
+            (samples, *image_shape) in [0, 1], (samples, 28, 28) for digits, white on black as in
+            MNIST.
 
         Raises:
             InputError: The clip is silent, too short or too long, or holds NaN; or another argument
@@ -161,7 +163,7 @@ class AudioToImageModel(SpeechModel):
             seed: Seed of the noise, which is the same for every clip.
 
         Returns:
-            (batch, samples, 28, 28) in [0, 1], on the CPU.
+            (batch, samples, *image_shape) in [0, 1], on the CPU.
 
         Raises:
             InputError: An argument is out of range.
@@ -186,6 +188,15 @@ class Posterior(NamedTuple):
         return self.mu + (0.5 * self.logvar).exp() * noise
 
 
+def halvings(size: int) -> int:
+    """How often the sides of an image of ``size`` pixels are halved by a network of it.
+
+    >>> [(size, size // 2 ** halvings(size)) for size in (28, 32, 64)]
+    [(28, 7), (32, 8), (64, 8)]
+    """
+    return 0 if size % 2 or size <= 8 else 1 + halvings(size // 2)
+
+
 class VariationalModel(AudioToImageModel):
     """A model that encodes a spectrogram as a Gaussian over z and decodes images from it."""
 
@@ -197,19 +208,19 @@ class VariationalModel(AudioToImageModel):
 
     @abstractmethod
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Logits of the pixels, (batch, 28, 28), for latents (batch, latent_dim)."""
+        """Logits of the pixels, (batch, *image_shape), for latents (batch, latent_dim)."""
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images (batch, 28, 28) in [0, 1] for latents (batch, latent_dim)."""
+        """Images (batch, *image_shape) in [0, 1] for latents (batch, latent_dim)."""
         return self.decode_logits(z).sigmoid()
 
     def forward(self, spectrogram: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
-        """Pixel logits (batch, 28, 28) of a sample from q(z|x), and q(z|x) itself."""
+        """Pixel logits (batch, *image_shape) of a sample from q(z|x), and q(z|x) itself."""
         posterior = self.encode(spectrogram)
         return self.decode_logits(posterior.sample(noise)), posterior
 
     def mean_images(self, spectrogram: Tensor) -> Tensor:
-        """Images (batch, 28, 28) in [0, 1] at the mean of q(z|x)."""
+        """Images (batch, *image_shape) in [0, 1] at the mean of q(z|x)."""
         return self.decode(self.encode(spectrogram).mu)
 
     def latents(self, spectrogram: Tensor) -> Tensor:
@@ -217,7 +228,7 @@ class VariationalModel(AudioToImageModel):
         return self.encode(spectrogram).mu
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
-        """Decode samples of q(z|x): (batch, samples, 28, 28) in [0, 1]."""
+        """Decode samples of q(z|x): (batch, samples, *image_shape) in [0, 1]."""
         spread = Posterior(*(part.unsqueeze(1) for part in self.encode(spectrogram)))
         images = self.decode(spread.sample(noise).flatten(0, 1))
-        return images.view(*noise.shape[:2], self.image_size, self.image_size)
+        return images.view(*noise.shape[:2], *self.image_shape)

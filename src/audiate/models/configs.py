@@ -68,9 +68,39 @@ class DualEncoderConfig(SpeechModelConfig):
         check_range("references", self.references, 0, 10**5)
 
 
+MIN_SIZE, MAX_SIZE, SIZE_STEP = 28, 64, 4
+"""Limits of the height and width of a drawn image, in pixels, and what they are a multiple of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawingConfig(SpeechModelConfig):
+    """Settings of models that draw images of any size, in grey or in colour.
+
+    Raises `InputError` where a value is out of range.
+
+    Attributes:
+        image_size: Height and width of an image, in pixels: a multiple of 4.
+        image_channels: 1 for grey, 3 for red, green and blue.
+
+    """
+
+    image_size: int = MIN_SIZE
+    image_channels: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_image(self.image_size, self.image_channels)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image: (height, width) in grey, (3, height, width) in colour."""
+        square = (self.image_size, self.image_size)
+        return square if self.image_channels == 1 else (self.image_channels, *square)
+
+
 @dataclass(frozen=True)
-class VAEConfig(SpeechModelConfig):
-    """Settings of the VAE, whose network is fixed by the paper and whose front end is not."""
+class VAEConfig(DrawingConfig):
+    """Settings of the VAE, whose network is the paper's for grey images of 28x28."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +109,8 @@ class VAEGANConfig(SpeechModelConfig):
 
 
 @dataclass(frozen=True)
-class LatentFlowConfig(SpeechModelConfig):
-    """Settings of a latent flow, which may be changed after the training, too.
+class LatentFlowConfig(DrawingConfig):
+    """Settings of a latent flow. Its own may be changed after the training, too.
 
     Raises `InputError` where a value is out of range.
 
@@ -469,6 +499,15 @@ class ImageToAudioConfig(CodecFlowConfig):
         super().__post_init__()
         _check_printable("codec", [self.codec])
         _check_choice("pictures", self.pictures, PictureKind)
+
+
+def check_image(size: int, channels: int) -> None:
+    """Refuse a size or a number of channels of images that no model draws."""
+    check_range("`image_size`", size, MIN_SIZE, MAX_SIZE)
+    if size % SIZE_STEP:
+        raise InputError(f"`image_size` {size}: give a multiple of {SIZE_STEP}")
+    if channels not in (1, 3):
+        raise InputError(f"`image_channels` {channels}: give 1 for grey, or 3 for colour")
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

@@ -1,11 +1,14 @@
 """The latent flow: conditional flow matching from noise to latents of images, given a sound."""
 
+from collections.abc import Sequence
+from itertools import chain, pairwise
+from math import prod
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from audiate.models.audio_to_image import AudioToImageModel, Posterior
+from audiate.models.audio_to_image import AudioToImageModel, Posterior, halvings
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import LatentFlowConfig
 from audiate.models.digit_score import DigitScore
@@ -38,37 +41,32 @@ class LatentFlow(AudioToImageModel):
 
     def __init__(self, config: LatentFlowConfig | None = None) -> None:
         super().__init__(config)
+        self.image_shape = self.config.image_shape
+        times = halvings(self.config.image_size)
+        least = self.config.image_size >> times
+        widths = [self.config.image_channels, *(32, 64, 64)[:times]]
         self.condition_network = SoundNetwork(self.condition_dim)
         self.archetype = nn.Sequential(
             nn.ReLU(),
             nn.Linear(self.condition_dim, 512),
             nn.ReLU(),
-            nn.Linear(512, 28 * 28),
-            nn.Unflatten(1, (28, 28)),
+            nn.Linear(512, prod(self.image_shape)),
+            nn.Unflatten(1, self.image_shape),
         )
         self.image_encoder = nn.Sequential(
-            nn.Conv2d(1, 32, 4, stride=2, padding=1),  # 28 → 14
-            nn.SiLU(),
-            nn.Conv2d(32, 64, 4, stride=2, padding=1),  # 14 → 7
-            nn.SiLU(),
+            *_down(widths),  # 28 → 14 → 7
             nn.Flatten(),
-            nn.Linear(64 * 7 * 7, 256),
+            nn.Linear(64 * least**2, 256),
             nn.SiLU(),
             nn.Linear(256, 2 * self.latent_dim),
         )
         self.image_decoder = nn.Sequential(
             nn.Linear(self.latent_dim, 256),
             nn.SiLU(),
-            nn.Linear(256, 64 * 7 * 7),
+            nn.Linear(256, 64 * least**2),
             nn.SiLU(),
-            nn.Unflatten(1, (64, 7, 7)),
-            nn.Conv2d(64, 64, 3, padding=1),
-            nn.SiLU(),
-            nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # 7 → 14
-            nn.SiLU(),
-            nn.Conv2d(32, 32, 3, padding=1),
-            nn.SiLU(),
-            nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),  # 14 → 28
+            nn.Unflatten(1, (64, least, least)),
+            *_up(widths[::-1]),  # 7 → 14 → 28
         )
         self.velocity = Velocity(self.latent_dim, self.condition_dim)
         self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
@@ -80,21 +78,22 @@ class LatentFlow(AudioToImageModel):
         return condition
 
     def mean_logits(self, condition: Tensor) -> Tensor:
-        """Logits of the pixels of the mean image, (batch, 28, 28)."""
+        """Logits of the pixels of the mean image, (batch, *image_shape)."""
         logits: Tensor = self.archetype(condition)
         return logits
 
     def mean_images(self, spectrogram: Tensor) -> Tensor:
-        """The mean (batch, 28, 28) of the images that belong to such a sound, in [0, 1]."""
+        """The mean (batch, *image_shape) of the images that belong to such a sound, in [0, 1]."""
         return self.mean_logits(self.condition(spectrogram)).sigmoid()
 
     def encode_images(self, images: Tensor) -> Posterior:
-        """q(latent | image) of images (batch, 28, 28) in [0, 1]."""
-        mu, logvar = self.image_encoder(2 * images.unsqueeze(1) - 1).chunk(2, 1)
+        """q(latent | image) of images (batch, *image_shape) in [0, 1]."""
+        inputs = images.unsqueeze(1) if images.dim() == 3 else images
+        mu, logvar = self.image_encoder(2 * inputs - 1).chunk(2, 1)
         return Posterior(mu, logvar)
 
     def decode_logits(self, latents: Tensor) -> Tensor:
-        """Logits of the pixels, (batch, 28, 28), for latents (batch, latent_dim)."""
+        """Logits of the pixels, (batch, *image_shape), for latents (batch, latent_dim)."""
         logits: Tensor = self.image_decoder(latents)
         return logits.squeeze(1)
 
@@ -118,11 +117,11 @@ class LatentFlow(AudioToImageModel):
         return scores
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
-        """Follow the flow from noise: (batch, samples, 28, 28) in [0, 1]."""
+        """Follow the flow from noise: (batch, samples, *image_shape) in [0, 1]."""
         return self.flow_from(self.condition(spectrogram), noise, self.config.guidance)
 
     def freely(self, noise: Tensor) -> Tensor:
-        """Images (batch, 28, 28) in [0, 1] of no sound at all, for normal noise (batch, dim)."""
+        """Images (batch, *image_shape) of no sound at all, for normal noise (batch, dim)."""
         condition = self.null_condition.expand(len(noise), -1)
         return self.flow_from(condition, noise.unsqueeze(1), 1.0)[:, 0]
 
@@ -136,7 +135,7 @@ class LatentFlow(AudioToImageModel):
                 (classifier-free guidance, Ho and Salimans 2022). A tensor is a single number.
 
         Returns:
-            (batch, samples, 28, 28) in [0, 1], white on black.
+            (batch, samples, *image_shape) in [0, 1]; of digits, white on black.
 
         """
         batch, samples, _ = noise.shape
@@ -150,4 +149,20 @@ class LatentFlow(AudioToImageModel):
             solver=self.config.solver,
         )
         images = self.decode_logits(latents).sigmoid()
-        return images.view(batch, samples, self.image_size, self.image_size)
+        return images.view(batch, samples, *self.image_shape)
+
+
+def _down(widths: Sequence[int]) -> list[nn.Module]:
+    """Convolutions between channels of these numbers, each of which halves an image."""
+    pairs = pairwise(widths)
+    layers = [(nn.Conv2d(*pair, 4, stride=2, padding=1), nn.SiLU()) for pair in pairs]
+    return list(chain.from_iterable(layers))
+
+
+def _up(widths: Sequence[int]) -> list[nn.Module]:
+    """The way back: pairs of convolutions, of which each second one doubles an image."""
+    layers: list[nn.Module] = []
+    for one, other in pairwise(widths):
+        layers += [nn.Conv2d(one, one, 3, padding=1), nn.SiLU()]
+        layers += [nn.ConvTranspose2d(one, other, 4, stride=2, padding=1), nn.SiLU()]
+    return layers[:-1]

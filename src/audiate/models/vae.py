@@ -1,16 +1,20 @@
 """The audio-to-image VAE, which draws a spoken digit."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from audiate.models.audio_to_image import Posterior, VariationalModel
+from audiate.models.audio_to_image import Posterior, VariationalModel, halvings
 from audiate.models.configs import VAEConfig
 from audiate.models.residual import standardise
 
 
 class VAE(VariationalModel):
     """An encoder of 48x48 spectrograms and a decoder of 28x28 images: 20,950,529 parameters.
+
+    The decoder of larger images, or of colour, differs in its last layers.
 
     Source: Żelaszczyk 2020, table "Audio Encoder / Image Decoder". The table puts a ReLU behind
     the two heads; a mean that cannot be negative or a variance that cannot be below one has no
@@ -24,6 +28,7 @@ class VAE(VariationalModel):
 
     def __init__(self, config: VAEConfig | None = None) -> None:
         super().__init__(config)
+        self.image_shape = self.config.image_shape
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 64, 4, stride=2),  # 48 → 23
             nn.ReLU(),
@@ -37,16 +42,17 @@ class VAE(VariationalModel):
         )
         self.mu = nn.Linear(512, self.latent_dim)
         self.logvar = nn.Linear(512, self.latent_dim)
+        doublings = halvings(self.config.image_size)
+        least = self.config.image_size >> doublings
+        widths = [*(128, 64, 32)[:doublings], self.config.image_channels]
         self.decoder = nn.Sequential(
             nn.Linear(self.latent_dim, 512),
             nn.ReLU(),
             nn.Linear(512, 1024),
             nn.ReLU(),
-            nn.Linear(1024, 128 * 7 * 7),
-            nn.Unflatten(1, (128, 7, 7)),
-            nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),  # 7 → 14
-            nn.ReLU(),
-            nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1),  # 14 → 28
+            nn.Linear(1024, 128 * least**2),
+            nn.Unflatten(1, (128, least, least)),
+            *_doubling(widths),  # 7 → 14 → 28
         )
 
     def encode(self, spectrogram: Tensor) -> Posterior:
@@ -55,6 +61,14 @@ class VAE(VariationalModel):
         return Posterior(self.mu(hidden), self.logvar(hidden))
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Logits of the pixels, (batch, 28, 28), for latents (batch, 64)."""
+        """Logits of the pixels, (batch, *image_shape), for latents (batch, 64)."""
         logits: Tensor = self.decoder(z)
         return logits.squeeze(1)
+
+
+def _doubling(widths: Sequence[int]) -> list[nn.Module]:
+    """Convolutions between channels of these numbers, each of which doubles an image."""
+    layers: list[nn.Module] = []
+    for pair in pairwise(widths):
+        layers += [nn.ConvTranspose2d(*pair, 4, stride=2, padding=1), nn.ReLU()]
+    return layers[:-1]

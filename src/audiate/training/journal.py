@@ -4,9 +4,11 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from audiate.errors import InputError, with_flags
@@ -86,8 +88,9 @@ class Journal:
         picture = task.preview()
         if picture is not None:
             png = self._run.save_preview(step, picture).read_bytes()
-            size = dict(zip(("height", "width"), picture.shape, strict=True))
-            shown.append({"image": {**size, "colorspace": 1, "encoded_image_string": png}})
+            width, height = Image.open(BytesIO(png)).size
+            size = {"width": width, "height": height}
+            shown.append({"image": {**size, "colorspace": 3, "encoded_image_string": png}})
         sound = task.preview_sound()
         if sound is not None:
             wav = self._run.save_preview(step, sound).read_bytes()

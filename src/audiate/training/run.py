@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -212,8 +213,8 @@ class Run:
                 entries.append(json.loads(line))
         return entries
 
-    def save_preview(self, step: int, preview: Tensor | Sound) -> Path:
-        """Write a sound, or a picture (height, width) in [0, 1], and return its file."""
+    def save_preview(self, step: int, preview: Tensor | Image.Image | Sound) -> Path:
+        """Write a sound, or a picture as `save_image` takes it, and return its file."""
         path = self.folder / "previews" / f"{step:07d}"
         if isinstance(preview, Sound):
             path = path.with_suffix(".wav")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -142,8 +143,8 @@ class Task(ABC):
         """Sounds that show the progress at the end of an epoch, if there are any."""
         return None
 
-    def preview(self) -> Tensor | None:
-        """A picture (height, width) in [0, 1] that shows the progress at the end of an epoch."""
+    def preview(self) -> Tensor | Image.Image | None:
+        """A picture that shows the progress at the end of an epoch, as `save_image` takes it."""
         return None
 
     def diagnose(self, means: Mapping[str, float]) -> str | None:  # noqa: ARG002

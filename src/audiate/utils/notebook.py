@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
-from audiate.utils.plots import grid
+from audiate.utils.plots import grid, to_bytes
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Display:
         return self.html
 
 
-def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
+def show(images: Tensor, *, columns: int = 8, scale: int = 3, colour: bool = False) -> Display:
     """Display images, or latents, in a notebook.
 
     >>> import torch
@@ -45,6 +45,7 @@ def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
             black for the lowest number to white for the highest; 0 is half way.
         columns: Number of images in a row.
         scale: Factor by which they are enlarged.
+        colour: The images are (..., 3, height, width).
 
     Raises:
         InputError: The tensor has another shape, or an argument is out of range.
@@ -54,13 +55,15 @@ def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
     check_range("scale", scale, 1, 100)
     if not isinstance(images, Tensor):
         raise InputError(f"images of {type(images).__name__}: give a tensor (count, height, width)")
+    if colour and images.shape[-3:-2] != (3,):
+        raise InputError(f"images {tuple(images.shape)}: in colour, give (count, 3, height, width)")
     if images.dim() < 2 or not images.numel() or (images.dim() > 2 and images.shape[-2] == 1):
         raise InputError(
             f"images {tuple(images.shape)}: give a tensor (count, height, width); audiate.play "
             f"plays sounds"
         )
-    each = images.detach().cpu().float().reshape(-1, *images.shape[-2:])
-    height, width = each.shape[1:]
+    each = images.detach().cpu().float().reshape(-1, *images.shape[-3 if colour else -2 :])
+    height, width = each.shape[-2:]
     text = f"{len(each)} {'image' if len(each) == 1 else 'images'} {height}x{width}"
     if images.dim() == 2 and each.min() < 0:
         text = f"{height} {'latent' if height == 1 else 'latents'} of {width}"
@@ -68,8 +71,8 @@ def show(images: Tensor, *, columns: int = 8, scale: int = 3) -> Display:
     each = each.clamp(0, 1)
     picture = grid(each, min(columns, len(each)))
     encoded = io.BytesIO()
-    Image.fromarray((picture * 255).round().byte().numpy()).save(encoded, format="PNG")
-    style = f"width:{picture.shape[1] * scale}px;image-rendering:pixelated"
+    Image.fromarray(to_bytes(picture)).save(encoded, format="PNG")
+    style = f"width:{picture.shape[-1] * scale}px;image-rendering:pixelated"
     source = _data("image/png", encoded.getvalue())
     return Display(text, f'<img alt="{text}" style="{style}" src="{source}">')
 

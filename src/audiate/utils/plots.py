@@ -31,27 +31,27 @@ _COMPRESSION = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 
 
 def side_by_side(images: Tensor) -> Tensor:
-    """Images (count, height, width) as one picture (height, count * width)."""
-    return images.transpose(0, 1).flatten(1)
+    """Images (count, height, width), or (count, 3, height, width), as one picture."""
+    return torch.cat(list(images), -1)
 
 
 def grid(images: Tensor, columns: int) -> Tensor:
-    """Images (count, height, width) row by row; the last row is filled up with black."""
+    """Images, as `side_by_side` takes them, row by row; the last row is filled up with black."""
     missing = -len(images) % columns
     padded = torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
-    return torch.cat([side_by_side(row) for row in torch.split(padded, columns)])
+    return torch.cat([side_by_side(row) for row in torch.split(padded, columns)], -2)
 
 
 def save_image(picture: Tensor | Image.Image, path: Path, *, scale: int = 1) -> None:
     """Write a picture as a PNG, enlarged without smoothing.
 
-    A tensor (height, width) in [0, 1] becomes 8-bit grey.
+    A tensor (height, width) in [0, 1] becomes 8-bit grey, and one (3, height, width) colour.
 
     Raises:
         InputError: The file cannot be written.
 
     """
-    image = Image.fromarray(_to_bytes(picture)) if isinstance(picture, Tensor) else picture
+    image = Image.fromarray(to_bytes(picture)) if isinstance(picture, Tensor) else picture
     with writing(path) as partial:
         _enlarge(image, scale).save(partial, format="PNG", **_COMPRESSION)
 
@@ -69,15 +69,10 @@ class Axes(NamedTuple):
     hertz: float
 
 
-def save_tiles(
-    spectrograms: Tensor, titles: Sequence[str], axes: Axes, path: Path, *, columns: int = 8
-) -> None:
-    """Write spectrograms (count, bands, frames) in [0, 1], low bands below, each with its title.
-
-    Raises:
-        InputError: The file cannot be written.
-
-    """
+def tiles(
+    spectrograms: Tensor, titles: Sequence[str], axes: Axes, *, columns: int = 8
+) -> Image.Image:
+    """Spectrograms (count, bands, frames) in [0, 1], low bands below, each with its title."""
     bands, frames = spectrograms.shape[1:]
     gap, text, font = 6, 18, ImageFont.load_default(12)
     columns = min(columns, len(spectrograms))
@@ -93,7 +88,7 @@ def save_tiles(
         box = (left, top + text, left + frames, top + text + bands)
         last = index + columns >= len(spectrograms)  # of its column
         _draw_axes(canvas, box, axes, frequencies=column == 0, times=last)
-    save_image(sheet, path)
+    return sheet
 
 
 def save_side_by_side(
@@ -220,8 +215,8 @@ def sound_panel(
 
 
 def image_panel(images: Tensor) -> Panel:
-    """Images (count, 28, 28) in [0, 1] side by side, as one panel."""
-    strip = Image.fromarray(_to_bytes(side_by_side(images)))
+    """Images (count, [3,] height, width) in [0, 1] side by side, as one panel."""
+    strip = Image.fromarray(to_bytes(side_by_side(images)))
     return np.asarray(_enlarge(strip, CELL // strip.height))
 
 
@@ -254,8 +249,11 @@ def heat_map(spectrogram: Tensor) -> NDArray[np.uint8]:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-def _to_bytes(picture: Tensor) -> NDArray[np.uint8]:
+def to_bytes(picture: Tensor) -> NDArray[np.uint8]:
+    """Bytes (height, width) of grey levels in [0, 1], or (height, width, 3) of (3, ...)."""
     levels = picture.detach().cpu().float().clamp(0, 1)
+    if levels.dim() == 3:
+        levels = levels.permute(1, 2, 0)
     return np.asarray((levels * 255).round().to(torch.uint8))
 
 

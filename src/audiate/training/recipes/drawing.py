@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from audiate.errors import InputError
+from audiate.models.configs import MIN_SIZE, check_image
 from audiate.training.recipes.base import BY_THE_PAPER, Entry
 from audiate.training.recipes.paired import PairedRecipe
 
@@ -13,7 +15,27 @@ class DrawingRecipe(PairedRecipe):
 
 
 @dataclass(frozen=True)
-class VAERecipe(DrawingRecipe):
+class SizedRecipe(DrawingRecipe):
+    """Settings of models that draw images of any size, in grey or in colour."""
+
+    image_size: int = 0
+    """Height and width of the images of pairs of your own, in pixels: a multiple of 4 from 28 to
+    64. 0: as the pictures are."""
+    image_channels: int = 0
+    """1 for images in grey, 3 for colour, of pairs of your own. 0: as the pictures are."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_image(self.image_size or MIN_SIZE, self.image_channels or 1)
+        if self.pairs is None and (self.image_size or self.image_channels):
+            raise InputError(
+                "`image_size` and `image_channels`: written digits are grey images of 28x28; leave "
+                "them out, or give `pairs` of your own"
+            )
+
+
+@dataclass(frozen=True)
+class VAERecipe(SizedRecipe):
     """The audio-to-image VAE on FSDD and MNIST, paired by digit; training uses no label."""
 
     batch_size: int = 128
@@ -106,7 +128,7 @@ and that the discriminator then uses its running statistics: see
 
 
 @dataclass(frozen=True)
-class LatentFlowRecipe(DrawingRecipe):
+class LatentFlowRecipe(SizedRecipe):
     """The latent flow on FSDD, Speech Commands and MNIST, paired by digit; it uses no label."""
 
     epochs: int = 100

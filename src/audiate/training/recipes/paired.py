@@ -34,8 +34,7 @@ class PairedRecipe(Recipe):
     """Train on the train clips of Speech Commands as well as on FSDD."""
     pairs: str | None = None
     """Pairs of your own, in place of spoken and written digits: a folder, each sub-folder of which
-    holds sounds and pictures of one thing, or a CSV file with the columns sound and image. Pictures
-    are brought to 28x28."""
+    holds sounds and pictures of one thing, or a CSV file with the columns sound and image."""
     seed: int = 0
     """Seed of the split, the pairing, the initial weights and all noise."""
     held_out_speaker: Speaker | None = None

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from audiate.audio.pitch import F0_FLOOR, require_praat
@@ -24,7 +25,7 @@ from audiate.training.recipes.codecs import CodecRecipe
 from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask
 from audiate.training.tasks.codec_discriminator import SpectrogramDiscriminators
 from audiate.training.tasks.packed_words import PackedWords, find_f0
-from audiate.utils.plots import grid
+from audiate.utils.plots import Axes, tiles
 
 _NUM_SAMPLES = 16_384
 _WEIGHTS = {"levels": 1.0, "f0": 3.0, "voicing": 0.3, "pitch": 0.3}
@@ -172,10 +173,13 @@ class CodecTask(StepTask):
             raise RuntimeError("the codec's stage comes before the discriminators'")
         return {"discriminators": self._judges.loss(*self._given)}
 
-    def preview(self) -> Tensor:
+    def preview(self) -> Image.Image:
         """Spectrograms of clips, and below them of what is made of them."""
-        levels = levels_of(torch.cat([self._shown[:_SHOWN], self._given_back()])[:, 0])
-        return grid(levels.flip(1), min(_SHOWN, len(self._shown)))
+        shown, rate = self._shown[:_SHOWN], self._recipe.network.sample_rate
+        levels = levels_of(torch.cat([shown, self._given_back()])[:, 0])
+        titles = [*(len(shown) * ["clip"]), *(len(shown) * ["given back"])]
+        axes = Axes(shown.shape[-1] / rate, rate / 2)
+        return tiles(levels, titles, axes, columns=len(shown))
 
     def preview_sound(self) -> Sound:
         """Clips, each followed by what is made of it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
@@ -31,13 +32,14 @@ from audiate.training.losses import (
 from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
 from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
 from audiate.training.tasks.gan_networks import build, set_levels, sized
-from audiate.utils.plots import grid
+from audiate.utils.plots import Axes, tiles
 from audiate.utils.progress import note
 
 R = TypeVar("R", bound=AudioGANRecipe)
 
 _JUDGED = 64  # clips that alarms are based on
 _SHOWN = 16
+_TITLES = [f"sound {number}" for number in range(_SHOWN)]
 _STANDING = 50  # batches of latents that statistics of the averaged weights are measured on
 # Limits of the alarms:
 _SILENT_RMS = 1e-3  # of full scale
@@ -267,10 +269,11 @@ class AudioGANTask(StepTask):
         update_bn(latents, self.model.generator)
         self._generated = None
 
-    def preview(self) -> Tensor:
-        """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
-        levels = _levels(self._samples()[:_SHOWN])
-        return grid(levels.transpose(1, 2).flip(1), _SHOWN // 2).cpu()
+    def preview(self) -> Image.Image:
+        """Spectrograms of 16 generated clips."""
+        levels = _levels(self._samples()[:_SHOWN]).transpose(1, 2)
+        rate = self.model.sample_rate
+        return tiles(levels.cpu(), _TITLES, Axes(self.model.num_samples / rate, rate / 2))
 
     def preview_sound(self) -> Sound:
         """The same 16 clips, one after the other."""

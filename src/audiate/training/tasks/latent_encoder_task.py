@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from audiate.audio.files import to_peak
@@ -31,7 +32,7 @@ from audiate.training.loop import fit
 from audiate.training.options import RunOptions
 from audiate.training.recipes.encoders import LatentEncoderRecipe
 from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask
-from audiate.utils.plots import grid
+from audiate.utils.plots import Axes, tiles
 
 _SHOWN = 8
 # The later part of training begins at the first of these shares of the steps, and is in full effect
@@ -289,10 +290,14 @@ class LatentEncoderTask(StepTask):
     def _real(self, index: Tensor) -> Tensor:
         return to_peak(self._sounds.waveforms(index))
 
-    def preview(self) -> Tensor:
+    def preview(self) -> Image.Image:
         """Spectrograms of four real and four generated clips, each above its reconstruction."""
         levels = Spectrogram()(torch.cat([self._shown, self._reconstructed()]).mean(1).cpu())
-        return grid(levels.transpose(1, 2).flip(1), _SHOWN)
+        kinds = [kind for kind in ("real", "generated") for _ in range(_SHOWN // 2)]
+        titles = [*kinds, *(_SHOWN * ["recovered"])]
+        rate = self._generator.sample_rate
+        axes = Axes(self._generator.num_samples / rate, rate / 2)
+        return tiles(levels.transpose(1, 2), titles, axes, columns=_SHOWN)
 
     def preview_sound(self) -> Sound:
         """The same clips, each followed by its reconstruction."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from audiate.data.pairs import Pairs
 from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
+from audiate.models.configs import LatentFlowConfig
 from audiate.models.latent_flow import LatentFlow
 from audiate.training.batches import one_cycle
 from audiate.training.initial import begin_with
@@ -21,6 +22,7 @@ from audiate.training.tasks.paired_batches import (
     mean_image,
     on_device,
     prepare_pairs,
+    sized,
     to_unit,
 )
 
@@ -45,7 +47,7 @@ class LatentFlowTask(DrawingTask):
         self, recipe: LatentFlowRecipe, pairs: Pairs, device: torch.device, shard: Shard
     ) -> None:
         torch.manual_seed(recipe.seed)
-        model = on_device(LatentFlow(), device)
+        model = on_device(LatentFlow(sized(LatentFlowConfig(), pairs)), device)
         begin_with(model, recipe.init)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard, least=2)
@@ -102,7 +104,7 @@ class LatentFlowTask(DrawingTask):
         }
 
     def _encoded(self, pairs: Tensor, count: int) -> tuple[Tensor, Posterior]:
-        """``count`` images of each pair's recording, (batch, 28, 28), and their latents."""
+        """``count`` images of each pair's recording, (batch, *image_shape), and their latents."""
         images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
         return images, Posterior(*(part.float() for part in self.model.encode_images(images)))
 

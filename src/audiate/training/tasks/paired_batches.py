@@ -1,6 +1,8 @@
 """Batches of recordings, and of the images that are paired with them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -10,14 +12,17 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audiate.audio.config import LogMelConfig
 from audiate.audio.log_mel import LogMel
-from audiate.data.pairs import Pairs, list_own_pairs, list_pairs
+from audiate.data.pairs import ListedOwnPairs, Pairs, list_own_pairs, list_pairs
 from audiate.errors import InputError
 from audiate.models.audio_to_image import AudioToImageModel, SpeechModel
+from audiate.models.configs import MAX_SIZE, MIN_SIZE, SIZE_STEP, DrawingConfig
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
+from audiate.training.recipes.drawing import SizedRecipe
 from audiate.training.recipes.paired import PairedRecipe
 from audiate.training.task import EpochTask, Prepared, Shard, Task
 from audiate.utils.plots import grid
+from audiate.utils.progress import note
 
 _CHUNK = 100
 _PREVIEW_RECORDINGS = 16
@@ -26,6 +31,7 @@ _PREVIEW_SAMPLES = 4
 Change = Literal["not", "mildly", "in noise"]
 R = TypeVar("R", bound=PairedRecipe)
 M = TypeVar("M", bound=nn.Module)
+C = TypeVar("C", bound=DrawingConfig)
 
 
 def prepare_pairs(
@@ -51,12 +57,9 @@ def prepare_pairs(
     """
     if recipe.pairs is not None:
         own = list_own_pairs(Path(recipe.pairs))
-        return Prepared(
-            own.digest,
-            lambda *where: task(
-                recipe, own.read(sample_rate=sample_rate, seed=recipe.seed), *where
-            ),
-        )
+        shape = fitted_shape(recipe, own) if isinstance(recipe, SizedRecipe) else (28, 28)
+        read = partial(own.read, sample_rate=sample_rate, seed=recipe.seed, image_shape=shape)
+        return Prepared(own.digest, lambda *where: task(recipe, read(), *where))
     listed = list_pairs(root, speech_commands=recipe.speech_commands)
 
     def make_task(device: torch.device, shard: Shard) -> Task:
@@ -66,6 +69,25 @@ def prepare_pairs(
         return task(recipe, pairs.train, device, shard)
 
     return Prepared(listed.digest, make_task)
+
+
+def fitted_shape(recipe: SizedRecipe, own: ListedOwnPairs) -> tuple[int, ...]:
+    """The shape of images: what the recipe leaves open suits the pictures."""
+    form = own.form()
+    longer = max(form.width, form.height) // SIZE_STEP * SIZE_STEP
+    size = recipe.image_size or min(max(longer, MIN_SIZE), MAX_SIZE)
+    colour = recipe.image_channels == 3 or (not recipe.image_channels and form.colour)
+    note(
+        f"{recipe.pairs}: images of {size}x{size} in {'colour' if colour else 'grey'}, as suits "
+        f"its pictures; `image_size` and `image_channels` set others"
+    )
+    return (3, size, size) if colour else (size, size)
+
+
+def sized(config: C, pairs: Pairs) -> C:
+    """The settings of a model that draws images like those of pairs."""
+    *colour, _, size = pairs.images.shape[1:]
+    return replace(config, image_size=size, image_channels=colour[0] if colour else 1)
 
 
 def on_device(model: M, device: torch.device) -> M:
@@ -118,7 +140,7 @@ class ImagesOfRecordings:
             count: Number of images for each.
 
         Returns:
-            (batch, count, 28, 28), uint8.
+            (batch, count, *image_shape), uint8.
 
         """
         own = self._images[pairs].unsqueeze(1)
@@ -181,7 +203,7 @@ class Batches:
         return self._shard.take(self._order.batch(step))
 
     def images(self, pairs: Tensor, count: int) -> Tensor:
-        """``count`` images of each pair's recording, (recordings, count, 28, 28), uint8."""
+        """``count`` images of each pair's recording, (recordings, count, *image_shape), uint8."""
         return self._images.several(pairs, count)
 
     def spectrograms(self, pairs: Tensor) -> Tensor:
@@ -195,7 +217,7 @@ def to_unit(images: Tensor) -> Tensor:
 
 
 def mean_image(images: Tensor) -> Tensor:
-    """The mean (batch, 28, 28) in [0, 1] of images (batch, count, 28, 28), uint8."""
+    """The mean (batch, *image_shape) in [0, 1] of images (batch, count, *image_shape), uint8."""
     return images.float().sum(1) / (255 * images.shape[1])
 
 

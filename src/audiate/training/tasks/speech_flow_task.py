@@ -7,6 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from audiate.audio.files import to_peak
@@ -23,7 +24,7 @@ from audiate.training.initial import begin_with
 from audiate.training.recipes.codecs import SpeechFlowRecipe
 from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
-from audiate.utils.plots import grid
+from audiate.utils.plots import Axes, tiles
 from audiate.utils.progress import tracked
 
 _NUM_SAMPLES = 16_384
@@ -140,10 +141,11 @@ class SpeechFlowTask(StepTask):
         """Renew the moving average of the weights."""
         renew_average(self.model.velocity, self._velocity, step, self._recipe.average_halflife)
 
-    def preview(self) -> Tensor:
-        """Spectrograms of 16 generated clips, with low frequencies at the bottom."""
+    def preview(self) -> Image.Image:
+        """Spectrograms of 16 generated clips."""
         levels = levels_of(self.model(self._latents)[:, 0])
-        return grid(levels.flip(1), _SHOWN // 2)
+        titles, rate = [f"sound {number}" for number in range(_SHOWN)], self.model.sample_rate
+        return tiles(levels, titles, Axes(self.model.num_samples / rate, rate / 2))
 
     def preview_sound(self) -> Sound:
         """The same 16 clips, one after the other."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from audiate.data.pairs import Pairs
 from audiate.metrics.distribution import spread_of
+from audiate.models.configs import VAEConfig
 from audiate.models.residual import standardise
 from audiate.models.vae import VAE
 from audiate.training.batches import linear_warmup, scheduled
@@ -21,6 +22,7 @@ from audiate.training.tasks.paired_batches import (
     mean_image,
     on_device,
     prepare_pairs,
+    sized,
 )
 
 _IMAGES_OF_MEAN = 16
@@ -43,7 +45,7 @@ class VAETask(DrawingTask):
 
     def __init__(self, recipe: VAERecipe, pairs: Pairs, device: torch.device, shard: Shard) -> None:
         torch.manual_seed(recipe.seed)
-        model = VAE()
+        model = VAE(sized(VAEConfig(), pairs))
         if recipe.initialisation == "he":
             initialise(model)
         begin_with(model, recipe.init)
