@@ -118,7 +118,7 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
     proto.producer_name = PRODUCER
     proto.ir_version = _IR_VERSION
     del proto.graph.value_info[:]
-    for node in proto.graph.node:  # these name the place in PyTorch, at length
+    for node in _nodes(proto.graph):  # these name the place in PyTorch, at length
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     _store_small(proto)
@@ -127,6 +127,14 @@ def _write(graph: Graph, path: Path, facts: dict[str, Any]) -> None:
     onnx.checker.check_model(proto)
     with writing(path, argument=None) as partial:
         partial.write_bytes(proto.SerializeToString())
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield all nodes of a graph, and those of the graphs within them, which are repeated."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
 
 
 def _simplify(model: ir.Model) -> None:

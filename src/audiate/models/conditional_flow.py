@@ -48,40 +48,60 @@ def follow(
     if guided:  # velocities with and without the condition are computed together
         condition = torch.cat([condition, null_condition.expand_as(condition)])
 
-    def slope(latents: Tensor, time: float) -> Tensor:
+    def slope(latents: Tensor, time: Tensor) -> Tensor:
         both = torch.cat([latents, latents]) if guided else latents
-        times = torch.full((both.shape[0],), time, device=noise.device)
-        change = velocity(both, times, condition)
+        change = velocity(both, time.expand(both.shape[0]), condition)
         if guided:
             conditional, unconditional = change.view(2, -1, noise.shape[1])
             change = unconditional + guidance * (conditional - unconditional)
         return change
 
-    latents, size = noise, (-1 if backwards else 1) / steps
-    for step in range(steps):
-        time = step * size + backwards
-        latents = latents + size * _mean_slope(slope, latents, time, size, solver)
+    size = (-1 if backwards else 1) / steps
+
+    def after(latents: Tensor, times: Tensor) -> Tensor:
+        return latents + size * _mean_slope(slope, latents, times, size, solver)
+
+    begins = [step * size + backwards for step in range(steps)]
+    every = [[begin, begin + size / 2, begin + size] for begin in begins]
+    times = torch.tensor(every, device=noise.device)
+    if torch.compiler.is_compiling():
+        return _repeated(after, noise, times)
+    latents = noise
+    for row in times:
+        latents = after(latents, row)
     return latents
 
 
+def _repeated(step: Callable[[Tensor, Tensor], Tensor], latents: Tensor, times: Tensor) -> Tensor:
+    """Do a step for each row of ``times``, such that an exported graph holds a single step."""
+    from torch._higher_order_ops.scan import scan  # with torch.compile, which else is not needed
+
+    def body(latents: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        return step(latents, times), times.clone()
+
+    latents = latents.clone(memory_format=torch.contiguous_format)  # as the step returns them
+    found: Tensor = scan(body, latents, times)[0]
+    return found
+
+
 def _mean_slope(
-    slope: Callable[[Tensor, float], Tensor],
+    slope: Callable[[Tensor, Tensor], Tensor],
     latents: Tensor,
-    time: float,
+    times: Tensor,
     size: float,
     solver: Solver,
 ) -> Tensor:
-    """The slope of a step of a solver."""
-    first = slope(latents, time)
+    """The slope of a step of a solver, with the times (3,) of its begin, middle and end."""
+    first = slope(latents, times[0])
     if solver == "euler":
         return first
     if solver == "heun":
-        return (first + slope(latents + size * first, time + size)) / 2
-    middle = slope(latents + size / 2 * first, time + size / 2)
+        return (first + slope(latents + size * first, times[2])) / 2
+    middle = slope(latents + size / 2 * first, times[1])
     if solver == "midpoint":
         return middle
-    second = slope(latents + size / 2 * middle, time + size / 2)
-    last = slope(latents + size * second, time + size)
+    second = slope(latents + size / 2 * middle, times[1])
+    last = slope(latents + size * second, times[2])
     return (first + 2 * middle + 2 * second + last) / 6
 
 
@@ -199,4 +219,4 @@ class _AttendingBlock(nn.Module):
 
 def _modulators(modulation: Tensor, offset: Tensor) -> list[Tensor]:
     """Scale, shift and gate, (..., width) each, of a block with an offset (3, width) of its own."""
-    return [m + o for m, o in zip(modulation.chunk(3, -1), offset, strict=True)]
+    return [part + offset[at] for at, part in enumerate(modulation.chunk(3, -1))]
