@@ -48,7 +48,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 LONG = (
-    *("test_page.py", "test_export.py", "test_tensorflow.py", "test_bulk_ray.py", "test_rooms.py"),
+    *(
+        "test_page.py",
+        "test_page_looks.py",
+        "test_page_firefox.py",
+        "test_export.py",
+        "test_tensorflow.py",
+        "test_bulk_ray.py",
+        "test_rooms.py",
+    ),
     *("test_tasks.py", "test_inverse.py", "test_loop.py", "test_evaluate_shipped.py"),
 )
 """Files with tests that take long."""

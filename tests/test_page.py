@@ -2,155 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.server
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 import torch
-from conftest import once
+from pages import (
+    CLIPS,
+    MICROPHONE,
+    QUIET,
+    SEEN,
+    WAIT,
+    WEB,
+    browser,
+    complaints,
+    digits,
+    in_view,
+    opened,
+    ready,
+    saved,
+    told,
+)
+from pages import address as address
+from pages import dist as dist
+from pages import no_errors as no_errors
 from PIL import Image
+from playwright.sync_api import Page, Route
 
 import audiate
 from audiate.audio.files import load_audio, save_wav, to_peak
-from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.latents import read_latents
 from audiate.data.sources import DIGIT_WORDS
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load
 from audiate.models.speech_flow import SpeechFlow
-
-if shutil.which("chromium") is None or shutil.which("npm") is None:
-    pytest.skip("Chromium or npm is not installed: apt install chromium npm", True)
-
-from playwright.sync_api import Browser, Page, sync_playwright
-
-WEB = Path(__file__).parent.parent / "web"
-CLIPS = sorted(
-    CLIPS_FOLDER.glob("*.flac"), key=lambda clip: DIGIT_WORDS.index(clip.stem.split("-")[0])
-)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-MICROPHONE = [*QUIET, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-WAIT = 180_000  # milliseconds; tests must not fail on a machine that is busy otherwise
-
-
-@pytest.fixture(scope="session")
-def dist(page_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page, built once from what is here."""
-
-    def build() -> None:
-        installed = WEB / "node_modules" / ".package-lock.json"
-        lock = WEB / "package-lock.json"
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], check=True, cwd=WEB)
-        subprocess.run(["npm", "run", "build"], check=True, cwd=WEB)
-
-    assert page_files.is_dir()
-    once(tmp_path_factory, WEB / ".build.lock", build)
-    return WEB / "dist"
-
-
-@pytest.fixture(scope="session")
-def address(dist: Path) -> Iterator[str]:
-    """Where a plain web server has the page, in a folder of its own."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, directory=str(dist), **options)
-
-        def translate_path(self, path: str) -> str:
-            return super().translate_path(path.removeprefix("/some/folder"))
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/some/folder/"
-        server.shutdown()
-
-
-@contextlib.contextmanager
-def browser(arguments: list[str]) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium")
-        found = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        try:
-            yield found
-        finally:
-            found.close()
-
-
-SEEN = "localStorage.setItem('visited', 'yes')"  # no clip begins by itself
-
-
-def opened(browser: Browser, address: str, script: str = SEEN) -> Page:
-    """The page in a profile of its own, which fails at once where its console tells an error."""
-    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-    page.set_default_timeout(WAIT)
-    page.add_init_script(script)
-    page.on("console", lambda message: complain(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complain(error.message))
-    page.goto(address)
-    return page
-
-
-complaints: list[str] = []
-
-
-def complain(words: str) -> None:
-    complaints.append(words)
-
-
-@pytest.fixture(autouse=True)
-def no_errors() -> Iterator[None]:
-    complaints.clear()
-    yield
-    assert complaints == []
-
-
-def ready(page: Page, part: str = "ready") -> Page:
-    page.wait_for_selector(f"body[data-{part}]")
-    return page
-
-
-def told(page: Page, words: str) -> str:
-    """Wait until the stage says something with these words."""
-    page.wait_for_function(
-        "words => document.querySelector('#status').textContent.includes(words)", arg=words
-    )
-    return page.locator("#status").inner_text()
-
-
-def digits(page: Page) -> list[int]:
-    found = page.locator("#drawings li").evaluate_all("all => all.map(each => each.dataset.digit)")
-    return [int(digit) for digit in found]
-
-
-def saved(page: Page, button: str, folder: Path) -> Path:
-    with page.expect_download() as waiting:
-        page.evaluate("id => document.querySelector(id).click()", button)
-    path = folder / waiting.value.suggested_filename
-    waiting.value.save_as(path)
-    return path
-
-
-def in_view(page: Page) -> bool:
-    """Whether button, word and drawings are all in the window."""
-    found: bool = page.evaluate(
-        "['#speak', '#word', '#drawings li:last-child'].every(id => {"
-        "  const box = document.querySelector(id).getBoundingClientRect();"
-        "  return box.width && box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth"
-        "})"
-    )
-    return found
 
 
 @torch.inference_mode()
@@ -231,6 +116,24 @@ def test_the_microphone(address: str, tmp_path: Path) -> None:
             page = opened(chromium, address, SEEN + ";" + script)
             page.click("#speak")
             told(page, words)
+
+
+def test_an_early_click_is_kept(address: str, tmp_path: Path) -> None:
+    spoken = tmp_path / "microphone.wav"
+    waveform, _ = load_audio(CLIPS[7], 48_000)
+    save_wav(spoken, torch.cat([waveform, torch.zeros(96_000)]), 48_000)
+    with browser([*MICROPHONE, f"--use-file-for-fake-audio-capture={spoken}"]) as chromium:
+        page = chromium.new_context().new_page()
+        page.set_default_timeout(WAIT)
+        waiting: list[Route] = []  # what the page is built from is on its way
+        page.route("**/manifest.json", lambda route: waiting.append(route))
+        page.goto(address)
+        page.click("#speak")
+        assert page.evaluate("document.body.dataset.stage") == "busy"
+        assert "Opening the microphone" in page.locator("#status").inner_text()
+        for each in waiting:
+            each.continue_()
+        assert "You said\nseven" in told(page, "agree")  # and no clip began by itself
 
 
 SHIFTS = """
@@ -320,8 +223,43 @@ def test_the_newest_request_decides(address: str, tmp_path: Path) -> None:
         page.select_option("#to", label="zero-slt")
         page.locator("#place").fill("100")
         page.wait_for_function(_TOLD, arg=["#walked-word", "zero"])
-        page.locator("#across").fill("60")
-        page.wait_for_function(_TOLD, arg=["#mapped-word", "sounds like"])
+        check_map(page)
+
+
+def check_map(page: Page) -> None:
+    """Each word is somewhere on the map, is heard there, and the own voice lies where it is."""
+    pad = page.locator("#pad")
+    words = pad.locator("figcaption").all_text_contents()
+    assert len(words) == 25
+    assert set(words) == set(DIGIT_WORDS)
+    across, down = map(float, str(pad.get_attribute("data-voice")).split())
+    assert words[5 * int(5 * down) + int(5 * across)] == page.locator("#word").inner_text()
+
+    entries, ends = page.evaluate("history.length"), page.locator("#from option").count()
+    page.evaluate(
+        "globalThis.plays = 0; const start = AudioBufferSourceNode.prototype.start;"
+        "AudioBufferSourceNode.prototype.start = function () { plays++; start.call(this) };"
+        "null"
+    )
+    pad.scroll_into_view_if_needed()
+    for word in ("four", "nine"):
+        row, column = divmod(words.index(word), 5)
+        box = pad.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(
+            box["x"] + (column + 0.5) / 5 * box["width"],
+            box["y"] + (row + 0.5) / 5 * box["height"],
+            steps=8,
+        )
+        heard = page.evaluate("plays")
+        page.mouse.up()
+        page.wait_for_function("before => plays === before + 1", arg=heard)  # when let go
+        page.wait_for_function(_TOLD, arg=["#mapped-word", f"sounds like {word}"])
+    assert page.evaluate("plays") == 2
+    assert page.evaluate("history.length") == entries
+    assert page.locator("#from option").count() == ends
 
 
 _TOLD = "([id, words]) => document.querySelector(id).textContent.includes(words)"

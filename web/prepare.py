@@ -11,12 +11,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx.external_data_helper import set_external_data
+from torch import Tensor
 
 import audiate
-from audiate.audio.spectrograms import MelSpectrogram
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.sources import DIGIT_WORDS
 from audiate.export import export, export_scores
@@ -28,7 +30,9 @@ from audiate.models.hub import (
     WRITTEN_CLASSIFIER,
     find,
 )
+from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load
+from audiate.models.resnet import DigitClassifier
 from audiate.models.speech_flow import SpeechFlow
 
 ASSETS = Path(__file__).parent / "public" / "assets"
@@ -46,7 +50,10 @@ SHARE = ("encoder", "generator", "sayer")  # models that have weights in common
 PACKAGE = Path(audiate.__file__).parent
 CODE = [file for room in ("audio", "export", "models") for file in (PACKAGE / room).glob("*.py")]
 LARGE = 1024  # bytes
-_SAMPLED = 200  # latents from which the map's directions are found
+_SIDE = 5  # rows and columns of the map
+_SCALE = 32  # of its latents, which are stored as whole numbers
+_TRIED = 8  # sounds of each word, of which the clearest are taken
+_SWAPS = 10_000
 
 
 def main() -> None:
@@ -61,7 +68,8 @@ def main() -> None:
     clips = sorted(CLIPS_FOLDER.glob("*.flac"), key=digit)
     for clip in clips:
         shutil.copy(clip, ASSETS)
-    generator = load(DEFAULT_GENERATOR, SpeechFlow)
+    if any(written) or not (ASSETS / "map.json").exists():
+        write_map(ASSETS / "map.json")
     drawer, sayer = audiate.load(DEFAULT_AUDIO_TO_IMAGE), audiate.load(DEFAULT_IMAGE_TO_AUDIO)
     manifest: dict[str, Any] = {
         "sampleRate": RATE,
@@ -71,7 +79,6 @@ def main() -> None:
         "guidance": drawer.config.guidance,
         "words": DIGIT_WORDS,
         "clips": [clip.stem for clip in clips],
-        "map": directions(generator),
     }
     (ASSETS / "manifest.json").write_text(json.dumps(manifest))
     size = sum(path.stat().st_size for path in ASSETS.iterdir())
@@ -123,20 +130,60 @@ def share_weights(models: list[Path], shared: Path) -> None:
 
 
 @torch.inference_mode()
-def directions(generator: SpeechFlow) -> list[list[float]]:
-    """Two vectors (2, latent_dim) along which the generator's sounds differ most.
+def write_map(path: Path) -> None:
+    """Write 25 clear sounds of the generator, all ten words among them, as the page's map.
 
-    They are the regressions of latents on the two first principal components of mel levels, as
-    long as latents of the prior are.
+    Their latents are of no label, as that of a visitor's sound is; so one can be heard from the
+    other's place.
     """
-    z = generator.sample_latent(_SAMPLED, generator=torch.Generator().manual_seed(0))
-    see = MelSpectrogram(generator.sample_rate, generator.num_samples)
-    levels = torch.cat([see(generator(part).mean(1)).flatten(1) for part in torch.split(z, 50)])
-    left, sizes, _ = torch.linalg.svd(levels - levels.mean(0), full_matrices=False)
-    scores = left[:, :2] * sizes[:2]
-    found = torch.linalg.lstsq(scores, z).solution
-    found = found * generator.latent_dim**0.5 / found.norm(dim=1, keepdim=True)
-    return [[round(number, 5) for number in row] for row in found.tolist()]
+    generator, drawer = (
+        load(DEFAULT_GENERATOR, SpeechFlow),
+        load(DEFAULT_AUDIO_TO_IMAGE, LatentFlow),
+    )
+    random, words = torch.Generator().manual_seed(0), len(DIGIT_WORDS)
+    labels = torch.arange(words).repeat(_TRIED)
+    noise = torch.randn(len(labels), generator.latent_dim - words, generator=random)
+    named = torch.cat([F.one_hot(labels, words), noise], 1)
+    latents = torch.cat([generator.recover(generator(part)) for part in named.split(20)])
+    latents = (_SCALE * latents).round()
+    sounds = torch.cat([generator(part / _SCALE) for part in latents.split(20)])[:, 0]
+    heard = load(SPOKEN_CLASSIFIER, DigitClassifier)(sounds).softmax(1)
+    sure = heard.gather(1, labels.unsqueeze(1)).flatten()
+    chosen: list[int] = []
+    for word in range(words):
+        best = sure.where(labels == word, -1).argsort(descending=True)
+        chosen += best[: len(range(word, _SIDE**2, words))].tolist()
+    spectra = torch.stack([drawer.preprocess(sounds[at][None], sample_rate=RATE) for at in chosen])
+    conditions = drawer.condition(spectra)
+    drawings = drawer.images_from(spectra, torch.zeros(len(chosen), 1, drawer.latent_dim))
+    order = neighbourly(F.normalize(conditions))
+    rows = {
+        "words": [DIGIT_WORDS[int(labels[chosen[at]])] for at in order],
+        "latents": latents[chosen][order].int().tolist(),
+        "conditions": (100 * conditions[order]).int().tolist(),
+        "drawings": (255 * drawings[order].flatten(1)).int().tolist(),
+    }
+    content = {"size": _SIDE, "scale": _SCALE, **rows}
+    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def neighbourly(vectors: Tensor) -> list[int]:
+    """Order unit vectors (25, n) into the rows of a square so that neighbours are alike.
+
+    Two of them change places wherever that makes neighbours more alike.
+    """
+    places = torch.cartesian_prod(*[torch.arange(float(_SIDE))] * 2)
+    near, alike = (torch.cdist(places, places) < 1.5).numpy(), (vectors @ vectors.T).numpy()
+    source = np.random.default_rng(0)
+    order, most = np.arange(_SIDE**2), -np.inf
+    for _ in range(_SWAPS):
+        tried = order.copy()
+        one, other = source.choice(len(order), 2, replace=False)
+        tried[[one, other]] = tried[[other, one]]
+        found = (alike[np.ix_(tried, tried)] * near).sum()
+        if found >= most:
+            order, most = tried, found
+    return [int(at) for at in order]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ export interface Manifest {
   voiceNoise: number; // entries of the noise behind one voice
   words: string[];
   clips: string[];
-  map: [number[], number[]];
   bytes: Record<string, number>; // of the files that are fetched, by name; the build writes them
 }
 

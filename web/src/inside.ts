@@ -4,8 +4,9 @@ import { attempt, canvas, find, input, on, requests } from "./dom";
 import { type Engine, likeliest, type Manifest, rows, vector } from "./engine";
 import { npy, save, wav } from "./files";
 import type { Heard } from "./main";
+import { SoundMap } from "./map";
 import { between } from "./noise";
-import { drawSpectrogram, drawWaveform, sharpen, wipe } from "./pictures";
+import { drawSpectrogram, drawWaveform, wipe } from "./pictures";
 import { audible, player } from "./sound";
 
 const BANDS = 48; // of the spectrogram
@@ -15,6 +16,7 @@ export class Inside {
   private readonly ends = new Map<string, Heard>(); // of walks, by name
   private current: Heard | undefined;
   private readonly rate: number;
+  private readonly map: SoundMap;
 
   /** `wanted` gives the signal that ends when another sound is asked for. */
   constructor(
@@ -36,12 +38,14 @@ export class Inside {
     });
     find<HTMLDetailsElement>("inside").ontoggle = (): void => this.draw();
     this.offerWalk();
-    this.offerMap();
+    const go = this.offerPlace("mapped", () => this.map.latent(), requests());
+    this.map = new SoundMap(go);
   }
 
   /** Show a sound, and offer it as an end of walks. */
   take(heard: Heard): void {
     this.current = heard;
+    this.map.mark(heard.drawn?.condition);
     this.ends.delete(heard.name); // the newest stands last, and each name once
     this.ends.set(heard.name, heard);
     const [oldest] = this.ends.keys();
@@ -64,6 +68,7 @@ export class Inside {
   /** Show nothing of the sound before. */
   forget(): void {
     this.current = undefined;
+    this.map.mark(undefined);
     find("compare").hidden = true;
     find("walked-word").textContent = "";
     for (const id of ["waveform", "spectrogram", "before", "after", "walked"]) wipe(canvas(id));
@@ -76,7 +81,7 @@ export class Inside {
 
   private draw(): void {
     if (!find<HTMLDetailsElement>("inside").open) return;
-    this.drawMap();
+    attempt(() => this.map.show());
     const { waveform, drawn, again } = this.current ?? {};
     if (waveform) drawWaveform(canvas("waveform"), waveform);
     if (drawn) drawSpectrogram(canvas("spectrogram"), drawn.spectrogram, BANDS);
@@ -189,54 +194,5 @@ export class Inside {
       go(false);
     };
     input("place").onchange = (): void => go(true);
-  }
-
-  private offerMap(): void {
-    const latent = async (): Promise<Float32Array> => {
-      const [across, up] = this.point();
-      const [x, y] = this.manifest.map;
-      return Float32Array.from(x, (each, at) => across * each + up * (y[at] ?? 0));
-    };
-    const go = this.offerPlace("mapped", latent, requests());
-    for (const id of ["across", "up"]) {
-      input(id).oninput = (): void => {
-        this.drawMap();
-        go(false);
-      };
-      input(id).onchange = (): void => go(true);
-    }
-    const pad = canvas("pad");
-    const drag = (event: PointerEvent): void => {
-      if (event.buttons === 0) return;
-      pad.setPointerCapture(event.pointerId);
-      const box = pad.getBoundingClientRect();
-      input("across").value = String(Math.round(200 * ((event.clientX - box.left) / box.width) - 100));
-      input("up").value = String(Math.round(100 - 200 * ((event.clientY - box.top) / box.height)));
-      input("up").dispatchEvent(new Event("input"));
-    };
-    pad.onpointerdown = pad.onpointermove = drag;
-    pad.onpointerup = (): void => go(true);
-  }
-
-  private point(): [number, number] {
-    return [Number(input("across").value) / 100, Number(input("up").value) / 100];
-  }
-
-  private drawMap(): void {
-    for (const id of ["across", "up"]) find(`${id}-value`).textContent = input(id).value;
-    const pad = canvas("pad");
-    sharpen(pad);
-    const context = pad.getContext("2d");
-    if (!context) return;
-    const { width, height } = pad;
-    const [across, up] = this.point();
-    context.fillStyle = context.strokeStyle = getComputedStyle(pad).color;
-    context.globalAlpha = 0.25;
-    context.fillRect(width / 2 - 1, 0, 2, height);
-    context.fillRect(0, height / 2 - 1, width, 2);
-    context.globalAlpha = 1;
-    context.beginPath();
-    context.arc((width * (1 + across)) / 2, (height * (1 - up)) / 2, width / 40, 0, 2 * Math.PI);
-    context.fill();
   }
 }

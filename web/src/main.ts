@@ -75,8 +75,12 @@ class Page {
     find("models").textContent =
       `${drawer} draws, ${reader} reads the drawings, ${listener} names the word, ${generator} speaks, and ${sayer} says what is written.`;
     const clip = given.get("clip");
-    if (clip && manifest.clips.includes(clip)) this.takeClip(clip, false);
-    else if (firstVisit()) this.takeClip("seven-rms", mayPlay());
+    const early = document.body.dataset["early"]; // the button that was pressed before this could act: index.html
+    document.onclick = null;
+    const first = firstVisit();
+    if (early) find(early).click();
+    else if (clip && manifest.clips.includes(clip)) this.takeClip(clip, false);
+    else if (first) this.takeClip("seven-rms", mayPlay());
   }
 
   /** Load what draws, then all else; the visitor may begin at once. */
