@@ -253,6 +253,14 @@ class TestTraining:
         with pytest.raises(InputError, match=r'pip install "audiate\[measures\]"'):
             find_f0(voices(2), 256)
 
+    def test_it_may_begin_with_the_codec_of_a_flow(self, tmp_path: Path) -> None:
+        flow = small_flow()
+        flow.save_pretrained(tmp_path / "flow")
+        recipe = replace(RECIPE, init=str(tmp_path / "flow"), network=flow.codec.config)
+        task = CodecTask(recipe, voices(), CPU, Shard())
+        for name, weight in flow.codec.state_dict().items():
+            assert torch.equal(task.model.state_dict()[name], weight), name
+
     def test_a_few_steps_give_levels_back(self) -> None:
         recipe = replace(
             RECIPE, steps=40, batch_size=4, network=CodecConfig(width=16, latent_channels=4)

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from audiate.errors import InputError
+from audiate.models.codec import Codec
 from audiate.models.pretrained import PretrainedModel, load
+from audiate.models.speech_flow import SpeechFlow
 
 M = TypeVar("M", bound=PretrainedModel)
 
 
 def load_init(source: str, kind: type[M]) -> M:
-    """Load the model that the setting `init` names.
+    """Load the model that the setting `init` names; of a flow of sound, a codec may be taken.
 
     Raises:
         InputError: There is no such model, or it is of another kind.
@@ -20,6 +22,8 @@ def load_init(source: str, kind: type[M]) -> M:
         before = load(source)
     except InputError as error:
         raise InputError(f"`init` {error}") from error
+    if kind is Codec and isinstance(before, SpeechFlow):
+        before = before.codec
     if not isinstance(before, kind):
         raise InputError(f"`init` {source}: is a {type(before).__name__}, not a {kind.__name__}")
     return before
