@@ -35,13 +35,22 @@ def chord(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_score_is_two_layers() -> None:
-    score = DigitScore(3)
-    for weight, value in zip(score.parameters(), (0.5, 1.0, 0.25, -8.0), strict=True):
-        torch.nn.init.constant_(weight, value)
-    # Each of 256 units holds 0.5 * sum + 1, or 0, and adds a quarter of that; 8 are taken away.
-    features = torch.tensor([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]])
-    assert score(features).tolist() == [256 * 0.25 * 4 - 8, -8]
+@torch.inference_mode()
+def test_the_score_sees_the_middle_and_the_end() -> None:
+    score = DigitScore().eval()
+    weights = dict(score.named_parameters())
+    for name, weight in weights.items():
+        weight.fill_(1.0 if "body.1.weight" in name or "shortcut.1.weight" in name else 0.0)
+    torch.nn.init.dirac_(weights["trunk.0.shortcut.0.weight"])  # what is above 0 is passed on
+    weights["head.0.weight"].fill_(0.01)
+    weights["head.2.weight"].fill_(1 / 64)
+    weights["head.2.bias"].fill_(-8)
+    middle, moments = torch.ones(2, 64, 12, 12), torch.ones(2, 768)
+    middle[0], moments[0] = 2, 3
+    middle[1], moments[1] = -2, -3
+    # 64 units each hold a hundredth of six moments of 64 channels and of 768 others, or 0.
+    expected = torch.tensor([0.01 * (6 * 64 * 2 + 768 * 3) - 8, -8])
+    torch.testing.assert_close(score(middle, moments), expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.inference_mode()
@@ -124,7 +133,7 @@ def test_most_other_sounds_are_refused_and_few_digits(
     assert set(report.kinds) == {"backwards", "beginnings", "chords", "music", "noise"}
     assert (report.kinds["music"].clips, report.kinds["music"].share) == (1, 1)
     assert report.digits.share <= 0.03
-    assert report.others.share >= 0.75
+    assert report.others.share >= 0.9
     assert "no digits" in report.to_text()
 
 

@@ -70,7 +70,7 @@ class LatentFlow(AudioToImageModel):
         )
         self.velocity = Velocity(self.latent_dim, self.condition_dim)
         self.null_condition = nn.Parameter(torch.zeros(self.condition_dim))
-        self.digit_score = DigitScore(SoundNetwork.moments_dim) if self.config.digit_score else None
+        self.digit_score = DigitScore() if self.config.digit_score else None
 
     def condition(self, spectrogram: Tensor) -> Tensor:
         """The condition (batch, condition_dim) for spectrograms (batch, 48, 48)."""
@@ -113,7 +113,7 @@ class LatentFlow(AudioToImageModel):
         """Log-odds (batch,) that sounds are spoken digits; None of weights without `DigitScore`."""
         if self.digit_score is None:
             return None
-        scores: Tensor = self.digit_score(self.condition_network.moments(spectrogram))
+        scores: Tensor = self.digit_score(*self.condition_network.features(spectrogram))
         return scores
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:

@@ -5,12 +5,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _WIDTH = 32  # channels of a network's first layer
+_MIDDLE = 5  # layers of a sound network's trunk before its middle
 
 
 class SoundNetwork(nn.Module):
     """A small residual network (He et al. 2016) that keeps three moments of the word apart."""
 
-    moments_dim = 2 * 3 * 4 * _WIDTH
+    middle_channels = 2 * _WIDTH
+    moments_dim = 6 * 4 * _WIDTH
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -32,9 +34,18 @@ class SoundNetwork(nn.Module):
 
     def moments(self, spectrogram: Tensor) -> Tensor:
         """Means and maxima (batch, moments_dim) of the features of each third of the word."""
-        hidden = self.trunk(standardise(spectrogram))
-        moments = [F.adaptive_avg_pool2d(hidden, (1, 3)), F.adaptive_max_pool2d(hidden, (1, 3))]
-        return torch.cat(moments, 1).flatten(1)
+        return self.features(spectrogram)[1]
+
+    def features(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the network's middle (batch, middle_channels, 12, 12), and `moments`."""
+        middle = self.trunk[:_MIDDLE](standardise(spectrogram))
+        return middle, moments_of(self.trunk[_MIDDLE:](middle))
+
+
+def moments_of(features: Tensor) -> Tensor:
+    """Means and maxima (batch, 6 * channels) of each third of features (batch, channels, n, n)."""
+    moments = [F.adaptive_avg_pool2d(features, (1, 3)), F.adaptive_max_pool2d(features, (1, 3))]
+    return torch.cat(moments, 1).flatten(1)
 
 
 class ImageNetwork(nn.Module):
