@@ -90,7 +90,7 @@ def read(root: Path, folder: Path, part: str, rate: int) -> Iterator[Sound]:
     order = torch.randperm(len(words)).tolist()
     for one, two in zip(order[::4], order[1::4], strict=False):
         yield Sound(torch.cat([words[one], words[two]]), "two digits")
-    yield from (Sound(computed(rate), "computed") for _ in range(len(digits) // 6))
+    yield from (Sound(computed(rate), "computed") for _ in range(len(digits) // 3))
     for path in sorted(folder.glob("*/*.*")):
         yield Sound(load_audio(path, rate)[0].flatten(), path.parent.name)
 
@@ -103,18 +103,21 @@ def broken(digit: Tensor) -> Tensor:
 
 
 def computed(rate: int) -> Tensor:
-    """A noise, a tone, a chord or a sweep."""
-    times = torch.arange(int(rate * (0.3 + 0.9 * torch.rand(1).item()))) / rate
+    """A noise, a tone, a chord or a sweep, which is steady, fades, or swells and fades."""
+    length = 0.2 + 1.3 * torch.rand(1).item()
+    times = torch.arange(int(rate * length)) / rate
     noise = torch.randn(len(times)) * (-30 * torch.rand(1) ** 3 * times).exp()
-    lowest, count = 80 * 10 ** torch.rand(1), int(torch.randint(1, 5, (1,)))
+    lowest, count = 80 * 40 ** torch.rand(1), int(torch.randint(1, 5, (1,)))
     notes = lowest * 2 ** (torch.randint(0, 13, (count,)) / 12)
     rise = (torch.rand(1) < 0.3) * (2 * torch.rand(1) - 0.7) * times
-    overtones = torch.arange(1, 9)
+    overtones = torch.arange(1, 9 if torch.rand(1) < 0.6 else 2)
     waves = torch.sin(2 * torch.pi * notes[:, None, None] * overtones[:, None] * times * (1 + rise))
+    waves *= notes[:, None, None] * overtones[:, None] < rate / 2
     tones = (waves / overtones[:, None] ** (0.5 + 2 * torch.rand(1))).sum((0, 1))
-    share = torch.rand(1) ** 2 if torch.rand(1) < 0.6 else 1
-    sound = share * noise / noise.abs().max() + (1 - share) * tones / tones.abs().max()
-    return 0.5 * sound
+    share = torch.rand(1) ** 2 if torch.rand(1) < 0.7 else 1
+    sound = share * noise / noise.abs().max() + (1 - share) * tones / (tones.abs().max() + 1e-6)
+    swelling = 2 * torch.rand(1) * (torch.rand(1) < 0.5)
+    return 0.5 * sound * (torch.pi * (times + 0.01) / (length + 0.02)).sin() ** swelling
 
 
 def vary(spectrograms: Tensor) -> Tensor:
