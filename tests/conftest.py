@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 # Threads that wait without spinning: tests must not crawl on a machine that is busy otherwise.
@@ -176,6 +177,17 @@ def page_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare = partial(runpy.run_path, str(WEB / "prepare.py"), run_name="__main__")
     once(tmp_path_factory, WEB / ".prepare.lock", prepare)
     return WEB / "public" / "assets"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is such a place: disks take long to flush many files."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

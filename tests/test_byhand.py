@@ -159,6 +159,7 @@ class TestCommand:
             ("--set 6=1", "--set 6=1: this model's latents have the entries 0 to 5"),
             ("--sweep 1=0:1:2 --sweep 2=0:1:2 --sweep 3=0:1:2", "--sweep: two at most"),
             ("--walk a.npy", "two ends"),
+            ("--walk a.npy b.npy c.npy --count 2", "--count 2: would pass over some of the 3"),
             ("--sweep 1=0:1:9999 --sweep 2=0:1:99", "number of sounds"),
             ("--sweep 1=0:1:10001", "takes 10001 values; give 1 to 10,000"),
             ("--set 1=0 --set 1=2", "entry 1 of z is given twice"),

@@ -85,6 +85,20 @@ def test_commands_warn_and_record(chord: Path, audiate_here: Command, tmp_path: 
         assert score == pytest.approx(clips[name]["digit_score"], abs=1e-3)
 
 
+def test_a_walk_and_another_digit_warn(chord: Path, audiate_here: Command) -> None:
+    done = audiate_here("generate", "--walk", chord, SEVEN, "--count", "2", "--device", "cpu")
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"audiate: warning: {chord}: probably no spoken digit (score -")
+    pytest.importorskip("parselmouth")
+    edit = ["edit", chord, SEVEN, "--digit", "3", "--method", "exact", "--classifier", "none"]
+    done = audiate_here(*edit, "--samples", "20", "--rounds", "0", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    warnings_ = [line for line in done.stderr.splitlines() if "probably" in line]
+    (line,) = warnings_
+    assert line.startswith("audiate: warning: chord.wav: probably no spoken digit (score -")
+
+
 @torch.inference_mode()
 def test_the_graph_gives_the_score(chord: Path, page_files: Path) -> None:
     session = onnxruntime.InferenceSession(page_files / "drawer.onnx")

@@ -35,6 +35,14 @@ def seven(size: int = 120, *, pen: int = 9) -> np.ndarray:
     return picture
 
 
+def zero(size: int = 120, *, pen: int = 9) -> np.ndarray:
+    """A zero in white on black, bytes."""
+    row, column = np.mgrid[:size, :size] / size - 0.5
+    away = np.hypot(row, 1.4 * column)
+    ring: np.ndarray = 255 * (abs(away - 0.3) < pen / size / 2).astype(np.uint8)
+    return ring
+
+
 def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two images differ by about a shift by half a pixel at most, as reduction causes."""
     return (one - other).abs().mean().item() < 0.055

@@ -6,11 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -209,17 +208,6 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """One clip in a batch, so that there are several."""
     monkeypatch.setattr("audiate.folders.runner.BATCH_SIZE", 1)
     monkeypatch.setattr("audiate.folders.invert._LOOKED_UP", 1)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is such a place: disks take long to flush many files."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from conftest import interrupt_second_batch, write_tone
 from PIL import Image
-from test_images import alike, seven
+from test_images import alike, seven, zero
 from torch import Tensor
 
 import audiate
@@ -22,7 +22,7 @@ from audiate.data.latents import read_latents
 from audiate.errors import InputError, Interrupted
 from audiate.folders.match import match_folders
 from audiate.folders.runner import FolderReport
-from audiate.folders.say import SayingWork, say_folder
+from audiate.folders.say import SayingResult, SayingWork, say_folder
 from audiate.models.codec import Codec
 from audiate.models.configs import (
     CodecConfig,
@@ -34,6 +34,7 @@ from audiate.models.dual_encoder import ChangedSounds, DualEncoder
 from audiate.models.fingerprint import weight_fingerprint
 from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
+from audiate.models.lenet import find_every_digit
 from audiate.models.pretrained import load
 from audiate.models.speech_flow import load_codec
 
@@ -176,7 +177,9 @@ class TestSayFolder:
             "--out", str(out),
         ]  # fmt: skip
         assert main(command) == 0
-        assert f"2 pictures said: see {out / 'sheet.png'}" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert f"2 pictures said: see {out / 'sheet.png'}" in told
+        assert "seven.png: read: 7 (" in told
         names = {"dark-1.wav", "dark-2.wav", "seven-1.wav", "seven-2.wav", "sheet.png"}
         assert {p.name for p in out.iterdir()} == names | {"latents.npz", "report.json"}
         with Image.open(out / "sheet.png") as sheet:
@@ -188,11 +191,45 @@ class TestSayFolder:
             one, rate = soundfile.read(out / f"{said}.wav")
             assert rate == 16_000
             np.testing.assert_allclose(one, voiced[row, 0].detach(), atol=1e-3)
-        capsys.readouterr()
         assert main(command) == 0
         assert "0 pictures said (2 were there already)" in capsys.readouterr().out
         assert main([*command, "--seed", "3"]) == 2
         assert "with another --seed" in capsys.readouterr().err
+
+    def test_several_digits_are_said_from_left_to_right(
+        self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Image.fromarray(np.hstack([seven(), zero()])).save(pictures / "two.png")
+        out = tmp_path / "out"
+        command = [
+            "say", str(pictures), "--model", str(models / "say"), "--samples", "2", "--all",
+            "--out", str(out),
+        ]  # fmt: skip
+        assert main(command) == 0
+        told = capsys.readouterr().out
+        assert "two.png: read: 7 0 (" in told
+        assert "seven.png: read: 7 (" in told
+        record = json.loads((out / "report.json").read_text())["clips"]["two"]
+        assert record["digits"] == [7, 0]
+        assert all(0.5 < chance <= 1 for chance in record["probabilities"])
+        assert set(record["files"]) == {"two-1.wav", "two-2.wav"}
+        model = load(models / "say", ImageToAudioModel)
+        for name, picture in (("two", np.hstack([seven(), zero()])), ("seven", seven())):
+            expected = model.say_batch(find_every_digit(picture), samples=2)[1][:, 1].flatten()
+            said, _ = soundfile.read(out / f"{name}-2.wav")
+            np.testing.assert_allclose(said, expected, atol=1e-3)
+        assert len(soundfile.read(out / "two-1.wav")[0]) == 2 * 4096
+        with np.load(out / "latents.npz") as stored:
+            assert stored["names"].tolist() == ["dark"] * 2 + ["seven"] * 2 + ["two"] * 4
+            voiced = model.voice(torch.from_numpy(stored["latents"][-2:])).flatten()
+        np.testing.assert_allclose(soundfile.read(out / "two-2.wav")[0], voiced.detach(), atol=1e-3)
+        (out / "two-2.wav").unlink()
+        (out / "seven-1.wav").unlink()
+        assert main(command) == 0
+        assert "2 pictures said (1 were there already)" in capsys.readouterr().out
+        names = ["dark"] * 2 + ["seven"] * 2 + ["two"] * 4
+        with np.load(out / "latents.npz") as again:
+            assert again["names"].tolist() == names
 
     def test_a_picture_that_cannot_be_used(
         self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -212,7 +249,7 @@ class TestSayFolder:
     def test_interrupted_it_goes_on(
         self, models: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def say() -> FolderReport[None]:
+        def say() -> FolderReport[SayingResult]:
             return say_folder(pictures, tmp_path / "out", model=models / "say", samples=1)
 
         monkeypatch.setattr("audiate.folders.runner.BATCH_SIZE", 1)

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 from tyro.conf import Positional, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
 from audiate.errors import InputError, with_flags
+
+if TYPE_CHECKING:
+    from audiate.folders.runner import FolderReport
 
 
 def several(metavar: str, description: str) -> Any:
@@ -100,6 +103,20 @@ class Group:
 def keywords(command: object, *left_out: str) -> dict[str, Any]:
     """The flags of a command as keyword arguments, but for some."""
     return {name: value for name, value in vars(command).items() if name not in left_out}
+
+
+_READ_LINES = 20  # clips whose results are printed
+
+
+def print_results(report: FolderReport[Any], out: Path) -> None:
+    """Print the results of the first clips that were processed."""
+    from audiate.data.folders import REPORT_NAME
+
+    read = [name for name in report.new if name in report.results]
+    for name in read[:_READ_LINES]:
+        print(f"{report.shown(name)}: {report.results[name]}")
+    if len(read) > _READ_LINES:
+        print(f"and {len(read) - _READ_LINES} more: see {out / REPORT_NAME}")
 
 
 def print_error(error: InputError) -> None:

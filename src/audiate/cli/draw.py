@@ -6,10 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiate.cli.common import Classifier, Clips, Device, print_error
+from audiate.cli.common import Classifier, Clips, Device, print_error, print_results
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE, WRITTEN_CLASSIFIER
-
-_READ_LINES = 20  # clips whose digits are printed
 
 
 @dataclass(frozen=True)
@@ -47,29 +45,17 @@ class Draw:
 
     def run(self) -> int:
         """Draw every clip, and return the exit status."""
-        from audiate.data.folders import REPORT_NAME
         from audiate.folders.draw import draw_folder
         from audiate.folders.sheet import SHEET_NAME
         from audiate.models.digit_score import no_digit
-        from audiate.utils.filesystem import as_unicode
 
         report = draw_folder(**vars(self), notify=print_error)
-
-        def shown(name: str) -> str:
-            """The file of a clip, below the folder that was given."""
-            source = Path(report.clips[name].source or name).name
-            return as_unicode(Path(name).with_name(source))
-
         for name in report.new:
             result = report.results.get(name)
             if result is not None and result.digit_score is not None and result.digit_score < 0:
                 told = no_digit(result.digit_score)
-                print(f"audiate: warning: {shown(name)}: {told}", file=sys.stderr)
-        read = {name: result for name, result in report.results.items() if name in report.new}
-        for name, result in list(read.items())[:_READ_LINES]:
-            print(f"{shown(name)}: {result}")
-        if len(read) > _READ_LINES:
-            print(f"and {len(read) - _READ_LINES} more: see {self.out / REPORT_NAME}")
+                print(f"audiate: warning: {report.shown(name)}: {told}", file=sys.stderr)
+        print_results(report, self.out)
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('drawn')}: see {self.out / SHEET_NAME}")
         return 2 if report.errors else 0

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional
 
-from audiate.cli.common import PATHS, Device, Paths, print_error, several
+from audiate.cli.common import PATHS, Device, Paths, print_error, print_results, several
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 
 
@@ -17,11 +17,12 @@ class Say:
     """Say the digit that is written in each picture, in several voices.
 
     A picture holds one digit, dark on light or light on dark, of any size: a scan, a photo of a
-    note, an image of MNIST. One without a digit, or with several, cannot be used. Writes
+    note, an image of MNIST. One without a digit cannot be used, and one with several only with
+    --all. Prints the digit that LeNet-5 reads in each, with its probability. Writes
     OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on; OUT/sheet.png, which shows the digit that
     was found in each picture beside the spectrograms of its sounds (the first 100 pictures);
     OUT/latents.npz with the names of the pictures and the latents of their sounds, which the
-    model's codec makes sound of; and OUT/report.json, the record of these files.
+    model's codec makes sound of; and OUT/report.json, the record of these files, with the digits.
 
     Folders are searched. Pictures that were said before are skipped, so the same command
     goes on after an interruption; other settings need another folder. Files that this command has
@@ -44,6 +45,8 @@ class Say:
     """Number of sounds for each picture."""
     seed: int = 0
     """Seed of the sounds: the same picture and seed give the same sounds."""
+    all: bool = False
+    """Say several digits in a picture, from left to right, in each sound."""
     device: Device = "auto"
     out: Path = Path("out/say")
     """Folder for the sounds. It is made where it is missing."""
@@ -54,6 +57,7 @@ class Say:
         from audiate.folders.sheet import SHEET_NAME
 
         report = say_folder(**vars(self), notify=print_error)
+        print_results(report, self.out)
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('said', 'picture')}: see {self.out / SHEET_NAME}")
         return 2 if report.errors else 0

@@ -29,16 +29,20 @@ def save_table(latents: Mapping[str, Latents], path: Path) -> None:
     """Write latents of clips to an .npz file with the arrays ``names`` and ``latents``.
 
     Args:
-        latents: (latent_dim,) for each clip; or several, (samples, latent_dim), of each as many.
+        latents: (latent_dim,) for each clip; or several, (samples, latent_dim). Where they are not
+            as many of each, they follow one another, each with the name of its clip.
         path: The file.
 
     Raises:
         InputError: The file cannot be written.
 
     """
-    encoded = io.BytesIO()
+    encoded, rows = io.BytesIO(), list(latents.values())
     names = np.array(list(latents))
-    np.savez(encoded, names=names, latents=np.stack(list(latents.values())).astype(np.float32))
+    if len({len(row) for row in rows}) > 1:
+        names = np.repeat(names, [len(row) for row in rows])
+        rows = [latent for row in rows for latent in row]
+    np.savez(encoded, names=names, latents=np.stack(rows).astype(np.float32))
     with writing(path) as partial:
         partial.write_bytes(encoded.getbuffer())
 
@@ -51,9 +55,12 @@ def read_table(path: Path) -> dict[str, Latents]:
 
     """
     try:
-        rows = _read(path)
+        rows = _read(path).astype(np.float32)
         with np.load(path, allow_pickle=False) as stored:
-            return dict(zip(stored["names"].tolist(), rows.astype(np.float32), strict=True))
+            names = stored["names"]
+        if len(set(names.tolist())) == len(names):
+            return dict(zip(names.tolist(), rows, strict=True))
+        return {name: rows[names == name] for name in dict.fromkeys(names.tolist())}
     except (OSError, ValueError, KeyError, TypeError, BadZipFile):
         return {}
 

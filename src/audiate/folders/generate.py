@@ -26,8 +26,9 @@ from audiate.data.latents import (
 )
 from audiate.data.sounds import SUFFIXES
 from audiate.errors import InputError, check_range
-from audiate.folders.invert import read_target
+from audiate.folders.invert import read_target, says_digits
 from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
+from audiate.folders.no_digits import warn_of_no_digits
 from audiate.folders.runner import BATCH_SIZE, name_of, numbered, replacing_outputs
 from audiate.folders.sheet import SHEET_NAME
 from audiate.inversion.build import inverter
@@ -168,6 +169,8 @@ def _stops(model: Generator, names: Sequence[str]) -> list[Latents]:
         clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
         latents = inverter(model)(clips.to(device_of(model))).latent
         found = dict(zip(sounds, latents.detach().float().cpu().numpy(), strict=True))
+        if says_digits(model):
+            warn_of_no_digits((name, Path(name)) for name in found)
     stops = [found[name] if name in found else read_stop(name, model.latent_dim) for name in names]
     for one, other, a, b in zip(names, names[1:], stops, stops[1:], strict=False):
         if np.array_equal(a, b):

@@ -60,6 +60,11 @@ class LatentChoice:
             raise InputError("`sweep`: two at most; a picture has two sides")
         if (self.interpolate or self.walk) and (self.count or 2) < 2:
             raise InputError("`count`: a walk has two ends; give 2 or more")
+        if len(self.walk) > self.wanted:
+            raise InputError(
+                f"`count` {self.wanted}: would pass over some of the {len(self.walk)} files of "
+                f"`walk`; give more"
+            )
 
     @property
     def wanted(self) -> int:

@@ -25,7 +25,7 @@ from audiate.folders.record import (
     modified,
     open_record,
 )
-from audiate.utils.filesystem import uninterrupted
+from audiate.utils.filesystem import as_unicode, uninterrupted
 from audiate.utils.plots import Panel
 from audiate.utils.progress import tracked
 
@@ -133,6 +133,11 @@ class FolderReport(Generic[R]):
         before = len(self.clips) - len(self.errors) - len(self.new)
         there = f" ({before} were there already)" if before else ""
         return f"{len(self.new)} {noun}{'' if len(self.new) == 1 else 's'} {verb}{there}"
+
+    def shown(self, name: str) -> str:
+        """The file of a clip, below the folder that was given, as messages show it."""
+        source = Path(self.clips[name].source or name).name
+        return as_unicode(Path(name).with_name(source))
 
     def __repr__(self) -> str:
         counts = f"{len(self.clips)} clips, {len(self.new)} new, {len(self.errors)} failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,29 @@ from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.models.lenet import find_every_digit, read_digits
 from audiate.models.pretrained import load
 from audiate.models.speech_flow import load_codec
 from audiate.utils.plots import Panel, image_panel, sound_panel
+
+
+@dataclass(frozen=True)
+class SayingResult:
+    """The result of saying a picture.
+
+    Attributes:
+        digits: The digits that LeNet-5 reads in it, from left to right.
+        probabilities: The probability that LeNet-5 gives each.
+
+    """
+
+    digits: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+    def __str__(self) -> str:
+        """The digits and their probabilities."""
+        chances = ", ".join(f"{chance:.2f}" for chance in self.probabilities)
+        return f"read: {' '.join(map(str, self.digits))} ({chances})"
 
 
 def say_folder(
@@ -32,17 +53,22 @@ def say_folder(
     codec: str | Path | None = None,
     samples: int = 8,
     seed: int = 0,
+    all: bool = False,
     device: str | torch.device = "cpu",
     notify: Notify | None = None,
-) -> FolderReport[None]:
+) -> FolderReport[SayingResult]:
     """Say what is written in picture files, and write the sounds to a folder.
 
     Writes for each picture ``<picture>-1.wav``, ``<picture>-2.wav`` and so on, its sounds;
     ``sheet.png``, the digit that was found in each picture beside the spectrograms of its sounds
     (the first 100 pictures); ``latents.npz``, the names of the pictures and the codec's latents
-    (pictures, samples, latent_dim), float32; and ``report.json``. Pictures that were said before
-    with the same settings are left as they are. A picture that cannot be used does not stop the
-    others.
+    (pictures, samples, latent_dim), float32; and ``report.json``, which holds a `SayingResult` for
+    each picture. Pictures that were said before with the same settings are left as they are. A
+    picture that cannot be used does not stop the others.
+
+    With ``all``, a sound says the digits of its picture one after the other, and its latents follow
+    one another likewise. Where pictures differ in their number of digits, ``latents.npz`` holds the
+    latents (rows, latent_dim), and the name of the picture for each row.
 
     Args:
         pictures: Picture files, or folders of them.
@@ -53,6 +79,8 @@ def say_folder(
             the model was trained.
         samples: Number of sounds for each picture.
         seed: Sounds are those of `ImageToAudioModel.say` with this seed.
+        all: Whether several digits in a picture are said, from left to right. By default such a
+            picture cannot be used.
         device: Where to load a model that is given by name: auto, cpu, cuda or mps.
         notify: It is called with the error of each picture that cannot be used.
 
@@ -75,52 +103,73 @@ def say_folder(
         "codec": digest(model.codec),
         "samples": str(samples),
         "seed": str(seed),
+        "all": str(all),
     }
-    work = SayingWork(model, samples=samples, seed=seed)
+    if all and model.config.pictures == "whole":
+        raise InputError(f"`all`: {name} says whole pictures, which hold no digits; leave it out")
+    work = SayingWork(model, samples=samples, seed=seed, several=all)
     return run_folder(work, found, out, "say", settings, what="saying", notify=notify)
 
 
-class SayingWork(SheetWork[None]):
-    """Convert pictures to speech; what is read of each is the digit (28, 28) found in it."""
+class SayingWork(SheetWork[SayingResult]):
+    """Convert pictures to speech; what is read of each is its digits (digits, 28, 28)."""
 
-    def __init__(self, model: ImageToAudioModel, *, samples: int, seed: int) -> None:
+    result_type = SayingResult
+
+    def __init__(
+        self, model: ImageToAudioModel, *, samples: int, seed: int, several: bool = False
+    ) -> None:
         super().__init__()
-        self.model, self.samples, self.seed = model, samples, seed
+        self.model, self.samples, self.seed, self.several = model, samples, seed, several
         self.endings = tuple(f"{{}}-{number}.wav" for number in range(1, samples + 1))
 
     def read(self, path: Path | Recording) -> Tensor:
-        """Read a picture, and find the digit in it."""
+        """Read a picture, and find the digit, or the digits, in it."""
         assert isinstance(path, Path)  # a recording is no picture
         picture = load_image(path)
         try:
-            return self.model.preprocess_image(picture)
+            if self.several:
+                return find_every_digit(picture)
+            return self.model.preprocess_image(picture).unsqueeze(0)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    def compute(self, items: Sequence[Tensor]) -> list[Product[None]]:
+    def compute(self, items: Sequence[Tensor]) -> list[Product[SayingResult]]:
         """Generate the sounds of a batch."""
-        images = torch.stack(list(items))
-        latents, sounds = self.model.say_batch(images, samples=self.samples, seed=self.seed)
-        rate = self.model.sample_rate
+        rate, digits = self.model.sample_rate, self.model.config.pictures == "digits"
         return [
             Product(
-                latent.numpy(),
-                None,
+                latents.flatten(0, 1).numpy(),
+                SayingResult(*read_digits(images)) if digits else None,
                 [partial(save_wav, waveform=waveform, sample_rate=rate) for waveform in waveforms],
-                partial(_panels, image, waveforms, rate),
+                partial(_panels, images, waveforms, rate),
             )
-            for latent, image, waveforms in zip(latents, items, sounds, strict=True)
+            for images, (latents, waveforms) in zip(
+                items, self._said(items, self.samples), strict=True
+            )
         ]
 
     def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
-        """Generate again, and show the digit of each picture and the spectrograms of its sounds."""
-        samples = min(self.samples, SHEET_SAMPLES)
-        sounds = self.model.say_batch(torch.stack(list(items)), samples=samples, seed=self.seed)[1]
+        """Generate again, and show the digits of each picture and spectrograms of its sounds."""
+        said = self._said(items, min(self.samples, SHEET_SAMPLES))
         rate = self.model.sample_rate
-        return [_panels(*each, rate) for each in zip(items, sounds, strict=True)]
+        return [
+            _panels(images, waveforms, rate)
+            for images, (_, waveforms) in zip(items, said, strict=True)
+        ]
+
+    def _said(self, items: Sequence[Tensor], samples: int) -> list[tuple[Tensor, Tensor]]:
+        """Latents (samples, digits, latent_dim) and sounds (samples, 1, n) of each picture."""
+        counts = [len(images) for images in items]
+        found = self.model.say_batch(torch.cat(list(items)), samples=samples, seed=self.seed)
+        latents, sounds = (each.transpose(0, 1).split(counts, 1) for each in found)
+        return [
+            (own, said.transpose(1, 2).flatten(2))
+            for own, said in zip(latents, sounds, strict=True)
+        ]
 
 
-def _panels(image: Tensor, waveforms: Tensor, rate: int) -> Sequence[Panel]:
+def _panels(images: Tensor, waveforms: Tensor, rate: int) -> Sequence[Panel]:
     levels = Spectrogram()(waveforms[:SHEET_SAMPLES].mean(1)).transpose(1, 2)
     show = partial(sound_panel, hertz=(0.0, rate / 2), seconds=waveforms.shape[-1] / rate)
-    return image_panel(image.unsqueeze(0)), *map(show, levels)
+    return image_panel(images), *map(show, levels)

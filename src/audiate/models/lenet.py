@@ -71,10 +71,30 @@ def find_digit(picture: Picture) -> Tensor:
         InputError: As `find_digits`, or the picture holds several digits.
 
     """
-    found = find_digits(picture, _score)
+    found = find_every_digit(picture)
     if len(found) > 1:
         raise InputError(f"the picture holds {len(found)} digits; cut it into pictures of one each")
     return found[0]
+
+
+def find_every_digit(picture: Picture) -> Tensor:
+    """Find the digits that stand side by side in a picture.
+
+    Returns:
+        (digits, 28, 28), float32 in [0, 1], white on black, from left to right.
+
+    Raises:
+        InputError: As `find_digits`.
+
+    """
+    return find_digits(picture, _score)
+
+
+@torch.inference_mode()
+def read_digits(images: Tensor) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The digits that the shipped LeNet-5 reads in images (images, 28, 28), and probabilities."""
+    chances, digits = _reader()(images).softmax(1).max(1)
+    return tuple(digits.tolist()), tuple(round(chance, 4) for chance in chances.tolist())
 
 
 def see_picture(picture: Picture, kind: Literal["digits", "whole"]) -> Tensor:

@@ -16,6 +16,7 @@ from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_whole
 from audiate.folders.invert import Target, classifier_for, read_target, says_digits
+from audiate.folders.no_digits import warn_of_no_digits
 from audiate.folders.runner import (
     ClipWork,
     FolderReport,
@@ -111,7 +112,10 @@ def edit_folder(
         return run(TrackEditWork(generator.codec, changes, judge), found, out, "edit", settings)
     make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
-    return run(work, found, out, "edit", settings)
+    report = run(work, found, out, "edit", settings)
+    if word is not None and says_digits(generator):
+        warn_of_no_digits((report.shown(n), Path(report.clips[n].source or n)) for n in report.new)
+    return report
 
 
 def _whole(samples: int, rounds: int, seed: int) -> tuple[int, int, int]:
