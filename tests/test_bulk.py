@@ -723,7 +723,10 @@ def test_the_rate_leaves_the_start_out() -> None:
     [
         (["bulk"], "no command is named"),
         (["bulk", "encod"], "bulk encod: no such command"),
-        (["bulk", "encode", "a", "--out", "b", "--outt"], "--outt; did you mean --out?"),
+        (
+            ["bulk", "encode", "a", "--out", "b", "--outt"],
+            "--outt: no such flag; did you mean --out?",
+        ),
     ],
 )
 def test_mistakes_are_told_of_the_command(

@@ -429,6 +429,10 @@ class TestRuns:
         assert isinstance(model, SpecGAN)
         assert (model.sample_rate, model.classes) == (8000, 2)
         assert load_audio(tmp_path / "sounds" / "001.wav", channels=1)[0].shape == (1, 4096)
+        again = ["train", "specgan", *flags.split(), "--out", "run", "--resume"]
+        assert main(again) == 2  # nothing is asked for but the data of the run
+        assert "cannot resume with other settings (data was ['drums'])" in capsys.readouterr().err
+        assert main([*again, "--data", "drums", "--steps", "3"]) == 0
 
     @pytest.mark.parametrize(
         ("recipe", "init", "sizes"),

@@ -148,13 +148,16 @@ def _parse_group(group: Group, prog: str, words: Sequence[str]) -> Any:
         print(_listing(group, prog), file=sys.stdout if name else sys.stderr)
         raise SystemExit(0 if name else 2)
     if name not in group.commands and group.default:
-        name, rest = group.default, list(words)
+        return _parse_flags(group.commands[group.default], f"{prog} {group.default}", words, prog)
     command = group.commands[_known(name, group.commands, f"{prog} ")]
     return _parse_flags(command, f"{prog} {name}", rest)
 
 
-def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
-    """Read flags into a dataclass, which is given as such or as an instance with the defaults."""
+def _parse_flags(command: Any, prog: str, words: Sequence[str], typed: str = "") -> Any:
+    """Read flags into a dataclass, which is given as such or as an instance with the defaults.
+
+    ``prog`` are the words that name the command, and ``typed`` those that the user gave for it.
+    """
     import tyro
 
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
@@ -171,7 +174,7 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str]) -> Any:
         if stop.code:
             problem = _in_one_line(told.getvalue())
             remedy = f"`audiate {prog} --help` explains its flags"
-            print(f"audiate: error: {prog}: {problem}; {remedy}", file=sys.stderr)
+            print(f"audiate: error: {typed or prog}: {problem}; {remedy}", file=sys.stderr)
         raise
 
 
@@ -180,10 +183,29 @@ def _in_one_line(box: str) -> str:
     lines = [line.strip("│ ") for line in box.splitlines()[1:]]  # without its title
     parts = re.split(r"(?:^| )[─╰╯-]{9,}(?: |$)", " ".join(lines))
     error, *more = [part.strip() for part in parts if part.strip()] or [""]
-    if found := re.match(r"Error parsing (\S+): no type matching (\S+) .* \['(.*?)'\]\.", error):
-        return f"{found[1]} {found[3]}: give {found[2]}"
     near = re.search(r"Perhaps you meant.*?(--[\w-]+)", " ".join(more))
-    return error.rstrip(" .") + (f"; did you mean {near[1]}?" if near else "")
+    return _plain(error.rstrip(" .")) + (f"; did you mean {near[1]}?" if near else "")
+
+
+def _plain(error: str) -> str:
+    """An error of tyro in our words; another one as it is."""
+    if found := re.match(r"Unrecognized options: (.*)", error):
+        words = found[1].split(", ")
+        flags = [word for word in words if word.startswith("-")]
+        if flags:
+            return f"{', '.join(flags)}: no such flag"
+        return f"{', '.join(words)}: not expected here; leave out what is too much"
+    if found := re.match(r"Error parsing (\S+): .*'(.*)'", error):
+        kind = "whole number" if re.search(r"INT|int\(\)", error) else "number"
+        return f"{found[1]} {found[2]}: give a {kind}"
+    if found := re.match(r"Missing value for argument '(\S+)'", error):
+        return f"{found[1]}: give a value"
+    if found := re.match(r"Missing from audiate .*?: (\S+)", error):
+        return f"{found[1]} is missing"
+    if found := re.match(r"invalid choice '(.*)' for argument '(\S+)'. Expected.*\((.*)\)", error):
+        known = sorted({choice.strip("' ") for choice in found[3].split(",")} - {"None", ""})
+        return f"{found[2]} {found[1]}: give one of {', '.join(known)}"
+    return error
 
 
 def _known(name: str, names: Iterable[str], group: str = "") -> str:

@@ -53,6 +53,8 @@ def run_recipe(
         Interrupted: A signal stopped the training, after its state was saved.
 
     """
+    if options.resume:  # before the data, which the settings name
+        Run(options.folder(name)).check_settings(name, asdict(recipe))
     task = import_module(ENTRIES[name].task)
     before = STRICT.set(options.strict)
     try:

@@ -73,7 +73,8 @@ class Run:
         remove_partials([self.folder, *(self.folder / name for name in _FOLDERS)], lambda _: True)
         begun = self.checkpoint.exists() or self._log.exists()
         if stored is not None and resume:
-            self._check_same(stored, settings)
+            self.check_settings(settings.recipe, settings.settings)
+            self._check_data(stored, settings)
             settings = replace(stored, settings=settings.settings)
         if stored is None or resume or not begun:
             with writing(path, durable=True) as partial:
@@ -98,19 +99,30 @@ class Run:
                     f"file; move it, or name another folder"
                 )
 
-    def _check_same(self, begun: Provenance, settings: Provenance) -> None:
-        if begun.recipe != settings.recipe:
-            raise InputError(
-                f"{self.folder}: holds a run of the recipe {begun.recipe}, not {settings.recipe}; "
-                f"name another folder with `out`"
-            )
+    def _check_data(self, begun: Provenance, settings: Provenance) -> None:
         data = settings.environment.get("data", "")
         if begun.environment.get("data", data) != data:
             raise InputError(
                 f"{self.folder}: begun with other data ({begun.environment['data']}; now {data}); "
                 f"restore that, or train anew in another folder with `out`"
             )
-        before, after = _flat(begun.settings), _flat(settings.settings)
+
+    def check_settings(self, recipe: str, settings: Mapping[str, Any]) -> None:
+        """Make sure that a run, where there is one, can be resumed with these settings.
+
+        Raises:
+            InputError: It is one of another recipe, or has other settings.
+
+        """
+        begun = self.stored()
+        if begun is None:
+            return
+        if begun.recipe != recipe:
+            raise InputError(
+                f"{self.folder}: holds a run of the recipe {begun.recipe}, not {recipe}; name "
+                f"another folder with `out`"
+            )
+        before, after = _flat(begun.settings), _flat(settings)
         changed = sorted(
             name
             for name in before.keys() | after.keys()
