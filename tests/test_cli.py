@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -491,7 +491,7 @@ class TestTrainAndEvaluate:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["match", "measure", "compare"])
+@pytest.mark.parametrize("command", ["match", "measure", "compare", "look", "edit"])
 def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, command: str) -> None:
     """It is written with an escape, and never becomes that of another file."""
     clip = write_tone(tmp_path / "clips" / "tone.wav", seconds=0.5, rate=16_000)
@@ -507,6 +507,15 @@ def test_a_name_need_not_be_unicode(audiate_here: Command, tmp_path: Path, comma
         pytest.importorskip("parselmouth")
         done = audiate_here("measure", "clips", "--tracks", "tracks.csv")
         told = (tmp_path / "out" / "measures.csv").read_text() + Path("tracks.csv").read_text()
+    elif command == "look":
+        done = audiate_here("data", "look", "clips")
+        assert "copies of the same samples: " in (told := done.stdout)
+        assert "\\xff.wav" in told
+        return
+    elif command == "edit":
+        pytest.importorskip("parselmouth")
+        done = audiate_here("edit", "clips", "--loudness", "+1dB", "--classifier", "none")
+        told = done.stdout
     else:
         done = audiate_here("compare", "clips", "clips", "--classifier", "none", "--json")
         told = "\n".join(json.loads(done.stdout)["clips"])

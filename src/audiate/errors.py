@@ -65,6 +65,8 @@ def _shown(character: str) -> str:
     """A character, or its escape where it would break the line or control the terminal."""
     if character.isprintable():
         return character
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is no Unicode, as `as_unicode`
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", errors="replace").decode()
 
 

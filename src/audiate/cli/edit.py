@@ -73,6 +73,7 @@ class EditCommand:
     def run(self) -> int:
         """Edit every clip, and return the exit status, 2 where a clip cannot be edited."""
         from audiate.phonetics.edit_folder import edit_folder
+        from audiate.utils.filesystem import as_unicode
         from audiate.utils.progress import note
 
         changes = self._changes()
@@ -85,7 +86,7 @@ class EditCommand:
         )
         results = {name: clip.result for name, clip in report.clips.items() if clip.result}
         for name, result in results.items():
-            print(f"{name}: {_line(result)}")
+            print(f"{as_unicode(name)}: {_line(result)}")
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('edited')}: see {self.out}")
         if missed := sum(bool(result.missed) for result in results.values()):
