@@ -953,11 +953,25 @@ def test_sources_that_hold_nothing_are_told(
         ]  # fmt: skip
 
 
-def test_a_list_has_a_name_on_each_line(job: EncodeJob, clips: Path, tmp_path: Path) -> None:
+def test_a_pattern_that_matches_nothing_names_one_that_looks_deeper(
+    job: EncodeJob, clips: Path, tmp_path: Path
+) -> None:
+    shutil.make_archive(str(tmp_path / "a"), "zip", clips)
+    below = f"zip://**/*.flac::{tmp_path}/a.zip"
+    with pytest.raises(InputError, match=re.escape(f"; in folders below, too: {below}")):
+        run(job, f"zip://*.flac::{tmp_path}/a.zip", tmp_path / "out")
+    assert run(job, below, tmp_path / "out").new == CLIPS
+
+
+def test_a_list_has_a_name_on_each_line(
+    job: EncodeJob, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = tmp_path / "names.txt"
     names.write_bytes(b"\xef\xbb\xbf# digits\r\n\r\n %b \r\n" % bytes(clips / "low" / "0.flac"))
     report = run(job, names, tmp_path / "out")
     assert (report.new, report.totals.failures) == (1, {})
+    assert report.summary()[0].startswith("1 clip in ")
+    assert f"{names}: is taken as a list, with the name of a file" in capsys.readouterr().err
     names.write_text(f'{clips}/low/0.flac\n"{clips}/low/1.flac"\n')
     with pytest.raises(InputError, match=r"names.txt: line 2 stands in quotes"):
         run(job, names, tmp_path / "out")

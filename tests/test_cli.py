@@ -562,6 +562,19 @@ def test_a_table_that_cannot_be_written_names_its_own_flag(audiate_here: Command
     assert "name another with --out" in told
 
 
+@pytest.mark.parametrize("more", [[], ["--against", "bad"]])
+def test_a_file_that_cannot_be_measured_is_named_once(
+    audiate_here: Command, tmp_path: Path, more: list[str]
+) -> None:
+    pytest.importorskip("parselmouth")
+    write_tone(tmp_path / "bad" / "tone.wav", seconds=0.5)
+    (tmp_path / "bad" / "text.wav").write_text("no sound")
+    told = audiate_here("measure", "bad/text.wav").stderr
+    assert told.count("text.wav") == 1, told
+    told = audiate_here("measure", "bad", *more).stdout
+    assert " ".join(told.split()).count("text.wav: cannot be measured (cannot be read") >= 1
+
+
 def test_a_strict_training_stops_at_the_first_bad_file(
     audiate_here: Command, tmp_path: Path
 ) -> None:

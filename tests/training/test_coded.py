@@ -24,7 +24,13 @@ from audiate.models.configs import CodeConfig, CodeNetworkKind, WaveGANConfig
 from audiate.models.wavegan import WaveGAN
 from audiate.training import discovery
 from audiate.training.discovery import discover, find_conditions, joined
-from audiate.training.grouping import arrange_binary, balanced, match_groups, silhouette
+from audiate.training.grouping import (
+    _spectral,
+    arrange_binary,
+    balanced,
+    match_groups,
+    silhouette,
+)
 from audiate.training.loop import _stop_signals, train_step, update
 from audiate.training.recipes import ENTRIES, RECIPES
 from audiate.training.recipes.coded_gans import (
@@ -180,6 +186,11 @@ class TestGroups:
         network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
         waveforms = tones().waveforms(torch.zeros(20, dtype=torch.int64))
         assert len(discover(network, waveforms, 4, 0).groups) == 20
+
+    def test_a_graph_whose_eigenvalues_are_alike_has_an_embedding(self) -> None:
+        points = _spectral(np.zeros((20, 20)), 4)  # of which a search finds no eigenvectors
+        assert points.shape == (20, 4)
+        assert np.isfinite(points).all()
 
     def test_fewer_clips_than_groups_need_are_refused(self) -> None:
         network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)

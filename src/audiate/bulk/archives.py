@@ -114,9 +114,12 @@ def find_files(sources: Sequence[str], out: str) -> Iterator[File]:
                 seen.add(file.address)
                 yield file
         if not count:
+            deeper = ""
+            if "*" in source and "**/" not in source:
+                deeper = f"; in folders below, too: {source.replace('*', '**/*', 1)}"
             nothing = InputError(
                 f"{source}: holds no sound files ({', '.join(SUFFIXES)}), tar or Parquet files; "
-                f"name a folder, a pattern, a list (.txt) or files of those"
+                f"name a folder, a pattern, a list (.txt) or files of those{deeper}"
             )
             if len(sources) == 1:
                 raise nothing
@@ -162,6 +165,7 @@ def _files_of(source: str, out: str) -> Iterator[File]:
     if any(sign in path for sign in "*?[") and not filesystem.exists(path):
         yield from _matches(filesystem, path, source)
     elif path.endswith(".txt"):
+        note(f"{source}: is taken as a list, with the name of a file on each line")
         yield from (named_file(absolute(name)) for name in _names_in(filesystem, path, source))
     elif _is_folder(filesystem, path, source):
         yield from _below(filesystem, path, source, out)

@@ -22,7 +22,7 @@ from audiate.bulk.reading import Long, key_of
 from audiate.bulk.rows import Written, parts_of
 from audiate.data.folders import REPORT_NAME
 from audiate.errors import InputError, Interrupted, check_range
-from audiate.utils.progress import counting
+from audiate.utils.progress import counted, counting
 
 Engine = Literal["auto", "local", "ray"]
 """``local``: this process alone. ``ray``: Ray Data. ``auto``: Ray Data where a cluster or several
@@ -55,7 +55,7 @@ class Totals:
         good, bad = self.clips - len(self.failures), len(self.failures)
         reasons = Counter(_reason(key, error) for key, error in self.failures.items())
         return [
-            f"{good:,} clips, {length} of sound; {bad:,} could not be used",
+            f"{counted(good, 'clip')}, {length} of sound; {bad:,} could not be used",
             *(f"  {count:,} x {reason}" for reason, count in reasons.most_common()),
         ]
 
@@ -82,7 +82,7 @@ class BulkReport:
 
     def summary(self) -> list[str]:
         """Lines about this call and about all rows."""
-        first = f"{self.new:,} clips in {self.seconds:,.0f} s"
+        first = f"{counted(self.new, 'clip')} in {self.seconds:,.0f} s"
         if not self.new:
             first = "nothing was left to do"
         elif self.steady_rate is not None:
@@ -219,7 +219,7 @@ def _follow(store: Store, job: Job, chunks: Iterator[Written], count: _Count) ->
                     noted = time.monotonic()
                     _note(store, count)
     except KeyboardInterrupt as stop:
-        raise Interrupted(f"stopped after {count.new:,} clips") from stop
+        raise Interrupted(f"stopped after {counted(count.new, 'clip')}") from stop
     finally:
         store.remove(PROGRESS_NAME)
 

@@ -74,12 +74,12 @@ class Generate:
         """Generate and write, and return the exit status."""
         from audiate.folders.generate import generate_folder
         from audiate.folders.sheet import SHEET_NAME
+        from audiate.utils.progress import counted
 
         model = self.own.open(self.model, device=self.device)
         choice = self._choice()
         given = keywords(self, "model", "device", "own")
         z = generate_folder(model, name=self.model, **given)
         some = f" (the first {choice.shown})" if len(z) > choice.shown else ""
-        sounds = "1 sound" if len(z) == 1 else f"{len(z)} sounds"
-        print(f"{sounds} into {self.out}: see {self.out / SHEET_NAME}{some}")
+        print(f"{counted(len(z), 'sound')} into {self.out}: see {self.out / SHEET_NAME}{some}")
         return 0

@@ -59,7 +59,12 @@ class RefusalReport(Report):
         for name, row in (rows | {f"  {kind}": row for kind, row in self.kinds.items()}).items():
             table.add_row(name, str(row.clips), in_percent(row.share, row.interval, 1))
         yield table
-        yield "Digits are Speech Commands validation clips for reports. Intervals are of 95 %."
+        yield (
+            f"Digits are Speech Commands validation clips for reports; of other sounds, noise and "
+            f"chords are computed, {_MADE} each, backwards are these digits from their end on, and "
+            f"beginnings are their first parts alone, with a third of their energy. Intervals are "
+            f"of 95 %."
+        )
 
 
 def evaluate_refusal(

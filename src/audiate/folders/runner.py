@@ -27,7 +27,7 @@ from audiate.folders.record import (
 )
 from audiate.utils.filesystem import as_unicode, uninterrupted
 from audiate.utils.plots import Panel
-from audiate.utils.progress import tracked
+from audiate.utils.progress import counted, tracked
 
 R = TypeVar("R")
 Item = TypeVar("Item")
@@ -132,7 +132,7 @@ class FolderReport(Generic[R]):
         """Count the clips, as in "3 clips drawn (2 were there already)"."""
         before = len(self.clips) - len(self.errors) - len(self.new)
         there = f" ({before} were there already)" if before else ""
-        return f"{len(self.new)} {noun}{'' if len(self.new) == 1 else 's'} {verb}{there}"
+        return f"{counted(len(self.new), noun)} {verb}{there}"
 
     def shown(self, name: str) -> str:
         """The file of a clip, below the folder that was given, as messages show it."""
@@ -194,7 +194,9 @@ def run_folder(
                 _finish(work, record, new, killed)
             except KeyboardInterrupt as stop:
                 _finish(work, record, new, killed)
-                raise Interrupted(f"stopped after {len(new)} of {len(todo)} clips") from stop
+                raise Interrupted(
+                    f"stopped after {len(new)} of {counted(len(todo), 'clip')}"
+                ) from stop
             finally:
                 record.save()
         return FolderReport(out, {name: record.clips[name] for name in sources}, new)

@@ -134,7 +134,8 @@ def common_rate(folders: Sequence[Path]) -> int:
         except InputError as error:
             reason = error
     if not rates:
-        raise InputError(f"{folders[0]}: no clip can be measured ({reason})")
+        why = "" if reason is None else _without_path(reason, folders[0])
+        raise InputError(f"{folders[0]}: no clip can be measured ({why})")
     return min(rates)
 
 
@@ -175,10 +176,17 @@ def measure_folder(
         try:
             rows += _measure_clip(path, labels, replace(options, f0=ranges.get(voice, options.f0)))
         except InputError as error:
-            skipped[as_unicode(place.as_posix())] = str(error)
+            skipped[as_unicode(place.as_posix())] = _without_path(error, path)
     if not rows:
-        raise InputError(f"{folder}: no clip can be measured ({next(iter(skipped.values()))})")
+        name, reason = next(iter(skipped.items()))
+        which = f"{name}: " if folder.is_dir() else ""
+        raise InputError(f"{folder}: no clip can be measured ({which}{reason})")
     return Group(name or as_unicode(folder), rows, skipped)
+
+
+def _without_path(error: InputError, path: Path) -> str:
+    """The reason of an error, for a message that names the file already."""
+    return str(error).removeprefix(f"{path}: ")
 
 
 def _f0_by_voice(paths: Sequence[Path], pattern: NamePattern) -> dict[str | None, F0Range]:

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
+from scipy.linalg import eigh
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import ArpackError, eigsh
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -213,7 +214,11 @@ def _spectral(weights: Array, dims: int) -> Array:
     degrees = np.sqrt(weights.sum(1) + 1e-9)
     dims = min(dims, len(weights) - 1)
     start = np.ones(len(weights))  # its own default is random
-    _, vectors = eigsh(weights / degrees[:, None] / degrees, k=dims, which="LA", v0=start)
+    scaled = weights / degrees[:, None] / degrees
+    try:
+        _, vectors = eigsh(scaled, k=dims, which="LA", v0=start)
+    except ArpackError:  # eigenvalues that are nearly all alike, as of clips that are
+        vectors = eigh(scaled)[1][:, -dims:]
     points: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return points
 

@@ -29,6 +29,11 @@ def note(text: str) -> None:
     print(f"audiate: {with_flags(text)}", file=sys.stderr)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, as in "1 clip" and "1,000 clips"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def tracked(
     items: Sequence[T], what: str, *, weights: Sequence[int] | None = None, done: int = 0
 ) -> Iterator[T]:
