@@ -294,3 +294,40 @@ class TestBadGenerators:
         for function in (wrap_torchscript, wrap_onnx):
             with pytest.raises(InputError, match="nowhere: no such file"):
                 function(tmp_path / "nowhere", **sizes)
+
+    @pytest.mark.parametrize(
+        ("place", "complaint"),
+        [
+            ("../weights.bin", "cannot be read as ONNX"),
+            ("FOLDER/weights.bin", "cannot be read as ONNX"),
+            ("missing.bin", "cannot be read as ONNX"),
+            ("nan.bin", "NaN or infinite"),
+            ("beside.bin", None),
+        ],
+    )
+    def test_onnx_weights_in_another_file(
+        self, tmp_path: Path, place: str, complaint: str | None
+    ) -> None:
+        """They are read beside the file, and nowhere else."""
+        onnx = pytest.importorskip("onnx")
+        path = tmp_path / "model" / "drum.onnx"
+        path.parent.mkdir()
+        for file, level in (("weights", 0.5), ("model/beside", 0.5), ("model/nan", np.nan)):
+            np.full((3, 8), level, np.float32).tofile(tmp_path / f"{file}.bin")
+        weights = onnx.TensorProto(name="w", data_type=1, dims=[3, 8], data_location=1)
+        weights.external_data.add(key="location", value=place.replace("FOLDER", str(tmp_path)))
+        (z, y), make = (("n", 3), ("n", 8)), onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            [onnx.helper.make_node("MatMul", ["z", "w"], ["y"])],
+            *("drum", [make("z", 1, z)], [make("y", 1, y)], [weights]),
+        )
+        opset = [onnx.helper.make_opsetid("", 17)]
+        model = onnx.helper.make_model(graph, ir_version=8, opset_imports=opset)
+        path.write_bytes(model.SerializeToString())
+        sizes: dict[str, Any] = {"latent_dim": 3, "sample_rate": 8000}
+        if complaint is None:
+            assert wrap_onnx(path, **sizes).num_samples == 8
+            return
+        with pytest.raises(InputError, match=rf"drum\.onnx: .*{complaint}") as caught:
+            wrap_onnx(path, **sizes)
+        assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ from audiate.errors import InputError
 
 _BOX = 20  # pixels of 28 that the digit fills in MNIST's images
 _SMOOTHED = 1 / 200  # of the longer side: noise and dithering of that size are smoothed
-_STROKE = 1 / 3  # of the longer side: what is wider than this is background
+_STROKE = 0.6  # of the longer side: what is wider than this is background
 _STROKE_WIDTH = 2.4  # pixels of 28 that a stroke is at least wide; thinner ones are made wider
 _LEAST_PART = 0.05  # of the largest part's area: smaller parts are specks
 _LEAST_SIZE = 0.1  # of the ground's shorter side: smaller digits are specks
@@ -35,7 +35,7 @@ _LONGEST_PART = 0.5  # of the digit's longer side that its longest part takes up
 _WIDEST = 2.2  # width over height of a digit
 _ROUNDEST = 0.6  # width of a stroke over length of a digit; a dot has 1
 _LEAST_GROUND = 0.3  # of the region that is looked in; ink covers less than the rest
-_LEAST_SCORE = 4.0
+_LEAST_SCORE = 5.0  # refuses less than 1 % of MNIST's train digits
 _GROUND_SCORE = 8.0  # times the share of a picture that is ground; ink covers less
 _NO_DIGIT = "no digit stands out in the picture; give one digit, written large on an even ground"
 

@@ -66,9 +66,8 @@ def say_folder(
     each picture. Pictures that were said before with the same settings are left as they are. A
     picture that cannot be used does not stop the others.
 
-    With ``all``, a sound says the digits of its picture one after the other, and its latents follow
-    one another likewise. Where pictures differ in their number of digits, ``latents.npz`` holds the
-    latents (rows, latent_dim), and the name of the picture for each row.
+    With ``all``, the latents of a sound's digits follow one another. Where pictures differ in their
+    number of digits, ``latents.npz`` has (rows, latent_dim), and the picture's name for each row.
 
     Args:
         pictures: Picture files, or folders of them.
@@ -79,8 +78,7 @@ def say_folder(
             the model was trained.
         samples: Number of sounds for each picture.
         seed: Sounds are those of `ImageToAudioModel.say` with this seed.
-        all: Whether several digits in a picture are said, from left to right. By default such a
-            picture cannot be used.
+        all: Whether several digits in a picture are said, from left to right, in each sound.
         device: Where to load a model that is given by name: auto, cpu, cuda or mps.
         notify: It is called with the error of each picture that cannot be used.
 
@@ -98,13 +96,8 @@ def say_folder(
     name, model = name_of(model), load(model, ImageToAudioModel, device=device)
     if codec is not None:
         model.use(load_codec(codec, device=device))
-    settings = {
-        "model": f"{name} ({digest(model)})",
-        "codec": digest(model.codec),
-        "samples": str(samples),
-        "seed": str(seed),
-        "all": str(all),
-    }
+    settings = {"model": f"{name} ({digest(model)})", "codec": digest(model.codec)}
+    settings |= {"samples": str(samples), "seed": str(seed), "all": str(all)}
     if all and model.config.pictures == "whole":
         raise InputError(f"`all`: {name} says whole pictures, which hold no digits; leave it out")
     work = SayingWork(model, samples=samples, seed=seed, several=all)
@@ -162,7 +155,7 @@ class SayingWork(SheetWork[SayingResult]):
         """Latents (samples, digits, latent_dim) and sounds (samples, 1, n) of each picture."""
         counts = [len(images) for images in items]
         found = self.model.say_batch(torch.cat(list(items)), samples=samples, seed=self.seed)
-        latents, sounds = (each.transpose(0, 1).split(counts, 1) for each in found)
+        latents, sounds = (torch.split(each.transpose(0, 1), counts, 1) for each in found)
         return [
             (own, said.transpose(1, 2).flatten(2))
             for own, said in zip(latents, sounds, strict=True)

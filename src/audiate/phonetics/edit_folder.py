@@ -112,7 +112,13 @@ def edit_folder(
         return run(TrackEditWork(generator.codec, changes, judge), found, out, "edit", settings)
     make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
     work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
-    report = run(work, found, out, "edit", settings)
+    return _warned(run(work, found, out, "edit", settings), generator, word)
+
+
+def _warned(
+    report: FolderReport[EditResult], generator: Generator, word: int | None
+) -> FolderReport[EditResult]:
+    """Warn of recordings that are no digits, where another digit is said in their place."""
     if word is not None and says_digits(generator):
         warn_of_no_digits((report.shown(n), Path(report.clips[n].source or n)) for n in report.new)
     return report
