@@ -73,7 +73,10 @@ def find_digit(picture: Picture) -> Tensor:
     """
     found = find_every_digit(picture)
     if len(found) > 1:
-        raise InputError(f"the picture holds {len(found)} digits; cut it into pictures of one each")
+        raise InputError(
+            f"the picture holds {len(found)} digits; cut it into pictures of one each, or "
+            "say them all by `audiate say --all`"
+        )
     return found[0]
 
 
