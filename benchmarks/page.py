@@ -23,7 +23,7 @@ from audiate.audio.files import load_audio, save_wav
 from audiate.cli.demo import CLIPS_FOLDER
 
 DIST = Path(__file__).parent.parent / "web" / "dist"
-LATER = ("encoder", "generator", "listener", "sayer", "scores", "voice")
+LATER = ("encoder", "generator", "listener", "map", "sayer", "scores", "voice")
 ROUNDS = 5
 PAUSE = 0.5  # seconds of quiet by which the page knows that a word is over: microphone.ts
 SLOW_LINE = {"offline": False, "latency": 150, "downloadThroughput": 200_000}

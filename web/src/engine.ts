@@ -43,26 +43,30 @@ export type Outputs = (name: string, otherwise?: Float32Array) => Float32Array;
 
 /** Has a worker of its own compute. */
 export class Engine {
-  private readonly worker = new Worker(new URL("./wasm.worker.ts", import.meta.url), { type: "module" });
+  /** Told of bytes that have come. */
+  onProgress: (progress: Progress) => void = () => undefined;
+  private worker: Worker | undefined; // once there is something to do
   private readonly waiting = new Map<number, [(values: Values) => void, (error: Error) => void]>();
   private readonly loading = new Map<string, Promise<Values>>();
   private readonly ready = new Set<string>();
   private last: Promise<unknown> = Promise.resolve();
   private count = 0;
 
-  constructor(onProgress: (progress: Progress) => void) {
-    this.worker.onmessage = ({ data }: MessageEvent<Answer | Progress>): void => {
-      if ("loaded" in data) return onProgress(data);
+  private start(): Worker {
+    const worker = new Worker(new URL("./wasm.worker.ts", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<Answer | Progress>): void => {
+      if ("loaded" in data) return this.onProgress(data);
       const [resolve, reject] = this.waiting.get(data.id) ?? [];
       this.waiting.delete(data.id);
       if (data.outputs) resolve?.(data.outputs);
       else reject?.(new Error(data.error));
     };
-    this.worker.onerror = (event): void => {
+    worker.onerror = (event): void => {
       event.preventDefault(); // whoever waits is told, so the console need not be
       for (const [, reject] of this.waiting.values()) reject(new Error(event.message || "a worker did not load"));
       this.waiting.clear();
     };
+    return worker;
   }
 
   /** Whether a model can compute at once. */
@@ -98,6 +102,7 @@ export class Engine {
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, [resolve, reject]);
+      this.worker ??= this.start();
       this.worker.postMessage({ id, address: asset(`${model}.onnx.gz`), inputs } satisfies Request);
     });
   }

@@ -35,8 +35,7 @@ const sureness = (share: number): string => (share > 0.99 ? "Over 99 % sure" : `
 
 class Page {
   private readonly loaded = new Map<string, number>(); // bytes, by file
-  private readonly drawer: Engine; // draws, and is not to wait for the other
-  private readonly voice: Engine; // listens and speaks
+  private readonly voice = new Engine(); // listens and speaks
   private readonly stage = new Stage();
   private readonly inside: Inside;
   private readonly newSound = requests();
@@ -48,9 +47,12 @@ class Page {
   private count = 0; // of recordings
   private sayAgain = (): void => undefined; // what was written
 
-  constructor(private readonly manifest: Manifest) {
-    this.drawer = new Engine((progress) => this.tellBytes(progress));
-    this.voice = new Engine((progress) => this.tellBytes(progress));
+  /** `drawer` draws, and is not to wait for what listens and speaks. */
+  constructor(
+    private readonly manifest: Manifest,
+    private readonly drawer: Engine,
+  ) {
+    this.drawer.onProgress = this.voice.onProgress = (progress): void => this.tellBytes(progress);
     this.inside = new Inside(manifest, this.voice, () => this.wanted);
     const given = new URLSearchParams(location.hash.slice(1));
     input("guidance").value = given.get("guidance") ?? String(manifest.guidance);
@@ -71,9 +73,9 @@ class Page {
     this.offerSaves();
     this.offerFiles();
     this.offerWriting();
-    const { drawer, reader, generator, listener, sayer } = manifest.models;
+    const { models } = manifest;
     find("models").textContent =
-      `${drawer} draws, ${reader} reads the drawings, ${listener} names the word, ${generator} speaks, and ${sayer} says what is written.`;
+      `${models["drawer"]} draws, ${models["reader"]} reads the drawings, ${models["listener"]} names the word, ${models["generator"]} speaks, and ${models["sayer"]} says what is written.`;
     const clip = given.get("clip");
     const early = document.body.dataset["early"]; // the button that was pressed before this could act: index.html
     document.onclick = null;
@@ -103,8 +105,8 @@ class Page {
     const sum = (sizes: (name: string) => number): number => part.reduce((all, name) => all + sizes(name), 0) / 1e6;
     const [come, whole] = [sum((name) => this.loaded.get(name) ?? 0), sum((name) => this.manifest.bytes[name] ?? 0)];
     find<HTMLProgressElement>("bytes").value = come / whole;
-    const what = ready ? "what listens and speaks" : "what draws";
-    find("megabytes").textContent = `Loading ${what}: ${come.toFixed(1)} of ${whole.toFixed(1)} MB. You can begin already.`;
+    const what = ready ? "voices" : "models";
+    find("megabytes").textContent = `Loading ${what}: ${come.toFixed(1)} of ${whole.toFixed(1)} MB. You can begin.`;
   }
 
   private tellSliders(): void {
@@ -394,7 +396,9 @@ async function main(): Promise<void> {
     return headline("This browser cannot run the models. Open the page in a newer one.");
   }
   try {
-    await new Page(await loadManifest()).start();
+    const drawer = new Engine();
+    for (const model of FIRST) drawer.load(model).catch(() => undefined); // before all else; `start` tells what fails
+    await new Page(await loadManifest(), drawer).start();
   } catch (error) {
     headline(`The models did not load (${describe(error)}). Reload the page.`);
   }

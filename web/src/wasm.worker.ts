@@ -11,12 +11,21 @@ library.env.wasm.wasmPaths = { mjs: here(mjs) };
 library.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
 library.env.logLevel = "error";
 let started: Promise<void> | undefined;
-/** Fetch the library's own binary, once a model is asked for. */
+/** Compile the library's own binary while it comes, once a model is asked for. */
 const start = (): Promise<void> => {
-  started ??= download(here(`${wasm}.gz`)).then((binary) => void (library.env.wasm.wasmBinary = binary));
+  started ??= compile();
   started.catch(() => (started = undefined)); // so that the next request tries it again
   return started;
 };
+
+const instantiate = WebAssembly.instantiate.bind(WebAssembly) as (module: WebAssembly.Module, imports?: WebAssembly.Imports) => Promise<WebAssembly.Instance>;
+async function compile(): Promise<void> {
+  const headers = { "Content-Type": "application/wasm" };
+  const module = await WebAssembly.compileStreaming(new Response(await unpack(here(`${wasm}.gz`)), { headers }));
+  library.env.wasm.wasmBinary = new ArrayBuffer(0); // the library would compile it, and gets what is compiled
+  const given = async (_: unknown, imports?: WebAssembly.Imports): Promise<unknown> => ({ module, instance: await instantiate(module, imports) });
+  WebAssembly.instantiate = given as typeof WebAssembly.instantiate;
+}
 
 let last: Promise<unknown> = Promise.resolve();
 /** Do something once all before it is done: the library does one thing at a time. */
@@ -37,7 +46,7 @@ async function open(address: string): Promise<library.InferenceSession> {
   }
   const [model] = await Promise.all([download(address), start()]);
   const externalData = SHARED.test(address) && shared ? [{ path: "voice.bin", data: await shared }] : [];
-  const options = { executionProviders: ["wasm"], graphOptimizationLevel: "extended", externalData } as const;
+  const options = { executionProviders: ["wasm"], graphOptimizationLevel: "disabled", externalData } as const; // graphs are simple already
   return inTurn(() => library.InferenceSession.create(model, options));
 }
 
@@ -51,23 +60,32 @@ async function run(session: library.InferenceSession, inputs: Values): Promise<V
   );
 }
 
-/** Fetch a file that is compressed by gzip, whether the server says so or not, and tell how much has come. */
-async function download(address: string): Promise<Uint8Array<ArrayBuffer>> {
+/** What a file holds that is compressed by gzip, whether the server says so or not, as it comes; tells how much has. */
+async function unpack(address: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const answer = await fetch(address);
   if (!answer.ok || !answer.body) throw new Error(`${address}: not found`);
+  const reader = answer.body.getReader();
   let loaded = 0;
-  const count = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-    transform(chunk, out): void {
-      loaded += chunk.length;
-      self.postMessage({ address, loaded } satisfies Progress);
-      out.enqueue(chunk);
+  const next = async (): Promise<Uint8Array<ArrayBuffer> | undefined> => {
+    const { value } = await reader.read();
+    loaded += value?.length ?? 0;
+    if (value) self.postMessage({ address, loaded } satisfies Progress);
+    return value;
+  };
+  let chunk = await next();
+  const packed = chunk?.[0] === 0x1f && chunk[1] === 0x8b;
+  const whole = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(out): Promise<void> {
+      if (chunk) out.enqueue(chunk);
+      else out.close();
+      chunk = chunk && (await next());
     },
   });
-  const bytes = new Uint8Array(await new Response(answer.body.pipeThrough(count)).arrayBuffer());
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(unpacked).arrayBuffer());
+  return packed ? whole.pipeThrough(new DecompressionStream("gzip")) : whole;
 }
+
+const download = async (address: string): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await new Response(await unpack(address)).arrayBuffer());
 
 const sessions = new Map<string, Promise<library.InferenceSession>>();
 /** The outputs for one request; a request without inputs only loads the model. */
