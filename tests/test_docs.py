@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
+import os
 import re
 import shlex
 import shutil
@@ -19,14 +21,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import matplotlib
 import pytest
 import torch
+from conftest import write_tone
 
 import audiate
 from audiate import export
 from audiate.cli import main, parse
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.models import hub
+from audiate.phonetics.word_classifier import train_word_classifier
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -65,16 +70,42 @@ QUICKER = {
 }
 """What is cut down so that the tests stay quick, in the blocks of a page."""
 
-QUICKER["docs/synthesised-words.md"] = [
-    *(
-        ("range(10)", "range(4)"),
-        ("steps=1500", "steps=2"),
-        ("codes=4,", "codes=4, discover=False,"),
-        ("dim=16", "dim=2"),
-    ),
-    ("train_word_classifier(sounds)", "train_word_classifier(sounds, steps=20)"),
-    ("count=20", "count=4"),
+TUTORIALS = {
+    "docs/synthesised-words.md": [
+        *(
+            ("range(12)", "range(2)"),
+            ('"kal16": 105, "rms": 95, ', ""),
+            ("--count 24", "--count 9"),
+        ),
+        ("--codes 10", "--codes 4"),
+        ("--steps 4000", "--steps 2 --no-discover --dim 2"),
+        ("--out codes", "--out codes --count 4 --judged 0"),
+    ],
+    "docs/drum-machine.md": [
+        ("/usr/share/hydrogen/data/drumkits", "kits"),
+        ("--dim 32", "--dim 2"),
+        ("--n-fft 1024 --steps 750", "--steps 2"),
+        ("hat_09", "hat_01"),
+    ],
+    "docs/emoji.md": [
+        ("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf", "sans.ttf"),
+        ('VOICES = ["m1", "m2", "m3", "m4", "m5", "m6", "m7"', 'VOICES = ["m1", "m7"'),
+        ('"f1", "f2", "f3", "f4", "f5"]', '"f5"]'),
+        ("--epochs 6", "--epochs 1 --image-size 28 --image-channels 3"),
+    ],
+}
+NOTEBOOK = "examples/tutorials.ipynb"
+TUTORIALS[NOTEBOOK] = [
+    ("range(8)", "range(2)"),
+    ("--count 16", "--count 4"),
+    ("--steps 500", "--steps 2 --no-discover"),
+    ("--steps 200", "--steps 2"),
+    ("--dim 16", "--dim 2"),
+    ("--epochs 3", "--epochs 1 --image-channels 3"),
+    ("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf", "sans.ttf"),
+    ("/usr/share/hydrogen/data/drumkits", "kits"),
 ]
+"""Pages, and a notebook, of which all runs, Python and commands in turn, and what is cut down."""
 
 RUN = {"docs/own-recordings.md", "docs/own-generator.md"}
 """Pages whose commands run; of the others, tests of the commands run the like."""
@@ -132,7 +163,9 @@ def write_generators(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_latents")
-@pytest.mark.parametrize("page", [name for name in TEXTS if blocks(TEXTS[name], "python")])
+@pytest.mark.parametrize(
+    "page", [name for name in TEXTS if blocks(TEXTS[name], "python") and name not in TUTORIALS]
+)
 def test_blocks_of_python_run(
     page: str, place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +189,70 @@ def test_blocks_of_python_run(
                 (place / file[1]).write_text(block)
         else:
             exec(compile(block, page, "exec"), names)
+
+
+SPEAKER = """#!{python} -IS
+import array, math, sys, wave, zlib
+words = sys.argv[1:]
+hertz = 150 + zlib.crc32(" ".join(words).encode()) % 800
+path = words[words.index("-o" if "-o" in words else "-w") + 1]
+with wave.open(path, "wb") as file:
+    file.setparams((1, 2, 16000, 0, "NONE", ""))
+    tone = (int(9999 * math.sin(math.tau * hertz * at / 16000)) for at in range(8000))
+    file.writeframes(array.array("h", tone).tobytes())
+"""
+"""A program that speaks in tones, as flite and espeak-ng speak in words."""
+
+
+@pytest.fixture
+def tools(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the tutorials take from Debian: two programs, a font, drum kits."""
+    for name in ("flite", "espeak-ng"):
+        (place / "bin").mkdir(exist_ok=True)
+        (place / "bin" / name).write_text(SPEAKER.format(python=sys.executable))
+        (place / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(place / "bin"), prepend=os.pathsep)
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    shutil.copy(fonts / "DejaVuSans.ttf", place / "sans.ttf")
+    hits = ("Kick_1", "Kick_2", "Snare_1", "Snare_2", "Hat_Cl_1", "Hat_Cl_2", "Clap_1", "Clap_2")
+    for number, name in enumerate(hits):
+        path = place / "kits" / "ElectricEmpireKit" / f"EE_{name}.flac"
+        write_tone(path, hertz=100 + 50 * number, seconds=0.05 + 0.01 * number, rate=16_000)
+    return place
+
+
+def run_tutorial(page: str, parts: list[tuple[bool, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the parts of a tutorial, of which each is Python or holds commands, cut down."""
+    monkeypatch.setattr("audiate.training.recipes.paired.LEAST_STEPS", 1)
+    monkeypatch.setattr(train_word_classifier, "__kwdefaults__", {"steps": 4})
+    names: dict[str, object] = {"__name__": "page"}
+    for shown, _ in TUTORIALS[page]:
+        assert any(shown in part for _, part in parts), shown
+    for python, part in parts:
+        for shown, quicker in TUTORIALS[page]:
+            part = part.replace(shown, quicker)
+        if python:
+            exec(compile(part, page, "exec"), names)
+            continue
+        for words in commands(f"```\n{part}\n```\n"):
+            assert main(words) == 0, shlex.join(words)
+
+
+@pytest.mark.usefixtures("few_latents", "tools")
+@pytest.mark.parametrize("page", [page for page in TUTORIALS if page in TEXTS])
+def test_tutorials_run(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = BLOCK.findall(TEXTS[page])
+    parts = [(language == "python", block) for language, block in found if language != "text"]
+    run_tutorial(page, parts, monkeypatch)
+
+
+@pytest.mark.usefixtures("few_latents", "tools")
+def test_the_notebook_of_the_tutorials_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = json.loads((ROOT / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in cells), "clear the outputs before a commit"
+    parts = [(source[0] not in "!%", source.replace("!audiate", "audiate")) for source in sources]
+    run_tutorial(NOTEBOOK, parts, monkeypatch)
 
 
 @pytest.mark.parametrize("page", [name for name in TEXTS if commands(TEXTS[name])])

@@ -16,7 +16,7 @@ from conftest import Command, interrupt_second_batch, small_specgan, write_tone
 from test_editing import Singer
 from torch import Tensor
 
-from audiate.audio.files import is_hit, save_wav
+from audiate.audio.files import is_hit, one_shot, save_wav
 from audiate.cli import main
 from audiate.cli.invert import parse_duration
 from audiate.data.sounds import find_sounds, list_folder
@@ -502,6 +502,20 @@ def test_one_shots_begin_with_their_onset_at_one_peak(tmp_path: Path) -> None:
         assert np.abs(samples).max() == pytest.approx(0.9, abs=0.01)
         assert int((np.abs(samples) > 0.09).argmax()) < 0.005 * rate
         assert len(samples) < 2000
+
+
+def test_one_shots_set_in_at_once() -> None:
+    """What swells for a few milliseconds before an onset is cut off; a slow swell stays."""
+    rate, fading = 44_100, torch.exp(-torch.arange(9000) / 900)
+    tone = torch.sin(torch.arange(9000) / 5)
+    for before, after in ((0, 0), (200, 0), (2000, 1770)):  # 5 ms are 220 samples
+        swell = 0.3 * torch.linspace(0.03, 1, before) * tone[:before]
+        hit = torch.cat([torch.zeros(500), swell, fading * tone])[None]
+        shot = one_shot(hit, rate)[0]
+        assert shot[0] == 0
+        loud = int((shot.abs() > 0.5).nonzero()[0])
+        assert after <= loud <= after + 30
+        assert shot.abs().max() == pytest.approx(0.9)
 
 
 def test_silence_around_a_sound_is_not_compared() -> None:

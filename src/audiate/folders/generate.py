@@ -239,7 +239,8 @@ def _write_sounds(
     for part in tracked(parts, "generating", weights=[len(part) for part in parts]):
         waveforms = generate(model, part.to(device)).cpu()
         for waveform, path in zip(waveforms, paths, strict=False):
-            save_wav(path, one_shot(waveform) if trim else waveform, model.sample_rate)
+            shot = one_shot(waveform, model.sample_rate) if trim else waveform
+            save_wav(path, shot, model.sample_rate)
         if sum(map(len, shown)) < most:
             shown.append(spectrogram(waveforms.mean(1)).transpose(1, 2))
     return torch.cat(shown)[:most]
