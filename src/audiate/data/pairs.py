@@ -37,7 +37,7 @@ class Pairs:
     """Images, each with a recording.
 
     Attributes:
-        images: (count, 28, 28), uint8, or (count, *image_shape) of pairs of your own.
+        images: (count, 28, 28), uint8, or (count, [3,] height, width) of pairs of your own.
         recordings: Waveforms (samples,) at `sample_rate`.
         heard: (count,), int64, index into `recordings` for each image.
         sample_rate: In Hz.

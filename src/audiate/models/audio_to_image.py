@@ -70,7 +70,7 @@ class AudioToImageModel(SpeechModel):
             noise: (batch, samples, latent_dim), standard normal.
 
         Returns:
-            (batch, samples, *image_shape) in [0, 1]; of digits, white on black.
+            (batch, samples, [3,] height, width) in [0, 1]; of digits, white on black.
 
         """
 
@@ -91,7 +91,7 @@ class AudioToImageModel(SpeechModel):
             spectrogram: (batch, n_mels, frames), as `features` makes it.
 
         Returns:
-            (batch, *image_shape) in [0, 1].
+            (batch, [3,] height, width) in [0, 1].
 
         """
 
@@ -118,7 +118,7 @@ class AudioToImageModel(SpeechModel):
             generator: Source of all randomness; torch's global one by default.
 
         Returns:
-            (batch, samples, *image_shape) in [0, 1]; of digits, white on black.
+            (batch, samples, [3,] height, width) in [0, 1]; of digits, white on black.
 
         """
         noise = torch.randn(len(spectrogram), samples, self.latent_dim, generator=generator)
@@ -138,8 +138,8 @@ class AudioToImageModel(SpeechModel):
                 rounding, and bit for bit with as many threads and samples.
 
         Returns:
-            (samples, *image_shape) in [0, 1], (samples, 28, 28) for digits, white on black as in
-            MNIST.
+            (samples, [3,] height, width) in [0, 1]; of digits (samples, 28, 28), white on black as
+            in MNIST.
 
         Raises:
             InputError: The clip is silent, too short or too long, or holds NaN; or another argument
@@ -163,7 +163,7 @@ class AudioToImageModel(SpeechModel):
             seed: Seed of the noise, which is the same for every clip.
 
         Returns:
-            (batch, samples, *image_shape) in [0, 1], on the CPU.
+            (batch, samples, [3,] height, width) in [0, 1], on the CPU.
 
         Raises:
             InputError: An argument is out of range.
@@ -208,19 +208,19 @@ class VariationalModel(AudioToImageModel):
 
     @abstractmethod
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Logits of the pixels, (batch, *image_shape), for latents (batch, latent_dim)."""
+        """Logits of the pixels, (batch, [3,] height, width), for latents (batch, latent_dim)."""
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images (batch, *image_shape) in [0, 1] for latents (batch, latent_dim)."""
+        """Images (batch, [3,] height, width) in [0, 1] for latents (batch, latent_dim)."""
         return self.decode_logits(z).sigmoid()
 
     def forward(self, spectrogram: Tensor, noise: Tensor) -> tuple[Tensor, Posterior]:
-        """Pixel logits (batch, *image_shape) of a sample from q(z|x), and q(z|x) itself."""
+        """Pixel logits (batch, [3,] height, width) of a sample from q(z|x), and q(z|x) itself."""
         posterior = self.encode(spectrogram)
         return self.decode_logits(posterior.sample(noise)), posterior
 
     def mean_images(self, spectrogram: Tensor) -> Tensor:
-        """Images (batch, *image_shape) in [0, 1] at the mean of q(z|x)."""
+        """Images (batch, [3,] height, width) in [0, 1] at the mean of q(z|x)."""
         return self.decode(self.encode(spectrogram).mu)
 
     def latents(self, spectrogram: Tensor) -> Tensor:
@@ -228,7 +228,7 @@ class VariationalModel(AudioToImageModel):
         return self.encode(spectrogram).mu
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
-        """Decode samples of q(z|x): (batch, samples, *image_shape) in [0, 1]."""
+        """Decode samples of q(z|x): (batch, samples, [3,] height, width) in [0, 1]."""
         spread = Posterior(*(part.unsqueeze(1) for part in self.encode(spectrogram)))
         images = self.decode(spread.sample(noise).flatten(0, 1))
         return images.view(*noise.shape[:2], *self.image_shape)

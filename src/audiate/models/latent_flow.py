@@ -78,22 +78,22 @@ class LatentFlow(AudioToImageModel):
         return condition
 
     def mean_logits(self, condition: Tensor) -> Tensor:
-        """Logits of the pixels of the mean image, (batch, *image_shape)."""
+        """Logits of the pixels of the mean image, (batch, [3,] height, width)."""
         logits: Tensor = self.archetype(condition)
         return logits
 
     def mean_images(self, spectrogram: Tensor) -> Tensor:
-        """The mean (batch, *image_shape) of the images that belong to such a sound, in [0, 1]."""
+        """The mean (batch, [3,] height, width) of the images that belong to such a sound."""
         return self.mean_logits(self.condition(spectrogram)).sigmoid()
 
     def encode_images(self, images: Tensor) -> Posterior:
-        """q(latent | image) of images (batch, *image_shape) in [0, 1]."""
+        """q(latent | image) of images (batch, [3,] height, width) in [0, 1]."""
         inputs = images.unsqueeze(1) if images.dim() == 3 else images
         mu, logvar = self.image_encoder(2 * inputs - 1).chunk(2, 1)
         return Posterior(mu, logvar)
 
     def decode_logits(self, latents: Tensor) -> Tensor:
-        """Logits of the pixels, (batch, *image_shape), for latents (batch, latent_dim)."""
+        """Logits of the pixels, (batch, [3,] height, width), for latents (batch, latent_dim)."""
         logits: Tensor = self.image_decoder(latents)
         return logits.squeeze(1)
 
@@ -117,11 +117,11 @@ class LatentFlow(AudioToImageModel):
         return scores
 
     def images_from(self, spectrogram: Tensor, noise: Tensor) -> Tensor:
-        """Follow the flow from noise: (batch, samples, *image_shape) in [0, 1]."""
+        """Follow the flow from noise: (batch, samples, [3,] height, width) in [0, 1]."""
         return self.flow_from(self.condition(spectrogram), noise, self.config.guidance)
 
     def freely(self, noise: Tensor) -> Tensor:
-        """Images (batch, *image_shape) of no sound at all, for normal noise (batch, dim)."""
+        """Images (batch, [3,] height, width) of no sound at all, for normal noise (batch, dim)."""
         condition = self.null_condition.expand(len(noise), -1)
         return self.flow_from(condition, noise.unsqueeze(1), 1.0)[:, 0]
 
@@ -135,7 +135,7 @@ class LatentFlow(AudioToImageModel):
                 (classifier-free guidance, Ho and Salimans 2022). A tensor is a single number.
 
         Returns:
-            (batch, samples, *image_shape) in [0, 1]; of digits, white on black.
+            (batch, samples, [3,] height, width) in [0, 1]; of digits, white on black.
 
         """
         batch, samples, _ = noise.shape

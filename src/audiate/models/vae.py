@@ -61,7 +61,7 @@ class VAE(VariationalModel):
         return Posterior(self.mu(hidden), self.logvar(hidden))
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Logits of the pixels, (batch, *image_shape), for latents (batch, 64)."""
+        """Logits of the pixels, (batch, [3,] height, width), for latents (batch, 64)."""
         logits: Tensor = self.decoder(z)
         return logits.squeeze(1)
 

@@ -104,7 +104,7 @@ class LatentFlowTask(DrawingTask):
         }
 
     def _encoded(self, pairs: Tensor, count: int) -> tuple[Tensor, Posterior]:
-        """``count`` images of each pair's recording, (batch, *image_shape), and their latents."""
+        """Images (batch, [3,] height, width), ``count`` of each recording, and their latents."""
         images = to_unit(self._batches.images(pairs, count)).flatten(0, 1).to(self.device)
         return images, Posterior(*(part.float() for part in self.model.encode_images(images)))
 

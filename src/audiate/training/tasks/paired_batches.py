@@ -140,7 +140,7 @@ class ImagesOfRecordings:
             count: Number of images for each.
 
         Returns:
-            (batch, count, *image_shape), uint8.
+            (batch, count, [3,] height, width), uint8.
 
         """
         own = self._images[pairs].unsqueeze(1)
@@ -203,7 +203,7 @@ class Batches:
         return self._shard.take(self._order.batch(step))
 
     def images(self, pairs: Tensor, count: int) -> Tensor:
-        """``count`` images of each pair's recording, (recordings, count, *image_shape), uint8."""
+        """Images of each pair's recording, (recordings, count, [3,] height, width), uint8."""
         return self._images.several(pairs, count)
 
     def spectrograms(self, pairs: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ def to_unit(images: Tensor) -> Tensor:
 
 
 def mean_image(images: Tensor) -> Tensor:
-    """The mean (batch, *image_shape) in [0, 1] of images (batch, count, *image_shape), uint8."""
+    """The mean (batch, ...) in [0, 1] of images (batch, count, ...), uint8."""
     return images.float().sum(1) / (255 * images.shape[1])
 
 
