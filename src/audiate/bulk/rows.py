@@ -157,17 +157,29 @@ def _digest(values: Sequence[object], settings: Mapping[str, str]) -> str:
 
 def parts_of(store: Store, columns: Sequence[str]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """All Parquet files of an output: name, some columns as a table, and metadata of `Chunk`."""
-    import pyarrow.parquet as pq
-
     for name in store.names(ROWS):
         if name.startswith(".") or not name.endswith(".parquet"):
             continue
         content = store.read(f"{ROWS}/{name}")
         if content is None:
             continue
-        file = pq.ParquetFile(io.BytesIO(content))
+        file = _opened(content)
         metadata = json.loads((file.schema_arrow.metadata or {}).get(b"audiate", b"{}"))
         yield name.removesuffix(".parquet"), file.read(columns=list(columns)), metadata
+
+
+def _opened(content: bytes) -> Any:
+    """A Parquet file, in memory of Arrow's own.
+
+    Arrow's threads may free what they have read when Python has ended already. Memory of Python's
+    would then abort it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    memory = pa.allocate_buffer(len(content))
+    memoryview(memory).cast("B")[:] = content
+    return pq.ParquetFile(pa.BufferReader(memory))
 
 
 def remove_rows(store: Store, part: str, names: Set[str]) -> int:
@@ -182,13 +194,11 @@ def remove_rows(store: Store, part: str, names: Set[str]) -> int:
         The number of rows that were removed.
 
     """
-    import pyarrow.parquet as pq
-
     name = f"{ROWS}/{part}.parquet"
     content = store.read(name)
     if content is None:  # it was removed as a whole
         return 0
-    table = pq.read_table(io.BytesIO(content))
+    table = _opened(content).read()
     container = json.loads((table.schema.metadata or {}).get(b"audiate", b"{}")).get("container")
     columns = table["source"].to_pylist(), table["begin"].to_pylist()
     kept = [
