@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ from audiate.export.resampling import Decimation
 from audiate.metrics.reconstruction import log_spectral_distance, structural_similarity
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.codec import Codec
-from audiate.models.configs import SpecGANConfig, WaveGANConfig
+from audiate.models.configs import LatentFlowConfig, SpecGANConfig, VAEConfig, WaveGANConfig
 from audiate.models.dual_encoder import DualEncoder
 from audiate.models.generator import AudioGAN
 from audiate.models.image_to_audio import ImageToAudioModel
@@ -40,6 +41,7 @@ from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 from audiate.models.specgan import SpecGAN
 from audiate.models.speech_flow import SpeechFlow
+from audiate.models.vae import VAE
 from audiate.models.wavegan import WaveGAN
 
 CLIPS = sorted(CLIPS_FOLDER.glob("*.flac"))
@@ -54,7 +56,13 @@ PAGE_FILES = {
 """Kinds of models that the page uses: the file there, and the model that it was exported from."""
 
 
-VARIANTS = ("published specgan", "latent-flow by midpoints")
+VARIANTS = (
+    *("published specgan", "latent-flow by midpoints"),
+    *("latent-flow in colour", "vae in colour"),
+)
+
+
+COLOUR: dict[str, Any] = {"image_size": 32, "image_channels": 3}
 
 
 def published_specgan() -> SpecGAN:
@@ -89,6 +97,8 @@ def exported(
         "wavegan": lambda: WaveGAN(WaveGANConfig(dim=2, classes=3)).eval(),
         "latent-flow by midpoints": by_midpoints,
         "published specgan": published_specgan,
+        "latent-flow in colour": lambda: LatentFlow(LatentFlowConfig(steps=2, **COLOUR)).eval(),
+        "vae in colour": lambda: VAE(VAEConfig(**COLOUR)).eval(),
     }
     model, path = made[model_type](), folder / "model.onnx"
     waveforms = isinstance(model, (AudioToImageModel, DualEncoder, LatentEncoder))

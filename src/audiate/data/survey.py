@@ -90,7 +90,7 @@ class Survey:
             f"sample rates: {rates}",
             f"channels: {_counted(channels)}",
             f"labels: {_counted(self.words)}",
-            f"words, if cut at silences: {self.cut}",
+            f"{self.cut:,} words with --cut-words",
         ]
         if self.voices:
             lines.append(f"voices: {_counted(self.voices)}")

@@ -19,7 +19,7 @@ from audiate.metrics.classification import bootstrap_interval, in_percent
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.hub import DEFAULT_AUDIO_TO_IMAGE
 from audiate.utils.batching import in_batches
-from audiate.utils.progress import tracked, working
+from audiate.utils.progress import note, tracked, working
 from audiate.utils.reports import Report, make_table
 
 _MOST = 100  # clips of each kind
@@ -110,12 +110,30 @@ def _read(folder: Path, rate: int) -> dict[str, list[Tensor]]:
     kinds = sorted(path for path in folder.glob("*") if path.is_dir())
     kinds = [path for path in kinds if path.name not in DIGIT_WORDS]
     if not kinds:
-        raise InputError(f"{folder}: holds no folder of sounds for each kind; name another")
+        raise InputError(
+            f"`others` {folder}: holds no folder of sounds for each kind; name another"
+        )
     sounds = {}
     for kind in tracked(kinds, "reading other sounds"):
-        waveforms = [load_audio(path, rate)[0] for path in find_sounds(kind)[:_MOST]]
-        sounds[kind.name] = [each for each in waveforms if not is_silent(each)]
+        sounds[kind.name] = list(_readable(kind, rate))
     return {kind: each for kind, each in sounds.items() if each}
+
+
+def _readable(kind: Path, rate: int) -> Iterator[Tensor]:
+    """The sounds of a folder; those that cannot be used are named, and left out."""
+    try:
+        paths = find_sounds(kind)[:_MOST]
+    except InputError as error:
+        note(str(error))
+        return
+    for path in paths:
+        try:
+            waveform = load_audio(path, rate)[0]
+        except InputError as error:
+            note(str(error))
+            continue
+        if not is_silent(waveform):
+            yield waveform
 
 
 def _made(digits: Sequence[Tensor], rate: int) -> dict[str, list[Tensor]]:

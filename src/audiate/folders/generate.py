@@ -103,8 +103,8 @@ def generate_folder(
     choice = LatentChoice(count, seed, label, interpolate, stops, file, tuple(set), tuple(sweep))
     name, model = name or name_of(model), load(model, Generator, device=device)
     z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
-    settings = {"model": name, "latents": f"seed {seed}" if file is None else str(file)}
-    settings |= {"trim": "True"} if trim else {}
+    source = f"walk {' '.join(stops)}" if stops else str(file or f"seed {seed}")
+    settings = {"model": name, "latents": source} | ({"trim": "True"} if trim else {})
     sounding = model
     if vocoder is not None:
         sounding, settings["vocoder"] = Vocoded(model, load_codec(vocoder)), str(vocoder)

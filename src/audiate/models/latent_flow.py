@@ -95,7 +95,7 @@ class LatentFlow(AudioToImageModel):
     def decode_logits(self, latents: Tensor) -> Tensor:
         """Logits of the pixels, (batch, [3,] height, width), for latents (batch, latent_dim)."""
         logits: Tensor = self.image_decoder(latents)
-        return logits.squeeze(1)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def forward(self, latents: Tensor, times: Tensor, condition: Tensor) -> Tensor:
         """Velocity (batch, latent_dim) of ``latents`` at ``times`` (batch,), 0 noise to 1 image.

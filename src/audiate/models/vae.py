@@ -63,7 +63,7 @@ class VAE(VariationalModel):
     def decode_logits(self, z: Tensor) -> Tensor:
         """Logits of the pixels, (batch, [3,] height, width), for latents (batch, 64)."""
         logits: Tensor = self.decoder(z)
-        return logits.squeeze(1)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
 
 
 def _doubling(widths: Sequence[int]) -> list[nn.Module]:

@@ -90,7 +90,7 @@ class LatentFlowTask(DrawingTask):
         logits = self.model.mean_logits(condition).float()
         return {
             "mean_image": bernoulli_nll(logits, target).mean(),
-            "spread": spread_of(logits.detach().sigmoid()) / spread_of(target),
+            "spread": spread_of(logits.detach().sigmoid()) / spread_of(target).clamp_min(1e-3),
         }
 
     def _autoencoder_losses(self, step: int) -> Mapping[str, Tensor]:
