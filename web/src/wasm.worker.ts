@@ -46,7 +46,9 @@ async function open(address: string): Promise<library.InferenceSession> {
   }
   const [model] = await Promise.all([download(address), start()]);
   const externalData = SHARED.test(address) && shared ? [{ path: "voice.bin", data: await shared }] : [];
-  const options = { executionProviders: ["wasm"], graphOptimizationLevel: "disabled", externalData } as const; // graphs are simple already
+  // Graphs are simple already; but voices unpack their weights once, when loaded, and not for each sound.
+  const graphOptimizationLevel = SHARED.test(address) ? "basic" : "disabled";
+  const options = { executionProviders: ["wasm"], graphOptimizationLevel, externalData } as const;
   return inTurn(() => library.InferenceSession.create(model, options));
 }
 
