@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,8 @@ class TestCommand:
             == 0
         )
         assert read_latents(Path("walk/latents.npy"), 6)[1].tolist() == [2] * 6
+        report = json.loads(Path("walk/report.json").read_text(encoding="utf-8"))
+        assert report["settings"]["latents"] == "walk a.npy b.npy:1"
 
     def test_a_walk_between_recordings(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -123,15 +123,20 @@ def test_the_graph_gives_the_score(chord: Path, page_files: Path) -> None:
 
 
 def test_most_other_sounds_are_refused_and_few_digits(
-    real_data: Path, chord: Path, tmp_path: Path
+    real_data: Path, chord: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "empty").mkdir()
     (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "broken.wav").write_text("no sound", encoding="utf-8")
     (tmp_path / "music" / "chord.wav").symlink_to(chord)
     (tmp_path / "seven").symlink_to(CLIPS_FOLDER)  # digits, which are left out
     report = evaluate_model("flow-digits", root=real_data, protocol="refusal", others=tmp_path)
     assert isinstance(report, RefusalReport)
     assert set(report.kinds) == {"backwards", "beginnings", "chords", "music", "noise"}
     assert (report.kinds["music"].clips, report.kinds["music"].share) == (1, 1)
+    named = capsys.readouterr().err  # what cannot be used, and the rest is done
+    assert "broken.wav: " in named
+    assert f"{tmp_path / 'empty'}: " in named
     assert report.digits.share <= 0.03
     assert report.others.share >= 0.9
     told = " ".join(report.to_text().split())

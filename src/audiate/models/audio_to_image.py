@@ -189,7 +189,7 @@ class Posterior(NamedTuple):
 
 
 def halvings(size: int) -> int:
-    """How often the sides of an image of ``size`` pixels are halved by a network of it.
+    """Count the layers in which a network halves the sides of images of ``size`` pixels.
 
     >>> [(size, size // 2 ** halvings(size)) for size in (28, 32, 64)]
     [(28, 7), (32, 8), (64, 8)]

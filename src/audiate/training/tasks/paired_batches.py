@@ -77,10 +77,11 @@ def fitted_shape(recipe: SizedRecipe, own: ListedOwnPairs) -> tuple[int, ...]:
     longer = max(form.width, form.height) // SIZE_STEP * SIZE_STEP
     size = recipe.image_size or min(max(longer, MIN_SIZE), MAX_SIZE)
     colour = recipe.image_channels == 3 or (not recipe.image_channels and form.colour)
-    note(
-        f"{recipe.pairs}: images of {size}x{size} in {'colour' if colour else 'grey'}, as suits "
-        f"its pictures; `image_size` and `image_channels` set others"
-    )
+    if not (recipe.image_size and recipe.image_channels):
+        note(
+            f"{recipe.pairs}: images of {size}x{size} in {'colour' if colour else 'grey'}, as "
+            f"suits its pictures; `image_size` and `image_channels` set others"
+        )
     return (3, size, size) if colour else (size, size)
 
 
