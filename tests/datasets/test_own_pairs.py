@@ -249,3 +249,14 @@ def test_every_recipe_of_pairs_trains_on_them(
     with pytest.raises(InputError, match="was trained on pairs of your own"):
         evaluate_model(str(out), root=tmp_path)
     assert main([*command, "--held-out-speaker", "theo"]) == 2
+
+
+def test_pictures_that_are_all_alike_do_not_end_a_training(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiate.training.recipes.paired.LEAST_STEPS", 2)
+    for path in own.glob("*/*.png"):
+        picture(path, 5)
+    flags = ["--epochs", "2", "--batch-size", "8", "--images-per-recording", "2", "--device", "cpu"]
+    command = ["train", "latent-flow", "--pairs", str(own), "--out", str(tmp_path / "run")]
+    assert main([*command, *flags]) == 0
