@@ -288,7 +288,6 @@ class TestTraining:
         (CodecRecipe, {"adversarial_share": 2.0}),
         (CodecRecipe, {"speed_perturbation": (9.0,)}),
         (SpeechFlowRecipe, {"variants": 0}),
-        (SpeechFlowRecipe, {"shift": 16_000}),
         (SpeechFlowRecipe, {"dropout": 1.0}),
     ],
 )

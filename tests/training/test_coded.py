@@ -138,7 +138,7 @@ class TestQNetworks:
         assert own["head.weight"].shape == (10, 16 * 4 * 16)
 
     def test_words_hears_neither_level_nor_place(self) -> None:
-        network = WordCodeNetwork(WaveGANConfig(code=ONE_HOT)).eval()
+        network = WordCodeNetwork(16_000, ONE_HOT.size).eval()
         time = torch.arange(4000) / 16_000
         word = torch.sin(2 * torch.pi * (300 + 2000 * time) * time) * torch.hann_window(4000)
         here, there = torch.zeros(2, 1, 1, 16_384)
@@ -150,7 +150,7 @@ class TestQNetworks:
 class TestGroups:
     def test_two_kinds_of_sounds_become_two_groups(self) -> None:
         sounds = tones(count=60)
-        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        network = WordCodeNetwork(16_000, ONE_HOT.size)
         swell = torch.hann_window(4096)
         waveforms = sounds.waveforms(torch.arange(60)) * swell
         found = discover(network, waveforms, 2, 0, torch.arange(60) // 2 % 2)
@@ -169,7 +169,7 @@ class TestGroups:
     def test_voices_of_few_clips_are_sorted_too(
         self, voices: Sequence[int], conditions: int
     ) -> None:
-        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        network = WordCodeNetwork(16_000, ONE_HOT.size)
         waveforms = tones().waveforms(torch.arange(20)) * torch.hann_window(4096)
         found = discover(network, waveforms, 4, 0, torch.tensor(voices))
         assert found.conditions == conditions
@@ -183,7 +183,7 @@ class TestGroups:
 
     @pytest.mark.filterwarnings("error")
     def test_copies_of_one_clip_are_grouped_without_a_warning(self) -> None:
-        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        network = WordCodeNetwork(16_000, ONE_HOT.size)
         waveforms = tones().waveforms(torch.zeros(20, dtype=torch.int64))
         assert len(discover(network, waveforms, 4, 0).groups) == 20
 
@@ -193,7 +193,7 @@ class TestGroups:
         assert np.isfinite(points).all()
 
     def test_fewer_clips_than_groups_need_are_refused(self) -> None:
-        network = WordCodeNetwork(small_specgan(latent_dim=12, code=ONE_HOT).config)
+        network = WordCodeNetwork(16_000, ONE_HOT.size)
         with pytest.raises(InputError, match=r"\(7\) to find 4 groups in; give 8"):
             discover(network, torch.zeros(7, 1, 4096), 4, 0)
 

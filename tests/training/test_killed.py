@@ -58,6 +58,8 @@ FAMILIES = {
     "fiwgan-spectrogram": f"{_GAN} {_SOUNDS} --bits 2",
     "codec": "--steps 3 --batch-size 4 --width 8 --latent-channels 4 --preview-every 2",
     "speech-flow": "--steps 3 --batch-size 8 --codec CODEC --width 64 --blocks 1 --preview-every 2",
+    "coded-flow": "--steps 3 --batch-size 8 --codec CODEC --codes 2 --width 64 --blocks 1"
+    " --variants 1 --preview-every 2",
     "latent-encoder": "--steps 3 --batch-size 4 --generator GAN --classifier CLASSIFIER"
     " --preview-every 2",
     "digit-classifier": "--epochs 1 --batch-size 200 --num-samples 4096",

@@ -10,7 +10,7 @@ from audiate.cli.common import Device, Model
 from audiate.errors import InputError, check_range
 
 if TYPE_CHECKING:
-    from audiate.models.generator import AudioGAN
+    from audiate.models.generator import GeneratorModel
     from audiate.phonetics.code_words import Classify
 
 FIGURE_NAME = "codes.png"
@@ -64,7 +64,7 @@ class Codes:
     def run(self) -> int:
         """Generate, classify, print and write; return the exit status."""
         from audiate.folders.runner import check_outputs, replacing_outputs
-        from audiate.models.generator import AudioGAN
+        from audiate.models.generator import GeneratorModel
         from audiate.models.pretrained import load
         from audiate.phonetics.code_words import evaluate_codes
         from audiate.utils.devices import resolve_device
@@ -72,7 +72,7 @@ class Codes:
         settings = {"model": self.model, "seed": str(self.seed), "count": str(self.count)}
         names = ("codes.txt", "codes.csv", "codes-pairs.csv", "codes.json", FIGURE_NAME)
         check_outputs(self.out, "codes", names)
-        model = load(self.model, AudioGAN, device=resolve_device(self.device))
+        model = load(self.model, GeneratorModel, device=resolve_device(self.device))
         words, classify, named = self._classifier(model)
         report = evaluate_codes(
             self.model,
@@ -95,7 +95,7 @@ class Codes:
         print(f"figure: {self.out / FIGURE_NAME}")
         return 0
 
-    def _classifier(self, model: AudioGAN) -> tuple[tuple[str, ...], Classify | None, str]:
+    def _classifier(self, model: GeneratorModel) -> tuple[tuple[str, ...], Classify | None, str]:
         """Return the words, a function that classifies sounds, and its name for the report."""
         from audiate.data.sources import DIGIT_WORDS
         from audiate.folders.invert import says_digits

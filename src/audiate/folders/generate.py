@@ -34,7 +34,8 @@ from audiate.folders.sheet import SHEET_NAME
 from audiate.inversion.build import inverter
 from audiate.inversion.inverter import probe_prior
 from audiate.models.code_network import code_names
-from audiate.models.generator import AudioGAN, Generator, GeneratorModel, device_of, generate
+from audiate.models.configs import CodeConfig
+from audiate.models.generator import Generator, GeneratorModel, device_of, generate
 from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.models.pretrained import load
 from audiate.models.speech_flow import SpeechFlow, load_codec
@@ -132,8 +133,9 @@ def _write(
     with replacing_outputs(out, "generate", settings, files, shared) as stage:
         save_array(z.numpy(), stage / LATENTS_NAME)
         codes = None
-        if isinstance(model, AudioGAN) and model.config.code.count:
-            codes = [code_names(model.config.code)[code] for code in model.labels_of(z).tolist()]
+        if isinstance(model, GeneratorModel) and model.code.count:
+            names_of = code_names(model.code)
+            codes = [names_of[code] for code in model.labels_of(z).tolist()]
         save_csv(names, z.numpy(), stage / TABLE_NAME, codes)
         levels = _write_sounds(sounding, z, names, stage, most, trim="trim" in settings)
         shown = _titles(model, z[: len(levels)], names, titles)
@@ -215,7 +217,7 @@ def _set_and_sweep(
     check_entries(sets, sweeps)
     total = len(z) * prod(len(sweep.values) for sweep in sweeps)
     check_range("number of sounds", total, 1, MAX_SOUNDS)
-    coded = model.config.code.size if isinstance(model, AudioGAN) else 0
+    coded = _code_of(model).size
     if any(entry < coded for entry in [*(s[0] for s in sets), *(s.entry for s in sweeps)]):
         if choice.label is not None:
             raise InputError("`label`: `set` and `sweep` give the code already; leave one out")
@@ -253,7 +255,7 @@ def _titles(
     labels = _labels_of(model)[1]
     if titles is None and labels:
         assert isinstance(model, GeneratorModel)
-        kind = "code" if isinstance(model, AudioGAN) and model.config.code.count else "label"
+        kind = "code" if model.code.count else "label"
         numbers = model.labels_of(z).tolist()
         titles = [f"{kind} {labels[label]}" if label >= 0 else "" for label in numbers]
     if titles is None:
@@ -281,6 +283,11 @@ def _labels_of(model: Generator) -> tuple[int, Sequence[str]]:
 
     The codes of a model with codes are its labels.
     """
-    if isinstance(model, AudioGAN) and (code := model.config.code).count:
+    if (code := _code_of(model)).count:
         return code.count, code_names(code)
     return (model.classes, model.names) if isinstance(model, GeneratorModel) else (0, ())
+
+
+def _code_of(model: Generator) -> CodeConfig:
+    """The code that a model's latents begin with; one of no entries for a model without codes."""
+    return model.code if isinstance(model, GeneratorModel) else CodeConfig()

@@ -8,7 +8,7 @@ from audiate.audio.config import LogMelConfig
 from audiate.audio.log_mel import LogMel
 from audiate.audio.stft import full_precision
 from audiate.errors import check_range
-from audiate.models.configs import AudioGANConfig, CodeConfig
+from audiate.models.configs import CodeConfig
 
 _BANDS, _FRAMES = 32, 24  # size of the network's input, after means over neighbours
 _HIDDEN = (256, 128)
@@ -71,17 +71,22 @@ class WordCodeNetwork(nn.Module):
     Level, silence and speed do not reach it, so it cannot recover a code that the generator hides
     in them; and it is small enough to cost little beside the discriminator. It has two hidden
     layers, and takes levels relative to the clip's peak, at mean 0 and deviation 1 in each clip.
+
+    Args:
+        sample_rate: Sample rate of the clips, in Hz.
+        size: Number of entries of the code.
+
     """
 
-    def __init__(self, config: AudioGANConfig) -> None:
+    def __init__(self, sample_rate: int, size: int) -> None:
         super().__init__()
-        self.features = word_front_end(config.sample_rate)
+        self.features = word_front_end(sample_rate)
         wide, narrow = _HIDDEN
         self.layers = nn.Sequential(
             *(nn.Linear(_BANDS * _FRAMES, wide, bias=False), nn.LayerNorm(wide), nn.ReLU()),
             *(nn.Linear(wide, narrow, bias=False), nn.LayerNorm(narrow), nn.ReLU()),
         )
-        self.head = nn.Linear(narrow, config.code.size)
+        self.head = nn.Linear(narrow, size)
 
     @full_precision
     def power(self, waveforms: Tensor) -> Tensor:

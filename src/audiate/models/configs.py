@@ -197,6 +197,8 @@ CodeNetworkKind = Literal["none", "published", "words"]
 MAX_CODES = 256
 """Limit of the number of codes, one-hot or binary."""
 
+_CODE_OR_LABEL = "code: the first entries are a code or tell a label, never both"
+
 
 @dataclass(frozen=True)
 class CodeConfig:
@@ -259,7 +261,7 @@ class AudioGANConfig(AudioGANSizes):
         check_range("channels", self.channels, 1, 2)
         check_range("num_samples", self.num_samples, 1, MAX_GENERATED_SAMPLES)
         if self.code.count and self.classes:
-            raise InputError("code: the first entries are a code or tell a label, never both")
+            raise InputError(_CODE_OR_LABEL)
         check_range("code size", self.code.size, 0, self.latent_dim)
         if len(self.names) not in (0, self.classes):
             raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
@@ -461,12 +463,14 @@ class SpeechFlowConfig(CodecFlowConfig):
         codec: Sizes of the codec that is part of the model.
         classes: Number of labels that sounds have.
         names: Names of the labels: as many as there are classes, or none.
+        code: The code that the first entries of a latent are, in place of labels.
 
     """
 
     codec: CodecConfig = field(default_factory=CodecConfig)
     classes: int = 0
     names: tuple[str, ...] = ()
+    code: CodeConfig = field(default_factory=CodeConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -474,6 +478,10 @@ class SpeechFlowConfig(CodecFlowConfig):
         if len(self.names) not in (0, self.classes):
             raise InputError(f"names: {len(self.names)} of them for {self.classes} classes")
         _check_printable("names", self.names)
+        if self.code.kind == "binary":
+            raise InputError("code kind binary: codes of a flow are one-hot")
+        if self.code.count and self.classes:
+            raise InputError(_CODE_OR_LABEL)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from audiate.errors import InputError, check_whole
 from audiate.models.code_network import WordCodeNetwork, decode_codes, encode_codes
-from audiate.models.configs import AudioGANConfig
+from audiate.models.configs import AudioGANConfig, CodeConfig
 from audiate.models.gan_layers import Architecture, CodeEncoder, Discriminator, GANGenerator
 from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.models.pretrained import PretrainedModel
@@ -125,10 +125,13 @@ def device_of(generator: Generator) -> torch.device:
 
 
 class GeneratorModel(PretrainedModel):
-    """A `Generator` of ours, whose sounds may have labels.
+    """A `Generator` of ours, whose sounds may have labels or codes.
 
     Where `classes` is not 0, sounds have labels: the largest of the first ``classes`` entries of z
     says which sound is meant.
+
+    Where `code` is one, the first entries of z are a code instead, and `code_network` (the
+    Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
     """
 
     refusal: ClassVar[str] = f"does not generate sound; {DEFAULT_GENERATOR} does"
@@ -139,6 +142,8 @@ class GeneratorModel(PretrainedModel):
     differentiable = True
     classes: int
     names: tuple[str, ...]
+    code: CodeConfig
+    code_network: nn.Module | None
 
     def shapes(self) -> str:
         """Describe inputs and outputs in a few words."""
@@ -157,29 +162,49 @@ class GeneratorModel(PretrainedModel):
     ) -> Tensor:
         """Draw latents (n, latent_dim) from the prior, and move them to the model's device.
 
-        They are drawn on the CPU, so that a seed gives the same ones wherever the model is.
+        They are drawn on the CPU, so that a seed gives the same ones wherever the model is. Each
+        code is as frequent.
 
         Args:
             n: Number of latents.
             generator: Source of randomness; torch's global one by default.
-            labels: (n,), int64: draw from the prior given these labels.
+            labels: (n,), int64: draw from the prior given these labels, or these codes.
 
         Raises:
-            InputError: The model has no labels, or a label is out of range.
+            InputError: The model has no labels and no codes, or one is out of range.
 
         """
         n = check_whole("n", n, 0, 10**9)
         z = self.prior(n, generator)
         if labels is not None and n:
-            labels = checked_labels(labels, n, self.classes)
+            labels = checked_labels(labels, n, self.code.count or self.classes)
+        if self.code.count:
+            if labels is None or not n:
+                labels = torch.randint(self.code.count, (n,), generator=generator)
+            z[:, : self.code.size] = encode_codes(self.code, labels)
+        elif labels is not None and n:
             # All entries have one distribution, so the largest may change places with another one.
             rows, largest = torch.arange(n), self.labels_of(z)
             z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
         return z.to(self.device)
 
     def labels_of(self, z: Tensor) -> Tensor:
-        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes."""
+        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes.
+
+        Where there are codes, these are the numbers of the codes.
+        """
+        if self.code.count:
+            return decode_codes(self.code, z[:, : self.code.size])
         return z[:, : max(self.classes, 1)].argmax(1)
+
+    @abstractmethod
+    def codes_of(self, waveforms: Tensor) -> Tensor:
+        """Numbers (batch,), int64, of the codes that the Q-network recovers from waveforms.
+
+        Raises:
+            InputError: The model has no codes, or was kept without its Q-network.
+
+        """
 
 
 def checked_labels(labels: Tensor, n: int, known: int) -> Tensor:
@@ -206,16 +231,10 @@ class AudioGAN(GeneratorModel):
     kind, and `render` makes waveforms of it.
 
     Where `config.classes` is not 0, the discriminator is given the label.
-
-    Where `config.code` is one, the first entries of z are a code instead, and `code_network` (the
-    Q-network of Beguš 2021) recovers it from the sound; it is None where it was not kept.
     """
-
-    refusal: ClassVar[str] = "is no GAN, so it has no codes; ciwgan-digits has them"
 
     generator: GANGenerator
     discriminator: Discriminator
-    code_network: nn.Module | None
     phases_matter: ClassVar[bool] = True
     """Whether waveforms may be compared sample by sample; see `DraftingGenerator`."""
 
@@ -227,6 +246,7 @@ class AudioGAN(GeneratorModel):
         self.channels = config.channels
         self.classes = config.classes
         self.names = config.names
+        self.code = config.code
 
     def _build(self, own: Architecture) -> None:
         """Set the networks, with initial weights as published: Glorot and Bengio 2010, biases 0."""
@@ -238,7 +258,7 @@ class AudioGAN(GeneratorModel):
             case "published":
                 self.code_network = CodeEncoder(own)
             case "words":
-                self.code_network = WordCodeNetwork(self.config)
+                self.code_network = WordCodeNetwork(self.config.sample_rate, self.config.code.size)
             case _:
                 self.register_module("code_network", None)
         for name, parameter in self.named_parameters():
@@ -252,39 +272,6 @@ class AudioGAN(GeneratorModel):
     def prior(self, n: int, generator: torch.Generator | None) -> Tensor:
         """Draw latents (n, latent_dim), uniform in [-1, 1]."""
         return 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
-
-    def sample_latent(
-        self,
-        n: int,
-        *,
-        generator: torch.Generator | None = None,
-        labels: Tensor | None = None,
-    ) -> Tensor:
-        """Draw latents (n, latent_dim) from the prior, as `GeneratorModel.sample_latent` does.
-
-        Where there are codes, the first entries are a code, each of which is as frequent, and
-        ``labels`` are the numbers of codes.
-        """
-        code = self.config.code
-        if not code.count:
-            return super().sample_latent(n, generator=generator, labels=labels)
-        n = check_whole("n", n, 0, 10**9)
-        z = self.prior(n, generator)
-        if labels is None or not n:
-            labels = torch.randint(code.count, (n,), generator=generator)
-        else:
-            labels = checked_labels(labels, n, code.count)
-        z[:, : code.size] = encode_codes(code, labels)
-        return z.to(self.device)
-
-    def labels_of(self, z: Tensor) -> Tensor:
-        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes.
-
-        Where there are codes, these are the numbers of the codes.
-        """
-        if self.config.code.count:
-            return decode_codes(self.config.code, z[:, : self.config.code.size])
-        return super().labels_of(z)
 
     @abstractmethod
     def analyse(self, waveforms: Tensor) -> Tensor:
@@ -344,15 +331,10 @@ class AudioGAN(GeneratorModel):
         return logits
 
     def codes_of(self, waveforms: Tensor) -> Tensor:
-        """Numbers (batch,), int64, of the codes that the Q-network recovers from waveforms.
-
-        Raises:
-            InputError: As for `code_logits`.
-
-        """
+        """Numbers (batch,) of codes, as `GeneratorModel.codes_of` gives them."""
         logits = self.code_logits(self.analyse(waveforms))
-        binary = self.config.code.kind == "binary"
-        return decode_codes(self.config.code, (logits > 0).float() if binary else logits)
+        binary = self.code.kind == "binary"
+        return decode_codes(self.code, (logits > 0).float() if binary else logits)
 
     def forward(self, z: Tensor) -> Tensor:
         """Waveforms (batch, channels, num_samples) in [-1, 1] of latents (batch, latent_dim)."""

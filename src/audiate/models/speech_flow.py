@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiate.errors import InputError
 from audiate.models.audio_to_image import Posterior
+from audiate.models.code_network import WordCodeNetwork, decode_codes
 from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import CodecConfig, CodecFlowConfig, SpeechFlowConfig
@@ -77,21 +79,30 @@ class SpeechFlow(GeneratorModel):
     Where `config.classes` is not 0, the largest of the first ``classes`` entries of z says which
     sound is meant, and the others are the noise. Where no entry is the largest, as all are 0, the
     sound is of no label: of such latents `recover` gives those of any recording.
+
+    Where `config.code` is one, the first entries of z are a code instead. They are the condition of
+    the flow as they stand, so that values between those of two codes, or beyond them, may be tried.
+    `recover` sets them to 0, and `codes_of` gives the code of a recording.
     """
 
     model_type: ClassVar[str] = "speech-flow"
     config_class: ClassVar[type] = SpeechFlowConfig
     channels = 1
+    code_network: WordCodeNetwork | None
 
     def __init__(self, config: SpeechFlowConfig | None = None) -> None:
         config = config or SpeechFlowConfig()
         super().__init__(config)
         self.codec = Codec(config.codec)
-        self.velocity = codec_velocity(config, config.codec, max(config.classes, 1))
-        self.latent_dim = config.classes + latent_size(config, config.codec)
+        self.label_dim = config.code.size or config.classes
+        self.velocity = codec_velocity(config, config.codec, max(self.label_dim, 1))
+        self.latent_dim = self.label_dim + latent_size(config, config.codec)
         self.sample_rate, self.num_samples = config.codec.sample_rate, config.num_samples
-        self.classes, self.names = config.classes, config.names
+        self.classes, self.names, self.code = config.classes, config.names, config.code
         self.scale = LatentScale(config.codec.latent_channels)
+        self.code_network = (
+            WordCodeNetwork(self.sample_rate, config.code.size) if config.code.count else None
+        )
 
     def prior(self, n: int, generator: torch.Generator | None) -> Tensor:
         """Draw latents (n, latent_dim), standard normal."""
@@ -99,33 +110,46 @@ class SpeechFlow(GeneratorModel):
 
     def condition(self, labels: Tensor) -> Tensor:
         """The condition (batch, condition_dim) of labels (batch,); -1 for none."""
-        known = torch.arange(max(self.classes, 1), device=labels.device)
+        known = torch.arange(max(self.label_dim, 1), device=labels.device)
         return (labels.unsqueeze(1) == known).to(self.scale.mean.dtype)
 
     @property
     def null_condition(self) -> Tensor:
         """The condition (condition_dim,) of no label."""
-        return self.scale.mean.new_zeros(max(self.classes, 1))
+        return self.scale.mean.new_zeros(max(self.label_dim, 1))
 
     def labels_of(self, z: Tensor) -> Tensor:
-        """Labels (batch,), int64, that latents (batch, latent_dim) stand for; -1 for none."""
-        if not self.classes:
+        """Labels or codes (batch,), int64, that latents (batch, latent_dim) stand for; -1: none."""
+        if not self.label_dim:
             return torch.full((z.shape[0],), -1, device=z.device)
-        top, label = z[:, : self.classes].max(1)
-        return torch.where(top > z[:, : self.classes].amin(1), label, -1)
+        top, label = z[:, : self.label_dim].max(1)
+        return torch.where(top > z[:, : self.label_dim].amin(1), label, -1)
+
+    def codes_of(self, waveforms: Tensor) -> Tensor:
+        """Numbers (batch,), int64, of the codes that the Q-network recovers from waveforms.
+
+        Raises:
+            InputError: The model has no codes.
+
+        """
+        network = self.code_network
+        if network is None:
+            raise InputError("this flow has no codes; `audiate train coded-flow` trains one")
+        return decode_codes(self.code, network(network.power(waveforms)))
 
     def codec_latents(self, z: Tensor, guidance: float | None = None) -> Tensor:
         """Follow the flow from z (batch, latent_dim) to the codec's latents.
 
         The guidance is the config's by default; where z has no labels, it makes no difference.
         """
-        labels, noise, config = self.labels_of(z), z[:, self.classes :], self.config
+        labels, noise, config = self.labels_of(z), z[:, self.label_dim :], self.config
+        condition = z[:, : self.label_dim] if self.code.count else self.condition(labels)
         if guidance is None:
             guidance = config.guidance if bool((labels >= 0).any()) else 1.0
         flat = follow(
             self.velocity,
             noise,
-            self.condition(labels),
+            condition,
             self.null_condition,
             guidance=guidance,
             steps=config.steps,
@@ -145,7 +169,7 @@ class SpeechFlow(GeneratorModel):
             steps: Number of steps backwards; by default as many as forwards.
 
         Returns:
-            (batch, latent_dim), of no label.
+            (batch, latent_dim), of no label and no code.
 
         """
         flat = self.scale.flatten(self.codec.encode(waveforms).mu)
@@ -160,7 +184,7 @@ class SpeechFlow(GeneratorModel):
             solver=self.config.solver,
             backwards=True,
         )
-        return F.pad(noise, (self.classes, 0))
+        return F.pad(noise, (self.label_dim, 0))
 
 
 def load_codec(source: str | Path, *, device: str | torch.device = "cpu") -> Codec:

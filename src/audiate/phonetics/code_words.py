@@ -16,7 +16,7 @@ from audiate.metrics.classification import confusion_matrix
 from audiate.metrics.judges import in_dictionary, judge_clips
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.code_network import WordCodeNetwork, code_names
-from audiate.models.generator import AudioGAN, generate
+from audiate.models.generator import GeneratorModel, generate
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.codes_report import CodesReport
 from audiate.phonetics.word_classifier import NONE, WordClassifier
@@ -47,7 +47,7 @@ def classify_by(classifier: DigitClassifier | WordClassifier, sample_rate: int) 
 @torch.inference_mode()
 def evaluate_codes(
     name: str,
-    model: AudioGAN,
+    model: GeneratorModel,
     words: Sequence[str],
     classify: Classify | None,
     classifier_name: str,
@@ -73,9 +73,11 @@ def evaluate_codes(
         InputError: The model has no codes.
 
     """
-    code = model.config.code
+    code = model.code
     if not code.count:
-        raise InputError(f"{name}: has no codes; `audiate train fiwgan` trains one that has")
+        raise InputError(
+            f"{name}: has no codes; ciwgan-digits has, and `audiate train coded-flow` trains more"
+        )
     check_range("`count`", count, 1 if classify else LEAST_IN_GROUP, 10_000)
     source = torch.Generator().manual_seed(seed)
     meant = torch.arange(code.count).repeat_interleave(count)
@@ -89,22 +91,27 @@ def evaluate_codes(
         read = in_batches(classify, waveforms, _BATCH, "classifying sounds")
     sure, size = read.amax(1).double(), max(code.count, len(words))
     counts = confusion_matrix(read.argmax(1), meant, size)[: code.count, : len(words)]
-    recovered = None
-    if model.code_network is not None:
-        codes = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
-        recovered = (codes == meant).double().view(code.count, count).mean(1).tolist()
     return CodesReport(
         name,
         classifier_name,
         code_names(code),
         words,
         counts,
-        recovered,
+        _recovered(model, waveforms, meant.view(code.count, count)),
         _understood(waveforms, model.sample_rate, counts, words, judged),
         _pairs(model, classify, len(words), min(count, 20), seed),
-        one_sound=code.size == model.config.latent_dim,
+        one_sound=code.size == model.latent_dim,
         confidence=sure.view(code.count, count).mean(1).tolist() if confident else None,
     )
+
+
+def _recovered(model: GeneratorModel, waveforms: Tensor, meant: Tensor) -> list[float] | None:
+    """The share of sounds of each code (codes, count) whose code the Q-network recovers, if any."""
+    if model.code_network is None:
+        return None
+    codes = in_batches(model.codes_of, waveforms, _BATCH, "recovering codes", model.device)
+    shares: list[float] = (codes.view_as(meant) == meant).double().mean(1).tolist()
+    return shares
 
 
 def _understood(
@@ -145,14 +152,16 @@ def _understood(
     ]
 
 
-def _sounds(model: AudioGAN, z: Tensor) -> Tensor:
+def _sounds(model: GeneratorModel, z: Tensor) -> Tensor:
     """Generate waveforms, on the CPU, of latents (count, latent_dim)."""
     return in_batches(partial(generate, model), z, _BATCH, "generating sounds", model.device)
 
 
-def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: int) -> Tensor | None:
+def _pairs(
+    model: GeneratorModel, classify: Classify, words: int, count: int, seed: int
+) -> Tensor | None:
     """Count words (entries, entries, words) with two entries of the code at 1 and the others 0."""
-    size = model.config.code.size
+    size = model.code.size
     if not 2 <= size <= MOST_PAIRED:
         return None
     z = model.sample_latent(count, generator=torch.Generator().manual_seed(seed)).cpu()
@@ -170,15 +179,14 @@ def _pairs(model: AudioGAN, classify: Classify, words: int, count: int, seed: in
 
 
 def _sorted_alike(
-    model: AudioGAN, waveforms: Tensor, count: int, seed: int
+    model: GeneratorModel, waveforms: Tensor, count: int, seed: int
 ) -> tuple[list[str], Tensor, Classify]:
     """Find groups of like sounds without labels: their names, those of the sounds, and a sorter.
 
     The last two give groups (n, groups): 1 for that of a sound, and 0 for the others.
     """
-    config = model.config
     with torch.inference_mode(mode=False):
-        network = WordCodeNetwork(config)
+        network = WordCodeNetwork(model.sample_rate, count)
         found = discover(
             network, to_peak(waveforms.clone()), count, seed, torch.zeros(len(waveforms)).long()
         )

@@ -10,7 +10,6 @@ from audiate.data.sounds import SoundSet
 from audiate.errors import InputError
 from audiate.metrics.classification import accuracy
 from audiate.models.code_network import WordCodeNetwork
-from audiate.models.configs import CodeConfig, WaveGANConfig
 from audiate.training.augment import augmented
 from audiate.utils.batching import in_batches
 from audiate.utils.progress import tracked
@@ -46,11 +45,7 @@ class WordClassifier(nn.Module):
         super().__init__()
         self.names = (*names, NONE)
         self.sample_rate, self.num_samples = sample_rate, num_samples
-        size = len(self.names)
-        code = CodeConfig("one-hot", size, "words")
-        self.network = WordCodeNetwork(
-            WaveGANConfig(sample_rate=sample_rate, latent_dim=size, code=code)
-        )
+        self.network = WordCodeNetwork(sample_rate, len(self.names))
         self.accuracy = self.refused = float("nan")
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
@@ -72,6 +73,20 @@ class StepRecipe(Recipe):
     """Number of steps between previews, alarms, and copies of the last good model."""
     seed: int = 0
     """Seed of the initial weights, the order of clips and all noise."""
+
+
+VoiceSetting = Literal["auto", "named", "found", "one"]
+
+
+@dataclass(frozen=True)
+class WordGroupSettings:
+    """Settings of trainings that sort clips into groups of like words, without labels."""
+
+    voices: VoiceSetting = "auto"
+    """Voices, each of which says all words, when the clips are sorted. named: the speakers that a
+    data set or {voice} in --label-from names. found: recording conditions, by level and background
+    noise. one: a single voice. auto: named where there are names of more than one voice, else
+    found."""
 
 
 @dataclass(frozen=True)

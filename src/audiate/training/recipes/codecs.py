@@ -3,8 +3,16 @@
 from dataclasses import dataclass, field
 
 from audiate.data.sources import DIGIT_SETS
-from audiate.models.configs import CodecConfig
-from audiate.training.recipes.base import Entry, Perturbation, Recipe, StepRecipe, check_names
+from audiate.models.configs import CodecConfig, CodeConfig
+from audiate.models.hub import DEFAULT_GENERATOR
+from audiate.training.recipes.base import (
+    Entry,
+    Perturbation,
+    Recipe,
+    StepRecipe,
+    WordGroupSettings,
+    check_names,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class CodecFlowRecipe(Recipe):
     speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
     """Train on every recording at these multiples of its speed, too (Ko et al. 2015)."""
     shift: int = 2_500
-    """Largest number of samples by which a recording is moved, earlier or later."""
+    """Largest number of samples by which a recording is moved, earlier or later; at most a quarter
+    of a clip's."""
     width: int = 320
     """Number of channels of the velocity network, a multiple of 64."""
     blocks: int = 5
@@ -61,8 +70,8 @@ class CodecFlowRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class SpeechFlowRecipe(CodecFlowRecipe, StepRecipe):
-    """The latent flow of sound, on spoken digits or a folder of your own."""
+class SoundFlowRecipe(CodecFlowRecipe, StepRecipe):
+    """Settings that all trainings of a `SpeechFlow` have in common."""
 
     codec: str = "runs/codec"
     """The codec, which becomes part of the model: a folder of a run or a model, or a hub id; or a
@@ -71,25 +80,62 @@ class SpeechFlowRecipe(CodecFlowRecipe, StepRecipe):
     batch_size: int = 128
     learning_rate: float = 1e-3
     """Peak of the learning rate of AdamW."""
-    use_labels: bool = True
-    """If clips have labels, draw as many of each, and learn which sound belongs to which label."""
     data: tuple[str, ...] = DIGIT_SETS
     """Names of data sets of spoken digits, or a folder of sound files."""
+    label_from: str | None = None
+    """Pattern of the file names in a flat folder, in place of sub-folders: {word} is the label,
+    {voice} the speaker, * anything, as in '{word}_{voice}*' for candle_speaker1.wav."""
     variants: int = 2
     """Number of times that each clip is encoded, moved by another number of samples."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
-        Perturbation(shift=self.shift).check_fits(16_384)
+
+    @property
+    def code(self) -> CodeConfig:
+        """The code that the first entries of a latent are: none."""
+        return CodeConfig()
+
+
+@dataclass(frozen=True)
+class SpeechFlowRecipe(SoundFlowRecipe):
+    """The latent flow of sound, on spoken digits or a folder of your own."""
+
+    use_labels: bool = True
+    """If clips have labels, draw as many of each, and learn which sound belongs to which label."""
+
+
+@dataclass(frozen=True)
+class CodedFlowRecipe(SoundFlowRecipe, WordGroupSettings):
+    """A latent flow of sound with a code for each word. Labels are never used."""
+
+    codes: int = 10
+    """Number of codes: the first entries of z, of which one is 1 and the others are 0."""
+    codec: str = DEFAULT_GENERATOR
+    """As for speech-flow."""
+    steps: int = 2_000
+    batch_size: int = 64
+    width: int = 256
+    blocks: int = 4
+    speed_perturbation: tuple[float, ...] = ()
+    """Train on every recording at these multiples of its speed, too. It changes F0 and formants."""
+    variants: int = 8
+
+    @property
+    def code(self) -> CodeConfig:
+        """The code that the first entries of a latent are."""
+        return CodeConfig("one-hot", self.codes, "words")
 
 
 _TASKS = "audiate.training.tasks."
 _CODEC = "A codec of speech: recordings to short sequences of latents, and back."
 _FLOW = "The latent flow of sound: noise to the codec's latents to waveforms, and back."
+_CODED = "A latent flow of sound with a code for each word, on recordings without labels."
 RECIPES = {
     "codec": Entry(CodecRecipe(), _CODEC, f"{_TASKS}codec_task"),
     "speech-flow": Entry(
         SpeechFlowRecipe(), _FLOW, f"{_TASKS}speech_flow_task", ("generate", "{out}")
     ),
+    "coded-flow": Entry(CodedFlowRecipe(), _CODED, f"{_TASKS}speech_flow_task", ("codes", "{out}")),
 }

@@ -5,12 +5,12 @@ from typing import Any, ClassVar, Literal
 
 from audiate.errors import InputError
 from audiate.models.configs import CodeConfig, SpecGANSizes, WaveGANSizes
-from audiate.training.recipes.base import Entry
+from audiate.training.recipes.base import Entry, WordGroupSettings
 from audiate.training.recipes.gans import MEL_SIZES, AudioGANRecipe, published
 
 
 @dataclass(frozen=True)
-class CodedRecipe(AudioGANRecipe):
+class CodedRecipe(AudioGANRecipe, WordGroupSettings):
     """Settings that all trainings with codes have in common. Labels are never used."""
 
     code_kind: ClassVar[Literal["one-hot", "binary"]]
@@ -21,10 +21,6 @@ class CodedRecipe(AudioGANRecipe):
     discover: bool = True
     """Sort the clips into groups of like words before the training, without labels, and begin with
     a code for each group. Published: no."""
-    voices: Literal["auto", "named", "found", "one"] = "auto"
-    """Voices, each of which says all words, for --discover. named: the speakers that a data set or
-    {voice} in --label-from names. found: recording conditions, by level and background noise. one:
-    a single voice. auto: named where there are names of more than one voice, else found."""
     code_network: Literal["published", "words"] = "words"
     """Q-network. published: the discriminator's architecture. words: a small network on words that
     are stretched to one length, and changed at random while it learns."""

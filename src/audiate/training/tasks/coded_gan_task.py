@@ -5,24 +5,20 @@ from dataclasses import replace
 from functools import partial
 from math import log
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from audiate.data.sounds import SoundSet
-from audiate.errors import InputError, Interrupted
 from audiate.models.code_network import WordCodeNetwork, encode_codes
 from audiate.training.augment import augmented
 from audiate.training.batches import EvenOrder
 from audiate.training.batches import generator as seeded
-from audiate.training.discovery import LEAST_IN_GROUP, discover
-from audiate.training.grouping import arrange_binary
 from audiate.training.recipes.coded_gans import CodedRecipe
 from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.gan_task import AudioGANTask, prepare_sounds
-from audiate.utils.filesystem import terminated_like_interrupted
+from audiate.training.tasks.word_groups import WordGroups, check_enough
 
 _LOST = 0.9  # of the loss without any knowledge: more is an alarm
 
@@ -78,7 +74,8 @@ class CodedGANTask(AudioGANTask):
     ) -> None:
         self._coded, self._code = recipe, recipe.code
         if recipe.discover:
-            _check_enough(len(sounds.labels), recipe)
+            remedy = f"ask for fewer codes with `{recipe.size_setting}`, or add `discover=False`"
+            check_enough(len(sounds.labels), self._code.count, remedy)
         super().__init__(recipe, sounds, device, shard)
         self._published = recipe.code_optimizer == "rmsprop"
         trained = list(self._q_network.parameters())
@@ -86,7 +83,7 @@ class CodedGANTask(AudioGANTask):
             trained += self._generator.parameters()
         kind = RMSprop if self._published else torch.optim.Adam
         self.optimizers["code"] = kind(trained, lr=recipe.code_rate)
-        self._groups = _Groups(len(sounds.labels))
+        self._groups = WordGroups(len(sounds.labels))
         self._grouped = not recipe.discover
         if recipe.discover:
             self.modules["groups"] = self._groups
@@ -109,52 +106,14 @@ class CodedGANTask(AudioGANTask):
 
     def _sort(self) -> None:
         """Give each clip the number of its group, found now or in the run that is resumed."""
-        recipe, groups = self._coded, self._groups.numbers
-        if int(groups.min()) < 0:
-            network = self._q_network
-            assert isinstance(network, WordCodeNetwork)
-            waveforms, voices = self._as_recorded(), self._voices()
-            try:
-                with terminated_like_interrupted():  # it takes longer than a step
-                    found = discover(
-                        network.cpu(), waveforms, self._code.count, recipe.seed, voices
-                    )
-            except KeyboardInterrupt as interrupt:
-                raise Interrupted("stopped while the clips were sorted into groups") from interrupt
-            network.to(self.device)
-            groups.copy_(self._arranged(found.groups, network))
-        self._sounds = replace(self._sounds, labels=groups.cpu())
+        recipe, network = self._coded, self._q_network
+        assert isinstance(network, WordCodeNetwork)
+        self._sounds, _ = self._groups.sort(
+            self._sounds, network, self._code, voices=recipe.voices, seed=recipe.seed
+        )
         self._order = EvenOrder(
             self._sounds.labels, self._sounds.sources, recipe.batch_size, recipe.seed
         )
-
-    def _as_recorded(self) -> Tensor:
-        return self._sounds.waveforms(torch.arange(len(self._sounds.labels)))
-
-    def _voices(self) -> Tensor | None:
-        """The voice of each clip; None where conditions are to be found."""
-        wanted, named = self._coded.voices, self._sounds.voices
-        if wanted == "one":
-            return torch.zeros_like(self._sounds.labels)
-        if wanted == "named" and named is None:
-            raise InputError(
-                "`voices=named`: nothing names any; give `voices=found`, or {voice} in `label_from`"
-            )
-        return None if wanted == "found" else named
-
-    def _arranged(self, found: Tensor, network: WordCodeNetwork) -> Tensor:
-        """Numbers of groups; those of binary codes have digits in common where words are alike."""
-        if self._code.kind != "binary":
-            return found
-        waveforms = self._as_recorded()
-        with torch.no_grad():
-            power = network.power(waveforms.to(self.device))
-            views = network.features.view(power, network.features.find_words(power))
-            hidden = network.embed(views).double().cpu().numpy()
-        means = [hidden[found.numpy() == group] for group in range(self._code.count)]
-        centre = hidden.mean(0)
-        numbers = arrange_binary(np.stack([m.mean(0) if len(m) else centre for m in means]))
-        return torch.from_numpy(numbers)[found]
 
     def stages(self, step: int) -> Sequence[Stage]:
         """The updates of generator and discriminator, and one of the Q-network."""
@@ -204,25 +163,3 @@ class CodedGANTask(AudioGANTask):
 
 
 prepare = partial(prepare_sounds, task=CodedGANTask)
-
-
-def _check_enough(clips: int, recipe: CodedRecipe) -> None:
-    """Make sure that there are clips for each group."""
-    count = recipe.code.count
-    least = LEAST_IN_GROUP * count
-    if clips < least:
-        raise InputError(
-            f"`data` {' '.join(recipe.data)}: too few clips ({clips}) to find {count} groups in; "
-            f"give {least} or more, ask for fewer codes with `{recipe.size_setting}`, or add "
-            f"`discover=False`"
-        )
-
-
-class _Groups(nn.Module):
-    """The groups of the clips as part of a run's state; -1 before they are found."""
-
-    numbers: Tensor
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.register_buffer("numbers", torch.full((count,), -1, dtype=torch.int64))

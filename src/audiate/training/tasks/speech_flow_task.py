@@ -1,9 +1,10 @@
-"""Train the latent flow of sound on the latents of a codec."""
+"""Train latent flows of sound, with labels or codes, on the latents of a codec."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import levels_of
-from audiate.data.sounds import SoundSet, list_sounds
+from audiate.data.sounds import ListedSounds, SoundSet, list_sounds
 from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.codec import Codec
@@ -20,14 +21,16 @@ from audiate.models.configs import SpeechFlowConfig
 from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.training.augment import shifted
 from audiate.training.batches import EvenOrder, generator, one_cycle
-from audiate.training.initial import begin_with
-from audiate.training.recipes.codecs import SpeechFlowRecipe
+from audiate.training.initial import begin_with, load_init
+from audiate.training.recipes.codecs import CodedFlowRecipe, SoundFlowRecipe, SpeechFlowRecipe
 from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
+from audiate.training.tasks.word_groups import WordGroups, check_enough
 from audiate.utils.plots import Axes, tiles
-from audiate.utils.progress import tracked
+from audiate.utils.progress import note, tracked
 
-_NUM_SAMPLES = 16_384
+_DIGIT_SAMPLES = 16_384
+_LENGTHS = 4_096, 65_536  # limits of the samples of a clip of a folder
 _UNCONDITIONAL = 0.3  # share of clips without their label
 _CHUNK = 64
 _MEASURED = 4_096  # latents of clips whose mean and deviation are measured
@@ -36,25 +39,42 @@ _SHOWN = 16
 _COLLAPSED_SPREAD = 0.4  # relative to real clips
 
 
-def prepare(recipe: SpeechFlowRecipe, root: Path) -> Prepared:
+def prepare(recipe: SpeechFlowRecipe | CodedFlowRecipe, root: Path) -> Prepared:
     """Find the codec, and the sounds that a recipe names.
 
     Raises:
         InputError: There is no such codec, or data are missing or damaged.
 
     """
-    listed = list_sounds(recipe.data, root)
+    listed = list_sounds(recipe.data, root, label_from=recipe.label_from)
     codec = load_codec(recipe.codec)
+    num_samples = _length(recipe, listed, codec.config.sample_rate)
 
     def make_task(device: torch.device, shard: Shard) -> StepTask:
         sounds = listed.read(
-            num_samples=_NUM_SAMPLES,
+            num_samples=num_samples,
             sample_rate=codec.config.sample_rate,
             speeds=recipe.speed_perturbation,
         )
+        if isinstance(recipe, CodedFlowRecipe):
+            return CodedFlowTask(recipe, codec, sounds, device, shard)
         return SpeechFlowTask(recipe, codec, sounds, device, shard)
 
     return Prepared(listed.digest, make_task)
+
+
+def _length(recipe: SoundFlowRecipe, listed: ListedSounds, sample_rate: int) -> int:
+    """Number of samples of a clip: that of `init` or of a spoken digit, or as suits a folder."""
+    if recipe.init is not None:
+        before: int = load_init(recipe.init, SpeechFlow).config.num_samples
+        return before
+    if listed.folder is None:
+        return _DIGIT_SAMPLES
+    least, most = _LENGTHS
+    samples = ceil(listed.form().seconds * sample_rate / least) * least
+    found = min(max(samples, least), most)
+    note(f"{listed.folder}: clips of {found / sample_rate:.2f} s, as suits its files")
+    return found
 
 
 class SpeechFlowTask(StepTask):
@@ -69,21 +89,23 @@ class SpeechFlowTask(StepTask):
 
     def __init__(
         self,
-        recipe: SpeechFlowRecipe,
+        recipe: SoundFlowRecipe,
         codec: Codec,
         sounds: SoundSet,
         device: torch.device,
         shard: Shard,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        names = sounds.names if recipe.use_labels and len(sounds.names) > 1 else ()
+        labelled = isinstance(recipe, SpeechFlowRecipe) and recipe.use_labels
+        names = sounds.names if labelled and len(sounds.names) > 1 else ()
         labels = sounds.labels if names else torch.zeros_like(sounds.labels)
         model = SpeechFlow(
             SpeechFlowConfig(
                 codec.config,
                 len(names),
                 names,
-                num_samples=_NUM_SAMPLES,
+                recipe.code,
+                num_samples=sounds.samples.shape[2],
                 width=recipe.width,
                 blocks=recipe.blocks,
                 dropout=recipe.dropout,
@@ -96,7 +118,11 @@ class SpeechFlowTask(StepTask):
         self._velocity = deepcopy(model.velocity)
         self._order = EvenOrder(labels, sounds.sources, recipe.batch_size, recipe.seed)
         self._posterior = encode_clips(
-            model.codec, sounds, recipe.variants, shift=recipe.shift, seed=recipe.seed
+            model.codec,
+            sounds,
+            recipe.variants,
+            shift=min(recipe.shift, sounds.samples.shape[2] // 4),
+            seed=recipe.seed,
         )
         self._variants = len(self._posterior.mu) // len(labels)
         every = EvenOrder(labels, sounds.sources, _MEASURED, recipe.seed).batch(0)
@@ -133,7 +159,7 @@ class SpeechFlowTask(StepTask):
         drawn = posterior.sample(torch.randn(posterior.mu.shape)).to(self.device)
         labels = torch.where(torch.rand(len(index)) < _UNCONDITIONAL, -1, self._labels[index])
         condition = self.model.condition(labels.to(self.device))
-        if not self.model.classes:
+        if not self.model.label_dim:
             condition = torch.zeros_like(condition)
         return {"flow": flow_loss(self._velocity, self.model.scale.flatten(drawn), condition)}
 
@@ -160,6 +186,45 @@ class SpeechFlowTask(StepTask):
                 f"`steps`, or see what the clips hold"
             )
         return None
+
+
+class CodedFlowTask(SpeechFlowTask):
+    """Train a flow whose condition is a code, without labels.
+
+    The clips are sorted into groups of like words in the first step (`WordGroups`). A group's
+    number is the code of its clips, and the Q-network is the one that has learnt the groups.
+    """
+
+    def __init__(
+        self,
+        recipe: CodedFlowRecipe,
+        codec: Codec,
+        sounds: SoundSet,
+        device: torch.device,
+        shard: Shard,
+    ) -> None:
+        check_enough(len(sounds.labels), recipe.codes, "or ask for fewer `codes`")
+        super().__init__(recipe, codec, sounds, device, shard)
+        self._coded, self._sounds, self._sorted = recipe, sounds, False
+        self._groups = self.modules["groups"] = WordGroups(len(sounds.labels))
+        self._latents = self.model.sample_latent(
+            _SHOWN, generator=generator(recipe.seed, 1), labels=torch.arange(_SHOWN) % recipe.codes
+        )
+
+    def begin_step(self, step: int) -> None:
+        """Sort the clips into groups, where that is not done yet."""
+        super().begin_step(step)
+        if self._sorted:
+            return
+        recipe, network = self._coded, self.model.code_network
+        assert network is not None
+        sounds, head = self._groups.sort(
+            self._sounds, network, recipe.code, voices=recipe.voices, seed=recipe.seed
+        )
+        if head is not None:
+            network.head.load_state_dict(head.state_dict())
+        self._labels, self._sorted = sounds.labels, True
+        self._order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
 
 
 @torch.no_grad()
