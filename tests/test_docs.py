@@ -70,6 +70,7 @@ QUICKER = {
 }
 """What is cut down so that the tests stay quick, in the blocks of a page."""
 
+SHORT_FLOW = "--steps 2 --width 64 --blocks 1 --variants 1"
 TUTORIALS = {
     "docs/synthesised-words.md": [
         *(
@@ -77,8 +78,7 @@ TUTORIALS = {
             ('"kal16": 105, "rms": 95, ', ""),
             ("--count 24", "--count 9"),
         ),
-        ("--codes 10", "--codes 4"),
-        ("--steps 4000", "--steps 2 --no-discover --dim 2"),
+        ("--codes 10", f"--codes 4 {SHORT_FLOW}"),
         ("--out codes", "--out codes --count 4 --judged 0"),
     ],
     "docs/drum-machine.md": [
@@ -98,7 +98,7 @@ NOTEBOOK = "examples/tutorials.ipynb"
 TUTORIALS[NOTEBOOK] = [
     ("range(8)", "range(2)"),
     ("--count 16", "--count 4"),
-    ("--steps 500", "--steps 2 --no-discover"),
+    ("--steps 500", SHORT_FLOW),
     ("--steps 200", "--steps 2"),
     ("--dim 16", "--dim 2"),
     ("--epochs 3", "--epochs 1 --image-channels 3"),
@@ -225,6 +225,8 @@ def run_tutorial(page: str, parts: list[tuple[bool, str]], monkeypatch: pytest.M
     """Run the parts of a tutorial, of which each is Python or holds commands, cut down."""
     monkeypatch.setattr("audiate.training.recipes.paired.LEAST_STEPS", 1)
     monkeypatch.setattr(train_word_classifier, "__kwdefaults__", {"steps": 4})
+    for name in ("_STEPS", "_ROUNDS", "_VIEWS"):
+        monkeypatch.setattr(f"audiate.training.discovery.{name}", 2)
     names: dict[str, object] = {"__name__": "page"}
     for shown, _ in TUTORIALS[page]:
         assert any(shown in part for _, part in parts), shown

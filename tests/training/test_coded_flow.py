@@ -138,6 +138,15 @@ class TestTraining:
         task = task_of()
         assert task.model.labels_of(task._latents).tolist() == [0, 1] * 8
 
+    def test_it_may_begin_with_a_flow_of_other_labels(self, tmp_path: Path) -> None:
+        small_flow(codes=3).save_pretrained(tmp_path)
+        task = task_of(replace(SMALL, init=str(tmp_path)))
+        before, after = small_flow().velocity, task.model.velocity
+        assert torch.equal(after.first.weight, before.first.weight)
+        assert after.of_condition.weight.shape == (64, 2)
+        with pytest.raises(InputError, match="has other sizes"):
+            task_of(replace(SMALL, init=str(tmp_path), blocks=2))
+
     def test_too_few_clips_are_refused(self) -> None:
         with pytest.raises(InputError, match=r"too few clips \(20\) to find 11 groups"):
             task_of(replace(SMALL, codes=11))

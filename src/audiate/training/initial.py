@@ -33,6 +33,7 @@ def begin_with(
     model: PretrainedModel,
     source: str | None,
     same: Sequence[str] = ("sample_rate", "spectrogram", "features"),
+    free: tuple[str, ...] = (),
 ) -> None:
     """Copy the weights of another model of the same sizes into ``model``, if one is named.
 
@@ -42,6 +43,7 @@ def begin_with(
         model: The model.
         source: The setting `init`.
         same: Names of settings of the network that must agree, where it has them.
+        free: Beginnings of names of weights that keep their initial values where sizes differ.
 
     Raises:
         InputError: There is no such model, or it is of another kind or of other sizes.
@@ -58,6 +60,6 @@ def begin_with(
     own = model.state_dict()
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     learnt = {name for name, _ in model.named_parameters() if not name.startswith("codec.")}
-    if missing := sorted(learnt - fitting.keys()):
+    if missing := sorted(n for n in learnt - fitting.keys() if not n.startswith(free)):
         raise InputError(f"`init` {source}: has other sizes ({missing[0]}); give one of the same")
     model.load_state_dict({**own, **fitting})

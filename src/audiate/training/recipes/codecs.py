@@ -73,6 +73,9 @@ class CodecFlowRecipe(Recipe):
 class SoundFlowRecipe(CodecFlowRecipe, StepRecipe):
     """Settings that all trainings of a `SpeechFlow` have in common."""
 
+    init: str | None = None
+    """Flow of sound of the same sizes whose weights training begins with: a shipped name, a folder
+    or a hub id. Its labels and codes may differ."""
     codec: str = "runs/codec"
     """The codec, which becomes part of the model: a folder of a run or a model, or a hub id; or a
     flow of sound, whose codec is taken."""
@@ -113,13 +116,15 @@ class CodedFlowRecipe(SoundFlowRecipe, WordGroupSettings):
     codes: int = 10
     """Number of codes: the first entries of z, of which one is 1 and the others are 0."""
     codec: str = DEFAULT_GENERATOR
-    """As for speech-flow."""
     steps: int = 2_000
     batch_size: int = 64
     width: int = 256
     blocks: int = 4
     speed_perturbation: tuple[float, ...] = ()
     """Train on every recording at these multiples of its speed, too. It changes F0 and formants."""
+    shift: int = 800
+    """Largest number of samples by which a recording is moved, earlier or later. What moves beyond
+    an end of the clip is lost."""
     variants: int = 8
 
     @property

@@ -111,7 +111,7 @@ class SpeechFlowTask(StepTask):
                 dropout=recipe.dropout,
             )
         )
-        begin_with(model, recipe.init)
+        begin_with(model, recipe.init, free=("velocity.of_condition.weight", "code_network."))
         model.codec.load_state_dict(codec.state_dict())
         model.to(device)
         self._recipe, self._labels = recipe, labels
