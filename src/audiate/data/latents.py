@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PureWindowsPath
 from typing import IO, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
@@ -94,6 +95,32 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
     if not np.isfinite(found).all():
         raise InputError(f"{path}: holds NaN or infinite numbers; make it anew")
     return found
+
+
+def clip_names(path: Path, count: int) -> list[str] | None:
+    """The names of the clips in a file that `read_latents` has read ``count`` latents of.
+
+    Returns:
+        None where the file holds none, or where they cannot name files below a folder, one each.
+
+    """
+    names: list[str] = []
+    with suppress(OSError, ValueError, LookupError, TypeError, BadZipFile):
+        if path.suffix.lower() == ".csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                names = [row[0] for row in csv.reader(file) if row][1:]
+        elif path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as stored:
+                names = [str(name) for name in stored["names"]]
+    different = len({name.casefold() for name in names}) == count == len(names)
+    return names if different and all(map(_is_below, names)) else None
+
+
+def _is_below(name: str) -> bool:
+    """Whether a name with slashes leads to no place above the folder in which it is used."""
+    place = PureWindowsPath(name)  # which knows the separators of all systems
+    hidden = any(part.startswith(".") for part in place.parts)  # ".." among them
+    return name.isprintable() and place.as_posix() == name and not (place.anchor or hidden)
 
 
 def _read_text(path: Path) -> NDArray[np.generic]:

@@ -399,6 +399,7 @@ def replacing_outputs(
                 }
                 record.claim(claimed, shared)
                 for file in kept:
+                    (out / file).parent.mkdir(parents=True, exist_ok=True)
                     (stage / file).replace(out / file)
                 for file in earlier.keys() - set(kept):
                     if is_unchanged(out / file, earlier[file]):
