@@ -206,9 +206,16 @@ class TestCommand:
             ("--walk a.npy b.npy c.npy --count 2", "--count 2: would pass over some of the 3"),
             ("--sweep 1=0:1:9999 --sweep 2=0:1:99", "number of sounds"),
             ("--sweep 1=0:1:10001", "takes 10001 values; give 1 to 10,000"),
-            ("--set 1=0 --set 1=2", "entry 1 of z is given twice"),
-            ("--set 1=0 --sweep 1=0:1:3", "entry 1 of z is given twice"),
+            ("--set 1=0 --set 1=2", "entry 1 of latents is given twice"),
+            ("--set 1=0 --sweep 1=0:1:3", "entry 1 of latents is given twice"),
             ("--label 2 --set 0=1", "--label: --set and --sweep give the code already"),
+            ("--walk nope.npy nope.wav", "--walk nope.wav: no such file"),
+            ("--walk nope.npy nope.npy", "--walk nope.npy: cannot be read as latents"),
+            (
+                "--walk a.npy b.npy --label 2",
+                "--walk and --label do not go together; leave all but",
+            ),
+            ("--latents z.npy --interpolate", "--latents and --interpolate do not go together"),
             ("--latents z.npy --count 2", "--count: the file of --latents says how many"),
         ],
     )

@@ -278,7 +278,7 @@ class TestInvert:
         assert (
             main([*command, str(other), str(other), str(one)]) == 0
         )  # of one name, from elsewhere
-        assert "1 clip inverted (1 were there already)" in capsys.readouterr().out
+        assert "1 clip inverted (1 was there already)" in capsys.readouterr().out
         report = json.loads((out / "report.json").read_text())["clips"]
         assert {name: entry["source"] for name, entry in report.items()} == {
             "tone": str(one),
@@ -303,7 +303,7 @@ class TestInvert:
         assert main([*command, str(clips / "tone0.wav")]) == 0
         first = (out / "tone0.wav").stat().st_mtime_ns
         assert main([*command, str(clips / "tone0.wav"), str(clips / "tone1.wav")]) == 0
-        assert "1 clip inverted (1 were there already)" in capsys.readouterr().out
+        assert "1 clip inverted (1 was there already)" in capsys.readouterr().out
         assert (out / "tone0.wav").stat().st_mtime_ns == first
         write_tone(clips / "tone0.wav", hertz=700)  # another sound by that name
         assert main([*command, str(clips / "tone0.wav")]) == 0

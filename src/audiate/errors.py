@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)(?:=([\w.-]+))?`")
 
@@ -21,6 +23,15 @@ class InputError(Exception):
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Work was stopped by a signal, after its state was saved."""
+
+
+@contextmanager
+def about(argument: str) -> Iterator[None]:
+    """Put the argument that names a thing before an `InputError` about the thing."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"`{argument}` {error}") from error
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

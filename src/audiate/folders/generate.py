@@ -26,7 +26,7 @@ from audiate.data.latents import (
     walked,
 )
 from audiate.data.sounds import SUFFIXES
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, about, check_range
 from audiate.folders.invert import read_target, says_digits
 from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
 from audiate.folders.no_digits import warn_of_no_digits
@@ -107,7 +107,7 @@ def generate_folder(
     source = f"walk {' '.join(stops)}" if stops else file or f"seed {seed}"
     settings = {"model": name, "latents": str(source)} | ({"trim": "True"} if trim else {})
     settings |= {} if vocoder is None else {"vocoder": str(vocoder)}
-    sounding = model if vocoder is None else Vocoded(model, load_codec(vocoder))
+    sounding = model if vocoder is None else Vocoded(model, load_codec(vocoder, "vocoder"))
     names = clip_names(file, len(z)) if file else None
     _write(model, sounding, z, Path(out), settings, names, titles, columns, choice.shown)
     return z
@@ -169,12 +169,16 @@ def _stops(model: Generator, names: Sequence[str]) -> list[Latents]:
     sounds = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
     found: dict[str, Latents] = {}
     if sounds:
-        clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
-        latents = inverter(model)(clips.to(device_of(model))).latent
-        found = dict(zip(sounds, latents.detach().float().cpu().numpy(), strict=True))
+        with about("walk"):
+            clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
+        invert, each = inverter(model), torch.split(clips.to(device_of(model)), 1)
+        latents = [invert(clip).latent for clip in tracked(each, "inverting recordings")]
+        found = dict(zip(sounds, torch.cat(latents).detach().float().cpu().numpy(), strict=True))
         if says_digits(model):
             warn_of_no_digits((name, Path(name)) for name in found)
-    stops = [found[name] if name in found else read_stop(name, model.latent_dim) for name in names]
+    with about("walk"):
+        read = {name: read_stop(name, model.latent_dim) for name in names if name not in found}
+    stops = [{**found, **read}[name] for name in names]
     for one, other, a, b in zip(names, names[1:], stops, stops[1:], strict=False):
         if np.array_equal(a, b):
             note(f"`walk`: {one} and {other} have the same latent, so all between them is equal")

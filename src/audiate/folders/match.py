@@ -24,7 +24,7 @@ from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.pretrained import load
 from audiate.utils.filesystem import as_unicode, writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
-from audiate.utils.progress import tracked
+from audiate.utils.progress import counted, tracked
 
 RANKS_NAME = "ranks.csv"
 _SHEET_ROWS, _SHEET_FOUND = 50, 10
@@ -51,7 +51,9 @@ class Matches:
     calibrated_scores: Tensor
 
     def __repr__(self) -> str:
-        return f"Matches of {len(self.sounds)} sounds and {len(self.images)} pictures"
+        return f"Matches of {counted(len(self.sounds), 'sound')} and " + counted(
+            len(self.images), "picture"
+        )
 
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""

@@ -131,7 +131,7 @@ class FolderReport(Generic[R]):
     def counted(self, verb: str, noun: str = "clip") -> str:
         """Count the clips, as in "3 clips drawn (2 were there already)"."""
         before = len(self.clips) - len(self.errors) - len(self.new)
-        there = f" ({before} were there already)" if before else ""
+        there = f" ({before:,} {'was' if before == 1 else 'were'} there already)" if before else ""
         return f"{counted(len(self.new), noun)} {verb}{there}"
 
     def shown(self, name: str) -> str:
@@ -140,7 +140,9 @@ class FolderReport(Generic[R]):
         return as_unicode(Path(name).with_name(source))
 
     def __repr__(self) -> str:
-        counts = f"{len(self.clips)} clips, {len(self.new)} new, {len(self.errors)} failed"
+        counts = (
+            f"{counted(len(self.clips), 'clip')}, {len(self.new)} new, {len(self.errors)} failed"
+        )
         return f"{type(self).__name__}({str(self.folder)!r}: {counts})"
 
 
