@@ -18,7 +18,7 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(_printable(message))
+        super().__init__(printable(message))
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
@@ -65,10 +65,11 @@ def check_whole(name: str, value: float, low: int, high: int) -> int:
 
 def with_flags(text: str) -> str:
     """A message as the command line shows it: flags take the place of arguments in backticks."""
-    return _ARGUMENT.sub(_flag, _printable(text))
+    return _ARGUMENT.sub(_flag, printable(text))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """A text on one line, in which escapes stand for what is no Unicode and for what controls."""
     return "".join(map(_shown, text))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from audiate.cli.common import Classifier, Clips, Device, keywords, print_error
 from audiate.cli.own import OwnGenerator
-from audiate.errors import check_range
+from audiate.errors import check_range, printable
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class EditCommand:
         )
         results = {name: clip.result for name, clip in report.clips.items() if clip.result}
         for name, result in results.items():
-            print(f"{as_unicode(name)}: {_line(result)}")
+            print(f"{printable(as_unicode(name))}: {_line(result)}")
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('edited')}: see {self.out}")
         if unvoiced := sum(any(map(_is_unvoiced, each.changes)) for each in results.values()):

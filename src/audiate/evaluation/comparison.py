@@ -15,7 +15,7 @@ from rich.table import Table
 from audiate.audio.files import MAX_FILE_SECONDS, file_form, load_audio
 from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_sounds
-from audiate.errors import InputError
+from audiate.errors import InputError, printable
 from audiate.metrics.classification import mean_of
 from audiate.metrics.reconstruction import ClipScores, score_clips
 from audiate.models.hub import SPOKEN_CLASSIFIER
@@ -65,7 +65,7 @@ class ComparisonReport(Report):
         for name, scores in list(self.clips.items())[:_SHOWN]:
             before, after = scores.digit_before, scores.digit_after
             digit = "-" if before is None else f"{before} → {after}"
-            table.add_row(name, *_cells(vars(scores)), digit)
+            table.add_row(printable(name), *_cells(vars(scores)), digit)
         means = self.means()
         agreement = means["agreement"]
         same = "-" if agreement is None else f"{percent(agreement)} % the same"

@@ -22,7 +22,7 @@ from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.pretrained import load
-from audiate.utils.filesystem import as_unicode, writing
+from audiate.utils.filesystem import as_unicode, short_names, writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
 from audiate.utils.progress import counted, tracked
 
@@ -203,11 +203,11 @@ def _write_sheet(
         return sound_panel(spectrograms[number], hertz=hertz)
 
     rows = [
-        PanelRow(Path(name).name, [given(number), *map(other, find(number, _SHEET_FOUND))])
+        PanelRow(title, [given(number), *map(other, find(number, _SHEET_FOUND))])
         for names, given, other, find in (
             (matches.sounds, sound_of, image_of, matches.images_of),
             (matches.images, image_of, sound_of, matches.sounds_of),
         )
-        for number, name in enumerate(names[:_SHEET_ROWS])
+        for number, title in enumerate(short_names(list(map(Path, names[:_SHEET_ROWS]))))
     ]
     save_panels(rows, path)

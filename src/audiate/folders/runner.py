@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from audiate.audio.files import Recording
 from audiate.data.folders import identity
 from audiate.data.latents import Latents, read_latents
-from audiate.errors import InputError, Interrupted
+from audiate.errors import InputError, Interrupted, printable
 from audiate.folders.record import (
     LATENTS_NAME,
     ClipRecord,
@@ -137,7 +137,7 @@ class FolderReport(Generic[R]):
     def shown(self, name: str) -> str:
         """The file of a clip, below the folder that was given, as messages show it."""
         source = Path(self.clips[name].source or name).name
-        return as_unicode(Path(name).with_name(source))
+        return printable(as_unicode(Path(name).with_name(source)))
 
     def __repr__(self) -> str:
         counts = (
