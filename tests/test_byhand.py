@@ -16,11 +16,13 @@ from audiate.cli import main
 from audiate.cli.demo import CLIPS_FOLDER
 from audiate.data.latents import (
     Sweep,
+    clip_names,
     parse_set,
     parse_sweep,
     read_latents,
     read_stop,
     save_csv,
+    save_table,
     swept,
     titles_of,
     walked,
@@ -97,6 +99,30 @@ class TestValues:
             with pytest.raises(InputError, match="cannot be read as latents"):
                 read_latents(tmp_path / "bad.csv", 2)
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["a", "A"],
+            ["a", "../b"],
+            ["a", "/b"],
+            ["a", "C:b"],
+            ["a", "b/"],
+            ["a", "b\\c"],
+            ["a", ""],
+        ],
+    )
+    def test_names_that_lead_elsewhere_or_are_one_name_no_file(
+        self, names: list[str], tmp_path: Path
+    ) -> None:
+        z = np.zeros((2, 2), dtype=np.float32)
+        save_table(dict(zip(names, z, strict=True)), tmp_path / "z.npz")
+        save_csv(names, z, tmp_path / "z.csv")
+        for path in (tmp_path / "z.npz", tmp_path / "z.csv"):
+            assert clip_names(path, 2) is None
+        save_table({"a": z[0], "more/b": z[1]}, tmp_path / "z.npz")
+        assert clip_names(tmp_path / "z.npz", 2) == ["a", "more/b"]
+        assert clip_names(tmp_path / "z.npz", 3) is None
+
     def test_sounds_of_a_sweep_are_titled_by_their_values(self) -> None:
         sweeps = [parse_sweep("0=0:1:2", 2), parse_sweep("1=-5:5:2", 2)]
         titles = titles_of(swept(np.zeros((1, 2), np.float32), [], sweeps), sweeps)
@@ -128,6 +154,18 @@ class TestCommand:
         assert np.array_equal(read_latents(Path("again/latents.npy"), 6), z)
 
     @pytest.mark.usefixtures("coded")
+    def test_sounds_have_the_names_of_the_clips_whose_latents_are_given(self) -> None:
+        z = {"a": np.zeros(6, np.float32), "more/b": np.ones(6, np.float32)}
+        save_table(z, Path("z.npz"))
+        generate = ["generate", "gan", "--out", "again"]
+        assert main([*generate, "--latents", "z.npz"]) == 0
+        sounds = {path.relative_to("again").as_posix() for path in Path("again").rglob("*.wav")}
+        assert sounds == {"a.wav", "more/b.wav"}
+        assert clip_names(Path("again/latents.csv"), 2) == ["a", "more/b"]
+        assert main([*generate, "--count", "1"]) == 0  # the others are replaced
+        assert [path.name for path in Path("again").rglob("*.wav")] == ["000.wav"]
+
+    @pytest.mark.usefixtures("coded")
     def test_a_walk_between_two_latents_of_hers(self) -> None:
         np.save("a.npy", np.zeros((1, 6), dtype=np.float32))
         np.save("b.npy", np.full((2, 6), 4, dtype=np.float32))
@@ -149,6 +187,9 @@ class TestCommand:
             recording = read_target(Path(name), flow).waveform
             torch.testing.assert_close(row, flow.recover(recording[None])[0], atol=1e-3, rtol=1e-3)
         assert "have the same latent" in capsys.readouterr().err
+        np.save(tmp_path / "z.npy", z.numpy())
+        audiate.generate_folder(flow, tmp_path / "again", latents=tmp_path / "z.npy")
+        assert "far outside of the prior" not in capsys.readouterr().err
 
     @pytest.mark.usefixtures("coded")
     def test_a_code_is_asked_for_by_its_number(self) -> None:
@@ -165,9 +206,16 @@ class TestCommand:
             ("--walk a.npy b.npy c.npy --count 2", "--count 2: would pass over some of the 3"),
             ("--sweep 1=0:1:9999 --sweep 2=0:1:99", "number of sounds"),
             ("--sweep 1=0:1:10001", "takes 10001 values; give 1 to 10,000"),
-            ("--set 1=0 --set 1=2", "entry 1 of z is given twice"),
-            ("--set 1=0 --sweep 1=0:1:3", "entry 1 of z is given twice"),
+            ("--set 1=0 --set 1=2", "entry 1 of latents is given twice"),
+            ("--set 1=0 --sweep 1=0:1:3", "entry 1 of latents is given twice"),
             ("--label 2 --set 0=1", "--label: --set and --sweep give the code already"),
+            ("--walk nope.npy nope.wav", "--walk nope.wav: no such file"),
+            ("--walk nope.npy nope.npy", "--walk nope.npy: cannot be read as latents"),
+            (
+                "--walk a.npy b.npy --label 2",
+                "--walk and --label do not go together; leave all but",
+            ),
+            ("--latents z.npy --interpolate", "--latents and --interpolate do not go together"),
             ("--latents z.npy --count 2", "--count: the file of --latents says how many"),
         ],
     )

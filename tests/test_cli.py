@@ -82,7 +82,9 @@ class TestHelp:
         with pytest.raises(SystemExit) as ended:
             parse([command.name, "--help"])
         assert ended.value.code in (None, 0)
-        assert f"usage: audiate {command.name} " in capsys.readouterr().out
+        shown = capsys.readouterr().out
+        assert f"usage: audiate {command.name} " in shown
+        assert "None" not in shown  # which is Python's word, not the shell's
 
     @pytest.mark.parametrize(("group", "names"), [("train", ENTRIES), ("data", DATA.commands)])
     def test_a_group_lists_its_commands(
@@ -94,6 +96,24 @@ class TestHelp:
             line.split()[0] for line in capsys.readouterr().out.splitlines() if line[:2] == "  "
         ]
         assert set(names) <= set(shown)
+
+    def test_a_value_that_may_be_left_out_is_shown_by_its_kind(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            parse(["invert", "--help"])
+        shown = capsys.readouterr().out
+        assert "--max-iterations INT " in shown
+        assert "--method {exact,encoder," in shown
+        assert "(default: not given)" in shown
+        assert parse(["invert", "a.wav", "--max-iterations", "7"]).settings.max_iterations == 7
+        for words, told in (
+            ("--max-iterations None", "give a whole"),
+            ("--method None", "give one"),
+        ):
+            with pytest.raises(SystemExit):
+                parse(["invert", "a.wav", *words.split()])
+            assert f"{words}: {told}" in capsys.readouterr().err
 
     def test_only_the_module_of_the_command_is_imported(self) -> None:
         code = (

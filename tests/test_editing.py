@@ -289,7 +289,7 @@ def test_the_command_edits_a_folder(
         "tone.wav", "tone-before.wav", "tone.npy", "tone.png",
     }  # fmt: skip
     assert main(command.split()) == 0
-    assert "0 clips edited (1 were there already)" in capsys.readouterr().out
+    assert "0 clips edited (1 was there already)" in capsys.readouterr().out
     far = [*command.replace("+2st", "+40st").split(), "--rounds", "0"]
     assert main(far) == 2
     refused = capsys.readouterr().err
@@ -297,8 +297,13 @@ def test_the_command_edits_a_folder(
     assert main([*far, "--out", "far"]) == 0
     said = capsys.readouterr()
     assert "(missed: +40.00 st was asked for)" in said.out
-    assert "1 of 1 clips did not come out as asked for" in said.err
+    assert "1 of 1 clip did not come out as asked for" in said.err
     assert json.loads(Path("far/report.json").read_text())["clips"]["tone"]["missed"] == ["pitch"]
+    read = command.replace("--classifier none", "").replace("--out out", "--out read")
+    assert main([*read.split(), "--rounds", "0"]) == 0
+    assert "read as" not in capsys.readouterr().out  # a tone is no digit
+    told = json.loads(Path("read/report.json").read_text())["clips"]["tone"]
+    assert (told["digit"], told["wanted_digit"]) == (None, None)
     assert main(["edit", "clips"]) == 2
     assert "nothing to edit" in capsys.readouterr().err
     assert main(["edit", "clips", "--digit", "cat"]) == 2

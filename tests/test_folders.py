@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from audiate.models.configs import DigitClassifierConfig
 from audiate.models.resnet import DigitClassifier
 from audiate.models.vae import VAE
 from audiate.phonetics.edit_folder import edit_folder
+from audiate.utils.plots import PanelRow
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,32 @@ class TestDrawFolder:
             np.testing.assert_allclose(
                 latents[number], drawer.latents(heard)[0].detach(), atol=1e-4
             )
+
+    def test_the_sheet_tells_clips_of_one_name_apart(
+        self, drawer: AudioToImageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        titles: list[str] = []
+
+        def save_panels(rows: Sequence[PanelRow], path: Path) -> None:
+            titles.extend(row.title for row in rows)
+            path.touch()
+
+        monkeypatch.setattr("audiate.folders.sheet.save_panels", save_panels)
+        for folder in ("a/apple", "a/pear", "b/pear"):
+            tones(tmp_path / folder, 1)
+        tones(tmp_path / "a", 2)
+        write_tone(tmp_path / "a" / "2\n.wav", seconds=0.3)
+        given = [tmp_path / "a", tmp_path / "b" / "pear"]
+        report = audiate.draw_folder(given, tmp_path / "out", model=drawer)
+        assert report.shown("2\n") == "2\\n.wav"  # one line of the terminal, too
+        assert titles == [
+            "a/0.wav",
+            "1.wav",
+            "2\\n.wav",
+            "apple/0.wav",
+            "a/pear/0.wav",
+            "b/pear/0.wav (0-2.png)",
+        ]
 
     def test_it_goes_on_where_it_stopped(
         self, drawer: AudioToImageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

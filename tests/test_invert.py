@@ -102,10 +102,23 @@ class TestInvert:
         for pair in ((out / "heard", out), (clip, out / "tone.wav")):
             capsys.readouterr()
             assert main(["compare", *map(str, pair), "--json"]) == 0
-            compared = json.loads(capsys.readouterr().out)
-            assert compared["agreement"] is None
-        (out / "report.json").write_text("[]")
-        assert classifier_of(out) == SPOKEN_CLASSIFIER
+            said = capsys.readouterr()
+            assert json.loads(said.out)["agreement"] is None
+            assert f"--classifier {SPOKEN_CLASSIFIER} compares them" in said.err
+
+    def test_digits_are_compared_where_a_record_names_a_classifier(self, tmp_path: Path) -> None:
+        """Be it that of the outputs, or that of the targets in ``heard``."""
+        report, target = tmp_path / "found" / "report.json", tmp_path / "found" / "heard"
+        target.mkdir(parents=True)
+        for record, expected in (
+            ({"settings": {"classifier": "60040504"}}, SPOKEN_CLASSIFIER),
+            ({"settings": {"classifier": "none"}}, None),
+            ({"settings": {"model": "wavegan-digits"}}, None),
+            ([], None),
+        ):
+            report.write_text(json.dumps(record))
+            assert classifier_of(target, tmp_path / "again") == expected
+            assert classifier_of(tmp_path / "clips", report.parent) == expected
 
     def test_a_latent_is_said_again(
         self, flags: list[str], quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -265,7 +278,7 @@ class TestInvert:
         assert (
             main([*command, str(other), str(other), str(one)]) == 0
         )  # of one name, from elsewhere
-        assert "1 clip inverted (1 were there already)" in capsys.readouterr().out
+        assert "1 clip inverted (1 was there already)" in capsys.readouterr().out
         report = json.loads((out / "report.json").read_text())["clips"]
         assert {name: entry["source"] for name, entry in report.items()} == {
             "tone": str(one),
@@ -290,7 +303,7 @@ class TestInvert:
         assert main([*command, str(clips / "tone0.wav")]) == 0
         first = (out / "tone0.wav").stat().st_mtime_ns
         assert main([*command, str(clips / "tone0.wav"), str(clips / "tone1.wav")]) == 0
-        assert "1 clip inverted (1 were there already)" in capsys.readouterr().out
+        assert "1 clip inverted (1 was there already)" in capsys.readouterr().out
         assert (out / "tone0.wav").stat().st_mtime_ns == first
         write_tone(clips / "tone0.wav", hertz=700)  # another sound by that name
         assert main([*command, str(clips / "tone0.wav")]) == 0
@@ -556,15 +569,20 @@ class TestCompare:
             write_tone(tmp_path / "one" / f"{name}.wav")
         shutil.copytree(tmp_path / "one", tmp_path / "two")
         write_tone(tmp_path / "two" / "c.wav")
-        assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two"), "--json"]) == 0
+        folders = [str(tmp_path / "one"), str(tmp_path / "two")]
+        assert main(["compare", *folders, "--json", "--classifier", SPOKEN_CLASSIFIER]) == 0
         report = json.loads(capsys.readouterr().out)
         assert (report["mse"], report["log_spectral_distance"], report["agreement"]) == (0, 0, 1)
         assert report["ssim"] == pytest.approx(1)
         assert report["clips"].keys() == {"a", "b"}
         assert report["unmatched"] == ["c"]
         assert (report["padded"], report["failed"]) == ([], {})
-        assert main(["compare", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+        assert main(["compare", *folders, "--classifier", SPOKEN_CLASSIFIER]) == 0
         assert "100.0 % the same" in capsys.readouterr().out
+        assert main(["compare", *folders]) == 0
+        said = capsys.readouterr()
+        assert "the same" not in said.out
+        assert "digits are not compared" in said.err
 
     def test_a_loud_file_is_taken_as_it_is(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
-from scipy.stats import bootstrap, wasserstein_distance
+from scipy.stats import binomtest, bootstrap, wasserstein_distance
 from skimage.metrics import structural_similarity as skimage_ssim
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
@@ -30,6 +30,7 @@ from audiate.metrics.classification import (
     bootstrap_interval,
     confusion_matrix,
     score_of,
+    wilson_interval,
 )
 from audiate.metrics.distribution import (
     Fidelity,
@@ -88,8 +89,22 @@ def test_copies_of_an_item_bring_no_certainty() -> None:
     assert bootstrap_interval(correct.repeat(50), torch.arange(5000))[0] > once[0] + 0.03
 
 
-def test_no_doubt_no_width() -> None:
-    assert bootstrap_interval(torch.ones(20), torch.arange(20)) == (1.0, 1.0)
+@pytest.mark.parametrize(("right", "count"), [(0, 3), (3, 3), (7, 20), (1, 1), (500, 500)])
+def test_wilsons_interval_is_scipys(right: int, count: int) -> None:
+    expected = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(right, count) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_share_of_all_or_none_of_few_clips_has_wilsons_interval(right: bool) -> None:
+    """Of as many items as there are groups: nine clips of three speakers count as three."""
+    correct = torch.full((9,), right)
+    for n in (9, 3):
+        groups = torch.arange(9) % n
+        expected = wilson_interval(n * right, n)
+        assert bootstrap_interval(correct, groups) == expected
+        assert bootstrap_interval(correct, groups, labels=groups) == expected
+        assert bootstrap_interval(correct.double(), groups) == (right, right)  # no truth values
 
 
 def test_the_interval_of_a_mean_over_labels_is_that_of_a_plain_loop() -> None:

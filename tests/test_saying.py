@@ -226,7 +226,7 @@ class TestSayFolder:
         (out / "two-2.wav").unlink()
         (out / "seven-1.wav").unlink()
         assert main(command) == 0
-        assert "2 pictures said (1 were there already)" in capsys.readouterr().out
+        assert "2 pictures said (1 was there already)" in capsys.readouterr().out
         names = ["dark"] * 2 + ["seven"] * 2 + ["two"] * 4
         with np.load(out / "latents.npz") as again:
             assert again["names"].tolist() == names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_the_command_edits_clips_of_any_length(
     assert main(command) == 2
     assert "1 clip edited" in capsys.readouterr().out
     assert main(command) == 2
-    assert "0 clips edited (1 were there already)" in capsys.readouterr().out
+    assert "0 clips edited (1 was there already)" in capsys.readouterr().out
 
 
 def test_an_edited_clip_has_the_level_of_the_recording(tmp_path: Path) -> None:
@@ -128,9 +129,28 @@ def test_a_whisper_has_no_pitch_to_change(
     assert main([*command, "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr()
     assert "less than 30 % of the recording and of the edited sound is voiced" in told.out
-    assert "1 of 1 clips did not come out as asked for" in told.err
+    assert "1 of 1 clip cannot be given a pitch, as too little is voiced; leave --pitch" in told.err
+    assert "did not come out" not in told.err
     result = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["whisper"]
     assert result["missed"] == ["pitch"]
+
+
+def test_what_is_no_digit_is_read_as_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fading = np.exp(-np.arange(RATE // 2) / (0.05 * RATE))
+    hat = 0.2 * np.random.default_rng(0).normal(size=RATE // 2) * fading
+    soundfile.write(tmp_path / "hat.wav", hat, RATE)
+    clips = [str(tmp_path / "hat.wav"), str(CLIPS_FOLDER / "seven-rms.flac")]
+    change = ["--loudness", "-6dB", "--duration", "1.3", "--out", str(tmp_path / "out")]
+    assert main(["edit", *clips, *change]) == 0
+    hat_line, seven, _ = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"hat: loudness -6\.00 dB \(with a gain of .* dB\), duration .*", hat_line)
+    assert "read as" not in hat_line
+    assert seven.endswith("read as 7")
+    clips_told = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]
+    assert clips_told["hat"]["digit"] is None
+    assert "digit" not in clips_told["hat"]["missed"]
 
 
 def test_what_tracks_cannot_do(tmp_path: Path) -> None:

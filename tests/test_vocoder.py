@@ -57,4 +57,8 @@ def test_the_command_passes_sounds_through_a_codec(
     settings = json.loads((tmp_path / "out" / "report.json").read_text())["settings"]
     assert settings["vocoder"] == str(tmp_path / "codec")
     assert main([*command, "--vocoder", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere" in capsys.readouterr().err
+    assert "--vocoder" in (told := capsys.readouterr().err)
+    assert "nowhere" in told
+    assert main([*command, "--vocoder", "lenet-mnist"]) == 2
+    told = capsys.readouterr().err
+    assert "--vocoder lenet-mnist: a LeNet is no codec; speech-digits holds one" in told

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)(?:=([\w.-]+))?`")
 
@@ -16,11 +18,20 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(_printable(message))
+        super().__init__(printable(message))
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """Work was stopped by a signal, after its state was saved."""
+
+
+@contextmanager
+def about(argument: str) -> Iterator[None]:
+    """Put the argument that names a thing before an `InputError` about the thing."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"`{argument}` {error}") from error
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -54,10 +65,11 @@ def check_whole(name: str, value: float, low: int, high: int) -> int:
 
 def with_flags(text: str) -> str:
     """A message as the command line shows it: flags take the place of arguments in backticks."""
-    return _ARGUMENT.sub(_flag, _printable(text))
+    return _ARGUMENT.sub(_flag, printable(text))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """A text on one line, in which escapes stand for what is no Unicode and for what controls."""
     return "".join(map(_shown, text))
 
 

@@ -180,7 +180,7 @@ def test_a_table_of_pairs(own: Path, separator: str) -> None:
     ("content", "complaint"),
     [
         ("sound,picture\na,b\n", "give it the columns sound and image"),
-        ("sound,image\nlow/0.wav,low/0.png\n", "holds 1 pairs"),
+        ("sound,image\nlow/0.wav,low/0.png\n", "holds 1 pair; give"),
         ("sound,image\nlow/0.wav,missing.png\n", "line 2: 'missing.png' is no image file"),
         ("sound,image\n../../etc/passwd,low/0.png\n", "line 2: .* is no sound file beside"),
         ("sound,image\nlow/0.wav\n", "line 2: None is no image file"),

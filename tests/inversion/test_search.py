@@ -322,7 +322,9 @@ class TestStarts:
             chosen_by(generator, "hybrid", wrong)
         with pytest.raises(InputError, match="`start`: `method=search` has its own"):
             chosen_by(generator, "search", "both")
-        with pytest.raises(InputError, match=r"no encoder is shipped .*without: `method=search`"):
+        with pytest.raises(
+            InputError, match=r"no encoder is shipped .*without: `method=search`, or train"
+        ):
             chosen_by(generator, "hybrid", "both")
 
 

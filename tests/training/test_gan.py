@@ -485,7 +485,7 @@ class TestRuns:
         )
         with pytest.raises(InputError, match=complaint):
             adopt(model, str(tmp_path / "other"))
-        with pytest.raises(InputError, match="`init` vae-fsdd: is a VAE, not a SpecGAN"):
+        with pytest.raises(InputError, match="`init` vae-fsdd: is a VAE, not a SpecGAN; name"):
             adopt(model, "vae-fsdd")
         with pytest.raises(InputError, match="`init` nothing: no such model"):
             adopt(model, "nothing")

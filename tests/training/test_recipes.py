@@ -70,7 +70,7 @@ def test_a_training_begins_with_other_weights(tmp_path: Path) -> None:
     for mine, other in zip(model.parameters(), before.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
     torch.testing.assert_close(model.references, torch.zeros_like(model.references))
-    with pytest.raises(InputError, match="`init` lenet-mnist: is a LeNet, not a DualEncoder"):
+    with pytest.raises(InputError, match="`init` lenet-mnist: is a LeNet, not a DualEncoder; name"):
         begin_with(model, "lenet-mnist")
     SpecGAN(SpecGANConfig(dim=1)).save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"has other sizes \(discriminator\.\S+\); give one of"):

@@ -176,6 +176,8 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str], typed: str = "")
     """
     import tyro
 
+    from audiate.cli.common import OPTIONAL
+
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     # Given here, as tyro takes a tenth of a second to find the description in a docstring.
     named: dict[str, Any] = {"description": getdoc(command)}
@@ -184,7 +186,7 @@ def _parse_flags(command: Any, prog: str, words: Sequence[str], typed: str = "")
         command = type(command)
     told = StringIO()
     try:
-        with redirect_stderr(told):
+        with redirect_stderr(told), OPTIONAL:
             return tyro.cli(command, prog=f"audiate {prog}", args=words, config=config, **named)
     except SystemExit as stop:
         if stop.code:
@@ -219,7 +221,7 @@ def _plain(error: str) -> str:
     if found := re.match(r"Missing from audiate .*?: (\S+)", error):
         return f"{found[1]} is missing"
     if found := re.match(r"invalid choice '(.*)' for argument '(\S+)'. Expected.*\((.*)\)", error):
-        known = sorted({choice.strip("' ") for choice in found[3].split(",")} - {"None", ""})
+        known = sorted({choice.strip("' ") for choice in found[3].split(",")} - {""})
         return f"{found[2]} {found[1]}: give one of {', '.join(known)}"
     return error
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, get_args
 
 from tyro.conf import Positional, arg
-from tyro.constructors import PrimitiveConstructorSpec
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+)
 
 from audiate.errors import InputError, with_flags
 
@@ -41,6 +46,27 @@ PATHS = PrimitiveConstructorSpec[Paths](
     is_instance=lambda value: isinstance(value, tuple),
     str_from_instance=lambda value: list(map(str, value)),
 )
+
+OPTIONAL = ConstructorRegistry()
+"""Shows the flag of a value or None by the kind of the value alone, such as INT."""
+
+
+@OPTIONAL.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> Any:
+    """Parse the value; None stands for a flag that is not given, and has no spelling."""
+    kinds = [kind for kind in get_args(info.type) if kind is not NoneType]
+    if len(kinds) != 1 or len(get_args(info.type)) != 2:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kinds[0], info.markers))
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return spec
+    shown = spec.str_from_instance
+    return replace(
+        spec,
+        is_instance=lambda value: value is None or spec.is_instance(value),
+        str_from_instance=lambda value: ["not", "given"] if value is None else shown(value),
+    )
+
 
 Clips = Positional[
     Annotated[

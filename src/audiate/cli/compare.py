@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from audiate.cli.common import Classifier, required
 from audiate.errors import InputError
+from audiate.models.hub import SPOKEN_CLASSIFIER
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Compare:
     """Print JSON instead of a table."""
     classifier: Classifier = "auto"
     """Name or folder of the classifier of spoken digits. none: no digits are compared. auto: the
-    shipped one, but none where OUTPUT was inverted without, as sounds that are no digits are."""
+    shipped one where `audiate invert` or `audiate edit` made the sounds and used one, else none."""
 
     def run(self) -> int:
         """Compare and print; return the exit status."""
@@ -43,8 +44,16 @@ class Compare:
         from audiate.evaluation.comparison import classifier_of, compare
         from audiate.models.pretrained import load
         from audiate.models.resnet import DigitClassifier
+        from audiate.utils.progress import note
 
-        named = classifier_of(self.output) if self.classifier == "auto" else self.classifier
+        named = self.classifier
+        if named == "auto":
+            named = classifier_of(self.target, self.output)
+            if named is None:
+                note(
+                    f"digits are not compared, as no record beside these sounds names a "
+                    f"classifier; `classifier={SPOKEN_CLASSIFIER}` compares them"
+                )
         classifier = None if named is None else load(named, DigitClassifier)
         report = compare(self.target, self.output, classifier)
         for problem in report.failed.values():

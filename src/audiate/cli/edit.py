@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from audiate.cli.common import Classifier, Clips, Device, keywords, print_error
 from audiate.cli.own import OwnGenerator
-from audiate.errors import check_range
+from audiate.errors import check_range, printable
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class EditCommand:
         """Edit every clip, and return the exit status, 2 where a clip cannot be edited."""
         from audiate.phonetics.edit_folder import edit_folder
         from audiate.utils.filesystem import as_unicode
-        from audiate.utils.progress import note
+        from audiate.utils.progress import counted, note
 
         changes = self._changes()
         report = edit_folder(
@@ -86,13 +86,18 @@ class EditCommand:
         )
         results = {name: clip.result for name, clip in report.clips.items() if clip.result}
         for name, result in results.items():
-            print(f"{as_unicode(name)}: {_line(result)}")
+            print(f"{printable(as_unicode(name))}: {_line(result)}")
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('edited')}: see {self.out}")
-        if missed := sum(bool(result.missed) for result in results.values()):
+        if unvoiced := sum(any(map(_is_unvoiced, each.changes)) for each in results.values()):
             note(
-                f"{missed} of {len(results)} clips did not come out as asked for; a smaller "
-                f"change, more `rounds`, or another `method` may help"
+                f"{unvoiced} of {counted(len(results), 'clip')} cannot be given a pitch, as "
+                f"too little is voiced; leave `pitch` out for such sounds"
+            )
+        if missed := sum(bool(_missed(each)) for each in results.values()):
+            note(
+                f"{missed} of {counted(len(results), 'clip')} did not come out as asked for; a "
+                f"smaller change, or another `method` with more `rounds`, may help"
             )
         return 2 if report.errors else 0
 
@@ -113,21 +118,30 @@ def _line(result: EditResult) -> str:
 
     parts = []
     for change in result.changes:
-        part = f"{change.attribute} {_difference(change, change.after)}"
-        sounds = {"recording": change.recording, "edited sound": change.after}
-        whispers = [sound for sound, value in sounds.items() if value is None]
-        if change.attribute == "pitch" and whispers:
-            least = f"{100 * LEAST_VOICED:.0f} %"
-            part += f" (less than {least} of the {' and of the '.join(whispers)} is voiced)"
-        elif change.attribute in result.missed:
-            part += f" (missed: {_difference(change, change.wanted)} was asked for)"
-        parts.append(part)
-    if result.gain:
-        parts.append(f"of which {result.gain:+.1f} dB by a gain")
+        part, remarks = f"{change.attribute} {_difference(change, change.after)}", []
+        if _is_unvoiced(change):
+            sounds = {"recording": change.recording, "edited sound": change.after}
+            whispers = " and of the ".join(name for name, value in sounds.items() if value is None)
+            remarks.append(f"less than {100 * LEAST_VOICED:.0f} % of the {whispers} is voiced")
+        elif change.attribute in _missed(result):
+            remarks.append(f"missed: {_difference(change, change.wanted)} was asked for")
+        if change.attribute == "loudness" and result.gain:
+            remarks.append(f"with a gain of {result.gain:+.1f} dB")
+        parts.append(f"{part} ({'; '.join(remarks)})" if remarks else part)
     if result.digit is not None:
         other = f" (missed: {result.wanted_digit} was to be said)"
         parts.append(f"read as {result.digit}{other if 'digit' in result.missed else ''}")
     return ", ".join(parts)
+
+
+def _is_unvoiced(change: Change) -> bool:
+    """Whether it is a change of pitch of a sound that has none, before or after."""
+    return change.attribute == "pitch" and None in (change.recording, change.after)
+
+
+def _missed(result: EditResult) -> set[str]:
+    """What came out otherwise than was asked for, but for the pitch of what is not voiced."""
+    return set(result.missed) - {c.attribute for c in result.changes if _is_unvoiced(c)}
 
 
 def _difference(change: Change, value: float | None) -> str:

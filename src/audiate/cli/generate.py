@@ -18,7 +18,8 @@ from audiate.models.hub import DEFAULT_GENERATOR
 class Generate:
     """Generate sounds from random latents, or from latents that are set by hand.
 
-    Writes OUT/000.wav, OUT/001.wav and so on; OUT/latents.npy with their latents (count, numbers)
+    Writes OUT/000.wav, OUT/001.wav and so on, or OUT/<clip>.wav where the file of --latents names
+    clips, as that of `audiate invert` does; OUT/latents.npy with their latents (count, numbers)
     and OUT/latents.csv with the same as text; OUT/sheet.png with their spectrograms (the first 64,
     or 256 of a sweep); and OUT/report.json, the record of these files. The sheet numbers the
     sounds, and shows the values of a sweep, or the labels or codes of the model. The same model and

@@ -37,7 +37,7 @@ _DURATION = PrimitiveConstructorSpec[float | None](
     metavar="TIME",
     instance_from_str=lambda words: parse_duration(words[0]),
     is_instance=lambda value: value is None or isinstance(value, float),
-    str_from_instance=lambda value: [str(value)],
+    str_from_instance=lambda value: ["not", "given"] if value is None else [str(value)],
 )
 
 

@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PureWindowsPath
 from typing import IO, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from audiate.errors import InputError
 from audiate.utils.filesystem import writing
+from audiate.utils.progress import counted
 
 Latents = NDArray[np.float32]
 
@@ -96,6 +98,32 @@ def read_latents(path: Path, latent_dim: int) -> Latents:
     return found
 
 
+def clip_names(path: Path, count: int) -> list[str] | None:
+    """The names of the clips in a file that `read_latents` has read ``count`` latents of.
+
+    Returns:
+        None where the file holds none, or where they cannot name files below a folder, one each.
+
+    """
+    names: list[str] = []
+    with suppress(OSError, ValueError, LookupError, TypeError, BadZipFile):
+        if path.suffix.lower() == ".csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                names = [row[0] for row in csv.reader(file) if row][1:]
+        elif path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as stored:
+                names = [str(name) for name in stored["names"]]
+    different = len({name.casefold() for name in names}) == count == len(names)
+    return names if different and all(map(_is_below, names)) else None
+
+
+def _is_below(name: str) -> bool:
+    """Whether a name with slashes leads to no place above the folder in which it is used."""
+    place = PureWindowsPath(name)  # which knows the separators of all systems
+    hidden = any(part.startswith(".") for part in place.parts)  # ".." among them
+    return name.isprintable() and place.as_posix() == name and not (place.anchor or hidden)
+
+
 def _read_text(path: Path) -> NDArray[np.generic]:
     """The numbers of a .csv file, without its first line, its first column and codes."""
     if not path.is_file():
@@ -160,7 +188,7 @@ _MOST_STEPS = 10_000
 
 
 class Sweep(NamedTuple):
-    """An entry of z and the values that it takes in turn.
+    """An entry of latents and the values that it takes in turn.
 
     Attributes:
         entry: Number of the entry, from 0.
@@ -173,7 +201,7 @@ class Sweep(NamedTuple):
 
 
 def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
-    """Parse an entry of z and its value, as in ``3=-2.5``.
+    """Parse an entry of latents and its value, as in ``3=-2.5``.
 
     Raises:
         InputError: The text has another form, or there is no such entry.
@@ -181,12 +209,12 @@ def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
     """
     match = _SET.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"`set` {text}: give an entry of z and its value, as in 3=-2.5")
+        raise InputError(f"`set` {text}: give an entry of latents and its value, as in 3=-2.5")
     return _entry("set", text, int(match[1]), latent_dim), float(match[2])
 
 
 def parse_sweep(text: str, latent_dim: int) -> Sweep:
-    """Parse an entry of z and its values, as in ``3=-5:5:11``: 11 values, evenly from -5 to 5.
+    """Parse an entry of latents and its values, as in ``3=-5:5:11``: 11, evenly from -5 to 5.
 
     Raises:
         InputError: The text has another form, or there is no such entry.
@@ -197,8 +225,8 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
         raise InputError(f"`sweep` {text}: takes {match[4]} values; give 1 to {_MOST_STEPS:,}")
     if match is None:
         raise InputError(
-            f"`sweep` {text}: give an entry of z, its first and last value and their number, as in "
-            f"3=-5:5:11"
+            f"`sweep` {text}: give an entry of latents, its first and last value and their number, "
+            f"as in 3=-5:5:11"
         )
     entry = _entry("sweep", text, int(match[1]), latent_dim)
     values = np.linspace(float(match[2]), float(match[3]), int(match[4]))
@@ -206,7 +234,7 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
 
 
 def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> None:
-    """Make sure that no entry of z is set or swept twice.
+    """Make sure that no entry of latents is set or swept twice.
 
     Raises:
         InputError: One is.
@@ -216,7 +244,7 @@ def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) ->
     for entry in entries:
         if entries.count(entry) > 1:
             raise InputError(
-                f"entry {entry} of z is given twice by `set` or `sweep`; leave one out"
+                f"entry {entry} of latents is given twice by `set` or `sweep`; leave one out"
             )
 
 
@@ -285,7 +313,7 @@ def read_stop(text: str, latent_dim: int) -> Latents:
         path, row = Path(match[1]), int(match[2])
     rows = read_latents(path, latent_dim)
     if row >= len(rows):
-        raise InputError(f"`walk` {text}: the file holds {len(rows)} latents, from row 0 on")
+        raise InputError(f"{text}: the file holds {counted(len(rows), 'latent')}, from row 0 on")
     stop: Latents = rows[row]
     return stop
 

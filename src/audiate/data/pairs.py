@@ -29,7 +29,7 @@ from audiate.data.folders import PICTURES, files_below
 from audiate.data.images import PictureForm, load_image, picture_form, shrink
 from audiate.data.sounds import find_sounds
 from audiate.errors import InputError
-from audiate.utils.progress import tracked
+from audiate.utils.progress import counted, tracked
 
 
 @dataclass(frozen=True)
@@ -307,8 +307,8 @@ def list_own_pairs(place: Path) -> ListedOwnPairs:
     )
     if len(folders) < 2:
         raise InputError(
-            f"{place}: holds {len(folders)} sub-folders; give two or more, each with sounds and "
-            f"images of the same thing, or there is nothing to distinguish"
+            f"{place}: holds {counted(len(folders), 'sub-folder')}; give two or more, each with "
+            f"sounds and images of the same thing, or there is nothing to distinguish"
         )
     groups = [(find_sounds(folder), files_below(folder, PICTURES)) for folder in folders]
     return ListedOwnPairs(groups, place)
@@ -339,5 +339,5 @@ def _rows(table: Path) -> list[tuple[list[Path], list[Path]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table}: cannot be read as a table ({error})") from error
     if len(groups) < 2:
-        raise InputError(f"{table}: holds {len(groups)} pairs; give two or more")
+        raise InputError(f"{table}: holds {counted(len(groups), 'pair')}; give two or more")
     return groups

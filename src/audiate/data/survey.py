@@ -18,7 +18,7 @@ from audiate.data.digits import Clip
 from audiate.data.folders import PICTURES, files_below, first_of
 from audiate.data.images import load_image, picture_form
 from audiate.data.sounds import list_folder, parts_of
-from audiate.errors import InputError
+from audiate.errors import InputError, printable
 from audiate.utils.progress import tracked
 
 _FEW = 40
@@ -97,7 +97,7 @@ class Survey:
         if self.pictures:
             number = f"{self.pictures.total()}, {self.colourful} in colour"
             lines.append(f"pictures: {number}: {_counted(self.pictures)}")
-        lines += [f"note: {note}" for note in self._notes()]
+        lines += [f"note: {printable(note)}" for note in self._notes()]
         return "\n".join([*lines, *(f"to train: {each}" for each in self.commands())])
 
     def commands(self) -> list[str]:

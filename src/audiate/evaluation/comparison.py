@@ -15,7 +15,7 @@ from rich.table import Table
 from audiate.audio.files import MAX_FILE_SECONDS, file_form, load_audio
 from audiate.data.folders import REPORT_NAME
 from audiate.data.sounds import find_sounds
-from audiate.errors import InputError
+from audiate.errors import InputError, printable
 from audiate.metrics.classification import mean_of
 from audiate.metrics.reconstruction import ClipScores, score_clips
 from audiate.models.hub import SPOKEN_CLASSIFIER
@@ -65,7 +65,7 @@ class ComparisonReport(Report):
         for name, scores in list(self.clips.items())[:_SHOWN]:
             before, after = scores.digit_before, scores.digit_after
             digit = "-" if before is None else f"{before} → {after}"
-            table.add_row(name, *_cells(vars(scores)), digit)
+            table.add_row(printable(name), *_cells(vars(scores)), digit)
         means = self.means()
         agreement = means["agreement"]
         same = "-" if agreement is None else f"{percent(agreement)} % the same"
@@ -117,16 +117,18 @@ def compare(target: Path, output: Path, classifier: DigitClassifier | None) -> C
     return _compare_pairs(matched, classifier, sorted(ours.keys() ^ theirs.keys()))
 
 
-def classifier_of(output: Path) -> str | None:
-    """The name of the shipped classifier of digits; None where ``output`` was made without any.
+def classifier_of(target: Path, output: Path) -> str | None:
+    """The name of the shipped classifier of digits, where a record says that one was used.
 
-    The record of `audiate invert` says so, which lies in the folder.
+    `audiate invert` and `audiate edit` leave such records in their folders, of which the targets
+    may be a folder below.
     """
-    report = (output if output.is_dir() else output.parent) / REPORT_NAME
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        if json.loads(report.read_text(encoding="utf-8"))["settings"]["classifier"] == "none":
-            return None
-    return SPOKEN_CLASSIFIER
+    for path in (output, target, target.resolve().parent):
+        report = (path if path.is_dir() else path.parent) / REPORT_NAME
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            named = json.loads(report.read_text(encoding="utf-8"))["settings"]["classifier"]
+            return None if named == "none" else SPOKEN_CLASSIFIER
+    return None
 
 
 def _by_stem(folder: Path, passing_over: Path) -> dict[str, Path]:

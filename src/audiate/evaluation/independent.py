@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
-from scipy.stats import binomtest
 from torch import Tensor
 
 from audiate.audio.files import load_audio, resample
@@ -20,6 +19,7 @@ from audiate.data.digits import load_fsdd
 from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
 from audiate.errors import InputError
 from audiate.evaluation.clips import choose_evenly, train_clips, validation_clips
+from audiate.metrics.classification import wilson_interval
 from audiate.metrics.judges import (
     SAMPLE_RATE,
     Judgement,
@@ -258,7 +258,6 @@ def _scores(
     """Score a set by what the judges say; ``voices`` (count, 256) are those of the recordings."""
     digits = sounds.digits[:most].tolist()
     right = sum(one.word == DIGIT_WORDS[digit] for one, digit in zip(found, digits, strict=False))
-    interval = binomtest(right, len(found)).proportion_ci(method="wilson")
     cosine = f0_error = None
     if sounds.target is not None and voices is not None:
         cosines = (np.array([each.voice for each in found]) * voices).sum(1)
@@ -268,7 +267,7 @@ def _scores(
         sounds.what,
         len(found),
         right / len(found),
-        (float(interval.low), float(interval.high)),
+        wilson_interval(right, len(found)),
         float(np.nanmean([each.signal for each in found])),
         float(np.mean([each.voiced for each in found])),
         cosine,

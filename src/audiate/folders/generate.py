@@ -15,6 +15,7 @@ from audiate.audio.spectrograms import Spectrogram
 from audiate.data.latents import (
     Latents,
     check_entries,
+    clip_names,
     parse_set,
     parse_sweep,
     read_latents,
@@ -25,7 +26,7 @@ from audiate.data.latents import (
     walked,
 )
 from audiate.data.sounds import SUFFIXES
-from audiate.errors import InputError, check_range
+from audiate.errors import InputError, about, check_range
 from audiate.folders.invert import read_target, says_digits
 from audiate.folders.latent_choice import MAX_SOUNDS, LatentChoice
 from audiate.folders.no_digits import warn_of_no_digits
@@ -70,10 +71,10 @@ def generate_folder(
 ) -> Tensor:
     """Generate sounds, and write them to a folder, where they replace earlier sounds.
 
-    Writes ``000.wav``, ``001.wav`` and so on; ``latents.npy``, their latents, and ``latents.csv``,
-    the same as text; ``sheet.png``, their spectrograms (the first 64, or 256 of a sweep), labelled;
-    and ``report.json``, the record of these files. The same model and seed give the same sounds,
-    and when ``count`` grows the first ones stay, but for rounding.
+    Writes ``000.wav``, ``001.wav`` and so on, or the names of clips that ``latents`` holds;
+    ``latents.npy``, their latents, and ``latents.csv``, the same as text; ``sheet.png``, labelled
+    spectrograms (the first 64, or 256 of a sweep); and ``report.json``, the record of these files.
+    The same model and seed give the same sounds, and the first ones stay when ``count`` grows.
 
     Args:
         model: A shipped model's name, a folder, a hub id, or any `Generator`.
@@ -86,7 +87,7 @@ def generate_folder(
         latents: File of latents, in place of random ones.
         set: Entries that are set, as in ``["0=1", "3=-2.5"]``.
         sweep: Entries that take several values, as in ``["3=-5:5:11"]``.
-        vocoder: Codec through which sounds pass, so that voices do not whisper; or None.
+        vocoder: Codec that sounds pass, so that voices do not whisper; or None.
         trim: Whether silence around each sound is cut off, and all are brought to one peak.
         device: Where to load a model that is given by name: auto, cpu or cuda.
         name: Name of the model in the record.
@@ -104,12 +105,12 @@ def generate_folder(
     choice = LatentChoice(count, seed, label, interpolate, stops, file, tuple(set), tuple(sweep))
     name, model = name or name_of(model), load(model, Generator, device=device)
     z, titles, columns = _set_and_sweep(model, _choose(model, choice), choice)
-    source = f"walk {' '.join(stops)}" if stops else str(file or f"seed {seed}")
-    settings = {"model": name, "latents": source} | ({"trim": "True"} if trim else {})
-    sounding = model
-    if vocoder is not None:
-        sounding, settings["vocoder"] = Vocoded(model, load_codec(vocoder)), str(vocoder)
-    _write(model, sounding, z, Path(out), settings, titles, columns, choice.shown)
+    source = f"walk {' '.join(stops)}" if stops else file or f"seed {seed}"
+    settings = {"model": name, "latents": str(source)} | ({"trim": "True"} if trim else {})
+    settings |= {} if vocoder is None else {"vocoder": str(vocoder)}
+    sounding = model if vocoder is None else Vocoded(model, load_codec(vocoder, "vocoder"))
+    names = clip_names(file, len(z)) if file else None
+    _write(model, sounding, z, Path(out), settings, names, titles, columns, choice.shown)
     return z
 
 
@@ -119,15 +120,16 @@ def _write(
     z: Tensor,
     out: Path,
     settings: Mapping[str, str],
+    clips: Sequence[str] | None,
     titles: Sequence[str] | None,
     columns: int,
     most: int,
 ) -> None:
     """Write the sounds of latents and all other files, with at most so many sounds on the sheet.
 
-    The model gives titles, and ``sounding`` the sounds.
+    The model gives titles, ``sounding`` the sounds, and clips their names, or else numbers.
     """
-    names = numbered(len(z))
+    names = clips or numbered(len(z))
     files = {each: [f"{each}.wav"] for each in names}
     shared = (LATENTS_NAME, TABLE_NAME, SHEET_NAME)
     with replacing_outputs(out, "generate", settings, files, shared) as stage:
@@ -138,7 +140,8 @@ def _write(
             codes = [names_of[code] for code in model.labels_of(z).tolist()]
         save_csv(names, z.numpy(), stage / TABLE_NAME, codes)
         levels = _write_sounds(sounding, z, names, stage, most, trim="trim" in settings)
-        shown = _titles(model, z[: len(levels)], names, titles)
+        heads = [f"sound {name}" if name.isdecimal() else name for name in names]
+        shown = _titles(model, z[: len(levels)], heads, titles)
         axes = Axes(model.num_samples / model.sample_rate, model.sample_rate / 2)
         save_image(tiles(levels, shown, axes, columns=columns), stage / SHEET_NAME)
 
@@ -168,12 +171,16 @@ def _stops(model: Generator, names: Sequence[str]) -> list[Latents]:
     sounds = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
     found: dict[str, Latents] = {}
     if sounds:
-        clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
-        latents = inverter(model)(clips.to(device_of(model))).latent
-        found = dict(zip(sounds, latents.detach().float().cpu().numpy(), strict=True))
+        with about("walk"):
+            clips = torch.stack([read_target(Path(name), model).waveform for name in sounds])
+        invert, each = inverter(model), torch.split(clips.to(device_of(model)), 1)
+        latents = [invert(clip).latent for clip in tracked(each, "inverting recordings")]
+        found = dict(zip(sounds, torch.cat(latents).detach().float().cpu().numpy(), strict=True))
         if says_digits(model):
             warn_of_no_digits((name, Path(name)) for name in found)
-    stops = [found[name] if name in found else read_stop(name, model.latent_dim) for name in names]
+    with about("walk"):
+        read = {name: read_stop(name, model.latent_dim) for name in names if name not in found}
+    stops = [{**found, **read}[name] for name in names]
     for one, other, a, b in zip(names, names[1:], stops, stops[1:], strict=False):
         if np.array_equal(a, b):
             note(f"`walk`: {one} and {other} have the same latent, so all between them is equal")
@@ -188,13 +195,13 @@ def _is_normal(model: Generator) -> bool:
 def _read(model: Generator, path: Path) -> Tensor:
     """Latents (count, latent_dim) of a file, with a note if they lie far outside of the prior."""
     z = torch.from_numpy(read_latents(path, model.latent_dim))
-    (low, high), _ = probe_prior(model)
+    (lows, highs), _ = probe_prior(model)
+    low, high = lows.min().item(), highs.max().item()
     margin = _MARGIN * (high - low)
-    outside = (z < (low - margin).cpu()) | (z > (high + margin).cpu())
-    if far := int(outside.any(1).sum()):
+    if far := int(((z < low - margin) | (z > high + margin)).any(1).sum()):
         note(
             f"{path}: {far} of {len(z)} latents lie far outside of the prior, whose numbers are "
-            f"within {low.min():.1f} to {high.max():.1f}; these go up to {z.abs().max():.1f}, so "
+            f"within {low:.1f} to {high:.1f}; these go up to {z.abs().max():.1f}, so "
             f"expect noise"
         )
     return z
@@ -251,19 +258,15 @@ def _write_sounds(
 def _titles(
     model: Generator, z: Tensor, names: Sequence[str], titles: Sequence[str] | None
 ) -> list[str]:
-    """The titles of sounds, as in "sound 000, code 5": names, each with its own title or label."""
+    """The titles of sounds, as in "sound 000, code 5": names with their own titles or labels."""
     labels = _labels_of(model)[1]
     if titles is None and labels:
         assert isinstance(model, GeneratorModel)
         kind = "code" if model.code.count else "label"
         numbers = model.labels_of(z).tolist()
         titles = [f"{kind} {labels[label]}" if label >= 0 else "" for label in numbers]
-    if titles is None:
-        return [f"sound {name}" for name in names[: len(z)]]
-    named = zip(names, titles, strict=False)
-    return [f"sound {name}, {title}" if title else f"sound {name}" for name, title in named][
-        : len(z)
-    ]
+    named = zip(names[: len(z)], titles or [""] * len(z), strict=False)
+    return [f"{name}, {title}" if title else name for name, title in named]
 
 
 def _number_of(model: Generator, label: str) -> int:

@@ -23,7 +23,7 @@ from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import in_words, load
 from audiate.utils.plots import PanelRow, image_panel, save_image, save_panels, sound_panel
-from audiate.utils.progress import tracked
+from audiate.utils.progress import counted, tracked
 
 _BATCH = 25
 _SHEET_PAIRS = 64
@@ -48,7 +48,7 @@ class Imagined:
     sample_rate: int
 
     def __repr__(self) -> str:
-        return f"Imagined: {len(self.images)} pairs of a sound and an image"
+        return f"Imagined: {counted(len(self.images), 'pair')} of a sound and an image"
 
 
 @torch.inference_mode()

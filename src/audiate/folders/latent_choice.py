@@ -46,14 +46,13 @@ class LatentChoice:
         if self.count is not None:
             check_range("`count`", self.count, 1, MAX_SOUNDS)
         check_range("`seed`", self.seed, 0, 2**63 - 1)
-        if self.latents is not None and (self.interpolate or self.label is not None):
-            raise InputError("`latents`: without `interpolate` and `label`; leave those out")
         if self.latents is not None and self.count is not None:
             raise InputError("`count`: the file of `latents` says how many; leave one out")
-        if self.walk and (self.interpolate or self.label is not None or self.latents is not None):
-            raise InputError(
-                "`walk`: without `interpolate`, `label` and `latents`; leave those out"
-            )
+        own = {"walk": bool(self.walk), "latents": self.latents is not None}
+        others = {"interpolate": self.interpolate, "label": self.label is not None}
+        given = [f"`{name}`" for name, is_given in {**own, **others}.items() if is_given]
+        if any(own.values()) and len(given) > 1:
+            raise InputError(f"{' and '.join(given)} do not go together; leave all but one out")
         if len(self.walk) == 1:
             raise InputError(f"`walk` {self.walk[0]}: a walk has two ends; name another file")
         if len(self.sweep) > 2:

@@ -22,9 +22,9 @@ from audiate.models.dual_encoder import DualEncoder
 from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_DUAL_ENCODER
 from audiate.models.pretrained import load
-from audiate.utils.filesystem import as_unicode, writing
+from audiate.utils.filesystem import as_unicode, short_names, writing
 from audiate.utils.plots import Panel, PanelRow, image_panel, save_panels, sound_panel
-from audiate.utils.progress import tracked
+from audiate.utils.progress import counted, tracked
 
 RANKS_NAME = "ranks.csv"
 _SHEET_ROWS, _SHEET_FOUND = 50, 10
@@ -51,7 +51,9 @@ class Matches:
     calibrated_scores: Tensor
 
     def __repr__(self) -> str:
-        return f"Matches of {len(self.sounds)} sounds and {len(self.images)} pictures"
+        return f"Matches of {counted(len(self.sounds), 'sound')} and " + counted(
+            len(self.images), "picture"
+        )
 
     def images_of(self, sound: int, top: int) -> list[int]:
         """Numbers of the pictures that belong to a sound, the best ones first."""
@@ -201,11 +203,11 @@ def _write_sheet(
         return sound_panel(spectrograms[number], hertz=hertz)
 
     rows = [
-        PanelRow(Path(name).name, [given(number), *map(other, find(number, _SHEET_FOUND))])
+        PanelRow(title, [given(number), *map(other, find(number, _SHEET_FOUND))])
         for names, given, other, find in (
             (matches.sounds, sound_of, image_of, matches.images_of),
             (matches.images, image_of, sound_of, matches.sounds_of),
         )
-        for number, name in enumerate(names[:_SHEET_ROWS])
+        for number, title in enumerate(short_names(list(map(Path, names[:_SHEET_ROWS]))))
     ]
     save_panels(rows, path)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from audiate.audio.files import Recording
 from audiate.data.folders import identity
 from audiate.data.latents import Latents, read_latents
-from audiate.errors import InputError, Interrupted
+from audiate.errors import InputError, Interrupted, printable
 from audiate.folders.record import (
     LATENTS_NAME,
     ClipRecord,
@@ -131,16 +131,18 @@ class FolderReport(Generic[R]):
     def counted(self, verb: str, noun: str = "clip") -> str:
         """Count the clips, as in "3 clips drawn (2 were there already)"."""
         before = len(self.clips) - len(self.errors) - len(self.new)
-        there = f" ({before} were there already)" if before else ""
+        there = f" ({before:,} {'was' if before == 1 else 'were'} there already)" if before else ""
         return f"{counted(len(self.new), noun)} {verb}{there}"
 
     def shown(self, name: str) -> str:
         """The file of a clip, below the folder that was given, as messages show it."""
         source = Path(self.clips[name].source or name).name
-        return as_unicode(Path(name).with_name(source))
+        return printable(as_unicode(Path(name).with_name(source)))
 
     def __repr__(self) -> str:
-        counts = f"{len(self.clips)} clips, {len(self.new)} new, {len(self.errors)} failed"
+        counts = (
+            f"{counted(len(self.clips), 'clip')}, {len(self.new)} new, {len(self.errors)} failed"
+        )
         return f"{type(self).__name__}({str(self.folder)!r}: {counts})"
 
 
@@ -399,6 +401,7 @@ def replacing_outputs(
                 }
                 record.claim(claimed, shared)
                 for file in kept:
+                    (out / file).parent.mkdir(parents=True, exist_ok=True)
                     (stage / file).replace(out / file)
                 for file in earlier.keys() - set(kept):
                     if is_unchanged(out / file, earlier[file]):

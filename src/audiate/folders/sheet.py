@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from audiate.errors import InputError
+from audiate.errors import InputError, printable
 from audiate.folders.record import LATENTS_NAME, FolderRecord
 from audiate.folders.runner import BATCH_SIZE, ClipWork, Product
-from audiate.utils.filesystem import as_unicode
+from audiate.utils.filesystem import as_unicode, short_names
 from audiate.utils.plots import Panel, PanelRow, save_panels
 
 R = TypeVar("R")
@@ -49,9 +49,10 @@ class SheetWork(ClipWork[Tensor, R]):
             return
         earlier = {name: first[name] for name in first if name not in self._shown}
         shown = self._shown | self._again(earlier)
+        titles = zip(first.items(), short_names(list(first.values())), strict=True)
         rows = [
-            PanelRow(_title(source, name, self.files_of(name)[0]), shown[name])
-            for name, source in first.items()
+            PanelRow(_title(source, name, title, self.files_of(name)[0]), shown[name])
+            for (name, source), title in titles
             if name in shown
         ]
         save_panels(rows, record.folder / SHEET_NAME)
@@ -65,6 +66,7 @@ class SheetWork(ClipWork[Tensor, R]):
         return dict(zip(read, self.panels(list(read.values())), strict=True)) if read else {}
 
 
-def _title(source: Path, name: str, file: str) -> str:
-    title = source.name if source.stem == name else f"{source.name} ({Path(file).name})"
-    return as_unicode(title)
+def _title(source: Path, name: str, title: str, file: str) -> str:
+    """The title of a clip, with the name of its first file where that is another one."""
+    title = title if Path(name).name == source.stem else f"{title} ({Path(file).name})"
+    return printable(as_unicode(title))

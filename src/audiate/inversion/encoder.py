@@ -102,8 +102,8 @@ def find_encoder(
         if (shipped := shipped_encoder(own)) is not None:
             return load(shipped, LatentEncoder)
         raise InputError(
-            f"no encoder is shipped for this generator; train one ({how}) and name its folder with "
-            f"`encoder`, or do without: `method=search`"
+            f"no encoder is shipped for this generator; do without: `method=search`, or train one "
+            f"({how}), whose folder `audiate invert` takes as `encoder`"
         )
     name = "the encoder"
     if not isinstance(encoder, LatentEncoder):

@@ -14,6 +14,7 @@ from audiate.errors import InputError
 from audiate.inversion.lbfgs import Bounds, Minimum
 from audiate.inversion.objectives import Objective
 from audiate.models.generator import Generator, device_of
+from audiate.utils.progress import counted
 
 BATCH = 64
 """Default number of clips, or of starts, in a batch."""
@@ -45,7 +46,7 @@ class Inversion:
         """The number of clips, the size of a latent, and the mean loss, on one line."""
         clips, dim = self.latent.shape
         loss = self.loss.double().mean().item()
-        return f"Inversion of {clips} clips: latent {dim}, mean loss {loss:.4g}"
+        return f"Inversion of {counted(clips, 'clip')}: latent {dim}, mean loss {loss:.4g}"
 
 
 Batch = TypeVar("Batch", Inversion, Minimum)

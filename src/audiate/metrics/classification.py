@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -20,6 +21,18 @@ def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int = 10) -> 
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
 
 
+def wilson_interval(right: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of the probability of which ``right`` of ``count`` are a sample (Wilson 1927).
+
+    It has a width where all are right, or none.
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, scale = right / count, 1 + z**2 / count
+    middle = (share + z**2 / (2 * count)) / scale
+    half = z / scale * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
 def bootstrap_interval(
     correct: Tensor,
     groups: Tensor,
@@ -34,10 +47,11 @@ def bootstrap_interval(
     Items of one group share their cause (images drawn from one recording, words of one speaker):
     resampling items as if they were independent would make the interval too narrow. Efron &
     Tibshirani 1993, section 8. Of few groups, the interval is too narrow as well; of one, it has no
-    width.
+    width. Samples of what is right alone, or wrong alone, show no doubt, so there the interval is
+    Wilson's for as many items as there are groups.
 
     Args:
-        correct: (count,), any numbers.
+        correct: (count,), truth values, or any numbers.
         groups: (count,), int64: the group of each item.
         labels: (count,), int64: the mean is that over labels of the mean of each label's items. A
             label without an item in a bootstrap sample is left out of that sample's mean.
@@ -51,6 +65,8 @@ def bootstrap_interval(
     """
     _, index = torch.unique(groups, return_inverse=True)
     count = int(index.max()) + 1
+    if correct.dtype == torch.bool and bool((correct == correct[0]).all()):
+        return wilson_interval(count * int(correct[0]), count, level)
     generator = torch.Generator().manual_seed(seed)
     picks = torch.randint(count, (draws, count), generator=generator)
     if labels is None:

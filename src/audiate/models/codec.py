@@ -15,6 +15,7 @@ from audiate.audio.spectrograms import wide_mel_filters
 from audiate.audio.stft import FourierModule, Parts, full_precision
 from audiate.models.audio_to_image import Posterior
 from audiate.models.configs import CodecConfig
+from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.models.pretrained import PretrainedModel
 
 HOP_LENGTH = 128
@@ -77,7 +78,7 @@ class Codec(PretrainedModel):
 
     model_type: ClassVar[str] = "codec"
     config_class: ClassVar[type] = CodecConfig
-    refusal: ClassVar[str] = "is no codec"
+    refusal: ClassVar[str] = f"is no codec; {DEFAULT_GENERATOR} holds one"
 
     def __init__(self, config: CodecConfig | None = None) -> None:
         config = config or CodecConfig()

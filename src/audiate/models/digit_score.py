@@ -1,5 +1,7 @@
 """A score that tells spoken digits from other sounds."""
 
+from math import inf
+
 import torch
 from torch import Tensor, nn
 
@@ -38,5 +40,7 @@ class DigitScore(nn.Module):
 
 
 def no_digit(score: float) -> str:
-    """Say that a clip has a score below 0."""
+    """Say that a clip has a score below 0, or, at minus infinity, that it holds no word at all."""
+    if score == -inf:
+        return "no spoken digit, as it holds no word"
     return f"probably no spoken digit (score {score:.1f} is below 0)"

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiate.errors import InputError
+from audiate.errors import InputError, about
 from audiate.models.audio_to_image import Posterior
 from audiate.models.code_network import WordCodeNetwork, decode_codes
 from audiate.models.codec import BLOCK_LENGTH, Codec
@@ -187,16 +187,20 @@ class SpeechFlow(GeneratorModel):
         return F.pad(noise, (self.label_dim, 0))
 
 
-def load_codec(source: str | Path, *, device: str | torch.device = "cpu") -> Codec:
+def load_codec(
+    source: str | Path, option: str = "codec", *, device: str | torch.device = "cpu"
+) -> Codec:
     """Load a codec, or take that of a flow of sound.
 
     Args:
         source: Name, folder or hub id.
+        option: The argument that named it, for messages.
         device: As for `audiate.load`.
 
     Raises:
         InputError: There is no such model, or it is neither.
 
     """
-    model = load(source, device=device)
-    return model.codec if isinstance(model, SpeechFlow) else load(source, Codec, device=device)
+    with about(option):
+        model = load(source, device=device)
+        return model.codec if isinstance(model, SpeechFlow) else load(source, Codec, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_whole
 from audiate.folders.invert import Target, classifier_for, read_target, says_digits
-from audiate.folders.no_digits import warn_of_no_digits
+from audiate.folders.no_digits import digit_score, warn_of_no_digits
 from audiate.folders.runner import (
     ClipWork,
     FolderReport,
@@ -262,4 +263,6 @@ class EditWork(ClipWork[Target, EditResult]):
             for sound in (recording, said)
         )
         changes = changes_of(attributes, before, found, edit.wanted, edit.after)
+        if self.word is None and edit.word is not None and digit_score(recording, rate) < 0:
+            edit = replace(edit, word=None, wanted_word=None)  # what is no digit keeps none
         return EditResult(changes, edit.missed, edit.gain, edit.word, edit.wanted_word)

@@ -102,11 +102,12 @@ class EditResult:
 
     Attributes:
         changes: One for each attribute that was to change.
-        missed: Names of the attributes that came out otherwise than was asked for, as
-            `Edit.missed` has them.
+        missed: Names of the attributes that came out otherwise than was asked for, or cannot be
+            measured, as `Edit.missed` has them.
         gain: The gain, in dB, that was needed beside another latent.
-        digit: The digit of the edited sound, by the classifier; None without a classifier.
-        wanted_digit: The digit that was to be said; None without a classifier.
+        digit: The digit of the edited sound, by the classifier; None without a classifier, and
+            where the recording is no digit (its digit score is below 0) that is to be kept.
+        wanted_digit: The digit that was to be said; None likewise.
 
     """
 

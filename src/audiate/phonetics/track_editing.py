@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audiate.audio.files import Recording, is_silent, load_audio, save_wav, to_peak
 from audiate.errors import InputError
+from audiate.folders.no_digits import digit_score
 from audiate.folders.runner import ClipWork, Product
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.codec import BLOCK_LENGTH, Codec
@@ -126,7 +127,8 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
             after["loudness"] += gain
         changes = changes_of(self.attributes, before, found, wanted, after)
         missed = missed_by(after, wanted)
-        digit, meant = (self._digit(sound) for sound in (edited, recording))
+        known = self.classifier is not None and digit_score(recording, rate) >= 0
+        digit, meant = (self._digit(sound) if known else None for sound in (edited, recording))
         if digit != meant:
             missed = (*missed, "digit")
         writers = (
@@ -156,9 +158,8 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
         voiced = change[np.isfinite(change)]
         return float(np.median(voiced)) if len(voiced) else float("nan")
 
-    def _digit(self, sound: Tensor) -> int | None:
-        if self.classifier is None:
-            return None
+    def _digit(self, sound: Tensor) -> int:
+        assert self.classifier is not None
         clip = classifier_input(sound[None], self.codec.config.sample_rate, self.classifier)
         with torch.inference_mode():
             return int(self.classifier(clip.to(self.classifier.device))[0].argmax())

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from audiate.errors import InputError
+from audiate.errors import InputError, about
 from audiate.models.codec import Codec
-from audiate.models.pretrained import PretrainedModel, load
+from audiate.models.pretrained import PretrainedModel, in_words, load
 from audiate.models.speech_flow import SpeechFlow
 
 M = TypeVar("M", bound=PretrainedModel)
@@ -18,14 +18,15 @@ def load_init(source: str, kind: type[M]) -> M:
         InputError: There is no such model, or it is of another kind.
 
     """
-    try:
+    with about("init"):
         before = load(source)
-    except InputError as error:
-        raise InputError(f"`init` {error}") from error
     if kind is Codec and isinstance(before, SpeechFlow):
         before = before.codec
     if not isinstance(before, kind):
-        raise InputError(f"`init` {source}: is a {type(before).__name__}, not a {kind.__name__}")
+        raise InputError(
+            f"`init` {source}: is {in_words(before)}, not a {kind.__name__}; name one of those, or "
+            f"leave `init` out"
+        )
     return before
 
 

@@ -8,7 +8,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,16 @@ def as_unicode(name: str | Path) -> str:
     """
     escaped = _LIKE_AN_ESCAPE.sub(r"\\x5c", os.fspath(name))
     return os.fsencode(escaped).decode("utf-8", "backslashreplace")
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """The names of files, after as many folders as tell those of one name apart."""
+    found = [path.name for path in paths]
+    for depth in range(2, 1 + max((len(path.parts) for path in paths), default=0)):
+        count = Counter(found)
+        longer = [Path(*path.parts[-depth:]).as_posix() for path in paths]
+        found = [new if count[old] > 1 else old for old, new in zip(found, longer, strict=True)]
+    return found
 
 
 def partial_of(name: str) -> str | None:
