@@ -90,7 +90,7 @@ def find_every_digit(picture: Picture) -> Tensor:
         InputError: As `find_digits`.
 
     """
-    return find_digits(picture, _score)
+    return find_digits(picture, _score).images
 
 
 @torch.inference_mode()
