@@ -173,16 +173,15 @@ def _cut(mark: Mask) -> list[Mask]:
     """A mark that is too wide for a digit, cut where its columns hold least ink."""
     rows, columns = _place(mark)
     high, wide = rows.stop - rows.start, columns.stop - columns.start
-    ends = [columns.start]
-    for number in range(1, pieces := round(wide / (_USUAL_WIDTH * high)) if wide > high else 1):
-        middle = columns.start + number * wide / pieces
+    count = round(wide / (_USUAL_WIDTH * high)) if wide > high else 1
+    cuts = []
+    for number in range(1, count):
+        middle = columns.start + number * wide / count
         near = np.arange(int(middle - high / 8), int(middle + high / 8) + 1)
-        ends.append(int(near[mark[:, near].sum(0).argmin()]))
-    places = np.arange(mark.shape[1])
-    later = [*ends[1:], columns.stop]
-    return [
-        mark & (one <= places) & (places < other) for one, other in zip(ends, later, strict=True)
-    ]
+        cuts.append(int(near[mark[:, near].sum(0).argmin()]))
+    piece_of = np.searchsorted(cuts, np.arange(mark.shape[1]), side="right")
+    pieces = (mark & (piece_of == piece) for piece in range(count))
+    return [piece for piece in pieces if piece.any()]
 
 
 def _marks(mask: Mask) -> list[Mask]:
