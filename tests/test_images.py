@@ -16,6 +16,7 @@ from skimage.filters import threshold_otsu
 
 from audiate.data import images
 from audiate.data.digits import load_mnist
+from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import grey_levels, load_image, otsu_threshold, shrink
 from audiate.errors import InputError
 from audiate.models.hub import WRITTEN_CLASSIFIER
@@ -231,6 +232,11 @@ class TestLoadImage:
         turned = Image.fromarray(seven()).transpose(Image.Transpose.ROTATE_90)
         turned.save(tmp_path / "turned.png", exif=exif)
         assert alike(find_digit(load_image(tmp_path / "turned.png")), find_digit(seven()))
+
+    def test_endings_that_pictures_may_have(self, tmp_path: Path) -> None:
+        Image.fromarray(seven()).save(tmp_path / "seven.jfif", format="JPEG")
+        ((_, found),) = find_files([tmp_path], tmp_path / "out", PICTURES)
+        assert alike(find_digit(load_image(found)), find_digit(seven()))
 
     def test_files_that_are_no_pictures(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -407,5 +408,8 @@ class TestMatch:
         assert f"{tmp_path / 'sounds' / 'silent.wav'}: " in told.err
         assert "matched sounds: 1, pictures: 2" in told.out
         assert match(sound, pictures) == 0
+        (pictures / "seven.png").rename(os.fsdecode(os.fsencode(pictures) + b"/a\xff.png"))
+        assert match(sound, pictures) == 0
+        assert "a\\xff.png" in (tmp_path / "out" / "ranks.csv").read_text()
         assert match(tmp_path / "sounds" / "silent.wav", pictures) == 2
         assert "--sounds: none of these files can be used" in capsys.readouterr().err
