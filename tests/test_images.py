@@ -22,7 +22,7 @@ from audiate.errors import InputError
 from audiate.models.hub import WRITTEN_CLASSIFIER
 from audiate.models.lenet import LeNet, find_digit, find_every_digit, read_digits
 from audiate.models.pretrained import load
-from benchmarks.pictures import REFUSED, ROWS, pictures_of
+from benchmarks.pictures import REFUSED, ROWS, pictures_of, printed_row
 
 
 def seven(size: int = 120, *, pen: int = 9) -> np.ndarray:
@@ -143,6 +143,27 @@ class TestFindDigit:
         if len(digits) > 1:
             with pytest.raises(InputError, match=f"holds {len(digits)} digits"):
                 find_digit(page)
+
+    def test_digits_at_the_edge_and_digits_that_touch(self) -> None:
+        page = np.asarray(printed("723", 80))
+        rows, columns = (np.flatnonzero((page < 128).any(axis)) for axis in (1, 0))
+        edge = page[rows[0] - 20 : rows[-1] + 20, columns[0] : columns[-1] + 20]
+        assert read_digits(find_every_digit(edge).images)[0] == (7, 2, 3)
+        three, four = (255 - np.asarray(printed(each, 80), int)[:130] for each in "34")
+        first, last = np.flatnonzero(three.any(0))[-1], np.flatnonzero(four.any(0))[0]
+        both = np.zeros((len(four), three.shape[1] + four.shape[1]), int)
+        both[: len(three), : three.shape[1]] = three
+        both[:, first - last - 3 : first - last - 3 + four.shape[1]] += four
+        found = find_every_digit((255 - both.clip(0, 255)).astype(np.uint8))
+        assert read_digits(found.images)[0] == (3, 4)
+
+    @pytest.mark.parametrize("lengths", [(1, 1), (2, 3)])
+    def test_made_up_pictures_of_print(self, lengths: tuple[int, int]) -> None:
+        right = 0
+        for page, labels in printed_row("test", 20, 1, lengths):
+            with suppress(InputError):
+                right += list(read_digits(find_every_digit(page).images)[0]) == labels.tolist()
+        assert right >= 18
 
     def test_digits_on_paper_on_a_dark_desk(self) -> None:
         for text in ("12", "28\n91"):
