@@ -3,6 +3,9 @@
     AUDIATE_DATA=data python -m benchmarks.pictures                # 200 test digits for each row
     AUDIATE_DATA=data python -m benchmarks.pictures --split train --seed 1    # to tune by
 
+Printed digits are in the fonts that Matplotlib and Pillow bring along: with ``--split train``, in
+the fonts that are installed as Liberation and Noto (Debian's fonts-liberation and fonts-noto-core).
+
 LeNet-5 helps to find the digit, so a second reader judges, too: the vote of the five nearest of
 10,000 train images by the vectors of `match-digits`, by which the image is said.
 """
@@ -11,25 +14,38 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from matplotlib import get_data_path
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from audiate.data.digits import LabelledImages, load_mnist
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.models.dual_encoder import DualEncoder
-from audiate.models.hub import DEFAULT_DUAL_ENCODER, WRITTEN_CLASSIFIER
-from audiate.models.lenet import LeNet
+from audiate.models.hub import DEFAULT_DUAL_ENCODER
+from audiate.models.lenet import find_every_digit, read_digits
 from audiate.models.pretrained import load
 from audiate.utils.reports import make_table, render
 
 Levels = NDArray[np.float64]
 Random = np.random.Generator
+Table = Iterator[tuple[Image.Image, Tensor]]
+
+_DEBIAN_FONTS = Path("/usr/share/fonts/truetype")
+_NOTO = ("Sans", "Serif", "SansMono", "SansDisplay", "SerifDisplay", "Mono")
+_MATPLOTLIB_FONTS = (
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
+    *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique"),
+    *("DejaVuSansMono-BoldOblique", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
+    *("DejaVuSerif-BoldItalic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
+    *("STIXGeneralBolIta", "cmr10", "cmb10", "cmss10", "cmtt10"),
+)
 
 
 def ink_of(digit: Tensor, rng: Random) -> Levels:
@@ -154,6 +170,36 @@ def two(digits: Tensor, rng: Random) -> Image.Image:
     return finished(page_of(np.hstack([trimmed[0], gap, trimmed[1]]), rng), rng)
 
 
+def fonts_of(split: str) -> list[str | None]:
+    """Font files of a split; None is Pillow's own font."""
+    if split == "train":
+        places = ("liberation/Liberation*", *(f"noto/Noto{name}-*" for name in _NOTO))
+        found = (path for place in places for path in _DEBIAN_FONTS.glob(f"{place}.ttf"))
+        return [*sorted(map(str, found))]
+    own = Path(get_data_path()) / "fonts" / "ttf"
+    return [None, *(str(own / f"{name}.ttf") for name in _MATPLOTLIB_FONTS)]
+
+
+def printed(text: str, font: str | None, rng: Random) -> Image.Image:
+    """Text as ink on paper, 24 to 159 pixels to the em."""
+    size = int(rng.integers(24, 160))
+    type_ = ImageFont.load_default(size) if font is None else ImageFont.truetype(font, size)
+    left, top, right, bottom = (round(each) for each in type_.getbbox(text))
+    ink = Image.new("L", (right - left + 2, bottom - top + 2))
+    ImageDraw.Draw(ink).text((1 - left, 1 - top), text, 255, type_)
+    return finished(page_of(np.pad(np.asarray(ink, float) / 255, 4), rng), rng)
+
+
+def printed_row(split: str, count: int, seed: int, lengths: tuple[int, int]) -> Table:
+    """Printed numbers, each with its digits, in all fonts in turn."""
+    fonts = fonts_of(split)
+    for number in range(count if fonts else 0):
+        rng = np.random.default_rng([seed, 99, *lengths, number])
+        digits = rng.integers(0, 10, int(rng.integers(*lengths, endpoint=True)))
+        text = "".join(map(str, digits))
+        yield printed(text, fonts[number % len(fonts)], rng), torch.from_numpy(digits)
+
+
 ROWS: dict[str, tuple[Callable[[Tensor, Random], Image.Image], float]] = {
     "ink on paper": (plain, 99),
     "light on dark": (light_on_dark, 99),
@@ -173,9 +219,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor, Random], Image.Image], float]] = {
 }
 
 
-def pictures_of(
-    row: str, digits: LabelledImages, count: int, seed: int
-) -> Iterator[tuple[Image.Image, Tensor]]:
+def pictures_of(row: str, digits: LabelledImages, count: int, seed: int) -> Table:
     """Pictures of a row, each with its digits: one, or the two that are side by side."""
     make = (ROWS | REFUSED)[row][0]
     width = 2 if make is two else 1
@@ -200,30 +244,47 @@ def main() -> None:
     known = train.images[-10_000:].float() / 255
     if split == "train":
         digits = LabelledImages(train.images[:-10_000], train.labels[:-10_000])
-    matcher, lenet = load(DEFAULT_DUAL_ENCODER, DualEncoder), load(WRITTEN_CLASSIFIER, LeNet)
+    matcher = load(DEFAULT_DUAL_ENCODER, DualEncoder)
     vectors = torch.cat([matcher.embed_images(part) for part in torch.split(known, 500)])
+
+    def nearest(images: Tensor) -> Tensor:
+        near = (matcher.embed_images(images) @ vectors.T).topk(5).indices
+        return train.labels[near - 10_000].mode(1).values
+
     table = make_table(
         f"{settings.count} pictures of MNIST {split} digits for each row, in %",
         *("picture", "target", "LeNet-5", "nearest images", "refused"),
     )
     for row, (_, target) in (ROWS | REFUSED).items():
-        found, labels, refused = [], [], 0
-        for picture, label in pictures_of(row, digits, settings.count, settings.seed):
-            try:
-                found.append(matcher.preprocess_image(picture))
-                labels.append(int(label[0]))
-            except InputError:
-                refused += 1
-        seen = torch.stack(found) if found else torch.zeros(0, 28, 28)
-        near = (matcher.embed_images(seen) @ vectors.T).topk(5).indices
-        right = [
-            f"{100 * int((read == torch.tensor(labels)).sum()) / settings.count:.1f}"
-            for read in (lenet(seen).argmax(1), train.labels[near - 10_000].mode(1).values)
-        ]
-        shown = right if row in ROWS else ["", ""]
-        wanted = f"{target:g}" if row in ROWS else f"{target:g} refused"
-        table.add_row(row, wanted, *shown, f"{100 * refused / settings.count:.1f}")
+        pictures = pictures_of(row, digits, settings.count, settings.seed)
+        table.add_row(*row_of(row, target, pictures, settings.count, nearest))
+    for row, lengths in (("printed digits", (1, 1)), ("printed numbers", (2, 3))):
+        pictures = printed_row(split, settings.count, settings.seed, lengths)
+        table.add_row(*row_of(row, 95, pictures, settings.count, nearest))
     print(render(table))
+
+
+def row_of(
+    row: str, target: float, pictures: Table, count: int, nearest: Callable[[Tensor], Tensor]
+) -> list[str]:
+    """The cells of a row: read by LeNet-5 and by the nearest images, and refused without --all."""
+    right, alike, refused = 0, 0, 0
+    for picture, labels in pictures:
+        try:
+            seen = find_every_digit(picture).images
+        except InputError:
+            refused += 1
+            continue
+        refused += len(seen) > 1
+        right += read_digits(seen)[0] == tuple(labels.tolist())
+        alike += tuple(nearest(seen).tolist()) == tuple(labels.tolist())
+    shown = [f"{100 * each / count:.1f}" for each in (right, alike, refused)]
+    wanted = f"{target:g}"
+    if row in REFUSED:
+        wanted += " refused"
+    if row == "empty cells":
+        shown[:2] = "", ""
+    return [row, wanted, *shown]
 
 
 if __name__ == "__main__":

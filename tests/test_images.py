@@ -10,18 +10,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from audiate.data import images
 from audiate.data.digits import load_mnist
+from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import grey_levels, load_image, otsu_threshold, shrink
 from audiate.errors import InputError
 from audiate.models.hub import WRITTEN_CLASSIFIER
-from audiate.models.lenet import LeNet, find_digit
+from audiate.models.lenet import LeNet, find_digit, find_every_digit, read_digits
 from audiate.models.pretrained import load
-from benchmarks.pictures import REFUSED, ROWS, pictures_of
+from benchmarks.pictures import REFUSED, ROWS, pictures_of, printed_row
 
 
 def seven(size: int = 120, *, pen: int = 9) -> np.ndarray:
@@ -41,6 +42,19 @@ def zero(size: int = 120, *, pen: int = 9) -> np.ndarray:
     away = np.hypot(row, 1.4 * column)
     ring: np.ndarray = 255 * (abs(away - 0.3) < pen / size / 2).astype(np.uint8)
     return ring
+
+
+def printed(text: str, size: int, ink: str = "black", ground: str = "white") -> Image.Image:
+    """Text in Pillow's own font."""
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox(
+        (0, 0), text, font
+    )
+    mode = "L" if (ink, ground) == ("black", "white") else "RGB"
+    page = Image.new(mode, (int(right - left + size), int(bottom - top + size)), ground)
+    place = (size / 2 - left, size / 2 - top)
+    ImageDraw.Draw(page).multiline_text(place, text, ink, font)
+    return page
 
 
 def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -116,6 +130,61 @@ class TestFindDigit:
         with pytest.raises(InputError, match="holds 2 digits; cut it"):
             find_digit(np.hstack([seven(), seven()]))
 
+    @pytest.mark.parametrize("size", [24, 80, 300])
+    @pytest.mark.parametrize(
+        "text", ["10", "12", "101", "17", "71", "3.5", "-5", "8:30", "12\n34", "1", "7"]
+    )
+    def test_printed_numbers_are_read_digit_by_digit(self, text: str, size: int) -> None:
+        page = printed(text, size)
+        digits = [int(each) for each in text if each.isdigit()]
+        found = find_every_digit(page)
+        assert list(read_digits(found.images)[0]) == digits
+        assert found.others == {"3.5": 1, "-5": 1, "8:30": 2}.get(text, 0)
+        if len(digits) > 1:
+            with pytest.raises(InputError, match=f"holds {len(digits)} digits"):
+                find_digit(page)
+
+    def test_digits_at_the_edge_and_digits_that_touch(self) -> None:
+        page = np.asarray(printed("723", 80))
+        rows, columns = (np.flatnonzero((page < 128).any(axis)) for axis in (1, 0))
+        edge = page[rows[0] - 20 : rows[-1] + 20, columns[0] : columns[-1] + 20]
+        assert read_digits(find_every_digit(edge).images)[0] == (7, 2, 3)
+        three, four = (255 - np.asarray(printed(each, 80), int)[:130] for each in "34")
+        first, last = np.flatnonzero(three.any(0))[-1], np.flatnonzero(four.any(0))[0]
+        both = np.zeros((len(four), three.shape[1] + four.shape[1]), int)
+        both[: len(three), : three.shape[1]] = three
+        both[:, first - last - 3 : first - last - 3 + four.shape[1]] += four
+        found = find_every_digit((255 - both.clip(0, 255)).astype(np.uint8))
+        assert read_digits(found.images)[0] == (3, 4)
+
+    @pytest.mark.parametrize("lengths", [(1, 1), (2, 3)])
+    def test_made_up_pictures_of_print(self, lengths: tuple[int, int]) -> None:
+        right = 0
+        for page, labels in printed_row("test", 20, 1, lengths):
+            with suppress(InputError):
+                right += list(read_digits(find_every_digit(page).images)[0]) == labels.tolist()
+        assert right >= 18
+
+    def test_digits_on_paper_on_a_dark_desk(self) -> None:
+        for text in ("12", "28\n91"):
+            page = np.full((400, 400), 30, np.uint8)
+            note = np.asarray(printed(text, 70))
+            page[100 : 100 + len(note), 80 : 80 + note.shape[1]] = note
+            turned = np.asarray(Image.fromarray(page).rotate(5, fillcolor=30))
+            found = read_digits(find_every_digit(turned).images)[0]
+            assert "".join(map(str, found)) == text.replace("\n", "")
+
+    @pytest.mark.parametrize(
+        ("ink", "ground"),
+        [("red", "white"), ("lime", "white"), ("yellow", "white"), ("#f00", "#008200")],
+    )
+    def test_ink_of_any_colour(self, ink: str, ground: str, tmp_path: Path) -> None:
+        for name in ("four.png", "four.jpg"):
+            printed("4", 80, ink, ground).save(tmp_path / name)
+            found = find_digit(load_image(tmp_path / name))
+            assert read_digits(found[None])[0] == (4,)
+            assert alike(found, find_digit(printed("4", 80)))
+
     @pytest.mark.parametrize("edges", [1, 4])
     def test_a_cell_with_lines_and_specks_alone(self, edges: int) -> None:
         cell = np.full((90, 100), 220, np.uint8)
@@ -184,6 +253,11 @@ class TestLoadImage:
         turned = Image.fromarray(seven()).transpose(Image.Transpose.ROTATE_90)
         turned.save(tmp_path / "turned.png", exif=exif)
         assert alike(find_digit(load_image(tmp_path / "turned.png")), find_digit(seven()))
+
+    def test_endings_that_pictures_may_have(self, tmp_path: Path) -> None:
+        Image.fromarray(seven()).save(tmp_path / "seven.jfif", format="JPEG")
+        ((_, found),) = find_files([tmp_path], tmp_path / "out", PICTURES)
+        assert alike(find_digit(load_image(found)), find_digit(seven()))
 
     def test_files_that_are_no_pictures(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

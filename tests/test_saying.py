@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,7 +216,8 @@ class TestSayFolder:
         assert set(record["files"]) == {"two-1.wav", "two-2.wav"}
         model = load(models / "say", ImageToAudioModel)
         for name, picture in (("two", np.hstack([seven(), zero()])), ("seven", seven())):
-            expected = model.say_batch(find_every_digit(picture), samples=2)[1][:, 1].flatten()
+            images = find_every_digit(picture).images
+            expected = model.say_batch(images, samples=2)[1][:, 1].flatten()
             said, _ = soundfile.read(out / f"{name}-2.wav")
             np.testing.assert_allclose(said, expected, atol=1e-3)
         assert len(soundfile.read(out / "two-1.wav")[0]) == 2 * 4096
@@ -230,6 +232,24 @@ class TestSayFolder:
         names = ["dark"] * 2 + ["seven"] * 2 + ["two"] * 4
         with np.load(out / "latents.npz") as again:
             assert again["names"].tolist() == names
+
+    def test_doubtful_readings_come_first_and_marks_are_told(
+        self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An open zero, of which LeNet-5 is less than 90 % sure; and a seven with a minus."""
+        signed = np.pad(seven(), ((0, 0), (60, 0)))
+        signed[55:64, 30:60] = 255
+        Image.fromarray(signed).save(pictures / "signed.png")
+        Image.fromarray(np.where(np.arange(120) < 75, zero(), 0).astype(np.uint8)).save(
+            pictures / "zero.png"
+        )
+        command = ["say", str(pictures), "--model", str(models / "say"), "--samples", "1"]
+        assert main([*command, "--out", str(tmp_path / "out")]) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert told[0].startswith("zero.png: doubtful, read: ")
+        assert "signed.png: read: 7 (" in told[3]
+        assert told[3].endswith("; left out: 1 mark, as no digit")
+        assert "1 of these are doubtful: a digit is less than 90% sure" in told
 
     def test_a_picture_that_cannot_be_used(
         self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -388,5 +408,8 @@ class TestMatch:
         assert f"{tmp_path / 'sounds' / 'silent.wav'}: " in told.err
         assert "matched sounds: 1, pictures: 2" in told.out
         assert match(sound, pictures) == 0
+        (pictures / "seven.png").rename(os.fsdecode(os.fsencode(pictures) + b"/a\xff.png"))
+        assert match(sound, pictures) == 0
+        assert "a\\xff.png" in (tmp_path / "out" / "ranks.csv").read_text()
         assert match(tmp_path / "sounds" / "silent.wav", pictures) == 2
         assert "--sounds: none of these files can be used" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_a_training_that_was_killed_is_resumed_to_the_same_bits(
     words = [str(models.get(word, word)) for word in FAMILIES[family].split()]
     script = _KILLED.format(paths=[str(TESTS), str(TESTS.parent)])
     done = subprocess.run(
-        [sys.executable, "-c", script, str(place), "20" if slow else "1", "train", family,
+        [sys.executable, "-c", script, str(place), "6" if slow else "1", "train", family,
          "--data-dir", str(tiny_root), *words],
         capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
@@ -134,11 +134,14 @@ def keywords(command: object, *left_out: str) -> dict[str, Any]:
 _READ_LINES = 20  # clips whose results are printed
 
 
-def print_results(report: FolderReport[Any], out: Path) -> None:
-    """Print the results of the first clips that were processed."""
+def print_results(
+    report: FolderReport[Any], out: Path, doubtful: Callable[[Any], bool] = lambda _: False
+) -> None:
+    """Print the results of the first clips that were processed, doubtful ones before the others."""
     from audiate.data.folders import REPORT_NAME
 
     read = [name for name in report.new if name in report.results]
+    read.sort(key=lambda name: not doubtful(report.results[name]))
     for name in read[:_READ_LINES]:
         print(f"{report.shown(name)}: {report.results[name]}")
     if len(read) > _READ_LINES:

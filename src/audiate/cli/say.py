@@ -18,7 +18,8 @@ class Say:
 
     A picture holds one digit, dark on light or light on dark, of any size: a scan, a photo of a
     note, an image of MNIST. One without a digit cannot be used, and one with several only with
-    --all. Prints the digit that LeNet-5 reads in each, with its probability. Writes
+    --all. Prints the digit that LeNet-5 reads in each, with its probability, and small marks that
+    are left out as no digits. Readings that are less than 90 % sure come first. Writes
     OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on; OUT/sheet.png, which shows the digit that
     was found in each picture beside the spectrograms of its sounds (the first 100 pictures);
     OUT/latents.npz with the names of the pictures and the latents of their sounds, which the
@@ -46,18 +47,21 @@ class Say:
     seed: int = 0
     """Seed of the sounds: the same picture and seed give the same sounds."""
     all: bool = False
-    """Say several digits in a picture, from left to right, in each sound."""
+    """Say several digits in a picture, row after row, from left to right, in each sound."""
     device: Device = "auto"
     out: Path = Path("out/say")
     """Folder for the sounds. It is made where it is missing."""
 
     def run(self) -> int:
         """Say every picture, and return the exit status."""
-        from audiate.folders.say import say_folder
+        from audiate.folders.say import DOUBT, SayingResult, say_folder
         from audiate.folders.sheet import SHEET_NAME
 
         report = say_folder(**vars(self), notify=print_error)
-        print_results(report, self.out)
+        print_results(report, self.out, SayingResult.is_doubtful)
+        doubtful = sum(report.results[name].is_doubtful() for name in report.new)
+        if doubtful:
+            print(f"{doubtful} of these are doubtful: a digit is less than {DOUBT:.0%} sure")
         if len(report.errors) < len(report.clips):
             print(f"{report.counted('said', 'picture')}: see {self.out / SHEET_NAME}")
         return 2 if report.errors else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,7 @@ SIZE = 28
 """Height and width of MNIST's images."""
 
 _COLOUR = 24  # difference of red, green and blue, of 255
+_LEAST_LUMA = 0.4  # of the colours' spread: where lightness has less, colour tells more
 
 Grey = NDArray[np.float32]
 
@@ -61,7 +63,8 @@ def load_image(path: str | Path, *, colour: bool = False) -> Tensor:
     Returns:
         Grey levels (height, width), or levels (height, width, 3), float32 in [0, 1], turned upright
         as the camera says. What is transparent is white. In grey, where all that shows has one
-        colour, opacity is black ink.
+        colour, opacity is black ink, and colours that are about as light differ as far as they do
+        along the axis along which they differ most.
 
     Raises:
         InputError: The file is missing, unreadable, truncated or larger than `MAX_PIXELS`.
@@ -69,7 +72,7 @@ def load_image(path: str | Path, *, colour: bool = False) -> Tensor:
     """
     with _opened(Path(path)) as image:
         if image.format == "JPEG":  # decoded at less than its size where that is large
-            image.draft("RGB" if colour else "L", (4 * LONGEST, 4 * LONGEST))
+            image.draft("RGB", (4 * LONGEST, 4 * LONGEST))
         return torch.from_numpy(_to_colour(image) if colour else _to_grey(image))
 
 
@@ -200,7 +203,20 @@ def _to_grey(image: Image.Image) -> Grey:
             return 1 - opacity  # ink of one colour, be it white
         image = _on_white(clear)
     levels: Grey = np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
-    return levels
+    return levels if image.mode in ("1", "L") else _with_colours(levels, image)
+
+
+def _with_colours(levels: Grey, image: Image.Image) -> Grey:
+    """Grey levels; of colours that are about as light, levels along the axis they differ along."""
+    colours = np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+    few = colours[:: max(colours.shape[0] // LONGEST, 1), :: max(colours.shape[1] // LONGEST, 1)]
+    spread, axes = np.linalg.eigh(np.cov(few.reshape(-1, 3), rowvar=False, bias=True))
+    if levels.std() >= _LEAST_LUMA * math.sqrt(max(spread[-1], 0) / 3):
+        return levels
+    axis = axes[:, -1] * (1 if axes[:, -1].sum() >= 0 else -1)
+    along = (colours - few.mean((0, 1))) @ axis / math.sqrt(3)  # as grey is along (1, 1, 1)
+    found: Grey = (levels.mean() + along).clip(0, 1).astype(np.float32)
+    return found
 
 
 def _to_colour(image: Image.Image) -> NDArray[np.float32]:

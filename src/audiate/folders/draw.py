@@ -128,7 +128,7 @@ def prepare_drawing(
     return DrawingWork(model, samples=samples, seed=seed, scale=scale), settings
 
 
-class DrawingWork(SheetWork[DrawingResult]):
+class DrawingWork(SheetWork[Tensor, DrawingResult]):
     """Draw clips; what is read of each is its spectrogram (n_mels, frames).
 
     Attributes:

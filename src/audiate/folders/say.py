@@ -14,16 +14,21 @@ from audiate.audio.files import Recording, save_wav
 from audiate.audio.spectrograms import Spectrogram
 from audiate.data.folders import PICTURES, find_files
 from audiate.data.images import load_image
+from audiate.data.written_digits import FoundDigits
 from audiate.errors import InputError, check_whole
 from audiate.folders.runner import FolderReport, Notify, Product, name_of, run_folder
 from audiate.folders.sheet import SHEET_SAMPLES, SheetWork
 from audiate.models.fingerprint import digest
 from audiate.models.hub import DEFAULT_IMAGE_TO_AUDIO
 from audiate.models.image_to_audio import ImageToAudioModel
-from audiate.models.lenet import find_every_digit, read_digits
+from audiate.models.lenet import find_every_digit, only_digit, read_digits
 from audiate.models.pretrained import load
 from audiate.models.speech_flow import load_codec
 from audiate.utils.plots import Panel, image_panel, sound_panel
+from audiate.utils.progress import counted
+
+DOUBT = 0.9
+"""Probability of a digit below which a reading is doubtful."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +36,27 @@ class SayingResult:
     """The result of saying a picture.
 
     Attributes:
-        digits: The digits that LeNet-5 reads in it, from left to right.
+        digits: The digits that LeNet-5 reads in it, row after row, from left to right.
         probabilities: The probability that LeNet-5 gives each.
+        others: Number of marks beside them that were left out, as they are no digits.
 
     """
 
     digits: tuple[int, ...]
     probabilities: tuple[float, ...]
+    others: int = 0
+
+    def is_doubtful(self) -> bool:
+        """Whether a digit has a probability below `DOUBT`."""
+        return min(self.probabilities) < DOUBT
 
     def __str__(self) -> str:
-        """The digits and their probabilities."""
+        """The digits and their probabilities, and what was left out."""
         chances = ", ".join(f"{chance:.2f}" for chance in self.probabilities)
-        return f"read: {' '.join(map(str, self.digits))} ({chances})"
+        marks = counted(self.others, "mark")
+        left_out = f"; left out: {marks}, as no digit" if self.others else ""
+        doubt = "doubtful, " if self.is_doubtful() else ""
+        return f"{doubt}read: {' '.join(map(str, self.digits))} ({chances}){left_out}"
 
 
 def say_folder(
@@ -78,7 +92,8 @@ def say_folder(
             the model was trained.
         samples: Number of sounds for each picture.
         seed: Sounds are those of `ImageToAudioModel.say` with this seed.
-        all: Whether several digits in a picture are said, from left to right, in each sound.
+        all: Whether several digits in a picture are said, row after row, from left
+            to right, in each sound.
         device: Where to load a model that is given by name: auto, cpu, cuda or mps.
         notify: It is called with the error of each picture that cannot be used.
 
@@ -104,8 +119,8 @@ def say_folder(
     return run_folder(work, found, out, "say", settings, what="saying", notify=notify)
 
 
-class SayingWork(SheetWork[SayingResult]):
-    """Convert pictures to speech; what is read of each is its digits (digits, 28, 28)."""
+class SayingWork(SheetWork[FoundDigits, SayingResult]):
+    """Convert pictures to speech; what is read of each is its digits."""
 
     result_type = SayingResult
 
@@ -116,45 +131,48 @@ class SayingWork(SheetWork[SayingResult]):
         self.model, self.samples, self.seed, self.several = model, samples, seed, several
         self.endings = tuple(f"{{}}-{number}.wav" for number in range(1, samples + 1))
 
-    def read(self, path: Path | Recording) -> Tensor:
+    def read(self, path: Path | Recording) -> FoundDigits:
         """Read a picture, and find the digit, or the digits, in it."""
         assert isinstance(path, Path)  # a recording is no picture
         picture = load_image(path)
         try:
-            if self.several:
-                return find_every_digit(picture)
-            return self.model.preprocess_image(picture).unsqueeze(0)
+            if self.model.config.pictures == "whole":
+                return FoundDigits(self.model.preprocess_image(picture).unsqueeze(0))
+            found = find_every_digit(picture)
+            return found if self.several else only_digit(found)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    def compute(self, items: Sequence[Tensor]) -> list[Product[SayingResult]]:
+    def compute(self, items: Sequence[FoundDigits]) -> list[Product[SayingResult]]:
         """Generate the sounds of a batch."""
         rate, digits = self.model.sample_rate, self.model.config.pictures == "digits"
         return [
             Product(
                 latents.flatten(0, 1).numpy(),
-                SayingResult(*read_digits(images)) if digits else None,
+                SayingResult(*read_digits(images), others) if digits else None,
                 [partial(save_wav, waveform=waveform, sample_rate=rate) for waveform in waveforms],
                 partial(_panels, images, waveforms, rate),
             )
-            for images, (latents, waveforms) in zip(
+            for (images, others), (latents, waveforms) in zip(
                 items, self._said(items, self.samples), strict=True
             )
         ]
 
-    def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
+    def panels(self, items: Sequence[FoundDigits]) -> list[Sequence[Panel]]:
         """Generate again, and show the digits of each picture and spectrograms of its sounds."""
         said = self._said(items, min(self.samples, SHEET_SAMPLES))
         rate = self.model.sample_rate
         return [
             _panels(images, waveforms, rate)
-            for images, (_, waveforms) in zip(items, said, strict=True)
+            for (images, _), (_, waveforms) in zip(items, said, strict=True)
         ]
 
-    def _said(self, items: Sequence[Tensor], samples: int) -> list[tuple[Tensor, Tensor]]:
+    def _said(self, items: Sequence[FoundDigits], samples: int) -> list[tuple[Tensor, Tensor]]:
         """Latents (samples, digits, latent_dim) and sounds (samples, 1, n) of each picture."""
-        counts = [len(images) for images in items]
-        found = self.model.say_batch(torch.cat(list(items)), samples=samples, seed=self.seed)
+        counts = [len(images) for images, _ in items]
+        found = self.model.say_batch(
+            torch.cat([images for images, _ in items]), samples=samples, seed=self.seed
+        )
         latents, sounds = (torch.split(each.transpose(0, 1), counts, 1) for each in found)
         return [
             (own, said.transpose(1, 2).flatten(2))

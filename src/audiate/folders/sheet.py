@@ -8,11 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from torch import Tensor
-
 from audiate.errors import InputError, printable
 from audiate.folders.record import LATENTS_NAME, FolderRecord
-from audiate.folders.runner import BATCH_SIZE, ClipWork, Product
+from audiate.folders.runner import BATCH_SIZE, ClipWork, Item, Product
 from audiate.utils.filesystem import as_unicode, short_names
 from audiate.utils.plots import Panel, PanelRow, save_panels
 
@@ -24,7 +22,7 @@ SHEET_SAMPLES = 16
 _SHEET_ROWS = 100  # more would make the picture too long to look at
 
 
-class SheetWork(ClipWork[Tensor, R]):
+class SheetWork(ClipWork[Item, R]):
     """Read a tensor from each file, and show the first files on a sheet."""
 
     shared = (LATENTS_NAME, SHEET_NAME)
@@ -33,7 +31,7 @@ class SheetWork(ClipWork[Tensor, R]):
         self._shown: dict[str, Sequence[Panel]] = {}
 
     @abstractmethod
-    def panels(self, items: Sequence[Tensor]) -> list[Sequence[Panel]]:
+    def panels(self, items: Sequence[Item]) -> list[Sequence[Panel]]:
         """Compute anew what the sheet shows of files that were processed earlier."""
 
     def keep(self, name: str, product: Product[R]) -> None:

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiate.data.images import Picture, shrink
-from audiate.data.written_digits import find_digits
+from audiate.data.written_digits import FoundDigits, find_digits
 from audiate.errors import InputError
 from audiate.models.configs import LeNetConfig
 from audiate.models.hub import WRITTEN_CLASSIFIER
 from audiate.models.pretrained import PretrainedModel, load
+from audiate.utils.progress import counted
 
 
 class LeNet(PretrainedModel):
@@ -71,20 +72,27 @@ def find_digit(picture: Picture) -> Tensor:
         InputError: As `find_digits`, or the picture holds several digits.
 
     """
-    found = find_every_digit(picture)
-    if len(found) > 1:
+    return only_digit(find_every_digit(picture)).images[0]
+
+
+def only_digit(found: FoundDigits) -> FoundDigits:
+    """Make sure that one digit was found, and return it.
+
+    Raises:
+        InputError: There are several.
+
+    """
+    if len(found.images) > 1:
+        marks = f" and {counted(found.others, 'other mark')}" if found.others else ""
         raise InputError(
-            f"the picture holds {len(found)} digits; cut it into pictures of one each, or "
-            "say them all by `audiate say --all`"
+            f"the picture holds {len(found.images)} digits{marks}; cut it into pictures of one "
+            "each, or say them all by `audiate say --all`"
         )
-    return found[0]
+    return found
 
 
-def find_every_digit(picture: Picture) -> Tensor:
-    """Find the digits that stand side by side in a picture.
-
-    Returns:
-        (digits, 28, 28), float32 in [0, 1], white on black, from left to right.
+def find_every_digit(picture: Picture) -> FoundDigits:
+    """Find all digits in a picture, by `find_digits` and the largest logit of LeNet-5.
 
     Raises:
         InputError: As `find_digits`.
