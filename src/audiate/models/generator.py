@@ -162,20 +162,29 @@ class GeneratorModel(PretrainedModel):
         Args:
             n: Number of latents.
             generator: Source of randomness; torch's global one by default.
-            labels: (n,), int64: draw from the prior given these labels.
+            labels: (n,), int64: draw from the prior given these labels; of a GAN with codes, the
+                numbers of codes, each of which is as frequent by default.
 
         Raises:
             InputError: The model has no labels, or a label is out of range.
 
         """
-        n = check_whole("n", n, 0, 10**9)
-        z = self.prior(n, generator)
-        if labels is not None and n:
-            labels = checked_labels(labels, n, self.classes)
-            # All entries have one distribution, so the largest may change places with another one.
-            rows, largest = torch.arange(n), self.labels_of(z)
-            z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
+        z = self.prior(check_whole("n", n, 0, 10**9), generator)
+        self._label(z, None if labels is None or not len(z) else labels, generator)
         return z.to(self.device)
+
+    def _label(
+        self,
+        z: Tensor,
+        labels: Tensor | None,
+        generator: torch.Generator | None,  # noqa: ARG002  # of a subclass
+    ) -> None:
+        """Change latents (n, latent_dim) of the prior, in place, so that they have the labels."""
+        if labels is not None:
+            labels = checked_labels(labels, len(z), self.classes)
+            # All entries have one distribution, so the largest may change places with another one.
+            rows, largest = torch.arange(len(z)), self.labels_of(z)
+            z[rows, largest], z[rows, labels] = z[rows, labels], z[rows, largest]
 
     def labels_of(self, z: Tensor) -> Tensor:
         """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes."""
@@ -253,29 +262,17 @@ class AudioGAN(GeneratorModel):
         """Draw latents (n, latent_dim), uniform in [-1, 1]."""
         return 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
 
-    def sample_latent(
-        self,
-        n: int,
-        *,
-        generator: torch.Generator | None = None,
-        labels: Tensor | None = None,
-    ) -> Tensor:
-        """Draw latents (n, latent_dim) from the prior, as `GeneratorModel.sample_latent` does.
-
-        Where there are codes, the first entries are a code, each of which is as frequent, and
-        ``labels`` are the numbers of codes.
-        """
+    def _label(self, z: Tensor, labels: Tensor | None, generator: torch.Generator | None) -> None:
+        """Where there are codes, the first entries are a code, and labels are numbers of codes."""
         code = self.config.code
         if not code.count:
-            return super().sample_latent(n, generator=generator, labels=labels)
-        n = check_whole("n", n, 0, 10**9)
-        z = self.prior(n, generator)
-        if labels is None or not n:
-            labels = torch.randint(code.count, (n,), generator=generator)
+            super()._label(z, labels, generator)
+            return
+        if labels is None:
+            labels = torch.randint(code.count, (len(z),), generator=generator)
         else:
-            labels = checked_labels(labels, n, code.count)
+            labels = checked_labels(labels, len(z), code.count)
         z[:, : code.size] = encode_codes(code, labels)
-        return z.to(self.device)
 
     def labels_of(self, z: Tensor) -> Tensor:
         """Labels (batch,), int64, that latents (batch, latent_dim) stand for; 0 without classes.
