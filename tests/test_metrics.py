@@ -7,13 +7,13 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import scipy  # whose parts are imported on first use: scipy.stats takes seconds
 import torch
 from conftest import peak_megabytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
-from scipy.stats import bootstrap, wasserstein_distance
 from skimage.metrics import structural_similarity as skimage_ssim
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
@@ -73,7 +73,7 @@ def test_interval_of_independent_items_is_scipys() -> None:
     correct = (torch.rand(500, generator=torch.Generator().manual_seed(0)) < 0.8).float()
     low, high = bootstrap_interval(correct, torch.arange(500), draws=5000)
     random = np.random.default_rng(0)
-    expected = bootstrap(
+    expected = scipy.stats.bootstrap(
         (correct.numpy(),), np.mean, method="percentile", n_resamples=5000, random_state=random
     ).confidence_interval
     assert low == pytest.approx(expected.low, abs=0.005)
@@ -533,7 +533,8 @@ class TestDistanceFromPrior:
         prior = 2 * torch.rand(30, 7, generator=random) - 1
         latent = torch.randn(5, 7, generator=random)
         expected = [
-            wasserstein_distance(each.double(), prior.double().flatten()) for each in latent
+            scipy.stats.wasserstein_distance(each.double(), prior.double().flatten())
+            for each in latent
         ]
         torch.testing.assert_close(
             distance_from_prior(latent, prior), torch.tensor(expected, dtype=torch.double)

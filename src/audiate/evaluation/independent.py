@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # whose parts are imported on first use
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
-from scipy.stats import binomtest
 from torch import Tensor
 
 from audiate.audio.files import load_audio, resample
@@ -258,7 +258,7 @@ def _scores(
     """Score a set by what the judges say; ``voices`` (count, 256) are those of the recordings."""
     digits = sounds.digits[:most].tolist()
     right = sum(one.word == DIGIT_WORDS[digit] for one, digit in zip(found, digits, strict=False))
-    interval = binomtest(right, len(found)).proportion_ci(method="wilson")
+    interval = scipy.stats.binomtest(right, len(found)).proportion_ci(method="wilson")
     cosine = f0_error = None
     if sounds.target is not None and voices is not None:
         cosines = (np.array([each.voice for each in found]) * voices).sum(1)
