@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 import torch
 import torch.nn.functional as F
 from conftest import small_specgan
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import freqz, get_window, oaconvolve
 
 import audiate
 from audiate.audio.pitch import Periodicity, praat_f0
@@ -98,7 +98,7 @@ class TestPulses:
 class TestFilters:
     def test_minimum_phase_of_an_all_pole_filter(self) -> None:
         poles = np.poly([0.9 * np.exp(0.6j), 0.9 * np.exp(-0.6j)]).real
-        _, expected = freqz([1.0], poles, worN=np.linspace(0, np.pi, 257))
+        _, expected = scipy.signal.freqz([1.0], poles, worN=np.linspace(0, np.pi, 257))
         found = minimum_phase(torch.from_numpy(np.log(np.abs(expected))))
         np.testing.assert_allclose(torch.complex(*found).numpy(), expected, atol=1e-6)
         # In float32, as products take their sines and cosines.
@@ -120,7 +120,7 @@ class TestFilters:
         source = noise(1, 8192)
         whole = spectrum.expand(1, 64, -1)
         found = filtered(source, Parts(whole.real, whole.imag), 128)[0]
-        expected = oaconvolve(source[0].numpy(), response)[:8192]
+        expected = scipy.signal.oaconvolve(source[0].numpy(), response)[:8192]
         inside = slice(512, -512)
         error = found[inside].numpy() - expected[inside]
         assert np.abs(error).max() < 0.02 * np.abs(expected).max()
@@ -131,7 +131,7 @@ class TestPitch:
         waveform = noise(1, 4096) + 0.2 * torch.sin(torch.arange(4096) * 0.05)
         found = Periodicity(RATE, 256, 4)(waveform)[0, :, 8].numpy()
         begin = 8 * 256 + 128 - 512
-        window = get_window("hann", 1024)
+        window = scipy.signal.get_window("hann", 1024)
         power = np.abs(np.fft.rfft(waveform[0, begin : begin + 1024] * window, 2048)) ** 2
         hertz = np.fft.rfftfreq(2048, 1 / RATE)
         power *= np.where(hertz < 1600, 1 + np.cos(np.pi * hertz / 1600), 0)

@@ -62,6 +62,10 @@ QUICKER = {
         ("max_iterations=50)", "max_iterations=10)"),
     ],
     "docs/own-pairs.md": [
+        *(
+            ('Path("pairs"), 40', 'Path("pairs"), 12'),
+            ('Path("unheard"), 10', 'Path("unheard"), 2'),
+        ),
         ("--ears none", "--ears none --epochs 1"),
         ("--batch-size 32", "--batch-size 32 --epochs 1"),
         ("--steps 300 --preview-every 150", "--steps 2 --preview-every 2"),
@@ -75,6 +79,7 @@ TUTORIALS = {
     "docs/synthesised-words.md": [
         *(
             ("range(12)", "range(2)"),
+            (" robot sugar twenty umbrella window yellow", ""),
             ('"kal16": 105, "rms": 95, ', ""),
             ("--count 24", "--count 9"),
         ),

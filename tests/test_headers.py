@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import correlate
 
 import audiate
 from audiate.audio.files import Recording, whole_spans
@@ -103,7 +103,11 @@ class TestMp3:
         found, rate = audiate.load_audio(path)
         assert rate == RATE
         assert len(expected) <= len(found) < len(expected) + 4000
-        delay = int(correlate(found.numpy(), expected, method="fft").argmax()) - len(expected) + 1
+        delay = (
+            int(scipy.signal.correlate(found.numpy(), expected, method="fft").argmax())
+            - len(expected)
+            + 1
+        )
         assert 0 <= delay < 3000
         heard = found.numpy()[delay : delay + len(expected)]
         assert np.corrcoef(heard, expected[: len(heard)])[0, 1] > 0.8  # noise is not coded well

@@ -7,13 +7,14 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import scipy  # whose parts are imported on first use: scipy.stats takes seconds
 import torch
 from conftest import peak_megabytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
-from scipy.stats import binomtest, bootstrap, wasserstein_distance
+from scipy.stats import binomtest
 from skimage.metrics import structural_similarity as skimage_ssim
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
@@ -74,7 +75,7 @@ def test_interval_of_independent_items_is_scipys() -> None:
     correct = (torch.rand(500, generator=torch.Generator().manual_seed(0)) < 0.8).float()
     low, high = bootstrap_interval(correct, torch.arange(500), draws=5000)
     random = np.random.default_rng(0)
-    expected = bootstrap(
+    expected = scipy.stats.bootstrap(
         (correct.numpy(),), np.mean, method="percentile", n_resamples=5000, random_state=random
     ).confidence_interval
     assert low == pytest.approx(expected.low, abs=0.005)
@@ -91,7 +92,7 @@ def test_copies_of_an_item_bring_no_certainty() -> None:
 
 @pytest.mark.parametrize(("right", "count"), [(0, 3), (3, 3), (7, 20), (1, 1), (500, 500)])
 def test_wilsons_interval_is_scipys(right: int, count: int) -> None:
-    expected = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    expected = scipy.stats.binomtest(right, count).proportion_ci(0.95, method="wilson")
     assert wilson_interval(right, count) == pytest.approx((expected.low, expected.high))
 
 
@@ -548,7 +549,8 @@ class TestDistanceFromPrior:
         prior = 2 * torch.rand(30, 7, generator=random) - 1
         latent = torch.randn(5, 7, generator=random)
         expected = [
-            wasserstein_distance(each.double(), prior.double().flatten()) for each in latent
+            scipy.stats.wasserstein_distance(each.double(), prior.double().flatten())
+            for each in latent
         ]
         torch.testing.assert_close(
             distance_from_prior(latent, prior), torch.tensor(expected, dtype=torch.double)

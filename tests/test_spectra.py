@@ -7,9 +7,9 @@ from collections.abc import Callable
 import librosa
 import numpy as np
 import pytest
+import scipy
 import torch
 from conftest import small_specgan
-from scipy.signal import get_window
 from torch import Tensor
 
 from audiate.audio.log_mel import LogMel
@@ -36,7 +36,7 @@ class TestSpectrogram:
     def test_real_part_frame_by_frame(self) -> None:
         waveform = noise(1, 1000)
         padded = np.pad(waveform[0].numpy().astype(np.float64), (0, 200))
-        window = get_window("hann", 256)  # periodic
+        window = scipy.signal.get_window("hann", 256)  # periodic
         for frame, found in enumerate(Spectrogram("real")(waveform)[0]):
             expected = np.fft.rfft(padded[128 * frame : 128 * frame + 256] * window).real
             np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)

@@ -16,7 +16,8 @@ import audiate
 from audiate.data.digits import Clip, LabelledImages, load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.data.sounds import digit_clips
-from audiate.evaluation import clips, diversity, drawings, noise
+from audiate.evaluation import clips, diversity, drawings, noise, sound_scores
+from audiate.evaluation.clips import ValidationClips
 from audiate.evaluation.digit_classifiers import (
     VALIDATION,
     SpokenClassifierReport,
@@ -54,6 +55,7 @@ def data_read_once() -> Iterator[None]:
         patch.setattr(diversity, "load_mnist", fewer_images)
         patch.setattr(drawings, "measure_train_images", lambda _, root: measured(root))
         patch.setattr(clips, "digit_clips", fewer_clips)
+        patch.setattr(sound_scores, "read_validation", fewer_held_out)
         yield
 
 
@@ -77,8 +79,13 @@ def fewer_images(root: Path, split: Literal["train", "test"]) -> LabelledImages:
 
 
 def fewer_clips(*args: Any) -> list[list[Clip]]:
-    """Every third of the train clips, which are in the order of their words and voices."""
-    return [each[::3] for each in digit_clips(*args)]
+    """Every ninth of the train clips, which are in the order of their words and voices."""
+    return [each[::9] for each in digit_clips(*args)]
+
+
+def fewer_held_out(*args: Any, **size: int) -> ValidationClips:
+    """Every third of the validation clips that sounds are scored beside."""
+    return ValidationClips(*(each[::3] for each in clips.read_validation(*args, **size)))
 
 
 @pytest.fixture

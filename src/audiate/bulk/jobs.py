@@ -219,7 +219,7 @@ class DrawJob(Job):
         return OpenJob(
             drawing.read,
             partial(_results, drawing),
-            {"latent": "latent", **{each.name: str(each.type) for each in fields(DrawingResult)}},
+            _columns(DrawingResult),
             {**settings, "pictures": str(self.pictures)},
             _WORD_SECONDS,
             _batch_size(device),
@@ -273,12 +273,17 @@ class InvertJob(Job):
         return OpenJob(
             run.read,
             partial(_results, run),
-            {"latent": "latent", **{each.name: str(each.type) for each in fields(ClipResult)}},
+            _columns(ClipResult),
             {**settings, "sounds": str(self.sounds)},
             generator.num_samples / generator.sample_rate,
             batch_size_for(generator, search),
             ("sounds", ".wav") if self.sounds else None,
         )
+
+
+def _columns(result: type[DrawingResult | ClipResult]) -> dict[str, str]:
+    """Names and types of the columns of a latent and of what was found about a clip."""
+    return {"latent": "latent", **{each.name: str(each.type) for each in fields(result)}}
 
 
 def _open_model(

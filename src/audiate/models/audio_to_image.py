@@ -169,12 +169,20 @@ class AudioToImageModel(SpeechModel):
             InputError: An argument is out of range.
 
         """
-        samples = check_whole("samples", samples, 1, 10_000)
-        seed = check_whole("seed", seed, 0, 2**63 - 1)
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(1, samples, self.latent_dim, generator=generator)
-        noise = noise.expand(len(inputs), -1, -1).to(self.device)
+        noise = same_noise(len(inputs), samples, self.latent_dim, seed).to(self.device)
         return self.images_from(inputs.to(self.device), noise).cpu()
+
+
+def same_noise(count: int, samples: int, latent_dim: int, seed: int) -> Tensor:
+    """Standard normal noise (count, samples, latent_dim) of a seed, the same for all ``count``.
+
+    Raises:
+        InputError: ``samples`` or ``seed`` is out of range.
+
+    """
+    samples = check_whole("samples", samples, 1, 10_000)
+    random = torch.Generator().manual_seed(check_whole("seed", seed, 0, 2**63 - 1))
+    return torch.randn(1, samples, latent_dim, generator=random).expand(count, -1, -1)
 
 
 class Posterior(NamedTuple):

@@ -1,6 +1,6 @@
 """A conditional flow: its velocity network, and the solvers that follow it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from math import log
 
 import torch
@@ -56,53 +56,66 @@ def follow(
             change = unconditional + guidance * (conditional - unconditional)
         return change
 
-    size = (-1 if backwards else 1) / steps
+    whole = sum(weight for _, weight in _STAGES[solver])
 
-    def after(latents: Tensor, times: Tensor) -> Tensor:
-        return latents + size * _mean_slope(slope, latents, times, size, solver)
+    def stage(state: _State, row: Tensor) -> _State:
+        latents, last, total = state
+        time, ahead, weight, size, goes_on = row.unbind()
+        last = slope(latents + ahead * last, time)
+        total = total + weight * last
+        return latents + size * (total / whole), last, goes_on * total
 
-    begins = [step * size + backwards for step in range(steps)]
-    every = [[begin, begin + size / 2, begin + size] for begin in begins]
-    times = torch.tensor(every, device=noise.device)
+    kind = torch.promote_types(noise.dtype, torch.float32)
+    rows = torch.tensor(_rows(solver, steps, backwards), dtype=kind, device=noise.device)
+    state = noise, torch.zeros_like(noise), torch.zeros_like(noise)
     if torch.compiler.is_compiling():
-        return _repeated(after, noise, times)
-    latents = noise
-    for row in times:
-        latents = after(latents, row)
-    return latents
+        return _repeated(stage, state, rows)
+    for row in rows:
+        state = stage(state, row)
+    return state[0]
 
 
-def _repeated(step: Callable[[Tensor, Tensor], Tensor], latents: Tensor, times: Tensor) -> Tensor:
-    """Do a step for each row of ``times``, such that an exported graph holds a single step."""
+_State = tuple[Tensor, Tensor, Tensor]
+"""Latents at the begin of a step, the slope of the stage before, and the weighted sum of slopes."""
+
+_STAGES: Mapping[Solver, Sequence[tuple[float, int]]] = {
+    "euler": [(0, 1)],
+    "midpoint": [(0, 0), (1 / 2, 1)],
+    "heun": [(0, 1), (1, 1)],
+    "rk4": [(0, 1), (1 / 2, 2), (1 / 2, 2), (1, 1)],
+}
+"""Stages of a step of each solver, in which the velocity is evaluated once.
+
+The first number is the part of the step for which the slope of the stage before is followed, from
+the step's begin; the second one is the weight of the slope that is found there.
+"""
+
+
+def _rows(solver: Solver, steps: int, backwards: bool) -> list[list[float]]:
+    """For each stage: its time, how far the last slope is followed, and the weight of its own.
+
+    Then the size of the step, and 0; or, where a stage of the same step is still to come, 0 and 1.
+    """
+    size, rows = (-1 if backwards else 1) / steps, []
+    for step in range(steps):
+        for at, (part, weight) in enumerate(_STAGES[solver], 1):
+            ends = at == len(_STAGES[solver])
+            time = step * size + backwards + size * part
+            rows.append([time, size * part, weight, size * ends, not ends])
+    return rows
+
+
+def _repeated(stage: Callable[[_State, Tensor], _State], state: _State, rows: Tensor) -> Tensor:
+    """Do a stage for each of ``rows``, such that an exported graph holds a single stage."""
     from torch._higher_order_ops.scan import scan  # with torch.compile, which else is not needed
 
-    def body(latents: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-        return step(latents, times), times.clone()
+    def body(state: _State, row: Tensor) -> tuple[_State, Tensor]:
+        return stage(state, row), row.clone()
 
-    latents = latents.clone(memory_format=torch.contiguous_format)  # as the step returns them
-    found: Tensor = scan(body, latents, times)[0]
+    # They lie in memory as the stage returns them.
+    begin = tuple(each.clone(memory_format=torch.contiguous_format) for each in state)
+    found: Tensor = scan(body, begin, rows)[0][0]
     return found
-
-
-def _mean_slope(
-    slope: Callable[[Tensor, Tensor], Tensor],
-    latents: Tensor,
-    times: Tensor,
-    size: float,
-    solver: Solver,
-) -> Tensor:
-    """The slope of a step of a solver, with the times (3,) of its begin, middle and end."""
-    first = slope(latents, times[0])
-    if solver == "euler":
-        return first
-    if solver == "heun":
-        return (first + slope(latents + size * first, times[2])) / 2
-    middle = slope(latents + size / 2 * first, times[1])
-    if solver == "midpoint":
-        return middle
-    second = slope(latents + size / 2 * middle, times[1])
-    last = slope(latents + size * second, times[2])
-    return (first + 2 * middle + 2 * second + last) / 6
 
 
 class Velocity(nn.Module):

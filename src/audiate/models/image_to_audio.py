@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from audiate.data.images import Picture
-from audiate.errors import InputError, check_whole
+from audiate.errors import InputError
+from audiate.models.audio_to_image import same_noise
 from audiate.models.codec import Codec
 from audiate.models.conditional_flow import follow
 from audiate.models.configs import ImageToAudioConfig
@@ -167,11 +168,7 @@ class ImageToAudioModel(PretrainedModel):
             InputError: An argument is out of range.
 
         """
-        samples = check_whole("samples", samples, 1, 10_000)
-        seed = check_whole("seed", seed, 0, 2**63 - 1)
-        random = torch.Generator().manual_seed(seed)
-        noise = torch.randn(1, samples, self.latent_dim, generator=random)
-        return self.say_from(images, noise.expand(len(images), -1, -1))
+        return self.say_from(images, same_noise(len(images), samples, self.latent_dim, seed))
 
     @torch.no_grad()
     def say_from(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy  # whose parts are imported on first use
 from matplotlib.figure import Figure
 from rich.table import Table
-from scipy import stats
 
 from audiate.phonetics.measure_folder import Group, MeasureOptions
 from audiate.phonetics.measures import LEAST_VOICED, MEASURES, UNITS, Array
@@ -193,7 +193,9 @@ def _statistics(rows: Array) -> dict[str, dict[str, float]]:
         values = column[np.isfinite(column)]
         n, nan = len(values), float("nan")
         mean, deviation = (float(values.mean()), float(values.std())) if n else (nan, nan)
-        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5) if n > 1 else nan
+        half = (
+            float(scipy.stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5) if n > 1 else nan
+        )
         each = {"mean": mean, "deviation": deviation, "low": mean - half, "high": mean + half}
         found[name] = {"n": n, **each}
     return found
@@ -206,7 +208,7 @@ def _same(parts: Mapping[str, Array], index: int) -> float:
     columns = [column for column in columns if len(column)]
     if len(columns) < 2 or len(np.unique(np.concatenate(columns))) < 2:
         return float("nan")
-    return float(stats.kruskal(*columns).pvalue)
+    return float(scipy.stats.kruskal(*columns).pvalue)
 
 
 def _label_tables(group: Group) -> Iterator[Table]:

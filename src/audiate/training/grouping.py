@@ -6,11 +6,8 @@
 import warnings
 
 import numpy as np
+import scipy  # whose parts are imported on first use
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
-from scipy.linalg import eigh
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse.linalg import ArpackError, eigsh
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -201,7 +198,7 @@ def _improve(joint: Array, order: Integers) -> float:
             for other in range(conditions):
                 if other != own:
                     gain[:, order[other]] += joint[own, :, other, :]
-            order[own] = linear_sum_assignment(-gain)[1]
+            order[own] = scipy.optimize.linear_sum_assignment(-gain)[1]
             value += float(gain[np.arange(count), order[own]].sum())
         if value <= last + 1e-9:
             break
@@ -216,9 +213,11 @@ def _spectral(weights: Array, dims: int) -> Array:
     start = np.ones(len(weights))  # its own default is random
     scaled = weights / degrees[:, None] / degrees
     try:
-        _, vectors = eigsh(scaled, k=dims, which="LA", v0=start)
-    except ArpackError:  # eigenvalues that are nearly all alike, as of clips that are
-        vectors = eigh(scaled)[1][:, -dims:]
+        _, vectors = scipy.sparse.linalg.eigsh(scaled, k=dims, which="LA", v0=start)
+    except (
+        scipy.sparse.linalg.ArpackError
+    ):  # eigenvalues that are nearly all alike, as of clips that are
+        vectors = scipy.linalg.eigh(scaled)[1][:, -dims:]
     points: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return points
 
@@ -230,5 +229,7 @@ def _first_means(values: Array, count: int, seed: int) -> Array:
         # Rows that are all alike leave groups empty, as one that is given twice does; whoever uses
         # the means brings groups to even size, or looks whether they are large enough.
         warnings.simplefilter("ignore")
-        means: Array = kmeans2(values, count, minit="++", rng=source, missing="warn")[0]
+        means: Array = scipy.cluster.vq.kmeans2(
+            values, count, minit="++", rng=source, missing="warn"
+        )[0]
     return means
