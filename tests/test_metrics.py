@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
-from scipy.stats import binomtest
 from skimage.metrics import structural_similarity as skimage_ssim
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
