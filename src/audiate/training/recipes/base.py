@@ -75,6 +75,25 @@ class StepRecipe(Recipe):
     """Seed of the initial weights, the order of clips and all noise."""
 
 
+@dataclass(frozen=True)
+class SoundFiles:
+    """Settings that name the sounds of a training."""
+
+    data: tuple[str, ...] = DIGIT_SETS
+    """Names of data sets of spoken digits, or a folder of sound files."""
+
+
+@dataclass(frozen=True)
+class WordFiles(SoundFiles):
+    """Settings that name the sounds of a training, and tell labels and words in a folder."""
+
+    label_from: str | None = None
+    """Pattern of the file names in a flat folder, in place of sub-folders: {word} is the label,
+    {voice} the speaker, * anything, as in '{word}_{voice}*' for candle_speaker1.wav."""
+    cut_words: bool = False
+    """Cut each file of a folder at silences, into words."""
+
+
 VoiceSetting = Literal["auto", "named", "found", "one"]
 
 

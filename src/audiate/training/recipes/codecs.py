@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass, field
 
-from audiate.data.sources import DIGIT_SETS
 from audiate.models.configs import CodecConfig, CodeConfig
 from audiate.models.hub import DEFAULT_GENERATOR
 from audiate.training.recipes.base import (
     Entry,
     Perturbation,
     Recipe,
+    SoundFiles,
     StepRecipe,
+    WordFiles,
     WordGroupSettings,
     check_names,
 )
 
 
 @dataclass(frozen=True)
-class CodecRecipe(StepRecipe):
+class CodecRecipe(StepRecipe, SoundFiles):
     """The codec of speech, on spoken digits or a folder of your own.
 
     It uses no label but to draw as many clips of each.
@@ -31,8 +32,6 @@ class CodecRecipe(StepRecipe):
     """Weight of the divergence of q(latents | clip) from the prior, a mean over all latents."""
     adversarial_share: float = 0.3
     """Share of the steps, the last ones, in which discriminators take part."""
-    data: tuple[str, ...] = DIGIT_SETS
-    """Names of data sets of spoken digits, or a folder of sound files."""
     speed_perturbation: tuple[float, ...] = (0.88, 0.94, 1.06, 1.13)
     """Train on every clip at these multiples of its speed, too (Ko et al. 2015)."""
     network: CodecConfig = field(default_factory=CodecConfig)
@@ -70,7 +69,7 @@ class CodecFlowRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class SoundFlowRecipe(CodecFlowRecipe, StepRecipe):
+class SoundFlowRecipe(CodecFlowRecipe, StepRecipe, WordFiles):
     """Settings that all trainings of a `SpeechFlow` have in common."""
 
     init: str | None = None
@@ -83,11 +82,6 @@ class SoundFlowRecipe(CodecFlowRecipe, StepRecipe):
     batch_size: int = 128
     learning_rate: float = 1e-3
     """Peak of the learning rate of AdamW."""
-    data: tuple[str, ...] = DIGIT_SETS
-    """Names of data sets of spoken digits, or a folder of sound files."""
-    label_from: str | None = None
-    """Pattern of the file names in a flat folder, in place of sub-folders: {word} is the label,
-    {voice} the speaker, * anything, as in '{word}_{voice}*' for candle_speaker1.wav."""
     variants: int = 2
     """Number of times that each clip is encoded, moved by another number of samples."""
 

@@ -3,13 +3,19 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
-from audiate.data.sources import DIGIT_SETS
 from audiate.models.configs import AudioGANSizes, CodeConfig, SpecGANSizes, WaveGANSizes
-from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, StepRecipe, check_names
+from audiate.training.recipes.base import (
+    BY_THE_PAPER,
+    Entry,
+    Perturbation,
+    StepRecipe,
+    WordFiles,
+    check_names,
+)
 
 
 @dataclass(frozen=True)
-class AudioGANRecipe(StepRecipe):
+class AudioGANRecipe(StepRecipe, WordFiles):
     """Settings that the trainings of all generators of sound have in common."""
 
     steps: int = 10_000
@@ -37,16 +43,9 @@ class AudioGANRecipe(StepRecipe):
     """Initial weights. scaled: signals keep their size (He). published: Glorot's."""
     normalise: bool = True
     """Bring all clips to one peak level."""
-    data: tuple[str, ...] = DIGIT_SETS
-    """Names of data sets of spoken digits, or a folder of sound files."""
     sample_rate: int | None = None
     """Sample rate of the generated sound, in Hz. The default is 16,000 for spoken digits, and for a
     folder the rate of its files."""
-    label_from: str | None = None
-    """Pattern of the file names in a flat folder, in place of sub-folders: {word} is the label,
-    {voice} the speaker, * anything, as in '{word}_{voice}*' for candle_speaker1.wav."""
-    cut_words: bool = False
-    """Cut each file of a folder at silences, into words."""
     network: AudioGANSizes = field(default_factory=AudioGANSizes)
     """Sizes of the networks."""
     perturbation: Perturbation = field(default_factory=Perturbation)

@@ -46,7 +46,9 @@ def prepare(recipe: SpeechFlowRecipe | CodedFlowRecipe, root: Path) -> Prepared:
         InputError: There is no such codec, or data are missing or damaged.
 
     """
-    listed = list_sounds(recipe.data, root, label_from=recipe.label_from)
+    listed = list_sounds(
+        recipe.data, root, label_from=recipe.label_from, cut_words=recipe.cut_words
+    )
     codec = load_codec(recipe.codec)
     num_samples = _length(recipe, listed, codec.config.sample_rate)
 
