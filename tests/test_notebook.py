@@ -100,7 +100,7 @@ def test_models_and_inversions_show_themselves_on_one_line() -> None:
         "WrappedGenerator: latent 3 → 90 samples at 8,000 Hz"
     )
     matches = Matches(["a"], ["b"] * 99, torch.zeros(1, 99), torch.zeros(1, 99))
-    assert repr(matches) == "Matches of 1 sounds and 99 pictures"
+    assert repr(matches) == "Matches of 1 sound and 99 pictures"
     flow = audiate.load("flow-digits")
     assert repr(flow) == "LatentFlow: 6.1 M parameters, log-mel 48x48 → image 28x28"
 

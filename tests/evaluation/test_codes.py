@@ -150,7 +150,7 @@ def test_without_labels_pairs_are_put_into_the_groups_that_were_found() -> None:
 def test_a_generator_without_codes_has_none() -> None:
     with pytest.raises(InputError, match="has no codes") as raised:
         evaluate_codes("gan", small_specgan(), WORDS, None, "ears")
-    assert "`audiate train fiwgan`" in with_flags(str(raised.value))
+    assert "`audiate train coded-flow`" in with_flags(str(raised.value))
 
 
 @pytest.fixture
