@@ -23,13 +23,14 @@ from audiate.models.code_network import WordCodeNetwork, code_names, decode_code
 from audiate.models.configs import CodeConfig, CodeNetworkKind, WaveGANConfig
 from audiate.models.wavegan import WaveGAN
 from audiate.training import discovery
-from audiate.training.discovery import discover, find_conditions, joined
+from audiate.training.discovery import discover, find_conditions, first_groups, joined
 from audiate.training.grouping import (
     _spectral,
     arrange_binary,
     balanced,
     match_groups,
     silhouette,
+    warped_distances,
 )
 from audiate.training.loop import _stop_signals, train_step, update
 from audiate.training.recipes import ENTRIES, RECIPES
@@ -202,6 +203,29 @@ class TestGroups:
         values = np.concatenate([source.normal(place, 0.3, (40, 2)) for place in (0.0, 3.0)])
         groups, _ = balanced(values, np.array([[3.0, 3.0], [0.0, 0.0]]))
         assert (groups == np.repeat([1, 0], 40)).all()
+
+    def test_warped_distances_are_librosas(self) -> None:
+        librosa = pytest.importorskip("librosa")
+        series = np.random.default_rng(0).normal(size=(5, 12, 3))
+        for band in (12, 3):
+            found = warped_distances(series, band)
+            for one in range(5):
+                for other in range(5):
+                    costs = np.linalg.norm(series[one][:, None] - series[other], axis=2)
+                    outside = np.abs(np.subtract.outer(np.arange(12), np.arange(12))) > band
+                    costs[outside] = 1e6
+                    expected = librosa.sequence.dtw(C=costs, backtrack=False)[-1, -1] / 12
+                    assert found[one, other] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+    def test_words_at_another_pace_are_grouped(self) -> None:
+        """Two words of two sounds each, whose first sound lasts shorter or longer."""
+        views = 0.1 * torch.rand(40, 48, 48, generator=torch.Generator().manual_seed(0))
+        for clip in range(40):
+            change = 14 + clip // 2
+            views[clip, 5 + 20 * (clip % 2) :, :change] += 0.9
+            views[clip, :35, change:] += 0.9
+        groups = first_groups(views, torch.zeros(40), np.zeros(40, dtype=np.int64), 2)
+        assert len({(clip % 2, int(group)) for clip, group in enumerate(groups)}) == 2
 
     def test_numbers_of_groups_are_matched_over_conditions(self) -> None:
         source = np.random.default_rng(0)

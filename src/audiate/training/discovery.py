@@ -10,9 +10,9 @@ The steps:
 1. Recording conditions are groups of clips by level and background noise (k-means), or the voices
    where file names hold them. Those of fewer clips than groups are joined to one; where that has
    too few itself, the Q-network sorts its clips at the end.
-2. Under each condition, clips are grouped by a spectral clustering of their aligned words (Ng et
-   al. 2002), into groups of even size (by the iteration of Sinkhorn and Knopp 1967, as in Caron et
-   al. 2020).
+2. Under each condition, clips are grouped by a spectral clustering (Ng et al. 2002) of the
+   distances of their words, which are cepstra that are warped in time (Sakoe and Chiba 1978), into
+   groups of even size (by the iteration of Sinkhorn and Knopp 1967, as in Caron et al. 2020).
 3. The groups of all conditions are matched, one to one, so that clips and their nearest neighbours
    under other conditions agree (the Hungarian algorithm, in turn for each condition).
 4. The Q-network learns the groups on clips that are changed at random, and reads all clips. Its
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # whose parts are imported on first use
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,6 +43,7 @@ from audiate.training.grouping import (
     principal,
     silhouette,
     squared_distances,
+    warped_distances,
 )
 from audiate.utils.progress import tracked
 
@@ -59,6 +61,8 @@ _CONDITIONS = 8  # most conditions that are looked for
 _APART = 0.33  # least silhouette at which conditions count as different
 _LEAST_CLIPS = 40  # among which conditions are looked for
 _LEVEL_WEIGHT = 3.0  # of a decibel of level, beside one of noise in a band
+_CEPSTRA = 12  # from the second, as the first is the level (Davis and Mermelstein 1980)
+_BAND = 6  # of 24 frames, by which a path of time warping leaves the diagonal
 _LENGTH_WEIGHT = 8.0  # of the word's length, beside one value of its spectrogram
 
 
@@ -148,11 +152,26 @@ def first_groups(views: Tensor, length: Tensor, conditions: Integers, count: int
         count: Number of groups.
 
     """
-    seen = F.avg_pool1d(views, 2).flatten(1).double().numpy()
-    alone = group_within(principal(seen, 60), conditions, count)
-    both = np.concatenate([seen, _LENGTH_WEIGHT * length.double().numpy()[:, None]], 1)
-    near = neighbour_graph(principal(normalised(both, conditions), 80), conditions)
+    seen = F.avg_pool1d(views, 2).double().numpy()
+    warped = warped_distances(_cepstra(seen, conditions), _BAND)
+    alone = group_within(warped, conditions, count)
+    flat = seen.reshape(len(seen), -1)
+    both = np.concatenate([flat, _LENGTH_WEIGHT * length.double().numpy()[:, None]], 1)
+    values = principal(normalised(both, conditions), 80)
+    aligned = np.sqrt(squared_distances(values, values))
+    # Whether words of two voices are alike is best told by both kinds of distances.
+    near = neighbour_graph(warped, conditions) + neighbour_graph(aligned, conditions)
     return match_groups(near, conditions, alone, count)
+
+
+def _cepstra(levels: Array, conditions: Integers) -> Array:
+    """Cepstra (n, frames, 12), even under each condition, of levels (n, bands, frames)."""
+    cepstra: Array = scipy.fft.dct(levels, axis=1, norm="ortho")[:, 1 : _CEPSTRA + 1]
+    for condition in np.unique(conditions):
+        own = cepstra[conditions == condition]
+        mean, deviation = own.mean((0, 2), keepdims=True), own.std((0, 2), keepdims=True)
+        cepstra[conditions == condition] = (own - mean) / (deviation + 1e-6)
+    return cepstra.transpose(0, 2, 1)
 
 
 def joined(conditions: Integers, least: int) -> Integers:

@@ -7,13 +7,17 @@ import warnings
 
 import numpy as np
 import scipy  # whose parts are imported on first use
+import torch
 from numpy.typing import NDArray
+
+from audiate.utils.progress import tracked
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _NEIGHBOURS = 6
 _MATCHES = 30  # first numberings that are tried
+_PAIRS = 20_000  # of series, compared at a time
 
 
 def silhouette(distances: Array, groups: Integers) -> float:
@@ -56,20 +60,20 @@ def balanced(values: Array, means: Array, rounds: int = 30) -> tuple[Integers, f
     return shares.argmax(1), float((shares * distances).sum() / len(values))
 
 
-def group_within(values: Array, conditions: Integers, count: int) -> Integers:
+def group_within(distances: Array, conditions: Integers, count: int) -> Integers:
     """Groups (n,) of even size, by a spectral clustering under each condition by itself.
 
     Args:
-        values: (n, dim), one row for each clip.
+        distances: (n, n), between clips.
         conditions: The condition (n,) of each clip.
         count: Number of groups under each condition.
 
     """
-    groups = np.zeros(len(values), dtype=np.int64)
+    groups = np.zeros(len(distances), dtype=np.int64)
     for condition in np.unique(conditions):
         own = conditions == condition
         alone = np.zeros(int(own.sum()), dtype=np.int64)
-        points = _spectral(neighbour_graph(values[own], alone), count)
+        points = _spectral(neighbour_graph(distances[np.ix_(own, own)], alone), count)
         tries = (balanced(points, _first_means(points, count, turn)) for turn in range(5))
         groups[own] = min(tries, key=lambda found: found[1])[0]
     return groups
@@ -128,18 +132,18 @@ def arrange_binary(network_means: Array) -> Integers:
     return numbers
 
 
-def neighbour_graph(values: Array, conditions: Integers) -> Array:
+def neighbour_graph(distances: Array, conditions: Integers) -> Array:
     """Weights (n, n), symmetric, between each clip and its six nearest under every condition.
 
     Args:
-        values: (n, dim), one row for each clip.
+        distances: (n, n), between clips.
         conditions: The condition (n,) of each clip.
 
     """
-    distances = np.sqrt(squared_distances(values, values))
+    distances = distances.copy()
     np.fill_diagonal(distances, np.inf)
     weights = np.zeros_like(distances)
-    rows = np.arange(len(values))[:, None]
+    rows = np.arange(len(distances))[:, None]
     for condition in np.unique(conditions):
         columns = np.flatnonzero(conditions == condition)
         near = min(_NEIGHBOURS, max(len(columns) - 1, 1))
@@ -147,8 +151,40 @@ def neighbour_graph(values: Array, conditions: Integers) -> Array:
         least = np.take_along_axis(distances[:, columns], order, 1)
         close = np.exp(-np.square(least / (least[:, -1:] + 1e-9)))
         weights[rows, columns[order]] = np.where(np.isfinite(least), close, 0) * len(columns)
-    joint: Array = (weights + weights.T) / len(values)
+    joint: Array = (weights + weights.T) / len(distances)
     return joint
+
+
+def warped_distances(series: Array, band: int) -> Array:
+    """Distances (n, n) of series by dynamic time warping (Sakoe and Chiba 1978).
+
+    It is the least sum of Euclidean distances of frames along a path through both series, divided
+    by their number of frames.
+
+    Args:
+        series: (n, frames, dim).
+        band: Largest number of frames by which a path leaves the diagonal.
+
+    """
+    values = torch.from_numpy(series).float()
+    frames = values.shape[1]
+    found = np.zeros((len(series), len(series)))
+    rows, columns = np.triu_indices(len(series), 1)
+    parts = np.array_split(np.arange(len(rows)), -(-len(rows) // _PAIRS) or 1)
+    for part in tracked(parts, "comparing words"):
+        costs = torch.cdist(values[rows[part]], values[columns[part]])
+        before = torch.full((frames + 1, len(part)), torch.inf)  # least sums up to a row's frames
+        before[0] = 0
+        for row in range(frames):
+            now = torch.full_like(before, torch.inf)
+            for column in range(max(row - band, 0), min(row + band + 1, frames)):
+                least = torch.minimum(
+                    torch.minimum(before[column], before[column + 1]), now[column]
+                )
+                now[column + 1] = least + costs[:, row, column]
+            before = now
+        found[rows[part], columns[part]] = before[frames] / frames
+    return found + found.T
 
 
 def normalised(values: Array, conditions: Integers) -> Array:
