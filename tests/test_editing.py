@@ -353,7 +353,11 @@ class TestInside:
         assert float(rows[100][2]) == pytest.approx(view.layers["layer1"][99].item(), rel=1e-3)
 
     def test_the_command_follows_generators_and_listeners(
-        self, small_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        small_models: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)
         clip = write_tone(tmp_path / "tone.wav")
@@ -374,3 +378,5 @@ class TestInside:
         assert main([*words, "--out", "ears"]) == 0
         assert Path("ears/000.csv").read_text().startswith("seconds,waveform,stem,block1")
         assert main(["activations", str(small_models / "encoder")]) == 2
+        assert main(["activations", "speech-digits"]) == 2
+        assert "name a WaveGAN or a SpecGAN" in capsys.readouterr().err

@@ -21,8 +21,8 @@ class Activations:
     """
 
     model: Model
-    """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id: a
-    generator, an encoder, or the classifier of spoken digits."""
+    """A shipped model's name, the folder of a run or a model, or a Hugging Face hub id: a WaveGAN
+    or a SpecGAN, an encoder, or the classifier of spoken digits."""
     latents: Path | None = None
     """Latents of a generator's sounds: an .npy or .npz file. Default: COUNT random ones."""
     clip: Path | None = None
@@ -45,7 +45,7 @@ class Activations:
 
         from audiate.data.latents import read_latents
         from audiate.folders.runner import numbered, replacing_outputs
-        from audiate.models.generator import AudioGAN
+        from audiate.models.generator import AudioGAN, GeneratorModel
         from audiate.models.pretrained import load
         from audiate.phonetics.activations import (
             classifier_activations,
@@ -69,6 +69,11 @@ class Activations:
                 generator_activations(model, row[None])
                 for row in tracked(list(z), "computing activations")
             ]
+        elif isinstance(model, GeneratorModel):
+            raise InputError(
+                f"{self.model}: none of its layers follows the sound in time; name a WaveGAN or a "
+                f"SpecGAN, an encoder, or a classifier of spoken digits"
+            )
         elif self.clip is None:
             raise InputError(f"{self.model}: takes a recording; name one with `clip`")
         else:
