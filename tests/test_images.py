@@ -174,6 +174,13 @@ class TestFindDigit:
             found = read_digits(find_every_digit(turned).images)[0]
             assert "".join(map(str, found)) == text.replace("\n", "")
 
+    def test_a_wide_note_in_the_middle_of_a_desk_is_no_zero(self) -> None:
+        page, note = Image.new("L", (500, 400), 40), Image.new("L", (260, 160), 235)
+        font = ImageFont.load_default(size=70)
+        ImageDraw.Draw(note).text((40, 40), "4 7 2", font=font, fill=25)
+        page.paste(note.rotate(7, expand=True, fillcolor=40), (100, 90))
+        assert read_digits(find_every_digit(page).images)[0] == (4, 7, 2)
+
     @pytest.mark.parametrize(
         ("ink", "ground"),
         [("red", "white"), ("lime", "white"), ("yellow", "white"), ("#f00", "#008200")],

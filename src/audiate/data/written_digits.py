@@ -41,6 +41,8 @@ _BOX_FILLED = 0.88  # of its bounding box: an ellipse fills 0.79
 _LONGEST_PART = 0.5  # of the digit's longer side that its longest part takes up; else it is dots
 _WIDEST = 2.2  # width over height of a digit
 _ROUNDEST = 0.6  # width of a stroke over length of a digit; a dot has 1
+_SHEET_FILLED = 0.93  # of a sheet with marks on it, that the marks leave free
+_SHEET_WIDE = 0.4  # width over length of a sheet
 _LEAST_GROUND = 0.3  # of the region that is looked in; ink covers less than the rest
 _LEAST_SCORE = 5.0  # refuses less than 1 % of MNIST's train digits
 _GROUND_SCORE = 8.0  # times the share of a picture that is ground; ink covers less
@@ -323,12 +325,18 @@ def _digit(ink: Grey, mask: Mask, least: float) -> Grey | None:
     high, wide = int(bottom - top) + 1, int(right - left) + 1
     longest = max(high, wide)
     depth = scipy.ndimage.distance_transform_edt(np.pad(mask, 1))
+    thick = 2 * depth.max() > _ROUNDEST * longest
+    filled = np.pad(scipy.ndimage.binary_fill_holes(mask), 1)
+    if (
+        _SHEET_FILLED < mask.sum() / filled.sum() < 1
+    ):  # a sheet, whose writing is no holes of a digit
+        thick |= 2 * scipy.ndimage.distance_transform_edt(filled).max() > _SHEET_WIDE * longest
     parts = scipy.ndimage.find_objects(scipy.ndimage.label(mask, np.ones((3, 3)))[0])
     if (
         longest < least
         or max(side.stop - side.start for part in parts for side in part) < _LONGEST_PART * longest
         or wide > _WIDEST * high
-        or 2 * depth.max() > _ROUNDEST * longest
+        or thick
         or ink[mask].mean() < _LEAST_INK
     ):
         return None
