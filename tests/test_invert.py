@@ -497,6 +497,9 @@ def test_hits_begin_with_the_clip_and_shared_latents_are_told(tmp_path: Path) ->
     assert np.abs(heard[:80]).max() > 0.5  # 10 ms
     (told,) = [line for line in report.notes(seconds=0.512) if "share a latent" in line]
     assert told.startswith("2 of 2 clips share a latent with another, such as bell, kick")
+    shutil.copytree(tmp_path / "hits", tmp_path / "copies")
+    again = invert_folder(tmp_path / "copies", tmp_path / "out", **given)  # type: ignore[arg-type]
+    assert any(line.startswith("4 of 4 clips share") for line in again.notes(seconds=0.512))
     (folder,) = {path.parent for path in find_sounds(tmp_path / "hits")}
     sounds = list_folder(folder).read(num_samples=4096)
     assert sounds.waveforms(torch.arange(2))[..., :80].abs().amax(2).min() > 0.4

@@ -41,8 +41,7 @@ _BOX_FILLED = 0.88  # of its bounding box: an ellipse fills 0.79
 _LONGEST_PART = 0.5  # of the digit's longer side that its longest part takes up; else it is dots
 _WIDEST = 2.2  # width over height of a digit
 _ROUNDEST = 0.6  # width of a stroke over length of a digit; a dot has 1
-_SHEET_FILLED = 0.93  # of a sheet with marks on it, that the marks leave free
-_SHEET_WIDE = 0.4  # width over length of a sheet
+_SHEET = 0.88  # of the rectangle around it that a sheet fills; an ellipse fills 0.79
 _LEAST_GROUND = 0.3  # of the region that is looked in; ink covers less than the rest
 _LEAST_SCORE = 5.0  # refuses less than 1 % of MNIST's train digits
 _GROUND_SCORE = 8.0  # times the share of a picture that is ground; ink covers less
@@ -325,18 +324,13 @@ def _digit(ink: Grey, mask: Mask, least: float) -> Grey | None:
     high, wide = int(bottom - top) + 1, int(right - left) + 1
     longest = max(high, wide)
     depth = scipy.ndimage.distance_transform_edt(np.pad(mask, 1))
-    thick = 2 * depth.max() > _ROUNDEST * longest
-    filled = np.pad(scipy.ndimage.binary_fill_holes(mask), 1)
-    if (
-        _SHEET_FILLED < mask.sum() / filled.sum() < 1
-    ):  # a sheet, whose writing is no holes of a digit
-        thick |= 2 * scipy.ndimage.distance_transform_edt(filled).max() > _SHEET_WIDE * longest
     parts = scipy.ndimage.find_objects(scipy.ndimage.label(mask, np.ones((3, 3)))[0])
     if (
         longest < least
         or max(side.stop - side.start for part in parts for side in part) < _LONGEST_PART * longest
         or wide > _WIDEST * high
-        or thick
+        or 2 * depth.max() > _ROUNDEST * longest
+        or _is_sheet(mask)
         or ink[mask].mean() < _LEAST_INK
     ):
         return None
@@ -352,6 +346,21 @@ def _digit(ink: Grey, mask: Mask, least: float) -> Grey | None:
     )
     small = small / max(float(np.quantile(small[small > 0.1 * small.max()], 0.8)), 1e-6)
     return _centred(small.clip(0, 1))
+
+
+def _is_sheet(mask: Mask) -> bool:
+    """Whether a mark is a sheet that is written on: a rectangle with holes, turned by any angle."""
+    filled = scipy.ndimage.binary_fill_holes(mask)
+    if filled.sum() == mask.sum():
+        return False
+    places = np.argwhere(filled)
+    corners = places[scipy.spatial.ConvexHull(places).vertices]
+    angles = np.radians(np.arange(0, 90, 3))
+    high, wide = (
+        np.ptp(np.outer(corners[:, 0], one) + np.outer(corners[:, 1], other), 0) + 1
+        for one, other in ((np.cos(angles), np.sin(angles)), (-np.sin(angles), np.cos(angles)))
+    )
+    return bool(filled.sum() > _SHEET * (high * wide).min())
 
 
 def _stem(digit: Grey) -> Grey:

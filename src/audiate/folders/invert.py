@@ -141,13 +141,14 @@ class InversionReport(FolderReport[ClipResult]):
                 f"silence: try more iterations, or several starts, as in `restarts=10`"
             )
         shared: dict[bytes, list[str]] = {}
-        for name, latent in read_table(self.folder / LATENTS_NAME).items():
+        table = read_table(self.folder / LATENTS_NAME)  # with the clips of earlier calls
+        for name, latent in table.items():
             shared.setdefault(latent.tobytes(), []).append(name)
         if groups := [names for names in shared.values() if len(names) > 1]:
             found.append(
-                f"{sum(map(len, groups))} of {len(self.results)} clips share a latent with "
-                f"another, such as {first_of(groups[0])}: the search has no nearer sounds; "
-                f"`method=hybrid` goes on from there"
+                f"{sum(map(len, groups))} of {len(table)} clips share a latent with another, such "
+                f"as {first_of(groups[0])}: they hold the same sound, or a search has no nearer "
+                f"ones, from which `method=hybrid` goes on"
             )
         slowest = max((each.seconds for each in new), default=0.0)
         if budget is not None and slowest > 1.1 * budget:
