@@ -140,7 +140,7 @@ def _is_unvoiced(change: Change) -> bool:
 
 
 def _missed(result: EditResult) -> set[str]:
-    """What came out otherwise than was asked for, but for the pitch of what is not voiced."""
+    """Return the attributes that missed their wanted value; the pitch of unvoiced sounds is no miss."""
     return set(result.missed) - {c.attribute for c in result.changes if _is_unvoiced(c)}
 
 
