@@ -249,7 +249,7 @@ class TestResuming:
         with pytest.raises(InputError, match="`precision` bf16: the run began with float32"):
             fit("toy", recipe, recipe.prepared(), options)
 
-    def test_the_precision_is_kept_and_not_talked_about(
+    def test_the_precision_is_kept_and_shown(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         recipe = ToyRecipe(steps=20)
@@ -264,12 +264,11 @@ class TestResuming:
             fit("toy", recipe, Prepared("", make_task), where)
             return capsys.readouterr().err
 
-        assert "precision" not in run("default")
+        assert "computing in float32: --precision bf16 takes less" in run("default")
         with pytest.raises(Interrupted):
             run("asked", {3: interrupt}, precision="bf16")
-        run("asked", resume=True)
-        stored = json.loads((tmp_path / "asked" / "settings.json").read_text())
-        assert stored["environment"]["precision"] == "bf16"
+        assert "computing in bf16: --precision float32 rounds less" in capsys.readouterr().err
+        assert "computing in bf16: as the run began" in run("asked", resume=True)
 
     def test_another_number_of_threads_is_said(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -140,7 +140,7 @@ def _is_unvoiced(change: Change) -> bool:
 
 
 def _missed(result: EditResult) -> set[str]:
-    """Return the attributes that missed their wanted value; the pitch of unvoiced sounds is no miss."""
+    """Return the attributes that missed what was asked for, but for pitch without a voice."""
     return set(result.missed) - {c.attribute for c in result.changes if _is_unvoiced(c)}
 
 

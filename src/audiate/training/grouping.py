@@ -250,9 +250,7 @@ def _spectral(weights: Array, dims: int) -> Array:
     scaled = weights / degrees[:, None] / degrees
     try:
         _, vectors = scipy.sparse.linalg.eigsh(scaled, k=dims, which="LA", v0=start)
-    except (
-        scipy.sparse.linalg.ArpackError
-    ):  # eigenvalues that are nearly all alike, as of clips that are
+    except scipy.sparse.linalg.ArpackError:  # eigenvalues are nearly all alike, as clips are
         vectors = scipy.linalg.eigh(scaled)[1][:, -dims:]
     points: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return points

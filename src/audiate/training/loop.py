@@ -111,7 +111,7 @@ def fit(
             closing(Journal(run, progress, done, task)) as journal,
         ):
             if done < task.steps:
-                _explain(progress, before if done else {}, kept)
+                _explain(progress, precision, before if done else {}, kept)
             _train(task, precision, run, journal, stop, done, options.save_every)
         task.model.provenance = provenance
         if first:
@@ -136,8 +136,15 @@ def _precision(options: RunOptions, before: dict[str, str]) -> Precision:
     return "bf16" if (begun or options.precision) == "bf16" else "float32"
 
 
-def _explain(progress: TrainingProgress, before: dict[str, str], now: dict[str, str]) -> None:
-    """Say how a resumed run differs from its beginning."""
+def _explain(
+    progress: TrainingProgress, precision: Precision, before: dict[str, str], now: dict[str, str]
+) -> None:
+    """Say in which precision is computed, and how a resumed run differs from its beginning."""
+    other, why = "bf16", "takes less time on hardware that has instructions for it"
+    if precision == "bf16":
+        other, why = "float32", "rounds less, and takes less time on hardware without bf16"
+    say = "as the run began" if before else f"--precision {other} {why}"
+    progress.say(f"computing in {precision}: {say}")
     for what in sorted(_ROUNDING & before.keys()):
         if before[what] != now[what]:
             progress.say(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
-from audiate.models.configs import MAX_CODES
+from audiate.models.configs import MAX_CODES, CodeConfig
 
 ENDLESS = float("inf")
 
@@ -92,6 +92,11 @@ class WordFiles(SoundFiles):
     {voice} the speaker, * anything, as in '{word}_{voice}*' for candle_speaker1.wav."""
     cut_words: bool = False
     """Cut each file of a folder at silences, into words."""
+
+    @property
+    def code(self) -> CodeConfig:
+        """The code that the first entries of a latent are: none."""
+        return CodeConfig()
 
 
 VoiceSetting = Literal["auto", "named", "found", "one"]

@@ -89,11 +89,6 @@ class SoundFlowRecipe(CodecFlowRecipe, StepRecipe, WordFiles):
         super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
 
-    @property
-    def code(self) -> CodeConfig:
-        """The code that the first entries of a latent are: none."""
-        return CodeConfig()
-
 
 @dataclass(frozen=True)
 class SpeechFlowRecipe(SoundFlowRecipe):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
-from audiate.models.configs import AudioGANSizes, CodeConfig, SpecGANSizes, WaveGANSizes
+from audiate.models.configs import AudioGANSizes, SpecGANSizes, WaveGANSizes
 from audiate.training.recipes.base import (
     BY_THE_PAPER,
     Entry,
@@ -59,11 +59,6 @@ class AudioGANRecipe(StepRecipe, WordFiles):
         super().__post_init__()
         check_names("data", self.data, "data sets of spoken digits, or a folder")
         self.perturbation.check_fits(self.network.num_samples)
-
-    @property
-    def code(self) -> CodeConfig:
-        """The code that the first entries of a latent are: none."""
-        return CodeConfig()
 
 
 @dataclass(frozen=True)
