@@ -260,6 +260,6 @@ def test_files_that_are_passed_over_are_counted(
         (tmp_path / "clips" / name).write_bytes(b"something")
     assert [name for name, _ in find_clips([tmp_path / "clips"], tmp_path / "out")] == ["a"]
     told = capsys.readouterr().err
-    assert told.endswith("clips: 3 other files are passed over (.mid 2, .heic 1)\n")
+    assert told.endswith("clips: passed over 3 other files (.mid 2, .heic 1)\n")
     find_clips([tmp_path / "clips" / "a.wav"], tmp_path / "out")
     assert capsys.readouterr().err == ""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from audiate.data.images import SUFFIXES
 from audiate.errors import InputError
-from audiate.utils.progress import note
+from audiate.utils.progress import counted, note
 
 REPORT_NAME = "report.json"
 
@@ -123,8 +123,8 @@ def _not_written(folder: Path, out: Path, kind: FileKind) -> list[Path]:
     between = {parent for file in files for parent in file.parents if folder in parent.parents}
     written |= {parent.resolve() for parent in between if is_output_folder(parent)}
     if others := _passed_over(folder, kind):
-        counted = ", ".join(f"{ending} {count}" for ending, count in others.most_common())
-        note(f"{folder}: {others.total()} other files are passed over ({counted})")
+        kinds = ", ".join(f"{ending} {count}" for ending, count in others.most_common())
+        note(f"{folder}: passed over {counted(others.total(), 'other file')} ({kinds})")
     return [file for file in files if written.isdisjoint(file.resolve().parents)]
 
 
