@@ -26,9 +26,10 @@ from audiate.errors import InputError, Interrupted
 from audiate.models.configs import WaveGANSizes
 from audiate.models.lenet import LeNet
 from audiate.training.batches import EpochOrder, linear_warmup, one_cycle
-from audiate.training.loop import fit
+from audiate.training.loop import fit, run_recipe
 from audiate.training.options import RunOptions
 from audiate.training.recipes.base import Recipe
+from audiate.training.recipes.classifiers import LeNetRecipe
 from audiate.training.recipes.gans import WaveGANRecipe
 from audiate.training.run import Run
 from audiate.training.task import Prepared, Shard, Stage, Task, weighted_sum
@@ -171,6 +172,12 @@ class TestResuming:
             train(tmp_path, at_step={step: interrupt})
         train(tmp_path, resume=True)
         assert_equal_bits(state(tmp_path), state(whole))
+
+    def test_a_run_that_was_never_begun_is_not_resumed(self, tmp_path: Path) -> None:
+        options = RunOptions(tmp_path / "none", resume=True, device="cpu")
+        with pytest.raises(InputError, match="there is no run in"):
+            run_recipe("lenet", LeNetRecipe(), tmp_path, options)
+        assert not (tmp_path / "none").exists()
 
     def test_killed_between_checkpoints_and_resumed_is_the_same(
         self, tmp_path: Path, whole: Path

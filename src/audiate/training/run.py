@@ -112,10 +112,15 @@ class Run:
         """Make sure that a run, where there is one, can be resumed with these settings.
 
         Raises:
-            InputError: It is one of another recipe, or has other settings.
+            InputError: It is one of another recipe, or has other settings, or there is no folder.
 
         """
         begun = self.stored()
+        if not self.folder.exists():
+            raise InputError(
+                f"`resume`: there is no run in {self.folder}; leave it out to begin one, or name "
+                f"the run's folder with `out`"
+            )
         if begun is None:
             return
         if begun.recipe != recipe:
