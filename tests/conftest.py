@@ -187,6 +187,22 @@ def page_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return WEB / "public" / "assets"
 
 
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages that build and judge the page, installed once, whole before they are read."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed: apt install npm")
+    folder = WEB / "node_modules"
+
+    def install() -> None:
+        installed, lock = folder / ".package-lock.json", WEB / "package-lock.json"
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], check=True, cwd=WEB)
+
+    once(tmp_path_factory, WEB / ".install.lock", install)
+    return folder
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory where there is such a place: disks take long to flush many files."""

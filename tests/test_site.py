@@ -85,10 +85,10 @@ _FRAME_IS = """
 """
 
 
-def test_the_site_is_read_heard_and_searched(site: str) -> None:
+def test_the_site_is_read_heard_and_searched(site: str, node_modules: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    axe = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         page = found.new_page(viewport={"width": 1280, "height": 800}, color_scheme="null")
@@ -97,10 +97,9 @@ def test_the_site_is_read_heard_and_searched(site: str) -> None:
             page.goto(f"{site}/{name}.html")
             cut = "all => all.filter(each => each.scrollWidth > each.clientWidth).length"
             assert page.locator("pre").evaluate_all(cut) == 0, f"{name}: code is cut"
-            if axe.exists():
-                page.evaluate(axe.read_text(encoding="utf-8"))
-                wrong = page.evaluate("axe.run(document, { iframes: false })")["violations"]
-                assert [each["id"] for each in wrong] == [], name
+            page.evaluate(axe)
+            wrong = page.evaluate("axe.run(document, { iframes: false })")["violations"]
+            assert [each["id"] for each in wrong] == [], name
         page.goto(f"{site}/gallery.html")
         page.evaluate("document.querySelector('audio').play()")
         page.wait_for_function("document.querySelector('audio').duration > 0.3")
