@@ -368,3 +368,21 @@ def tiny_sources() -> dict[str, Source]:
         # Without the published checksums; an archive's members are not checked by one either.
         "mnist": replace(SOURCES["mnist"], remotes=(), members=""),
     }
+
+
+def refuses_what_is_no_latent(model: Any) -> None:
+    """Check that one line says what is wrong with latents, and that float64 is as good."""
+    import torch
+
+    from audiate.errors import InputError
+
+    z = model.sample_latent(2, generator=torch.Generator().manual_seed(0))
+    size = model.latent_dim
+    for wrong in (None, z.numpy(), z[0], z[:, 1:], z.unsqueeze(0)):
+        with pytest.raises(InputError, match=rf"latents z, .*: give a tensor \(batch, {size}\)"):
+            model(wrong)
+    broken = z.clone()
+    broken[1, -1] = torch.nan
+    with pytest.raises(InputError, match="latents z: 1 of 2 hold NaN"):
+        model(broken)
+    assert torch.equal(model(z.double()), model(z))

@@ -12,7 +12,7 @@ import pytest
 import scipy
 import torch
 import torch.nn.functional as F
-from conftest import small_specgan
+from conftest import refuses_what_is_no_latent, small_specgan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -323,6 +323,7 @@ class TestSpeechFlow:
         assert flow.labels_of(z).tolist() == [2, 0, 1, 2]
         with pytest.raises(InputError, match="knows 3"):
             flow.sample_latent(1, labels=torch.tensor([3]))
+        refuses_what_is_no_latent(flow)
 
     def test_a_label_changes_the_sound_and_guidance_more_so(self) -> None:
         flow = small_flow()

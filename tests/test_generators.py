@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import refuses_what_is_no_latent
 
 from audiate.errors import InputError
 from audiate.models.configs import SpecGANConfig, WaveGANConfig
@@ -155,6 +156,9 @@ class TestEveryGenerator:
         waveforms = generate(model, model.sample_latent(3))
         assert waveforms.shape == (3, model.channels, model.num_samples)
         assert waveforms.abs().max() <= 1
+
+    def test_what_is_no_latent_is_refused(self, model: AudioGAN) -> None:
+        refuses_what_is_no_latent(model.eval())
 
     def test_latents_are_uniform_and_seeded(self, model: AudioGAN) -> None:
         draw = [

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import refuses_what_is_no_latent
 from torch import Tensor, nn
 
 from audiate.errors import InputError
@@ -239,6 +240,7 @@ class TestBadGenerators:
         for z in (torch.zeros(2, 4), torch.zeros(3), np.zeros((2, 3))):
             with pytest.raises(InputError, match=r"latents .*: give a tensor \(batch, 3\)"):
                 generate(generator, z)  # type: ignore[arg-type]
+        refuses_what_is_no_latent(generator)
 
     def test_wrong_shape(self) -> None:
         with pytest.raises(InputError, match=r"gave \(2,\) for latents \(2, 3\); it is to give wa"):

@@ -82,6 +82,25 @@ class DraftingGenerator(Generator, Protocol):
         ...
 
 
+def check_latents(z: Tensor, latent_dim: int) -> None:
+    """Make sure that z holds latents (batch, latent_dim), as every generator takes them.
+
+    Raises:
+        InputError: It is no tensor, has another shape, or holds NaN or infinite values.
+
+    """
+    if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] != latent_dim:
+        given = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+        raise InputError(
+            f"latents z, {given}: give a tensor (batch, {latent_dim}), such as sample_latent draws"
+        )
+    if torch.compiler.is_compiling():  # a graph holds no check of values
+        return
+    if not z.isfinite().all():
+        broken = int((~z.isfinite()).any(1).sum())
+        raise InputError(f"latents z: {broken} of {len(z)} hold NaN or infinite values; mend those")
+
+
 def generate(generator: Generator, z: Tensor) -> Tensor:
     """Run a generator and check what it gives.
 
@@ -93,13 +112,11 @@ def generate(generator: Generator, z: Tensor) -> Tensor:
         Waveforms (batch, channels, num_samples).
 
     Raises:
-        InputError: The latents or the waveforms have another shape, or the waveforms hold NaN or
-            are no tensor of floats.
+        InputError: The latents are none, or the waveforms have another shape, hold NaN, or are no
+            tensor of floats.
 
     """
-    if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] != generator.latent_dim:
-        shape = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-        raise InputError(f"latents {shape}: give a tensor (batch, {generator.latent_dim})")
+    check_latents(z, generator.latent_dim)
     waveforms = generator(z)
     if not isinstance(waveforms, Tensor) or not waveforms.is_floating_point():
         given = waveforms.dtype if isinstance(waveforms, Tensor) else type(waveforms).__name__
@@ -196,6 +213,12 @@ class GeneratorModel(PretrainedModel):
         if self.code.count:
             return decode_codes(self.code, z[:, : self.code.size])
         return z[:, : max(self.classes, 1)].argmax(1)
+
+    def _checked(self, z: Tensor) -> Tensor:
+        """Latents (batch, latent_dim) in the precision of the weights, checked out of training."""
+        if not self.training:
+            check_latents(z, self.latent_dim)
+        return z.to(next(self.parameters()).dtype)
 
     @abstractmethod
     def codes_of(self, waveforms: Tensor) -> Tensor:
@@ -337,5 +360,10 @@ class AudioGAN(GeneratorModel):
         return decode_codes(self.code, (logits > 0).float() if binary else logits)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Waveforms (batch, channels, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
-        return self.render(self.draft(z))
+        """Waveforms (batch, channels, num_samples) in [-1, 1] of latents (batch, latent_dim).
+
+        Raises:
+            InputError: In evaluation mode: z holds no latents, as `check_latents` says.
+
+        """
+        return self.render(self.draft(self._checked(z)))

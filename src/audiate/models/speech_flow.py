@@ -158,8 +158,13 @@ class SpeechFlow(GeneratorModel):
         return self.scale.unflatten(flat)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Waveforms (batch, 1, num_samples) in [-1, 1] of latents (batch, latent_dim)."""
-        return self.codec.decode(self.codec_latents(z)).clamp(-1, 1)
+        """Waveforms (batch, 1, num_samples) in [-1, 1] of latents (batch, latent_dim).
+
+        Raises:
+            InputError: In evaluation mode: z holds no latents, as `check_latents` says.
+
+        """
+        return self.codec.decode(self.codec_latents(self._checked(z))).clamp(-1, 1)
 
     def recover(self, waveforms: Tensor, steps: int | None = None) -> Tensor:
         """The latents of recordings: they are encoded, and the flow is followed backwards.

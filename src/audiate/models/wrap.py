@@ -14,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from audiate.audio.config import check_sample_rate
 from audiate.errors import InputError, check_range
+from audiate.models.generator import check_latents
 
 Prior = Literal["uniform", "normal"] | Callable[[int, torch.Generator | None], Tensor]
 """Distribution of latents. ``uniform``: every entry is uniform in [-1, 1]. ``normal``: every entry
@@ -112,9 +113,11 @@ class WrappedGenerator(nn.Module):
         """Waveforms (batch, channels, num_samples), float32, of latents (batch, latent_dim).
 
         Raises:
-            InputError: The wrapped function refuses them, or gives something that is no sound.
+            InputError: z holds no latents, as `check_latents` says; the wrapped function refuses
+                them, or gives something that is no sound.
 
         """
+        check_latents(z, self.latent_dim)
         floating = (each.dtype for each in self._tensors() if each.is_floating_point())
         try:
             waveforms = self.function(z.to(next(floating, torch.float32)))
