@@ -157,6 +157,19 @@ class TestFindDigit:
         found = find_every_digit((255 - both.clip(0, 255)).astype(np.uint8))
         assert read_digits(found.images)[0] == (3, 4)
 
+    @pytest.mark.parametrize("gone", [10, 15, 20])
+    def test_digits_that_the_edge_cuts_are_counted(self, gone: int) -> None:
+        page = np.asarray(printed("7 2 3", 80))
+        last = np.flatnonzero((page < 128).any(0))[-1]
+        found = find_every_digit(page[:, : last + 1 - gone])
+        assert read_digits(found.images)[0] == (7, 2)
+        assert found.others == 1
+        page = np.asarray(printed("72\n48", 80))
+        last = np.flatnonzero((page < 128).any(1))[-1]
+        found = find_every_digit(page[: last + 1 - gone])
+        assert read_digits(found.images)[0] == (7, 2)
+        assert found.others == 2
+
     @pytest.mark.parametrize("lengths", [(1, 1), (2, 3)])
     def test_made_up_pictures_of_print(self, lengths: tuple[int, int]) -> None:
         right = 0

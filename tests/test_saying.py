@@ -248,8 +248,12 @@ class TestSayFolder:
         told = capsys.readouterr().out.splitlines()
         assert told[0].startswith("zero.png: doubtful, read: ")
         assert "signed.png: read: 7 (" in told[3]
-        assert told[3].endswith("; left out: 1 mark, as no digit")
+        assert told[3].endswith("; left out: 1 mark, as no whole digit")
         assert "1 of these are doubtful: a digit is less than 90% sure" in told
+        assert main([*command, "--out", str(tmp_path / "out")]) == 0
+        again = capsys.readouterr().out.splitlines()
+        assert again[:-1] == told[:-1]
+        assert again[-1].startswith("0 pictures said (4 were there already)")
 
     def test_a_picture_that_cannot_be_used(
         self, models: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -264,7 +268,7 @@ class TestSayFolder:
         told = capsys.readouterr()
         assert f"{pictures / 'blank.png'}: the picture is blank" in told.err
         assert f"{pictures / 'text.png'}: cannot be read as a picture" in told.err
-        assert "2 pictures said" in told.out
+        assert "2 pictures said, 2 could not be used: see" in told.out
 
     def test_interrupted_it_goes_on(
         self, models: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

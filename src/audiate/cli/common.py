@@ -137,13 +137,13 @@ _READ_LINES = 20  # clips whose results are printed
 def print_results(
     report: FolderReport[Any], out: Path, doubtful: Callable[[Any], bool] = lambda _: False
 ) -> None:
-    """Print the results of the first clips that were processed, doubtful ones before the others."""
+    """Print the results of the first clips: new ones before others, and doubtful ones first."""
     from audiate.data.folders import REPORT_NAME
 
-    read = [name for name in report.new if name in report.results]
-    read.sort(key=lambda name: not doubtful(report.results[name]))
+    found, new = report.results, set(report.new)
+    read = sorted(found, key=lambda name: (name not in new, not doubtful(found[name])))
     for name in read[:_READ_LINES]:
-        print(f"{report.shown(name)}: {report.results[name]}")
+        print(f"{report.shown(name)}: {found[name]}")
     if len(read) > _READ_LINES:
         print(f"and {len(read) - _READ_LINES} more: see {out / REPORT_NAME}")
 

@@ -18,12 +18,13 @@ class Say:
 
     A picture holds one digit, dark on light or light on dark, of any size: a scan, a photo of a
     note, an image of MNIST. One without a digit cannot be used, and one with several only with
-    --all. Prints the digit that LeNet-5 reads in each, with its probability, and small marks that
-    are left out as no digits. Readings that are less than 90 % sure come first. Writes
-    OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on; OUT/sheet.png, which shows the digit that
-    was found in each picture beside the spectrograms of its sounds (the first 100 pictures);
-    OUT/latents.npz with the names of the pictures and the latents of their sounds, which the
-    model's codec makes sound of; and OUT/report.json, the record of these files, with the digits.
+    --all. Prints the digit that LeNet-5 reads in each, with its probability, and how many marks
+    are left out, as they are too small for digits or cut by the picture's edge. Readings that are
+    less than 90 % sure come first. Writes OUT/<picture>-1.wav, OUT/<picture>-2.wav and so on;
+    OUT/sheet.png, which shows the digit that was found in each picture beside the spectrograms of
+    its sounds (the first 100 pictures); OUT/latents.npz with the names of the pictures and the
+    latents of their sounds, which the model's codec makes sound of; and OUT/report.json, the record
+    of these files, with the digits.
 
     Folders are searched. Pictures that were said before are skipped, so the same command
     goes on after an interruption; other settings need another folder. Files that this command has
@@ -59,7 +60,7 @@ class Say:
 
         report = say_folder(**vars(self), notify=print_error)
         print_results(report, self.out, SayingResult.is_doubtful)
-        doubtful = sum(report.results[name].is_doubtful() for name in report.new)
+        doubtful = sum(result.is_doubtful() for result in report.results.values())
         if doubtful:
             print(f"{doubtful} of these are doubtful: a digit is less than {DOUBT:.0%} sure")
         if len(report.errors) < len(report.clips):

@@ -60,7 +60,8 @@ class FoundDigits(NamedTuple):
     Attributes:
         images: (digits, 28, 28), float32 in [0, 1], white on black, row after row, from left to
             right.
-        others: Number of small marks beside them that are no digits: dots, commas, signs.
+        others: Number of marks beside them that are no whole digits: dots, commas, signs, and
+            digits that the picture's edge cuts.
 
     """
 
@@ -124,7 +125,7 @@ def find_digits(picture: Picture, score: Callable[[Tensor], Tensor]) -> FoundDig
 def _readings(levels: Grey, ground: Mask) -> Iterator[tuple[float, FoundDigits]]:
     """Readings of light ink on a ground, each with its lead in the score over one digit."""
     ink = ink_of(levels, ground)
-    mask, dots = strokes(ink, ground)
+    mask, dots, cut_off = strokes(ink, ground)
     if not mask.any():
         return
     least = _LEAST_SIZE * min(np.ptp(np.argwhere(ground), 0) + 1)
@@ -143,7 +144,7 @@ def _readings(levels: Grey, ground: Mask) -> Iterator[tuple[float, FoundDigits]]
         digits = [_digit(ink, each, least) for each in masks]
         images = [torch.from_numpy(_stem(digit)) for digit in digits if digit is not None]
         if images and len(images) == len(masks):
-            yield lead, FoundDigits(torch.stack(images), left_out)
+            yield lead, FoundDigits(torch.stack(images), left_out + cut_off)
 
 
 def _digit(ink: Grey, mask: Mask, least: float) -> Grey | None:

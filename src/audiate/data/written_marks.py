@@ -109,12 +109,15 @@ def ink_of(levels: Grey, ground: Mask) -> Grey:
     return np.where(ground, ink, np.float32(0))
 
 
-def strokes(ink: Grey, ground: Mask) -> tuple[Mask, Mask]:
-    """The pixels (height, width) of digits, and of dots: without boxes and lines along the edge."""
+def strokes(ink: Grey, ground: Mask) -> tuple[Mask, Mask, int]:
+    """The pixels (height, width) of digits, and of dots: without boxes and lines along the edge.
+
+    The number beside them is that of the parts that the edge cuts and that are as large as digits.
+    """
     mask = ink > max(otsu_threshold(ink[ground]), MIN_CONTRAST / 2)
     parts, count = scipy.ndimage.label(mask, np.ones((3, 3)))
     if not count:
-        return mask, mask
+        return mask, mask, 0
     numbers = np.arange(1, count + 1)
     areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     depth = scipy.ndimage.distance_transform_edt(np.pad(ground, 1))[1:-1, 1:-1]
@@ -137,17 +140,31 @@ def strokes(ink: Grey, ground: Mask) -> tuple[Mask, Mask]:
     drop = along
     if inner.max() > _LEAST_PART * np.where(along, 0, areas).max():
         drop = along | at_edge  # shadows and rulings, which go on beyond the picture
+    side = int(np.ptp(np.flatnonzero(ground.any(1)))) + 1
     if inner.any():
         touching = np.where(depth < 2, parts, 0)
-        side = int(np.ptp(np.flatnonzero(ground.any(1)))) + 1
         drop &= ~_beside(places, touching, int(inner.argmax()), side)
     size = areas.copy()
     areas[drop] = 0
+    tall = high[areas.argmax()]
+    long = np.maximum(high, [columns.stop - columns.start for _, columns in places])
+    cut = drop & at_edge & (size > _LEAST_PART * areas.max(initial=1))
+    cut &= long < min(_WIDE * tall, _LINE * side)
     large = areas > _LEAST_PART * areas.max(initial=1)
-    dots = ~large & ~at_edge & (high < high[areas.argmax()] / 2)
+    dots = ~large & ~at_edge & (high < tall / 2)
     dots &= size > _LEAST_DOT * areas.max(initial=1)
-    found, small = (np.isin(parts, 1 + np.flatnonzero(each)) for each in (large, dots))
-    return found, small
+    found, small, cut_off = (
+        np.isin(parts, 1 + np.flatnonzero(each)) for each in (large, dots, cut)
+    )
+    return found, small, _count_cut(cut_off, tall)
+
+
+def _count_cut(cut: Mask, tall: int) -> int:
+    """Count what the edge has left of digits, whose fragments are less than half a height apart."""
+    joined = scipy.ndimage.binary_dilation(cut, np.ones((tall // 2 + 1, 1)))
+    parts = scipy.ndimage.find_objects(scipy.ndimage.label(joined)[0])
+    places = [place_of(cut[part]) for part in parts]
+    return sum(max(side.stop - side.start for side in place) > tall / 2 for place in places)
 
 
 def count_beside(dots: Mask, marks: Sequence[Mask]) -> int:

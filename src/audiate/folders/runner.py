@@ -129,10 +129,11 @@ class FolderReport(Generic[R]):
         return {name: clip.result for name, clip in clips if clip.result and clip.error is None}
 
     def counted(self, verb: str, noun: str = "clip") -> str:
-        """Count the clips, as in "3 clips drawn (2 were there already)"."""
+        """Count the clips, as in "3 clips drawn (2 were there already), 1 could not be used"."""
         before = len(self.clips) - len(self.errors) - len(self.new)
         there = f" ({before:,} {'was' if before == 1 else 'were'} there already)" if before else ""
-        return f"{counted(len(self.new), noun)} {verb}{there}"
+        failed = f", {len(self.errors):,} could not be used" if self.errors else ""
+        return f"{counted(len(self.new), noun)} {verb}{there}{failed}"
 
     def shown(self, name: str) -> str:
         """The file of a clip, below the folder that was given, as messages show it."""

@@ -38,7 +38,7 @@ class SayingResult:
     Attributes:
         digits: The digits that LeNet-5 reads in it, row after row, from left to right.
         probabilities: The probability that LeNet-5 gives each.
-        others: Number of marks beside them that were left out, as they are no digits.
+        others: Number of marks beside them that were left out, as they are no whole digits.
 
     """
 
@@ -54,7 +54,7 @@ class SayingResult:
         """The digits and their probabilities, and what was left out."""
         chances = ", ".join(f"{chance:.2f}" for chance in self.probabilities)
         marks = counted(self.others, "mark")
-        left_out = f"; left out: {marks}, as no digit" if self.others else ""
+        left_out = f"; left out: {marks}, as no whole digit" if self.others else ""
         doubt = "doubtful, " if self.is_doubtful() else ""
         return f"{doubt}read: {' '.join(map(str, self.digits))} ({chances}){left_out}"
 
