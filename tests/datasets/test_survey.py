@@ -80,7 +80,23 @@ def test_pictures_of_pairs(tmp_path: Path) -> None:
     assert "pictures: 2, 1 in colour: 60x40 (2)" in told
     assert "1 labels without a picture: c" in told
     assert "1 cannot be read: b/2.png" in told
-    assert told.endswith(f"to train: audiate train vae --pairs {tmp_path}")
+    assert told.endswith(f"to train on pairs: audiate train vae --pairs {tmp_path}")
+
+
+def test_words_and_channels_as_most_files_have(tmp_path: Path) -> None:
+    for number in range(10):
+        write_tone(tmp_path / f"yes_{number}.wav", hertz=200 + number)
+        write_tone(tmp_path / f"no_{number}.wav", hertz=300 + number)
+    soundfile.write(tmp_path / "no_x.wav", np.full((4410, 2), 0.5), 44_100)
+    told = survey(tmp_path, "{word}_*").to_text().splitlines()
+    assert "--channels 1 " in told[-2]
+    assert told[-1] == (
+        f"to train on words, in voices: audiate train coded-flow --data {tmp_path} "
+        "--label-from '{word}_*' --codes 2"
+    )
+    assert parse(shlex.split(told[-1].split(": ")[1])[1:]).recipe.codes == 2
+    soundfile.write(tmp_path / "yes_x.wav", np.full((4410, 2), 0.4), 44_100)
+    assert "--channels 2 " in survey(tmp_path, "{word}_*").to_text()
 
 
 def test_what_is_short_or_silent_or_copied_many_times_is_told(tmp_path: Path) -> None:

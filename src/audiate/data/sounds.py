@@ -127,8 +127,9 @@ class ListedSounds:
     def form(self) -> FileForm:
         """The sample rate, the channels and the length that suit the files, as their headers say.
 
-        It is the rate of most of them, 2 channels where any file is in stereo, and the length of
-        all but the longest twentieth, or `CUT_SECONDS` where files are so long that they are cut.
+        It is the rate of most of them, 2 channels where more than a twentieth of them are in
+        stereo, and the length of all but the longest twentieth, or `CUT_SECONDS` where files are so
+        long that they are cut.
         """
         if self.folder is None:
             return FileForm(DIGIT_RATE, 1, CUT_SECONDS)
@@ -138,11 +139,12 @@ class ListedSounds:
                 forms.append(file_form(file.path))
         if not forms:
             return FileForm(DIGIT_RATE, 1, CUT_SECONDS)
-        seconds = sorted(each.seconds for each in forms)[-1 - len(forms) // 20]
+        usual = -1 - len(forms) // 20  # place of the largest value but for a twentieth
+        seconds = sorted(each.seconds for each in forms)[usual]
         cut = self.cut_words or seconds > LONGEST_SECONDS
         return FileForm(
             Counter(each.rate for each in forms).most_common(1)[0][0],
-            min(max(each.channels for each in forms), 2),
+            min(sorted(each.channels for each in forms)[usual], 2),
             CUT_SECONDS if cut else seconds,
         )
 

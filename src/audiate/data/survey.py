@@ -98,21 +98,28 @@ class Survey:
             number = f"{self.pictures.total()}, {self.colourful} in colour"
             lines.append(f"pictures: {number}: {_counted(self.pictures)}")
         lines += [f"note: {printable(note)}" for note in self._notes()]
-        return "\n".join([*lines, *(f"to train: {each}" for each in self.commands())])
+        return "\n".join([*lines, *(f"to train{of}: {each}" for of, each in self.commands())])
 
-    def commands(self) -> list[str]:
-        """The commands by which a generator, and a model of pairs, can be trained on the folder."""
+    def commands(self) -> list[tuple[str, str]]:
+        """Commands that train on the folder, each with what it is for.
+
+        They train a generator of any sounds, one with a code for each word, and a model of pairs.
+        """
         rate, channels, seconds = self.form
         num_samples = max(-(-round(seconds * rate) // _MULTIPLE), _MULTIPLE) * _MULTIPLE
-        words = ["audiate", "train", "specgan", "--data", str(self.folder)]
+        data = ["--data", str(self.folder)]
         if self.label_from is not None:
-            words += ["--label-from", self.label_from]
+            data += ["--label-from", self.label_from]
         if self._hold_several():
-            words.append("--cut-words")
-        words += ["--num-samples", str(num_samples), "--channels", str(channels)]
-        own = ["audiate", "train", "vae", "--pairs", str(self.folder)]
-        every = [[*words, "--sample-rate", str(rate)], *([own] if self.pictures else [])]
-        return [shlex.join(each) for each in every]
+            data.append("--cut-words")
+        sizes = ["--num-samples", str(num_samples), "--channels", str(channels)]
+        every = [("", ["specgan", *data, *sizes, "--sample-rate", str(rate)])]
+        if len(self.words) > 1 and min(self.words.values()) > 1:  # as groups of words need
+            codes = ["--codes", str(len(self.words))]
+            every.append((" on words, in voices", ["coded-flow", *data, *codes]))
+        if self.pictures:
+            every.append((" on pairs", ["vae", "--pairs", str(self.folder)]))
+        return [(of, shlex.join(["audiate", "train", *each])) for of, each in every]
 
     def _hold_several(self) -> bool:
         """Whether files hold several words."""
