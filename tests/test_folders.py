@@ -159,7 +159,7 @@ class TestDrawFolder:
         assert "1.wav: cannot be read as sound" in error
         record = json.loads((tmp_path / "out" / "report.json").read_text())
         assert record["clips"]["1"]["error"] == error
-        assert report.counted("drawn") == "1 clip drawn"
+        assert report.counted("drawn") == "1 clip drawn, 1 could not be used"
         write_tone(tmp_path / "clips" / "1.wav")  # mended
         again = audiate.draw_folder(tmp_path / "clips", tmp_path / "out", model=drawer)
         assert list(again.new) == ["1"]
