@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -174,6 +179,38 @@ def test_several_processes_judge_as_one_does(
         np.testing.assert_allclose(each.voice, other.voice, atol=1e-5)
         np.testing.assert_allclose(each.signal, other.signal)
     assert [np.isnan(each.signal) for each in two] == [False, True, True, True]
+
+
+def test_a_second_signal_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It comes while the first one is served, and all that processes share is given back."""
+    script = tmp_path / "judge.py"
+    script.write_text(
+        "import torch\n"
+        "from audiate.metrics import judges\n"
+        "from audiate.utils.filesystem import terminated_like_interrupted\n"
+        "def begun(items, what):\n"
+        "    print(what, flush=True)\n"
+        "    return items\n"
+        "if __name__ == '__main__':\n"
+        "    judges.tracked = begun\n"
+        "    with terminated_like_interrupted():\n"
+        "        judges.judge_clips(torch.rand(99, 1, 16000), 16000, ['no', 'yes'], processes=2)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+        _, told = process.communicate()
+    assert told.endswith("KeyboardInterrupt\n")
+    assert "leaked" not in told
 
 
 def test_pocketsphinx_understands_real_clips(real_data: Path) -> None:

@@ -106,6 +106,21 @@ def test_a_notebook_with_widgets_shows_a_bar(
 
 
 @pytest.mark.usefixtures("_often")
+def test_the_first_item_which_waits_for_models_says_nothing_of_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    for item in tracked([6000, 60, 60, 60], "doing it", weights=[2, 1, 1, 1]):
+        now += item
+    assert capsys.readouterr().err.splitlines() == [
+        "doing it: 2 of 5",
+        "doing it: 3 of 5, 2.0 min left",
+        "doing it: 4 of 5, 1.0 min left",
+    ]
+
+
+@pytest.mark.usefixtures("_often")
 def test_a_notebook_without_widgets_shows_a_line_that_changes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

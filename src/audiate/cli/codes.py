@@ -25,6 +25,9 @@ class Codes:
     sounds are grouped. Prints a table of codes and words, and one of the words that come out
     where two entries of the code are set together, and writes them to OUT: codes.txt, codes.csv
     and codes-pairs.csv (counts of the two tables), codes.json (all values) and codes.png.
+
+    They are written at the end. A command that was interrupted begins anew, but clips that
+    pocketsphinx has judged to the last one are not judged again.
     """
 
     model: Model

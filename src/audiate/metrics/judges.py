@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -31,7 +32,7 @@ from torch import Tensor
 from audiate.audio.files import resample
 from audiate.audio.pitch import F0_CEILING, F0_FLOOR
 from audiate.errors import InputError
-from audiate.utils.filesystem import cache_folder, writing
+from audiate.utils.filesystem import cache_folder, uninterrupted, writing
 from audiate.utils.progress import tracked
 
 SAMPLE_RATE, NUM_SAMPLES = 16_000, 16_384
@@ -355,12 +356,13 @@ def _judge_all(
         ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _start_judging, (words, sample_rate)) as pool:
-        # Arrays travel as bytes; tensors would travel through shared memory, which runs out.
-        found = [pool.submit(_judge, clip.numpy(), scored) for clip, scored in work]
         try:
+            # Arrays travel as bytes; tensors would travel through shared memory, which runs out.
+            found = [pool.submit(_judge, clip.numpy(), scored) for clip, scored in work]
             return [future.result() for future in tracked(found, "judging clips")]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            with uninterrupted():  # another signal would leave what the processes share behind
+                pool.shutdown(cancel_futures=True)
             raise
 
 
@@ -369,6 +371,8 @@ _worker: tuple[Judges, int] | None = None  # of this process, where it is one of
 
 def _start_judging(words: Sequence[str], sample_rate: int) -> None:
     global _worker
+    for number in (signal.SIGINT, signal.SIGTERM):  # the process that started it acts on them
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Judges(words), sample_rate

@@ -40,7 +40,8 @@ def tracked(
     """Yield the items one after the other, and show how many of them are done.
 
     The bar shows the time that has passed and the time that is left, and vanishes at the end.
-    Where there is no bar, work that takes less than 15 seconds prints nothing.
+    Where there is no bar, work that takes less than 15 seconds prints nothing, and the time that is
+    left does not count the first item, which may have to wait for models or processes to start.
 
     Args:
         items: The items that the caller works on.
@@ -51,7 +52,8 @@ def tracked(
 
     """
     weights = weights or [1] * len(items)
-    total, before, begun = done + sum(weights), done, time.monotonic()
+    total, first = done + sum(weights), done + weights[0] if weights else done
+    begun = time.monotonic()
     columns: Sequence[ProgressColumn] = ()
     if _may_show_bars():
         from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
@@ -64,9 +66,13 @@ def tracked(
             done += weight
             if bar is not None:
                 display.bars.update(bar, completed=done)
+            now, left = time.monotonic(), ""
+            if done == first:
+                begun = now
+            else:
+                left = f", {(now - begun) / (done - first) * (total - done) / 60:.1f} min left"
             if done < total:
-                left = (time.monotonic() - begun) / max(done - before, 1) * (total - done)
-                display.line(f"{what}: {done:,} of {total:,}, {left / 60:.1f} min left")
+                display.line(f"{what}: {done:,} of {total:,}{left}")
 
 
 @contextmanager
