@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
@@ -136,10 +137,11 @@ class Run:
             and not (name in _MAY_GROW and before.get(name, 0) < after.get(name, 0))
         )
         if changed:
-            listed = ", ".join(f"{k} was {before.get(k)!r}" for k in changed)
+            changed.sort(key=lambda name: before.get(name) is None)
+            flags = " ".join(_as_flag(name, before.get(name)) for name in changed)
             raise InputError(
-                f"{self.folder}: cannot resume with other settings ({listed}); "
-                f"repeat the first ones, or name another folder with `out`"
+                f"{self.folder}: was begun with other settings; to go on with it, give {flags}, or "
+                f"name another folder with `out`"
             )
 
     def stored(self) -> Provenance | None:
@@ -256,6 +258,15 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in json.loads(json.dumps(settings)).items():
         flat |= value if isinstance(value, dict) else {name: value}
     return flat
+
+
+def _as_flag(name: str, value: Any) -> str:
+    """A setting with its value, such that the command line shows what is to be typed."""
+    if value is None:
+        return f"without `{name}`"
+    if isinstance(value, bool):
+        return f"`{name}={value}`"
+    return f"`{name}` {shlex.join(map(str, value if isinstance(value, list) else [value]))}"
 
 
 def _flatten(task: Task) -> dict[str, Tensor]:
