@@ -138,9 +138,15 @@ class TestTraining:
         task = task_of()
         assert task.model.labels_of(task._latents).tolist() == [0, 1] * 8
 
-    def test_it_may_begin_with_a_flow_of_other_labels(self, tmp_path: Path) -> None:
+    def test_it_may_begin_with_a_flow_of_other_labels(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         small_flow(codes=3).save_pretrained(tmp_path)
         task = task_of(replace(SMALL, init=str(tmp_path)))
+        assert capsys.readouterr().err == (
+            f"audiate: --init {tmp_path}: all weights are taken over but for code_network.head, "
+            "velocity.of_condition, which begin anew, as sizes differ\n"
+        )
         before, after = small_flow().velocity, task.model.velocity
         assert torch.equal(after.first.weight, before.first.weight)
         assert after.of_condition.weight.shape == (64, 2)

@@ -7,6 +7,7 @@ from audiate.errors import InputError, about
 from audiate.models.codec import Codec
 from audiate.models.pretrained import PretrainedModel, in_words, load
 from audiate.models.speech_flow import SpeechFlow
+from audiate.utils.progress import note
 
 M = TypeVar("M", bound=PretrainedModel)
 
@@ -38,7 +39,8 @@ def begin_with(
 ) -> None:
     """Copy the weights of another model of the same sizes into ``model``, if one is named.
 
-    A codec within the model stays as it is. Statistics of data that have another size do so, too.
+    A codec within the model stays as it is. Statistics of data that have another size do so, too. A
+    line tells which weights begin anew.
 
     Args:
         model: The model.
@@ -61,6 +63,10 @@ def begin_with(
     own = model.state_dict()
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     learnt = {name for name, _ in model.named_parameters() if not name.startswith("codec.")}
-    if missing := sorted(n for n in learnt - fitting.keys() if not n.startswith(free)):
+    anew = sorted(learnt - fitting.keys())
+    if missing := [name for name in anew if not name.startswith(free)]:
         raise InputError(f"`init` {source}: has other sizes ({missing[0]}); give one of the same")
     model.load_state_dict({**own, **fitting})
+    parts = sorted({name.rpartition(".")[0] for name in anew})
+    but = f" but for {', '.join(parts)}, which begin anew, as sizes differ" if parts else ""
+    note(f"`init` {source}: all weights are taken over{but}")
