@@ -334,6 +334,11 @@ def test_words_and_voices_are_told_apart(
     with Path("vowels.csv").open() as file:
         segments = list(csv.DictReader(file))
     assert {row["word"] for row in segments} == {"a", "i"}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "begin and vowel are times from the clip's start" in told
+    for row in segments:
+        begin, end, middle = (float(row[name]) for name in ("begin", "duration", "vowel"))
+        assert 0 < begin < middle < begin + end
     assert all(float(row["duration"]) == pytest.approx(0.05, abs=0.002) for row in segments)
     assert main(["measure", "words", "--tier", "none", "--out", "none.csv"]) == 2
     assert "tiers with labels: vowel, word" in capsys.readouterr().err

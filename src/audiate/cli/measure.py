@@ -51,13 +51,14 @@ class Measure:
     Where a TextGrid lies beside a clip, its labelled intervals are measured in place of the clip,
     such as vowels. The columns: clip, as in other commands; word (label of the interval, by
     --label-from, or the sub-folder), voice, code (of the sounds of `audiate generate`); begin and
-    duration of the word, within 30 dB of its loudest, in s; intensity of the word in dB of full
-    scale; f0_mean and f0_median in Hz, f0_range (5th to 95th percentile) in semitones, f0_slope in
-    semitones a second, f0_floor and f0_ceiling, between which it was looked for; voiced, the share
-    of the word's frames that have a pitch; vowel, the time of the vowel's middle in s; f1, f2, f3
-    there in Hz, and formant_ceiling; centre, deviation, skewness, kurtosis, the four moments of the
-    spectrum, the first two in Hz; onset, the time from a stop's burst to the voice in s, and its
-    confidence. What cannot be measured in a clip is left empty, such as the pitch of a whisper.
+    duration of the word, within 30 dB of its loudest, in s, the first from the clip's start;
+    intensity of the word in dB of full scale; f0_mean and f0_median in Hz, f0_range (5th to 95th
+    percentile) in semitones, f0_slope in semitones a second, f0_floor and f0_ceiling, between which
+    it was looked for; voiced, the share of the word's frames that have a pitch; vowel, the time of
+    the vowel's middle in s from the clip's start; f1, f2, f3 there in Hz, and formant_ceiling;
+    centre, deviation, skewness, kurtosis, the four moments of the spectrum, the first two in Hz;
+    onset, the time from a stop's burst to the voice in s, and its confidence. What cannot be
+    measured in a clip is left empty, such as the pitch of a whisper.
 
     It needs praat-parselmouth: pip install "audiate[measures]".
     """

@@ -106,7 +106,8 @@ class MeasuresReport(FigureReport):
         return (
             f"In Praat's terms: F0 by autocorrelation, every 5 ms, {f0}; five formants below "
             f"{ceiling}, by the robust method, window 25 ms, pre-emphasis from 50 Hz, the median "
-            f"of 50 ms around the column vowel.{rate}"
+            f"of 50 ms around the column vowel. Columns begin and vowel are times from the clip's "
+            f"start.{rate}"
         )
 
     def to_csv(self) -> str:
