@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from conftest import small_specgan
 
@@ -190,6 +192,21 @@ class TestCommand:
         np.save(tmp_path / "z.npy", z.numpy())
         audiate.generate_folder(flow, tmp_path / "again", latents=tmp_path / "z.npy")
         assert "far outside of the prior" not in capsys.readouterr().err
+
+    def test_latents_that_invert_has_found_are_not_warned_of(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        time = np.arange(16_000) / 16_000
+        chirp = np.sin(2 * np.pi * (100 + 3000 * time) * time)  # nothing that the flow knows
+        soundfile.write(tmp_path / "chirp.wav", chirp, 16_000)
+        found = tmp_path / "found"
+        assert main(["invert", str(tmp_path / "chirp.wav"), "--out", str(found)]) == 0
+        shutil.copy(found / "latents.npz", tmp_path / "copy.npz")
+        for number, path in enumerate([found / "latents.npz", tmp_path / "copy.npz"]):
+            capsys.readouterr()
+            out = str(tmp_path / f"{number}")
+            assert main(["generate", "speech-digits", "--latents", str(path), "--out", out]) == 0
+            assert ("far outside of the prior" in capsys.readouterr().err) == bool(number)
 
     @pytest.mark.usefixtures("coded")
     def test_a_code_is_asked_for_by_its_number(self) -> None:

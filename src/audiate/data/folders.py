@@ -18,14 +18,20 @@ REPORT_NAME = "report.json"
 
 def is_output_folder(folder: Path) -> bool:
     """Whether an audiate command has written to a folder."""
+    return command_of(folder) is not None
+
+
+def command_of(folder: Path) -> str | None:
+    """The audiate command that has written to a folder, as its report begins; None without one."""
     report = folder / REPORT_NAME
     try:
         if not report.is_file():
-            return False
+            return None
         with report.open("rb") as file:
-            return begins_report(file.read(64))
+            head = file.read(64)
     except (OSError, ValueError):
-        return False
+        return None
+    return head.split(b'"')[3].decode("ascii", "replace") if begins_report(head) else None
 
 
 def begins_report(head: bytes) -> bool:

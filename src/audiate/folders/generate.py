@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiate.audio.files import one_shot, save_wav
 from audiate.audio.spectrograms import Spectrogram
+from audiate.data.folders import command_of
 from audiate.data.latents import (
     Latents,
     check_entries,
@@ -193,8 +194,14 @@ def _is_normal(model: Generator) -> bool:
 
 
 def _read(model: Generator, path: Path) -> Tensor:
-    """Latents (count, latent_dim) of a file, with a note if they lie far outside of the prior."""
+    """Latents (count, latent_dim) of a file, with a note if they lie far outside of the prior.
+
+    There is none about those of `audiate invert`, which give what was searched for wherever they
+    are.
+    """
     z = torch.from_numpy(read_latents(path, model.latent_dim))
+    if any(command_of(folder) == "invert" for folder in path.resolve().parents):
+        return z
     (lows, highs), _ = probe_prior(model)
     low, high = lows.min().item(), highs.max().item()
     margin = _MARGIN * (high - low)
