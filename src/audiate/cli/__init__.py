@@ -212,7 +212,9 @@ def _plain(error: str) -> str:
         flags = [word for word in words if word.startswith("-")]
         if flags:
             return f"{', '.join(flags)}: no such flag"
-        return f"{', '.join(words)}: not expected here; leave out what is too much"
+        more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+        listed = f"{', '.join(words[:3])}{more}"
+        return f"{listed}: not expected here; leave it out, or name a folder in place of files"
     if found := re.match(r"Error parsing (\S+): .*'(.*)'", error):
         kind = "whole number" if re.search(r"INT|int\(\)", error) else "number"
         return f"{found[1]} {found[2]}: give a {kind}"
