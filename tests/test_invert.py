@@ -18,6 +18,7 @@ from torch import Tensor
 
 from audiate.audio.files import is_hit, one_shot, save_wav
 from audiate.cli import main
+from audiate.cli.demo import CLIPS_FOLDER
 from audiate.cli.invert import parse_duration
 from audiate.data.sounds import find_sounds, list_folder
 from audiate.errors import InputError
@@ -92,6 +93,19 @@ class TestInvert:
             assert scores["mse"] == pytest.approx(entry["mse"], rel=1e-3)
             assert scores["ssim"] == pytest.approx(entry["ssim"], abs=1e-3)
             assert scores["digit_after"] == entry["digit_after"]
+
+    def test_what_is_no_digit_does_not_count_as_one_that_is_kept(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+        soundfile.write(tmp_path / "noise.wav", noise, 16_000)
+        out = tmp_path / "out"
+        seven = str(CLIPS_FOLDER / "seven-rms.flac")
+        assert main(["invert", str(tmp_path / "noise.wav"), seven, "--out", str(out)]) == 0
+        assert ", 1 of 1 spoken digit kept; see" in capsys.readouterr().out
+        clips = json.loads((out / "report.json").read_text())["clips"]
+        assert clips["noise"]["digit_before"] is None
+        assert clips["seven-rms"]["digit_before"] == 7
 
     def test_without_a_classifier_no_digits_are_compared(
         self, quick: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

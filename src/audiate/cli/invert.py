@@ -58,6 +58,7 @@ class Invert:
     OUT/<clip>.npy, the latent; and OUT/<clip>.png, waveforms and spectrograms before and after.
     OUT/latents.npz holds the names of all clips and their latents, and OUT/report.json holds the
     loss, MSE, SSIM, the classifier's digit before and after, evaluations and seconds of each clip.
+    A clip that is probably no spoken digit has none before, and does not count as kept.
 
     Folders are searched. Clips are brought to the generator's sample rate and length, and to one
     peak level; OUT/heard/<clip>.wav is the result, for `audiate compare OUT/heard OUT`.

@@ -28,6 +28,7 @@ from audiate.data.latents import read_table
 from audiate.data.sounds import find_clips
 from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError
+from audiate.folders.no_digits import digit_score
 from audiate.folders.record import LATENTS_NAME
 from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, name_of, run_folder
 from audiate.inversion.build import (
@@ -60,7 +61,7 @@ from audiate.models.resnet import DigitClassifier
 from audiate.models.storage import Provenance
 from audiate.utils.filesystem import save_array
 from audiate.utils.plots import save_side_by_side
-from audiate.utils.progress import note
+from audiate.utils.progress import counted, note
 
 _BAD = 0.5  # of the loss of silence: more is a bad minimum
 _NEARLY = 0.05  # seconds by which a clip may be longer without a note
@@ -77,7 +78,8 @@ class ClipResult:
         mse: Mean squared difference of samples.
         ssim: Structural similarity of the real parts of spectrograms, at most 1.
         log_spectral_distance: In dB.
-        digit_before: The classifier's digit of the clip; None without a classifier.
+        digit_before: The classifier's digit of the clip; None without a classifier, and of a clip
+            with a digit score below 0, which is probably no digit.
         digit_after: The classifier's digit of the output.
         evaluations: Number of runs of the generator.
         seconds: Time of the search, in seconds; clips of one batch share it evenly.
@@ -116,7 +118,7 @@ class InversionReport(FolderReport[ClipResult]):
             return f"0 clips inverted: {where}"
         mean = sum(each.log_spectral_distance for each in results) / len(results)
         same = [r.digit_before == r.digit_after for r in results if r.digit_before is not None]
-        share = f", {100 * sum(same) / len(same):.0f} % say the same digit" if same else ""
+        share = f", {sum(same):,} of {counted(len(same), 'spoken digit')} kept" if same else ""
         return f"{self.counted('inverted')}: {mean:.1f} dB log-spectral distance{share}; {where}"
 
     def notes(self, *, seconds: float, budget: float | None = None) -> list[str]:
@@ -388,6 +390,8 @@ class InversionWork(ClipWork[Target, ClipResult]):
         outputs, latents = found.output.detach().cpu(), found.latent.detach().float().cpu().numpy()
         products = []
         for row, (item, clip) in enumerate(zip(items, scores, strict=True)):
+            if self.classifier is not None and digit_score(item.waveform, rate) < 0:
+                clip = replace(clip, digit_before=None)
             result = ClipResult(
                 loss=found.loss[row].item(),
                 silent_loss=silent_losses[row],
