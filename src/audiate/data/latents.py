@@ -188,7 +188,7 @@ _MOST_STEPS = 10_000
 
 
 class Sweep(NamedTuple):
-    """An entry of latents and the values that it takes in turn.
+    """An entry of the latent and the values that it takes in turn.
 
     Attributes:
         entry: Number of the entry, from 0.
@@ -201,7 +201,7 @@ class Sweep(NamedTuple):
 
 
 def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
-    """Parse an entry of latents and its value, as in ``3=-2.5``.
+    """Parse an entry of the latent and its value, as in ``3=-2.5``.
 
     Raises:
         InputError: The text has another form, or there is no such entry.
@@ -209,12 +209,12 @@ def parse_set(text: str, latent_dim: int) -> tuple[int, float]:
     """
     match = _SET.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"`set` {text}: give an entry of latents and its value, as in 3=-2.5")
+        raise InputError(f"`set` {text}: give an entry of the latent and its value, as in 3=-2.5")
     return _entry("set", text, int(match[1]), latent_dim), float(match[2])
 
 
 def parse_sweep(text: str, latent_dim: int) -> Sweep:
-    """Parse an entry of latents and its values, as in ``3=-5:5:11``: 11, evenly from -5 to 5.
+    """Parse an entry of the latent and its values, as in ``3=-5:5:11``: 11, evenly from -5 to 5.
 
     Raises:
         InputError: The text has another form, or there is no such entry.
@@ -225,7 +225,7 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
         raise InputError(f"`sweep` {text}: takes {match[4]} values; give 1 to {_MOST_STEPS:,}")
     if match is None:
         raise InputError(
-            f"`sweep` {text}: give an entry of latents, its first and last value and their number, "
+            f"`sweep` {text}: give an entry of the latent, its first and last value and their number, "
             f"as in 3=-5:5:11"
         )
     entry = _entry("sweep", text, int(match[1]), latent_dim)
@@ -234,7 +234,7 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
 
 
 def check_entries(sets: Sequence[tuple[int, float]], sweeps: Sequence[Sweep]) -> None:
-    """Make sure that no entry of latents is set or swept twice.
+    """Make sure that no entry of the latent is set or swept twice.
 
     Raises:
         InputError: One is.
