@@ -225,8 +225,8 @@ def parse_sweep(text: str, latent_dim: int) -> Sweep:
         raise InputError(f"`sweep` {text}: takes {match[4]} values; give 1 to {_MOST_STEPS:,}")
     if match is None:
         raise InputError(
-            f"`sweep` {text}: give an entry of the latent, its first and last value and their number, "
-            f"as in 3=-5:5:11"
+            f"`sweep` {text}: give an entry of the latent, its first and last value and their "
+            f"number, as in 3=-5:5:11"
         )
     entry = _entry("sweep", text, int(match[1]), latent_dim)
     values = np.linspace(float(match[2]), float(match[3]), int(match[4]))
