@@ -173,11 +173,13 @@ class Target(NamedTuple):
     Attributes:
         waveform: (channels, num_samples), with a peak of 0.9.
         duration: Length of the clip before it was cut or padded, in seconds.
+        digit: Whether it may be a spoken digit, by its digit score, where that was asked for.
 
     """
 
     waveform: Tensor
     duration: float
+    digit: bool = True
 
 
 class Sizes(Protocol):
@@ -320,10 +322,13 @@ def prepare_inversion(
     return run, {key: str(value) for key, value in record.items() if value is not None}, begin
 
 
-def read_target(path: Path | Recording, sizes: Sizes, *, hits: bool = False) -> Target:
+def read_target(
+    path: Path | Recording, sizes: Sizes, *, hits: bool = False, scored: bool = False
+) -> Target:
     """Read a clip, fit it to the generator's length, and bring it to a peak of 0.9.
 
     With ``hits``, a clip that begins with its onset and fades, as of a drum, begins the target.
+    With ``scored``, its digit score is computed.
 
     Raises:
         InputError: It cannot be read, or is silent.
@@ -338,7 +343,8 @@ def read_target(path: Path | Recording, sizes: Sizes, *, hits: bool = False) -> 
         raise InputError(f"{path}: is silent, so there is nothing to recover; record it again")
     start = hits and is_hit(waveform, rate)
     fitted = to_peak(fit_length(waveform, sizes.num_samples, start=start))
-    return Target(fitted, waveform.shape[1] / rate)
+    digit = not scored or digit_score(waveform, rate) >= 0
+    return Target(fitted, waveform.shape[1] / rate, digit)
 
 
 class InversionWork(ClipWork[Target, ClipResult]):
@@ -367,7 +373,9 @@ class InversionWork(ClipWork[Target, ClipResult]):
         compared_by: Objective | None = None,
     ) -> None:
         hits = not says_digits(generator)
-        self.generator, self.read = generator, partial(read_target, sizes=generator, hits=hits)
+        scored = classifier is not None
+        self.generator = generator
+        self.read = partial(read_target, sizes=generator, hits=hits, scored=scored)
         self.make_inverter, self.classifier = make_inverter, classifier
         self.measured_by, self.compared_by = measured_by, compared_by
         self.latent_dim = generator.latent_dim
@@ -390,7 +398,7 @@ class InversionWork(ClipWork[Target, ClipResult]):
         outputs, latents = found.output.detach().cpu(), found.latent.detach().float().cpu().numpy()
         products = []
         for row, (item, clip) in enumerate(zip(items, scores, strict=True)):
-            if self.classifier is not None and digit_score(item.waveform, rate) < 0:
+            if not item.digit:
                 clip = replace(clip, digit_before=None)
             result = ClipResult(
                 loss=found.loss[row].item(),
