@@ -37,8 +37,7 @@ LIMIT = 0.93
 def main() -> int:
     began = time.monotonic()
     classifier = load(SPOKEN_CLASSIFIER, DigitClassifier)
-    size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
-    sounds = train_clips(data_root(None), DIGIT_SETS, **size)
+    sounds = train_clips(data_root(None), classifier.sample_rate, classifier.num_samples)
     waveforms = sounds.waveforms(torch.arange(len(sounds.labels))).mean(1)
     features = in_batches(classifier.embed, waveforms, 50, "classifying train clips")
     strata = sounds.labels * len(DIGIT_SETS) + sounds.sources

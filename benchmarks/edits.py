@@ -29,7 +29,7 @@ from audiate.audio.pitch import F0_CEILING, F0_FLOOR, require_praat
 from audiate.data.sources import data_root
 from audiate.errors import InputError
 from audiate.evaluation.classifying import classify_clips
-from audiate.evaluation.clips import choose_evenly, validation_clips
+from audiate.evaluation.clips import choose_evenly, read_validation
 from audiate.evaluation.independent import MOST_JUDGED, SoundsToJudge, judge_sounds, number_judged
 from audiate.inversion.build import inverter
 from audiate.models.generator import Generator
@@ -74,8 +74,8 @@ def clips_of(source: str, generator: Generator, count: int) -> list[Clip]:
     if source == "synthesised":
         z = generator.sample_latent(count, generator=torch.Generator().manual_seed(1))
         return [Clip(each, None) for each in z]
-    size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
-    clips, labels = validation_clips(data_root(None), **size)
+    size = generator.sample_rate, generator.num_samples
+    clips, labels, _ = read_validation(data_root(None), *size)
     chosen = choose_evenly(labels, count, 0)
     recordings = to_peak(clips[chosen].unsqueeze(1))
     latents = inverter(generator, "encoder")(recordings).latent

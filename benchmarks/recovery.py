@@ -16,7 +16,7 @@ import torch
 
 from audiate.audio.files import to_peak
 from audiate.data.sources import data_root
-from audiate.evaluation.clips import validation_clips
+from audiate.evaluation.clips import read_validation
 from audiate.models.conditional_flow import follow
 from audiate.models.configs import Solver
 from audiate.models.speech_flow import SpeechFlow
@@ -53,8 +53,8 @@ def main() -> None:
     print(
         f"their latents of the codec, after and before: {(again - heard).norm() / heard.norm():.2g}"
     )
-    size = {"sample_rate": flow.sample_rate, "num_samples": flow.num_samples}
-    clips, _ = validation_clips(data_root(None), "reports", **size)
+    size = flow.sample_rate, flow.num_samples
+    clips, *_ = read_validation(data_root(None), *size, "reports")
     latents = flow.codec.encode(to_peak(clips[:COUNT, None])).mu
     found = through(flow.scale.flatten(latents), steps=50, solver="rk4", backwards=True)
     norm = found.norm(dim=1).mean() / found.shape[1] ** 0.5

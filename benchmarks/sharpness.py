@@ -47,7 +47,7 @@ def main() -> None:
         with torch.inference_mode():
             sets = [
                 generate_sounds(
-                    f"{each:g}", with_sharpness(trained, each), classifier, settings.count, seed=0
+                    f"{each:g}", with_sharpness(trained, each), classifier, settings.count
                 )
                 for each in SHARPNESS
             ]

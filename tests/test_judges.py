@@ -21,7 +21,7 @@ from audiate.data.digits import load_fsdd
 from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
 from audiate.evaluation import independent
-from audiate.evaluation.clips import validation_clips
+from audiate.evaluation.clips import read_validation
 from audiate.evaluation.independent import (
     SoundsToJudge,
     judge_sounds,
@@ -214,7 +214,7 @@ def test_a_second_signal_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_pocketsphinx_understands_real_clips(real_data: Path) -> None:
-    waveforms, digits = validation_clips(real_data, sample_rate=SAMPLE_RATE, num_samples=16_384)
+    waveforms, digits, _ = read_validation(real_data, SAMPLE_RATE, 16_384)
     recognizer = WordRecognizer(DIGIT_WORDS)
     found = [recognizer(trimmed(clip, SAMPLE_RATE)) for clip in waveforms]
     right = [word == DIGIT_WORDS[digit] for word, digit in zip(found, digits, strict=True)]

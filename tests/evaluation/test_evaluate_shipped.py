@@ -16,8 +16,8 @@ import audiate
 from audiate.data.digits import Clip, LabelledImages, load_mnist
 from audiate.data.pairs import PairedDigits, load_pairs
 from audiate.data.sounds import digit_clips
-from audiate.evaluation import clips, diversity, drawings, noise, sound_scores
-from audiate.evaluation.clips import ValidationClips
+from audiate.evaluation import clips, diversity, drawings, noise
+from audiate.evaluation.clips import ValidationClips, read_validation
 from audiate.evaluation.digit_classifiers import (
     VALIDATION,
     SpokenClassifierReport,
@@ -55,7 +55,7 @@ def data_read_once() -> Iterator[None]:
         patch.setattr(diversity, "load_mnist", fewer_images)
         patch.setattr(drawings, "measure_train_images", lambda _, root: measured(root))
         patch.setattr(clips, "digit_clips", fewer_clips)
-        patch.setattr(sound_scores, "read_validation", fewer_held_out)
+        patch.setattr(clips, "read_validation", fewer_held_out)
         yield
 
 
@@ -83,9 +83,9 @@ def fewer_clips(*args: Any) -> list[list[Clip]]:
     return [each[::9] for each in digit_clips(*args)]
 
 
-def fewer_held_out(*args: Any, **size: int) -> ValidationClips:
+def fewer_held_out(root: Path, sample_rate: int, num_samples: int) -> ValidationClips:
     """Every third of the validation clips that sounds are scored beside."""
-    return ValidationClips(*(each[::3] for each in clips.read_validation(*args, **size)))
+    return ValidationClips(*(each[::3] for each in read_validation(root, sample_rate, num_samples)))
 
 
 @pytest.fixture

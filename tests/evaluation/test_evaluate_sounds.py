@@ -39,7 +39,7 @@ read_once = cache(clips.train_clips)
 
 @pytest.fixture(autouse=True)
 def clips_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound_scores, "train_clips", read_once)
+    monkeypatch.setattr(clips, "train_clips", read_once)
 
 
 HERTZ = torch.tensor([200.0 + 300 * digit for digit in range(10)])  # of the made-up digits
@@ -211,7 +211,7 @@ def test_the_halves_of_clips_are_disjoint_and_alike() -> None:
 class TestSpokenClassifier:
     def test_on_the_validation_clips(self, shared_data: Path) -> None:
         report = evaluate_spoken_classifier("ears", Ears(), shared_data)
-        assert report.counts == {VALIDATION: 10}
+        assert report.n == report.scores[VALIDATION].count == 10
         assert report.scores[VALIDATION].accuracy == 1
         assert json.loads(report.to_json())["accuracy"] == 1
         assert report.scores[VALIDATION].in_percent() == "100.00 [72.25, 100.00]"  # by Wilson
@@ -237,7 +237,7 @@ class TestSpokenClassifier:
         report = evaluate_model("ears", root=shared_data, protocol="speakers", runs=tmp_path)
         assert isinstance(report, SpokenClassifierReport)
         assert list(report.scores) == ["jackson", "nicolas", "theo", "yweweler"]
-        assert set(report.counts.values()) == {100}
+        assert {score.count for score in report.scores.values()} == {100}
         assert recipes == [replace(recipe, held_out_speaker=who) for who in report.scores]  # type: ignore[arg-type]
         assert "mean" in report.to_text()
 

@@ -1,7 +1,5 @@
 """Files and output folders by address: a path, or a URL of a file system that fsspec knows."""
 
-from __future__ import annotations
-
 import json
 import os
 import posixpath

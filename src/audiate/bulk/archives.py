@@ -1,7 +1,5 @@
 """List the files of a source, and divide them into work units that one worker reads each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Run a job over all clips of a source, go on after an interruption, and count the rows."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

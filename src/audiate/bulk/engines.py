@@ -1,7 +1,5 @@
 """Run a job over work units, in this process or on Ray Data."""
 
-from __future__ import annotations
-
 import logging
 import os
 import pickle  # only for messages between the processes of a run

@@ -1,11 +1,9 @@
 """The jobs of bulk work: encode, classify, draw or invert each clip, by the code of `folders`."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -15,9 +13,8 @@ from torch import Tensor
 
 from audiate.audio.files import Recording
 from audiate.errors import InputError
-from audiate.folders.draw import DrawingResult, prepare_drawing
+from audiate.folders.draw import prepare_drawing
 from audiate.folders.invert import (
-    ClipResult,
     Target,
     batch_size_for,
     prepare_inversion,
@@ -147,7 +144,8 @@ class EncodeJob(Job):
             latents = encode(torch.stack(inputs).to(model.device)).float().cpu().numpy()
             return [Result({"latent": latent}) for latent in latents]
 
-        return _open_model(self.model, model, device, read, compute, {"latent": "latent"}, seconds)
+        settings, batch_size = {"model": f"{self.model} ({digest(model)})"}, _batch_size(device)
+        return OpenJob(read, compute, {"latent": "latent"}, settings, seconds, batch_size)
 
 
 @dataclass(frozen=True)
@@ -186,8 +184,8 @@ class ClassifyJob(Job):
 
         columns = {"digit": "int", "probabilities": "tuple[float, ...]", "digit_score": "float"}
         read, seconds = partial(read_target, sizes=sizes), model.num_samples / model.sample_rate
-        job = _open_model(self.model, model, device, read, compute, columns, seconds)
-        return replace(job, settings={**job.settings, "scored by": digest(flow)})
+        settings = {"model": f"{self.model} ({digest(model)})", "scored by": digest(flow)}
+        return OpenJob(read, compute, columns, settings, seconds, _batch_size(device))
 
 
 @dataclass(frozen=True)
@@ -216,15 +214,9 @@ class DrawJob(Job):
             self.model, self.samples, self.seed, self.scale, device=device
         )
         drawing.read_by()
-        return OpenJob(
-            drawing.read,
-            partial(_results, drawing),
-            _columns(DrawingResult),
-            {**settings, "pictures": str(self.pictures)},
-            _WORD_SECONDS,
-            _batch_size(device),
-            ("pictures", ".png") if self.pictures else None,
-        )
+        settings["pictures"] = str(self.pictures)
+        files = ("pictures", ".png") if self.pictures else None
+        return _open_work(drawing, settings, _WORD_SECONDS, _batch_size(device), files)
 
 
 @dataclass(frozen=True)
@@ -270,34 +262,24 @@ class InvertJob(Job):
             generator, self.generator, search, self.encoder, self.classifier
         )
         run.prepare()
-        return OpenJob(
-            run.read,
-            partial(_results, run),
-            _columns(ClipResult),
-            {**settings, "sounds": str(self.sounds)},
-            generator.num_samples / generator.sample_rate,
-            batch_size_for(generator, search),
-            ("sounds", ".wav") if self.sounds else None,
-        )
+        settings["sounds"] = str(self.sounds)
+        files = ("sounds", ".wav") if self.sounds else None
+        seconds = generator.num_samples / generator.sample_rate
+        return _open_work(run, settings, seconds, batch_size_for(generator, search), files)
 
 
-def _columns(result: type[DrawingResult | ClipResult]) -> dict[str, str]:
-    """Names and types of the columns of a latent and of what was found about a clip."""
-    return {"latent": "latent", **{each.name: str(each.type) for each in fields(result)}}
-
-
-def _open_model(
-    name: str,
-    model: AudioToImageModel | LatentEncoder | SpeechFlow | DigitClassifier,
-    device: str,
-    read: Callable[[Recording], Any],
-    compute: Callable[[Sequence[Any]], list[Result]],
-    columns: Mapping[str, str],
+def _open_work(
+    work: ClipWork[Any, Any],
+    settings: Mapping[str, str],
     seconds: float,
+    batch_size: int,
+    files: tuple[str, str] | None,
 ) -> OpenJob:
-    """A job whose results depend on a model alone, and which keeps no files."""
-    settings = {"model": f"{name} ({digest(model)})"}
-    return OpenJob(read, compute, columns, settings, seconds, _batch_size(device))
+    """The job of a work of `audiate.folders`, with a column for each value of its results."""
+    values = {each.name: str(each.type) for each in fields(work.result_type)}
+    columns = {"latent": "latent", **values}
+    compute = partial(_results, work)
+    return OpenJob(work.read, compute, columns, settings, seconds, batch_size, files)
 
 
 def _results(work: ClipWork[Any, Any], clips: Sequence[Any]) -> list[Result]:

@@ -1,7 +1,5 @@
 """Plan the work that is left: compare the rows of an output with the files of the sources."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

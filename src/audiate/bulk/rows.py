@@ -1,7 +1,5 @@
 """The rows of the output: Parquet files that are written whole or not at all."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Digits in images and sounds, as classifiers that audiate trained read them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,8 +1,5 @@
 """Recordings of spoken digits, at the sample rate and length of a model."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,24 +7,18 @@ import torch
 from torch import Tensor
 
 from audiate.audio.files import fit_length
-from audiate.data.digits import (
-    ValidationPart,
-    load_fsdd,
-    load_validation_words,
-    split_by_speaker,
-)
+from audiate.data.digits import ValidationPart, load_fsdd, load_validation_words, split_by_speaker
 from audiate.data.sounds import SoundSet, digit_clips, list_digits
+from audiate.data.sources import DIGIT_SETS
+from audiate.training.batches import EvenOrder
 from audiate.utils.progress import working
 
 
-def train_clips(
-    root: Path, data_sets: Sequence[str], *, sample_rate: int, num_samples: int
-) -> SoundSet:
-    """Read the clips that models are trained on.
+def train_clips(root: Path, sample_rate: int, num_samples: int) -> SoundSet:
+    """Read the clips of all `audiate.data.sources.DIGIT_SETS` that models are trained on.
 
     Args:
         root: Data folder.
-        data_sets: Names out of `audiate.data.sources.DIGIT_SETS`.
         sample_rate: Sample rate of the clips, in Hz.
         num_samples: Length of the clips, in samples.
 
@@ -35,15 +26,15 @@ def train_clips(
         InputError: The data is missing or damaged.
 
     """
-    clips = list_digits(digit_clips(root, data_sets))
+    clips = list_digits(digit_clips(root, DIGIT_SETS))
     with working("reading train clips"):
         return clips.read(sample_rate=sample_rate, num_samples=num_samples)
 
 
 def speaker_clips(
-    root: Path, speaker: str, *, sample_rate: int, num_samples: int
+    root: Path, sample_rate: int, num_samples: int, speaker: str
 ) -> tuple[Tensor, Tensor]:
-    """Read all clips of a speaker of FSDD, as `validation_clips` does."""
+    """Read the waveforms (count, num_samples) and the digits of a speaker of FSDD."""
     _, clips = split_by_speaker(load_fsdd(root), speaker)
     sounds = list_digits([clips]).read(sample_rate=sample_rate, num_samples=num_samples)
     return sounds.waveforms(torch.arange(len(sounds.labels))).mean(1), sounds.labels
@@ -65,15 +56,15 @@ class ValidationClips(NamedTuple):
 
 
 def read_validation(
-    root: Path, part: ValidationPart = "all", /, *, sample_rate: int, num_samples: int
+    root: Path, sample_rate: int, num_samples: int, part: ValidationPart = "all"
 ) -> ValidationClips:
     """Read the Speech Commands validation clips, of held-out speakers.
 
     Args:
         root: Data folder.
-        part: Which of them, as for `audiate.data.digits.load_validation_words`.
         sample_rate: Sample rate of the clips, in Hz.
         num_samples: Length of the clips, in samples.
+        part: Which of them, as for `audiate.data.digits.load_validation_words`.
 
     Raises:
         InputError: The data is missing or damaged.
@@ -85,13 +76,31 @@ def read_validation(
     return ValidationClips(torch.stack(clips), words.labels, words.voices)
 
 
-def validation_clips(
-    root: Path, part: ValidationPart = "all", /, *, sample_rate: int, num_samples: int
-) -> tuple[Tensor, Tensor]:
-    """Read the waveforms and digits of `read_validation`."""
-    size = {"sample_rate": sample_rate, "num_samples": num_samples}
-    clips = read_validation(root, part, **size)
-    return clips.waveforms, clips.labels
+class RealClips:
+    """Real clips that ``count`` sounds are scored beside, and the choices among them.
+
+    Attributes:
+        waveforms: Train clips (n, num_samples).
+        labels, strata, voices: Their digits, their strata of digit and data set, and their
+            speakers, (n,) each.
+        half, other_half: Numbers of the clips of two halves, each with half of every stratum.
+        first, drawn: Numbers (count,) of two draws, with replacement, even by digit and data set.
+        validation: Validation clips, of other speakers.
+        again: Numbers (count,) of a draw of these, with replacement, even by digit.
+
+    """
+
+    def __init__(self, root: Path, sample_rate: int, num_samples: int, count: int) -> None:
+        sounds = train_clips(root, sample_rate, num_samples)
+        self.waveforms = sounds.waveforms(torch.arange(len(sounds.labels))).mean(1)
+        self.labels, self.voices = sounds.labels, sounds.voices
+        self.strata = sounds.labels * len(DIGIT_SETS) + sounds.sources
+        self.half, self.other_half = disjoint_halves(self.strata, seed=0)
+        order = EvenOrder(sounds.labels, sounds.sources, count, seed=0)
+        self.first, self.drawn = order.batch(0), order.batch(1)
+        self.validation = read_validation(root, sample_rate, num_samples)
+        spoken = self.validation.labels
+        self.again = EvenOrder(spoken, torch.zeros_like(spoken), count, seed=0).batch(0)
 
 
 def disjoint_halves(strata: Tensor, seed: int) -> tuple[Tensor, Tensor]:

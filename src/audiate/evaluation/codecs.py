@@ -1,7 +1,5 @@
 """Evaluation of a codec, alone or in a flow, on recordings of speakers that it never heard."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from torch import Tensor
 from audiate.audio.files import fit_length, to_peak
 from audiate.audio.pitch import praat_f0, require_praat
 from audiate.audio.spectrograms import Spectrogram
-from audiate.evaluation.clips import validation_clips
+from audiate.evaluation.clips import read_validation
 from audiate.evaluation.independent import (
     MOST_JUDGED,
     JudgeTable,
@@ -120,7 +118,7 @@ def evaluate_codec(
     codec = model.codec if isinstance(model, SpeechFlow) else model
     rate, num_samples = codec.config.sample_rate, round(_SECONDS * codec.config.sample_rate)
     num_samples -= num_samples % BLOCK_LENGTH
-    waveforms, digits = validation_clips(root, "reports", sample_rate=rate, num_samples=num_samples)
+    waveforms, digits, _ = read_validation(root, rate, num_samples, "reports")
     clips = to_peak(waveforms.unsqueeze(1))
     began = time.monotonic()
     latents = in_batches(

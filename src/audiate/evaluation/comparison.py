@@ -1,7 +1,5 @@
 """Comparison of reconstructions with their targets, clip by clip."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -1,13 +1,10 @@
 """Accuracy of the classifiers of written and of spoken digits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.table import Table
 from torch import Tensor
 
@@ -16,13 +13,7 @@ from audiate.data.sources import SPEAKERS
 from audiate.evaluation.classifying import read_digits
 from audiate.evaluation.clips import read_validation, speaker_clips
 from audiate.evaluation.trained import TrainingPlace, recipe_of
-from audiate.metrics.classification import (
-    Score,
-    bootstrap_interval,
-    in_percent,
-    mean_of,
-    score_of,
-)
+from audiate.metrics.classification import Score, in_percent, mean_interval, mean_of, score_of
 from audiate.models.lenet import LeNet
 from audiate.models.resnet import DigitClassifier
 from audiate.training.recipes.classifiers import DigitClassifierRecipe
@@ -85,13 +76,11 @@ class SpokenClassifierReport(Report):
         scores: Score in each test. A test is `VALIDATION`, with intervals over speakers, or a
             speaker of FSDD whom a training of the recipe was done without, with intervals over
             that speaker's recordings.
-        counts: Number of clips in each test.
 
     """
 
     model: str
     scores: Mapping[str, Score]
-    counts: Mapping[str, int]
 
     @property
     def accuracy(self) -> float:
@@ -101,10 +90,12 @@ class SpokenClassifierReport(Report):
     @property
     def accuracy_interval(self) -> tuple[float, float]:
         """95 % bootstrap interval of the mean, over the speakers where each test is of one."""
-        if len(self.scores) == 1:
-            return next(iter(self.scores.values())).interval
-        each = torch.tensor([score.accuracy for score in self.scores.values()])
-        return bootstrap_interval(each, torch.arange(len(each)))
+        return mean_interval(list(self.scores.values()))
+
+    @property
+    def n(self) -> int:
+        """Number of clips."""
+        return sum(score.count for score in self.scores.values())
 
     def values(self) -> Mapping[str, Any]:
         """Return the keys `accuracy`, which is the mean over tests, `n`, `tests` and more."""
@@ -113,8 +104,8 @@ class SpokenClassifierReport(Report):
             "model": self.model,
             "accuracy": self.accuracy,
             "accuracy_interval": self.accuracy_interval,
-            "n": sum(self.counts.values()),
-            "tests": {test: {"n": self.counts[test], **vars(score)} for test, score in scores},
+            "n": self.n,
+            "tests": {test: {"n": score.count, **vars(score)} for test, score in scores},
         }
 
     def parts(self) -> Iterator[Table | str]:
@@ -126,10 +117,10 @@ class SpokenClassifierReport(Report):
         )
         for test, score in self.scores.items():
             cells = score.in_percent(), *score.digits_in_percent()
-            table.add_row(test, str(self.counts[test]), *cells)
+            table.add_row(test, str(score.count), *cells)
         if len(self.scores) > 1:
             mean = in_percent(self.accuracy, self.accuracy_interval)
-            table.add_row("mean", str(sum(self.counts.values())), mean, "")
+            table.add_row("mean", str(self.n), mean, "")
         yield table
         yield confusion_table([s.confusion for s in self.scores.values()], "spoken digits")
 
@@ -148,10 +139,10 @@ def evaluate_spoken_classifier(
         InputError: The data is missing or damaged.
 
     """
-    size = {"sample_rate": model.sample_rate, "num_samples": model.num_samples}
-    waveforms, labels, voices = read_validation(root, "reports", **size)
+    size = model.sample_rate, model.num_samples
+    waveforms, labels, voices = read_validation(root, *size, "reports")
     score = _score(model, waveforms, labels, voices)
-    return SpokenClassifierReport(name, {VALIDATION: score}, {VALIDATION: len(labels)})
+    return SpokenClassifierReport(name, {VALIDATION: score})
 
 
 def evaluate_without_speakers(
@@ -171,15 +162,13 @@ def evaluate_without_speakers(
     """
     recipe = recipe_of(model, name, DigitClassifierRecipe)
     scores: dict[str, Score] = {}
-    counts: dict[str, int] = {}
     for speaker in SPEAKERS:
         other = replace(recipe, held_out_speaker=speaker)
         _, classifier = place.train_variant(model, other, DigitClassifier)
-        size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
-        waveforms, labels = speaker_clips(place.root, speaker, **size)
+        size = classifier.sample_rate, classifier.num_samples
+        waveforms, labels = speaker_clips(place.root, *size, speaker)
         scores[speaker] = _score(classifier, waveforms, labels)
-        counts[speaker] = len(labels)
-    return SpokenClassifierReport(name, scores, counts)
+    return SpokenClassifierReport(name, scores)
 
 
 def _score(

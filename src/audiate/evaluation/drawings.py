@@ -1,7 +1,5 @@
 """Accuracy and diversity of the images that audio-to-image models draw for the test pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
@@ -23,13 +21,7 @@ from audiate.evaluation.diversity import (
 )
 from audiate.evaluation.noise import NoiseReport, evaluate_speaker
 from audiate.evaluation.trained import TrainingPlace, recipe_of
-from audiate.metrics.classification import (
-    Score,
-    bootstrap_interval,
-    in_percent,
-    mean_of,
-    score_of,
-)
+from audiate.metrics.classification import Score, in_percent, mean_interval, mean_of, score_of
 from audiate.models.audio_to_image import AudioToImageModel
 from audiate.models.lenet import LeNet
 from audiate.training.recipes.drawing import DrawingRecipe
@@ -93,9 +85,9 @@ class AudioToImageReport(Report):
             "protocol": self.protocol,
             "classifier": self.classifier,
             "lenet_accuracy_mean": mean_of([r.mean.accuracy for r in self.reports]),
-            "lenet_accuracy_mean_interval": _interval([r.mean for r in self.reports]),
+            "lenet_accuracy_mean_interval": mean_interval([r.mean for r in self.reports]),
             "lenet_accuracy_sampled": mean_of([r.sampled.accuracy for r in self.reports]),
-            "lenet_accuracy_sampled_interval": _interval([r.sampled for r in self.reports]),
+            "lenet_accuracy_sampled_interval": mean_interval([r.sampled for r in self.reports]),
             **vars(mean_diversity([r.diversity for r in self.reports])),
             "real_train": self.real_train,
             "per_digit": {str(digit): self._digit_values(digit) for digit in range(10)},
@@ -140,7 +132,7 @@ class AudioToImageReport(Report):
             for label, pick in (("mean", self.reports), ("worst", [worst])):
                 columns = ([r.mean for r in pick], [r.sampled for r in pick])
                 means = [mean_of([score.accuracy for score in column]) for column in columns]
-                intervals = map(_interval, columns)
+                intervals = map(mean_interval, columns)
                 table.add_row(label, "", *map(in_percent, means, intervals))
         return table
 
@@ -158,14 +150,6 @@ class AudioToImageReport(Report):
         for name, diversity in rows:
             table.add_row(name, *(f"{value:.3f}" for value in astuple(diversity)))
         return table
-
-
-def _interval(scores: Sequence[Score]) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean accuracy: over the scores, or that of a single one."""
-    if len(scores) == 1:
-        return scores[0].interval
-    accuracies = torch.tensor([score.accuracy for score in scores])
-    return bootstrap_interval(accuracies, torch.arange(len(scores)))
 
 
 def _digit_rows(diversities: Sequence[Diversity]) -> list[tuple[str, Diversity]]:

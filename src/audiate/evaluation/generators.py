@@ -1,7 +1,5 @@
 """Inception Score, Fréchet distance and other scores of generators of spoken digits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,8 @@ from audiate.evaluation.independent import (
     MOST_JUDGED,
     JudgeTable,
     SoundsToJudge,
-    judge_sounds,
+    judge_beside_real,
     number_judged,
-    real_sounds,
 )
 from audiate.evaluation.sound_scores import (
     SoundScores,
@@ -135,7 +132,6 @@ def evaluate_generator(
     count: int = DEFAULT_COUNT,
     splits: int = 10,
     judged: int = MOST_JUDGED,
-    seed: int = 0,
 ) -> GeneratorReport:
     """Generate clips and classify them, and real ones in the same way.
 
@@ -149,7 +145,6 @@ def evaluate_generator(
         splits: Number of splits of the Inception Score.
         judged: Largest number of clips of each row that the judges of
             `audiate.evaluation.independent` listen to; with 0, they do not.
-        seed: Seed of the latents and of the choice of real clips.
 
     Raises:
         InputError: The data is missing, or there are too few clips for the splits.
@@ -157,37 +152,34 @@ def evaluate_generator(
     """
     check_range("`count`", count, 10 * splits, 10**7)
     judged = number_judged(judged)
-    sounds = generate_sounds("generated", generator, classifier, count, seed)
-    judges = judge_beside_real([sounds], classifier, root, judged, seed)
-    generated, *real = score_sounds([sounds], classifier, root, splits=splits, seed=seed)
+    sounds = generate_sounds("generated", generator, classifier, count)
+    judges = judge_scored(sounds, classifier, root, judged)
+    generated, *real = score_sounds([sounds], classifier, root, splits=splits)
     conditional = isinstance(generator, GeneratorModel) and generator.classes > 0
     return GeneratorReport(name, classifier_name, splits, conditional, generated, real, judges)
 
 
-def judge_beside_real(
-    sets: Sequence[SoundsToScore], classifier: DigitClassifier, root: Path, judged: int, seed: int
+def judge_scored(
+    sounds: SoundsToScore, classifier: DigitClassifier, root: Path, judged: int
 ) -> JudgeTable | None:
-    """Judge sets of clips, after real ones, by judges that audiate did not train.
+    """Judge clips, after real ones, by judges that audiate did not train.
 
-    A set whose clips mean no digit is understood where the judge agrees with the classifier.
+    Clips that mean no digit are understood where the judge agrees with the classifier.
     """
     if not judged:
         return None
-    size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
-    to_judge = real_sounds(root, **size, count=judged, seed=seed)
-    for what, waveforms, meant in sets:
-        some = waveforms[:judged, None]
-        if meant is None:
-            meant = classify_clips(classifier, some, classifier.sample_rate).argmax(1)
-        to_judge.append(SoundsToJudge(what, some, classifier.sample_rate, meant[:judged]))
-    return judge_sounds(to_judge, most=judged)
+    rate, some, meant = classifier.sample_rate, sounds.waveforms[:judged, None], sounds.meant
+    if meant is None:
+        meant = classify_clips(classifier, some, rate).argmax(1)
+    made = SoundsToJudge(sounds.what, some, rate, meant[:judged])
+    return judge_beside_real([made], root, rate, classifier.num_samples, judged)
 
 
 def generate_sounds(
-    what: str, generator: Generator, classifier: Classifier, count: int, seed: int
+    what: str, generator: Generator, classifier: Classifier, count: int
 ) -> SoundsToScore:
     """Generate clips from the prior, as a classifier takes them, with the digits that they mean."""
-    z = generator.sample_latent(count, generator=torch.Generator().manual_seed(seed))
+    z = generator.sample_latent(count, generator=torch.Generator().manual_seed(0))
     meant = None
     if isinstance(generator, GeneratorModel) and generator.names == DIGIT_WORDS:
         meant = generator.labels_of(z).cpu()

@@ -1,7 +1,5 @@
 """Scores of sounds by judges that audiate did not train, beside real clips and silence."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,9 +14,9 @@ from torch import Tensor
 
 from audiate.audio.files import load_audio, resample
 from audiate.data.digits import load_fsdd
-from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
+from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.evaluation.clips import choose_evenly, train_clips, validation_clips
+from audiate.evaluation.clips import choose_evenly, read_validation, train_clips
 from audiate.metrics.classification import wilson_interval
 from audiate.metrics.judges import (
     SAMPLE_RATE,
@@ -158,8 +156,26 @@ class JudgeTable:
         yield text
 
 
-def real_sounds(
-    root: Path, *, sample_rate: int, num_samples: int, count: int = MOST_JUDGED, seed: int = 0
+def judge_beside_real(
+    sets: Sequence[SoundsToJudge],
+    root: Path,
+    sample_rate: int,
+    num_samples: int,
+    most: int,
+    seed: int = 0,
+) -> JudgeTable | None:
+    """Judge sets of sounds after real clips of that sample rate and length, as `judge_sounds` does.
+
+    ``seed`` is that of the choice of real clips.
+    """
+    if not most:
+        return None
+    real = _real_sounds(root, sample_rate, num_samples, most, seed)
+    return judge_sounds([*real, *sets], most=most)
+
+
+def _real_sounds(
+    root: Path, sample_rate: int, num_samples: int, count: int, seed: int
 ) -> list[SoundsToJudge]:
     """Choose real clips: two disjoint draws of train clips, even by digit, and validation clips.
 
@@ -176,22 +192,20 @@ def real_sounds(
         InputError: The data is missing or damaged.
 
     """
-    size = {"sample_rate": sample_rate, "num_samples": num_samples}
-    sounds = train_clips(root, DIGIT_SETS, **size)
+    sounds = train_clips(root, sample_rate, num_samples)
     chosen = choose_evenly(sounds.labels, 2 * count, seed)
     draws = {
         "real, train = lookup by label": chosen[::2],
         "real, train, disjoint draw": chosen[1::2],
     }
-    validation, digits = validation_clips(root, **size)
-    order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(seed))
-    return [
-        *(
-            SoundsToJudge(what, sounds.waveforms(rows), sample_rate, sounds.labels[rows])
-            for what, rows in draws.items()
-        ),
-        SoundsToJudge("real, validation", validation[order, None], sample_rate, digits[order]),
+    sets = [
+        SoundsToJudge(what, sounds.waveforms(rows), sample_rate, sounds.labels[rows])
+        for what, rows in draws.items()
     ]
+    validation, digits, _ = read_validation(root, sample_rate, num_samples)
+    order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(seed))
+    validation = validation[order, None]
+    return [*sets, SoundsToJudge("real, validation", validation, sample_rate, digits[order])]
 
 
 def number_judged(most: int) -> int:

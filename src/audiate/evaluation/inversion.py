@@ -1,7 +1,5 @@
 """Evaluation of GAN inversion: tables 1 and 2 of Keyes et al. 2020."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +11,9 @@ from torch import Tensor
 
 from audiate.audio.files import to_peak
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
 from audiate.evaluation.classifying import classify_clips
-from audiate.evaluation.clips import train_clips, validation_clips
+from audiate.evaluation.clips import read_validation, train_clips
 from audiate.evaluation.independent import (
     MOST_JUDGED,
     JudgeTable,
@@ -36,7 +33,7 @@ from audiate.inversion.build import inverter
 from audiate.inversion.encoder import EncoderInverter, find_encoder, shipped_encoder
 from audiate.inversion.gradient import GradientInverter, HalvingInverter
 from audiate.inversion.hybrid import HYBRID_ITERATIONS, HybridInverter
-from audiate.inversion.inverter import Inverter
+from audiate.inversion.inverter import Inverter, joined
 from audiate.inversion.objectives import paper_objective, speech_objective
 from audiate.inversion.search import SearchInverter
 from audiate.models.audio_to_image import AudioToImageModel
@@ -279,17 +276,13 @@ def _judge(
 
 def _invert(method: str, inverter: Inverter, target: Tensor, device: torch.device) -> Recovered:
     """Invert clips (count, channels, samples) by one method, and take the time."""
-    outputs, latents, evaluations = [], [], []
     parts = torch.split(target, _BATCH)
-    began = time.monotonic()
-    for part in tracked(parts, f"inverting by {method}", weights=[len(part) for part in parts]):
-        found = inverter(part.to(device))
-        outputs.append(found.output.detach().cpu())
-        latents.append(found.latent.detach().cpu())
-        evaluations.append(found.num_evals.cpu())
+    sizes, began = [len(part) for part in parts], time.monotonic()
+    tracked_parts = tracked(parts, f"inverting by {method}", weights=sizes)
+    found = joined([inverter(part.to(device)) for part in tracked_parts])
     seconds = (time.monotonic() - began) / len(target)
-    mean_evaluations = torch.cat(evaluations).double().mean().item()
-    return Recovered(torch.cat(outputs), torch.cat(latents), mean_evaluations, seconds)
+    output, latent = (each.detach().cpu() for each in (found.output, found.latent))
+    return Recovered(output, latent, found.num_evals.double().mean().item(), seconds)
 
 
 def _looked_up(
@@ -301,8 +294,7 @@ def _looked_up(
     whose levels have the least mean squared difference. An inversion that scores no better than
     these is none.
     """
-    size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
-    sounds = train_clips(root, DIGIT_SETS, **size)
+    sounds = train_clips(root, generator.sample_rate, generator.num_samples)
     read = classify_clips(classifier, target, generator.sample_rate).argmax(1)
     shuffled = torch.randperm(len(sounds.labels), generator=torch.Generator().manual_seed(seed))
     labels = sounds.labels[shuffled]
@@ -354,8 +346,8 @@ def _real_clips(
     generator: GeneratorModel, root: Path, settings: InversionProtocolSettings
 ) -> tuple[Tensor, Tensor]:
     """Return recordings (count, channels, samples) of one peak level, and their digits (count,)."""
-    size = {"sample_rate": generator.sample_rate, "num_samples": generator.num_samples}
-    waveforms, digits = validation_clips(root, "reports", **size)
+    size = generator.sample_rate, generator.num_samples
+    waveforms, digits, _ = read_validation(root, *size, "reports")
     random = torch.Generator().manual_seed(settings.seed)
     chosen = torch.randperm(len(digits), generator=random)[: settings.count]
     clips, labels = waveforms[chosen].unsqueeze(1), digits[chosen]

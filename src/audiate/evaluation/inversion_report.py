@@ -1,7 +1,5 @@
 """Scores of inversion methods, and tables 1 and 2 of Keyes et al. 2020 as a report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple

@@ -1,7 +1,5 @@
 """Scores of generators by a classifier that a file holds: Fréchet distance, IS, mIS and AM."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,8 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.audio.config import check_sample_rate
-from audiate.data.sources import DIGIT_SETS
 from audiate.errors import InputError, check_range
-from audiate.evaluation.clips import disjoint_halves, read_validation, train_clips
+from audiate.evaluation.clips import RealClips
 from audiate.evaluation.generators import DEFAULT_COUNT, generate_sounds
 from audiate.metrics.distribution import (
     InceptionScore,
@@ -25,7 +22,6 @@ from audiate.metrics.distribution import (
 )
 from audiate.models.generator import Generator
 from audiate.models.wrap import open_onnx
-from audiate.training.batches import EvenOrder
 from audiate.utils.batching import in_batches
 from audiate.utils.reports import Report, make_table, number
 
@@ -206,7 +202,6 @@ def evaluate_by_file(
     *,
     count: int = DEFAULT_COUNT,
     splits: int = 10,
-    seed: int = 0,
 ) -> JudgeFileReport:
     """Generate clips, and score them and real ones by the classifier of a file.
 
@@ -217,39 +212,32 @@ def evaluate_by_file(
         root: Data folder.
         count: Number of clips to generate.
         splits: Number of splits of the Inception Score.
-        seed: Seed of the latents and of the choice of real clips.
 
     Raises:
         InputError: The data is missing, or the classifier fails.
 
     """
     check_range("`count`", count, 10 * splits, 10**7)
-    size = {"sample_rate": judge.sample_rate, "num_samples": judge.num_samples}
-    sounds = train_clips(root, DIGIT_SETS, **size)
-    held_out = read_validation(root, **size)
-    made = generate_sounds("generated", generator, judge, count, seed).waveforms
-    waveforms = sounds.waveforms(torch.arange(len(sounds.labels))).mean(1)
-    train, known = judge.classify(waveforms, "train clips")
-    unheard, unheard_features = judge.classify(held_out.waveforms, "validation clips")
+    real = RealClips(root, judge.sample_rate, judge.num_samples, count)
+    made = generate_sounds("generated", generator, judge, count).waveforms
+    train, known = judge.classify(real.waveforms, "train clips")
+    unheard, unheard_features = judge.classify(real.validation.waveforms, "validation clips")
     generated, features = judge.classify(made, "generated clips")
-    strata = sounds.labels * len(DIGIT_SETS) + sounds.sources
-    half, other_half = disjoint_halves(strata, seed)
-    order = EvenOrder(sounds.labels, sounds.sources, count, seed)
-    again = EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed).batch(0)
-    others = None if known is None else known[other_half]
+    rest = real.other_half
+    others = None if known is None else known[rest]
+    spoken = real.validation.labels
     sets = {
         "generated": (generated, features, None, count),
-        "real, train": (train[order.batch(1)], others, strata[other_half], len(other_half)),
-        "real, validation": (unheard[again], unheard_features, held_out.labels, len(unheard)),
+        "real, train": (train[real.drawn], others, real.strata[rest], len(rest)),
+        "real, validation": (unheard[real.again], unheard_features, spoken, len(unheard)),
     }
     scores = []
-    for what, (logits, found, strata_of, n) in sets.items():
+    for what, (logits, found, strata, n) in sets.items():
         distance = None
         if known is not None and found is not None:
-            distance = frechet_distance(
-                known[half], found, real_strata=strata[half], fake_strata=strata_of
-            )
+            half, own = known[real.half], real.strata[real.half]
+            distance = frechet_distance(half, found, real_strata=own, fake_strata=strata)
         inception = inception_score(logits, splits=splits)
-        modified, am = modified_inception_score(logits), am_score(train[order.batch(0)], logits)
+        modified, am = modified_inception_score(logits), am_score(train[real.first], logits)
         scores.append(JudgedSounds(what, n, distance, inception, modified, am))
     return JudgeFileReport(name, str(judge.path), splits, scores)

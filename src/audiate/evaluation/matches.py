@@ -1,7 +1,5 @@
 """Retrieval, correspondence and linear probes of models that match sounds and images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Evaluation of a model by its name."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal

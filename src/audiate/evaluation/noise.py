@@ -1,7 +1,5 @@
 """Accuracy of audio-to-image models on new speakers, clean and with noise."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

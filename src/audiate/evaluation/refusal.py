@@ -1,7 +1,5 @@
 """Count the digits, and the sounds that are no digits, that a model refuses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

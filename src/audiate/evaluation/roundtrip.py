@@ -1,7 +1,5 @@
 """Round trips: sound to image to sound, image to sound to image, and imagined pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +20,8 @@ from audiate.evaluation.independent import (
     MOST_JUDGED,
     JudgeTable,
     SoundsToJudge,
-    judge_sounds,
+    judge_beside_real,
     number_judged,
-    real_sounds,
 )
 from audiate.evaluation.said_images import say_each
 from audiate.folders.imagine import imagine
@@ -175,16 +172,11 @@ def evaluate_roundtrip(
     test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]
     made = [trip.from_sounds(root), trip.from_images(images, labels), trip.imagined(count)]
-    sets = (
-        []
-        if not judged
-        else real_sounds(root, sample_rate=16_000, num_samples=16_384, count=judged, seed=seed)
-    )
-    sets += [each.sounds(trip.sample_rate) for each in made]
+    sets = [each.sounds(trip.sample_rate) for each in made]
     return RoundTripReport(
         *names,
         [trip.score(each) for each in made],
-        judge_sounds(sets, most=judged),
+        judge_beside_real(sets, root, 16_000, 16_384, judged, seed),
         [example for each in made for example in each.examples],
     )
 

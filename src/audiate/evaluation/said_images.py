@@ -1,7 +1,5 @@
 """Scores of the speech that image-to-audio models make of the MNIST test images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from torch import Tensor
 from audiate.data.digits import load_mnist
 from audiate.errors import InputError, check_range
 from audiate.evaluation.classifying import classify_clips, second_classifier
-from audiate.evaluation.generators import judge_beside_real
+from audiate.evaluation.generators import judge_scored
 from audiate.evaluation.independent import MOST_JUDGED, JudgeTable, number_judged
 from audiate.evaluation.sound_scores import (
     SoundScores,
@@ -112,7 +110,6 @@ def evaluate_image_to_audio(
     *,
     count: int = DEFAULT_COUNT,
     judged: int = MOST_JUDGED,
-    seed: int = 0,
 ) -> ImageToAudioReport:
     """Say MNIST's test images, once each, and score the sounds.
 
@@ -126,7 +123,6 @@ def evaluate_image_to_audio(
         count: Number of test images, of 10,000.
         judged: Largest number of clips of each row that the judges of
             `audiate.evaluation.independent` listen to; with 0, they do not.
-        seed: Seed of the voices.
 
     Raises:
         InputError: The data is missing, or a value is out of range.
@@ -138,19 +134,19 @@ def evaluate_image_to_audio(
         raise InputError(f"{name}: says no digits, and is evaluated on digits alone")
     test = load_mnist(root, "test")
     images, labels = test.images[:count].float() / 255, test.labels[:count]
-    waveforms, rate = say_each(model, images, seed), model.sample_rate
+    waveforms, rate = say_each(model, images), model.sample_rate
     digits = classify_clips(classifier, waveforms, rate).argmax(1)
     second = load(DEFAULT_AUDIO_TO_IMAGE, AudioToImageModel, device=model.device)
     second_digits = second_classifier(second, written_classifier, waveforms, rate)
     said = SoundsToScore("said", classifier_input(waveforms, rate, classifier), labels)
-    judges = judge_beside_real([said], classifier, root, judged, seed)
-    sounds = score_sounds([said], classifier, root, seed=seed)
+    judges = judge_scored(said, classifier, root, judged)
+    sounds = score_sounds([said], classifier, root)
     score, other = score_of(digits, labels), score_of(second_digits.clamp_min(0), labels)
     return ImageToAudioReport(name, classifier_name, count, score, other, sounds, judges)
 
 
 @torch.inference_mode()
-def say_each(model: ImageToAudioModel, images: Tensor, seed: int) -> Tensor:
+def say_each(model: ImageToAudioModel, images: Tensor, seed: int = 0) -> Tensor:
     """Say each image once, in different voices.
 
     Args:

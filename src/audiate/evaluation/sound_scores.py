@@ -12,14 +12,9 @@ from rich.table import Table
 from torch import Tensor
 
 from audiate.audio.spectrograms import Spectrogram
-from audiate.data.sources import DIGIT_SETS, DIGIT_WORDS
+from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError
-from audiate.evaluation.clips import (
-    choose_evenly,
-    disjoint_halves,
-    read_validation,
-    train_clips,
-)
+from audiate.evaluation.clips import RealClips, choose_evenly, disjoint_halves
 from audiate.metrics.classification import bootstrap_interval, in_percent
 from audiate.metrics.distribution import (
     Fidelity,
@@ -32,7 +27,6 @@ from audiate.metrics.distribution import (
     spread_of,
 )
 from audiate.models.resnet import DigitClassifier
-from audiate.training.batches import EvenOrder
 from audiate.utils.batching import in_batches
 from audiate.utils.reports import make_table, number, percent
 
@@ -174,58 +168,17 @@ def score_sounds(
     root: Path,
     *,
     splits: int = 10,
-    seed: int = 0,
 ) -> list[SoundScores]:
     """Score sets of clips of equal size, and after them real ones: train, then validation clips.
 
-    ``seed`` is that of the choice of real clips, ``splits`` of the Inception Score.
+    ``splits`` is the number of splits of the Inception Score.
 
     Raises:
         InputError: The data is missing.
 
     """
-    count = len(sets[0].waveforms)
-    size = {"sample_rate": classifier.sample_rate, "num_samples": classifier.num_samples}
-    sounds = train_clips(root, DIGIT_SETS, **size)
-    assert sounds.voices is not None
-    held_out = read_validation(root, **size)
-    everything = sounds.waveforms(torch.arange(len(sounds.labels))).mean(1)
-    train = _classify(classifier, everything, "classifying train clips")
-    unheard = _classify(classifier, held_out.waveforms, "classifying validation clips")
-    strata = sounds.labels * len(DIGIT_SETS) + sounds.sources
-    half, other_half = disjoint_halves(strata, seed)
-    parts = choose_parts(sounds.labels, strata, count, seed)
-    order = EvenOrder(sounds.labels, sounds.sources, count, seed)
-    drawn, again = (
-        order.batch(1),
-        EvenOrder(held_out.labels, torch.zeros_like(held_out.labels), count, seed).batch(0),
-    )
-    scorer = _Scorer(
-        classifier,
-        splits,
-        train,
-        strata,
-        half,
-        [reference for reference, _ in parts],
-        spread_of(train.levels[order.batch(0)].float()),
-        _to_nearest(unheard.features, train.features)[again].median(),
-    )
-    scores = []
-    for what, waveforms, meant in sets:
-        made = _classify(classifier, waveforms, f"classifying {what} clips")
-        apart = torch.split(made.features, len(parts[0][0]))
-        scores.append(scorer.score(_Clips(what, made, meant, made.features, parts=apart)))
-    rows = drawn, other_half, [other for _, other in parts]
-    known = _train_clips(train, sounds.labels, strata, sounds.voices, *rows)
-    new = _Clips(
-        "real, validation",
-        unheard.rows(again),
-        held_out.labels[again],
-        unheard.features,
-        held_out.labels,
-        held_out.voices[again],
-    )
-    return [*scores, scorer.score(known, nearest=2), scorer.score(new)]
+    scorer = _Scorer(classifier, root, len(sets[0].waveforms), splits)
+    return [*map(scorer.made, sets), scorer.real_train(), scorer.real_validation()]
 
 
 class _Clips(NamedTuple):
@@ -251,56 +204,62 @@ class _Clips(NamedTuple):
     parts: Sequence[Tensor] = ()
 
 
-def _train_clips(
-    train: _Features,
-    labels: Tensor,
-    strata: Tensor,
-    voices: Tensor,
-    drawn: Tensor,
-    half: Tensor,
-    parts: Sequence[Tensor],
-) -> _Clips:
-    """The train clips of some rows: those drawn, half of all, and parts of that half."""
-    return _Clips(
-        "real, train",
-        train.rows(drawn),
-        labels[drawn],
-        train.features[half],
-        strata[half],
-        voices[drawn],
-        [train.features[part] for part in parts],
-    )
-
-
-@dataclass(frozen=True)
 class _Scorer:
     """Scores clips against train clips, in the features of the classifier.
 
     Attributes:
-        classifier: The classifier of spoken digits.
-        splits: Number of splits of the Inception Score.
-        train: Features of all train clips.
-        strata: Their strata (n,).
-        half: Rows of half of them, to which distances are measured.
-        references: Rows of the parts in whose neighbourhoods clips are counted.
+        real: The real clips.
+        train, unheard: Features of all train clips, and of all validation clips.
+        parts: For each part of the clips, rows of the train clips in whose neighbourhoods they are
+            counted, and of other train clips that are counted likewise.
         spread: Spread of train clips.
         usual: Median distance of validation clips to the nearest train clip.
 
     """
 
-    classifier: DigitClassifier
-    splits: int
-    train: _Features
-    strata: Tensor
-    half: Tensor
-    references: Sequence[Tensor]
-    spread: Tensor
-    usual: Tensor
+    def __init__(self, classifier: DigitClassifier, root: Path, count: int, splits: int) -> None:
+        self.classifier, self.splits = classifier, splits
+        self.real = RealClips(root, classifier.sample_rate, classifier.num_samples, count)
+        heard = self.real.validation.waveforms
+        self.train = _classify(classifier, self.real.waveforms, "classifying train clips")
+        self.unheard = _classify(classifier, heard, "classifying validation clips")
+        self.parts = choose_parts(self.real.labels, self.real.strata, count, seed=0)
+        self.spread = spread_of(self.train.levels[self.real.first].float())
+        distances = _to_nearest(self.unheard.features, self.train.features)
+        self.usual = distances[self.real.again].median()
 
-    def score(self, clips: _Clips, *, nearest: int = 1) -> SoundScores:
+    def made(self, sounds: SoundsToScore) -> SoundScores:
+        """Score clips that a model has made."""
+        what, waveforms, meant = sounds
+        made = _classify(self.classifier, waveforms, f"classifying {what} clips")
+        parts = torch.split(made.features, len(self.parts[0][0]))
+        return self._score(_Clips(what, made, meant, made.features, parts=parts))
+
+    def real_train(self) -> SoundScores:
+        """Score train clips: those drawn, half of all, and parts of that half."""
+        real, features = self.real, self.train.features
+        clips = _Clips(
+            "real, train",
+            self.train.rows(real.drawn),
+            real.labels[real.drawn],
+            features[real.other_half],
+            real.strata[real.other_half],
+            None if real.voices is None else real.voices[real.drawn],
+            [features[other] for _, other in self.parts],
+        )
+        return self._score(clips, nearest=2)
+
+    def real_validation(self) -> SoundScores:
+        """Score validation clips, of speakers that were in no training."""
+        known, again = self.real.validation, self.real.again
+        drawn, every = self.unheard.rows(again), self.unheard.features
+        name, voices = "real, validation", known.voices[again]
+        return self._score(_Clips(name, drawn, known.labels[again], every, known.labels, voices))
+
+    def _score(self, clips: _Clips, *, nearest: int = 1) -> SoundScores:
         """Score clips. How near they are to train clips, is that to the ``nearest``-th of these."""
         drawn, distinct = clips.drawn, clips.distinct
-        known, strata = self.train.features[self.half], self.strata[self.half]
+        known, strata = self.train.features[self.real.half], self.real.strata[self.real.half]
         logits = self.classifier.classify(drawn.features.to(self.classifier.device)).cpu()
         read = logits.argmax(1)
         correct = None if clips.meant is None else read == clips.meant
@@ -308,7 +267,7 @@ class _Scorer:
         near = _to_nearest(drawn.features, self.train.features, nearest) < self.usual
         found = [
             neighbourhoods(self.train.features[reference], part)
-            for reference, part in zip(self.references, clips.parts, strict=False)
+            for (reference, _), part in zip(self.parts, clips.parts, strict=False)
         ]
         means = Fidelity(*torch.tensor(found).mean(0).tolist()) if found else None
         return SoundScores(

@@ -1,7 +1,5 @@
 """Accuracy against coverage of VAE-GANs, which trade one for the other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Models that an evaluation trains because they do not exist yet."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar

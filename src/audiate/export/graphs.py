@@ -116,10 +116,8 @@ def _graph_of_waveforms(
     facts: dict[str, Any] = {"sample_rate": rate}
     if isinstance(model, DigitClassifier):
         return Graph(_ClassifierGraph(model, resample), inputs, ("logits", "features"), facts)
-    if isinstance(model, SpeechFlow):
-        return Graph(_RecoveryGraph(model, resample), inputs, ("latent", "clip"), facts)
-    if isinstance(model, LatentEncoder):
-        return Graph(_EncoderGraph(model, resample), inputs, ("latent", "clip"), facts)
+    if isinstance(model, (LatentEncoder, SpeechFlow)):
+        return Graph(_LatentGraph(model, resample), inputs, ("latent", "clip"), facts)
     if isinstance(model, DualEncoder):
         inputs["images"] = torch.rand(3, 28, 28, generator=random)
         outputs = ("scores", "sound_vector", "image_vectors")
@@ -190,26 +188,16 @@ class _ClassifierGraph(_SoundGraph):
         return self.model.classify(features)[0], features[0]
 
 
-class _EncoderGraph(_SoundGraph):
+class _LatentGraph(_SoundGraph):
     """Latent (latent_dim,) of a waveform (samples,), and the clip (num_samples,) it stands for."""
 
-    model: LatentEncoder
+    model: LatentEncoder | SpeechFlow
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        clip = fitted(self.resample(waveform), self.model.config.num_samples)
-        clip = to_peak(clip.view(1, 1, -1))
-        return self.model(clip)[0], clip[0, 0]
-
-
-class _RecoveryGraph(_SoundGraph):
-    """The same, by a flow of sound that is followed backwards."""
-
-    model: SpeechFlow
-
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        clip = fitted(self.resample(waveform), self.model.num_samples)
-        clip = to_peak(clip.view(1, 1, -1))
-        return self.model.recover(clip)[0], clip[0, 0]
+        sizes = self.model if isinstance(self.model, SpeechFlow) else self.model.config
+        clip = to_peak(fitted(self.resample(waveform), sizes.num_samples).view(1, 1, -1))
+        find = self.model.recover if isinstance(self.model, SpeechFlow) else self.model
+        return find(clip)[0], clip[0, 0]
 
 
 class _SpokenGraph(nn.Module):

@@ -1,7 +1,5 @@
 """Make an inverter from a generator and settings."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

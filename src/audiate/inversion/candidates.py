@@ -1,7 +1,5 @@
 """Candidates of a search: random latents with descriptors of their sounds, cached in a file."""
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Encoder-based inversion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Inversion by CMA-ES, an evolution strategy that needs no gradients."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

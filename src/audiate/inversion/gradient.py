@@ -1,7 +1,5 @@
 """Gradient-based inversion by L-BFGS, and multi-start L-BFGS with successive halving."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

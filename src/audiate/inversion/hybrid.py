@@ -1,7 +1,5 @@
 """Combinations of inverters: one after another, the best of several, and a budget of time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace

@@ -1,7 +1,5 @@
 """Types, checks and evaluation that all inverters share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar

@@ -1,7 +1,5 @@
 """Batched L-BFGS: many independent problems, each with its own line search and end."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

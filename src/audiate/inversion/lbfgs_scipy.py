@@ -1,7 +1,5 @@
 """SciPy's L-BFGS-B, one problem at a time, as Keyes et al. 2020 use it."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Objectives of GAN inversion: distances of the generator's output from the target."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
@@ -322,12 +320,11 @@ def objective_named(
         InputError: There is no such name, or the objective needs a classifier and has none.
 
     """
+    ours = {"speech": speech_objective, "levels": level_objective}
     if name == "plain":
         return plain_objective()
-    if name == "speech":
-        return speech_objective(classifier, sample_rate)
-    if name == "levels":
-        return level_objective(classifier, sample_rate)
+    if name in ours:
+        return ours[name](classifier, sample_rate)
     if name != "paper":
         raise InputError(f"`objective` {name}: give speech, levels, paper or plain")
     if classifier is None:

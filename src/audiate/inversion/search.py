@@ -1,7 +1,5 @@
 """Inversion by search among random latents."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,13 +7,14 @@ from torch import Tensor
 from audiate.audio.spectrograms import MelSpectrogram
 from audiate.errors import check_range
 from audiate.inversion.candidates import Descriptors, open_candidates
-from audiate.inversion.inverter import BATCH, Inversion, check_target, evaluated_once, joined
-from audiate.inversion.objectives import Objective, plain_objective
+from audiate.inversion.encoder import EncoderInverter
+from audiate.inversion.inverter import BATCH
+from audiate.inversion.objectives import Objective
 from audiate.inversion.settings import NUM_CANDIDATES
 from audiate.metrics.reconstruction import classifier_input
 from audiate.models.fingerprint import Fingerprint, digest
 from audiate.models.fingerprint import fingerprint as fingerprint_of
-from audiate.models.generator import Generator, device_of, generate
+from audiate.models.generator import Generator, device_of
 from audiate.models.resnet import DigitClassifier
 
 # Weights of the distances, beside 1 for the cosine distance of the classifier's features. With more
@@ -28,7 +27,7 @@ _SILENT_WEIGHT = 0.03  # of a frame that does not
 _ONSET_WEIGHT = 4.0  # of a rise of the mean level by 1
 
 
-class SearchInverter:
+class SearchInverter(EncoderInverter):
     """Take the random latent whose sound is nearest to the clip.
 
     Sounds are compared by mel levels and, with a classifier, by its features and probabilities.
@@ -64,9 +63,8 @@ class SearchInverter:
 
         """
         check_range("size", size, 1, 10**6)
-        check_range("batch_size", batch_size, 1, 10**6)
-        self.generator, self.classifier = generator, classifier
-        self.objective, self.batch_size = objective or plain_objective(), batch_size
+        super().__init__(generator, self._first, objective, batch_size=batch_size)
+        self.bounds, self.classifier = None, classifier  # candidates are the prior's
         mel = MelSpectrogram(generator.sample_rate, generator.num_samples)
         self._mel = mel.to(device_of(generator))
         own = fingerprint_of(generator) if fingerprint is None else fingerprint
@@ -74,16 +72,8 @@ class SearchInverter:
         key = ([f"{power:.3g}" for power in own], weights)
         self.candidates = open_candidates(generator, self._describe, size, key)
 
-    @torch.no_grad()
-    def __call__(self, target: Tensor, init: Tensor | None = None) -> Inversion:
-        """Invert waveforms (batch, channels, num_samples); ``init`` has no effect."""
-        check_target(self.generator, target, init)
-        parts = []
-        for part in torch.split(target, self.batch_size):
-            latent = self.nearest(part)[:, 0]
-            output = generate(self.generator, latent)
-            parts.append(evaluated_once(latent, output, self.objective(output, part)))
-        return joined(parts)
+    def _first(self, target: Tensor) -> Tensor:
+        return self.nearest(target)[:, 0]
 
     @torch.no_grad()
     def nearest(self, target: Tensor, count: int = 1) -> Tensor:

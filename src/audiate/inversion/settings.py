@@ -1,7 +1,5 @@
 """Settings of GAN inversion. This module imports no torch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, get_args
 

@@ -1,13 +1,13 @@
 """Accuracy of classifiers, with confidence intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import torch
 from torch import Tensor
+
+_LEVEL = 0.95  # coverage of intervals
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> float:
@@ -21,12 +21,12 @@ def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int = 10) -> 
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
 
 
-def wilson_interval(right: float, count: int, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(right: float, count: int) -> tuple[float, float]:
     """Bounds of the probability of which ``right`` of ``count`` are a sample (Wilson 1927).
 
     It has a width where all are right, or none.
     """
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = NormalDist().inv_cdf((1 + _LEVEL) / 2)
     share, scale = right / count, 1 + z**2 / count
     middle = (share + z**2 / (2 * count)) / scale
     half = z / scale * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
@@ -38,11 +38,9 @@ def bootstrap_interval(
     groups: Tensor,
     *,
     labels: Tensor | None = None,
-    level: float = 0.95,
     draws: int = 2000,
-    seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap of the mean of ``correct``, resampling whole groups.
+    """95 % percentile bootstrap of the mean of ``correct``, resampling whole groups.
 
     Items of one group share their cause (images drawn from one recording, words of one speaker):
     resampling items as if they were independent would make the interval too narrow. Efron &
@@ -55,9 +53,7 @@ def bootstrap_interval(
         groups: (count,), int64: the group of each item.
         labels: (count,), int64: the mean is that over labels of the mean of each label's items. A
             label without an item in a bootstrap sample is left out of that sample's mean.
-        level: Coverage of the interval, in (0, 1).
         draws: Number of bootstrap samples.
-        seed: Seed of the resampling.
 
     Returns:
         The lower and the upper bound.
@@ -66,8 +62,8 @@ def bootstrap_interval(
     _, index = torch.unique(groups, return_inverse=True)
     count = int(index.max()) + 1
     if correct.dtype == torch.bool and bool((correct == correct[0]).all()):
-        return wilson_interval(count * int(correct[0]), count, level)
-    generator = torch.Generator().manual_seed(seed)
+        return wilson_interval(count * int(correct[0]), count)
+    generator = torch.Generator().manual_seed(0)
     picks = torch.randint(count, (draws, count), generator=generator)
     if labels is None:
         sums = torch.zeros(count, dtype=torch.double).index_add_(0, index, correct.double())
@@ -82,7 +78,7 @@ def bootstrap_interval(
         times = torch.zeros(draws, count, dtype=torch.double)
         times.scatter_add_(1, picks, torch.ones_like(picks, dtype=torch.double))
         means = (times @ sums / (times @ sizes)).nanmean(1)
-    tail = (1 - level) / 2
+    tail = (1 - _LEVEL) / 2
     low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=torch.double)).tolist()
     return low, high
 
@@ -109,6 +105,11 @@ class Score:
     mean_over_digits_interval: tuple[float, float]
     per_digit: list[float | None]
     confusion: list[list[int]]
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return sum(map(sum, self.confusion))
 
     def in_percent(self) -> str:
         """Return the accuracy and its interval in percent."""
@@ -152,6 +153,14 @@ def score_of(predictions: Tensor, labels: Tensor, groups: Tensor | None = None) 
         per_digit=per_digit,
         confusion=confusion.tolist(),
     )
+
+
+def mean_interval(scores: Sequence[Score]) -> tuple[float, float]:
+    """The interval of the mean accuracy of several scores, over these; of one, its own."""
+    if len(scores) == 1:
+        return scores[0].interval
+    accuracies = torch.tensor([score.accuracy for score in scores])
+    return bootstrap_interval(accuracies, torch.arange(len(scores)))
 
 
 def mean_of(values: Sequence[float | None]) -> float:

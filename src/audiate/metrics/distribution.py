@@ -1,7 +1,5 @@
 """Metrics of sets of samples: Inception Score, Fréchet and kernel distance, recall, coverage."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -8,8 +8,6 @@ Every clip is brought into the same second first (`same_second`), since the scor
 depend on the silence around a word and on its level.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """Metrics of reconstructed clips: MSE, SSIM, log-spectral distance, digits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol

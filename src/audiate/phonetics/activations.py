@@ -5,8 +5,6 @@ classification", average a layer's activations over its channels after the nonli
 the result beside the waveform.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Words of the samples of each code of a generator, and of pairs of entries of the code."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Report of the words that the codes of a generator stand for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Directions in a generator's latents along which an attribute of the sound changes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt

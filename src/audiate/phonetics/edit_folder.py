@@ -1,8 +1,6 @@
 """Edit a folder of clips: change pitch, loudness, length or digit of speech."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,16 +16,9 @@ from audiate.data.sources import DIGIT_WORDS
 from audiate.errors import InputError, check_whole
 from audiate.folders.invert import Target, classifier_for, read_target, says_digits
 from audiate.folders.no_digits import digit_score, warn_of_no_digits
-from audiate.folders.runner import (
-    ClipWork,
-    FolderReport,
-    Notify,
-    Product,
-    name_of,
-    run_folder,
-)
+from audiate.folders.runner import ClipWork, FolderReport, Notify, Product, name_of, run_folder
 from audiate.inversion.build import inverter
-from audiate.inversion.inverter import Inverter
+from audiate.inversion.settings import Method
 from audiate.models.fingerprint import digest, fingerprint
 from audiate.models.generator import Generator, device_of
 from audiate.models.hub import DEFAULT_GENERATOR, SPOKEN_CLASSIFIER
@@ -111,8 +102,8 @@ def edit_folder(
     run = partial(run_folder, batch_size=1, what="editing", notify=notify)
     if isinstance(generator, SpeechFlow) and method == "tracks":
         return run(TrackEditWork(generator.codec, changes, judge), found, out, "edit", settings)
-    make_editor = partial(_editor, generator, changes, judge, samples, rounds, seed)
-    work = EditWork(generator, _inverter(generator, method, judge, seed), word, make_editor)
+    assert method != "tracks"
+    work = EditWork(generator, method, judge, word, changes, samples, rounds, seed)
     return _warned(run(work, found, out, "edit", settings), generator, word)
 
 
@@ -151,32 +142,6 @@ def _method_for(generator: Generator, method: EditMethod | None, word: int | Non
     return method
 
 
-def _inverter(
-    generator: Generator,
-    method: EditMethod,
-    judge: DigitClassifier | None,
-    seed: int,
-) -> Inverter:
-    # A classifier of another sample rate reads the edited sound, but guides no search for latents.
-    assert method != "tracks"
-    guide = judge if judge is not None and judge.sample_rate == generator.sample_rate else None
-    most = _ITERATIONS if method == "hybrid" else None
-    return inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
-
-
-def _editor(
-    generator: Generator,
-    changes: Mapping[str, float],
-    judge: DigitClassifier | None,
-    samples: int,
-    rounds: int,
-    seed: int,
-) -> Editor:
-    found = (directions(generator, each, count=samples, seed=seed) for each in changes)
-    targets = list(map(EditTarget, found, changes.values()))
-    return Editor(generator, targets, judge, rounds=rounds, seed=seed)
-
-
 def check_edit(changes: Mapping[str, float], digit: str | int | None) -> int | None:
     """Make sure that there is something to edit, and return the number of the digit to say.
 
@@ -209,28 +174,38 @@ class EditWork(ClipWork[Target, EditResult]):
     def __init__(
         self,
         generator: Generator,
-        invert: Inverter,
+        method: Method,
+        judge: DigitClassifier | None,
         word: int | None,
-        make_editor: Callable[[], Editor],
+        changes: Mapping[str, float],
+        samples: int,
+        rounds: int,
+        seed: int,
     ) -> None:
-        """Prepare the work.
-
-        Args:
-            generator: The generator.
-            invert: Finds the latent of a clip.
-            word: The digit that is said instead; None keeps the one that is said.
-            make_editor: Makes the editor of latents, which takes long.
-
-        """
+        """Prepare the work. Arguments are those of `edit_folder`; ``word`` is the digit to say."""
         hits = not says_digits(generator)
         self.generator, self.read = generator, partial(read_target, sizes=generator, hits=hits)
-        self.invert, self.word = invert, word
+        self.judge, self.word, self.changes = judge, word, changes
         self.latent_dim = generator.latent_dim
-        self._make_editor = make_editor
+        self._samples, self._rounds, self._seed = samples, rounds, seed
+        # A classifier of another sample rate reads the edited sound, but guides no search.
+        guide = judge if judge is not None and judge.sample_rate == generator.sample_rate else None
+        most = _ITERATIONS if method == "hybrid" else None
+        self.invert = inverter(generator, method, classifier=guide, max_iterations=most, seed=seed)
 
     def prepare(self) -> None:
-        """Find the directions in which latents are moved."""
-        self.editor = self._make_editor()
+        """Find the directions in which latents are moved, which takes long."""
+        found = (
+            directions(self.generator, each, count=self._samples, seed=self._seed)
+            for each in self.changes
+        )
+        self.editor = Editor(
+            self.generator,
+            list(map(EditTarget, found, self.changes.values())),
+            self.judge,
+            rounds=self._rounds,
+            seed=self._seed,
+        )
 
     def compute(self, items: Sequence[Target]) -> list[Product[EditResult]]:
         """Find the latents of clips, and edit them."""

@@ -1,7 +1,5 @@
 """Edit a sound: move its latent until measured attributes reach their targets."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,8 +162,7 @@ class Edit:
 
         "digit" is among them where the classifier reads another one than was to be said.
         """
-        values = missed_by(self.after, self.wanted)
-        return values if self.word == self.wanted_word else (*values, "digit")
+        return missed_by(self.after, self.wanted, self.word, self.wanted_word)
 
 
 class _Goal(NamedTuple):
@@ -384,13 +381,19 @@ class Editor:
         return Edit(moved, waveform, was, after, wanted, gain, word, meant)
 
 
-def missed_by(after: Mapping[str, float], wanted: Mapping[str, float]) -> tuple[str, ...]:
-    """Names of the values that are further than `TOLERANCE` from what is wanted, or NaN."""
-    return tuple(
+def missed_by(
+    after: Mapping[str, float], wanted: Mapping[str, float], word: int | None, meant: int | None
+) -> tuple[str, ...]:
+    """Names of the values that are further than `TOLERANCE` from what is wanted, or NaN.
+
+    "digit" is among them where ``word``, the digit that is read, is another than ``meant``.
+    """
+    missed = [
         name
         for name, value in after.items()
         if not abs(value - wanted[name]) <= TOLERANCE.get(name, 1.0)
-    )
+    ]
+    return tuple(missed) if word == meant else (*missed, "digit")
 
 
 def changes_of(

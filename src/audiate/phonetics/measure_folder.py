@@ -1,7 +1,5 @@
 """Measure the clips of a folder, or the intervals of the TextGrids beside them."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Acoustic measures of folders of clips, such as generated and real ones, as a report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

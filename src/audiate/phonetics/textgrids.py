@@ -1,7 +1,5 @@
 """TextGrids of Praat: intervals in, words and vowels out."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path

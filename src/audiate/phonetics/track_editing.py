@@ -1,7 +1,5 @@
 """Edit a recording by a codec: set its F0 and its length by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import isfinite
@@ -20,13 +18,7 @@ from audiate.metrics.reconstruction import classifier_input
 from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.resnet import DigitClassifier
 from audiate.phonetics.directions import attribute_of
-from audiate.phonetics.editing import (
-    EditResult,
-    changes_of,
-    missed_by,
-    save_comparison,
-    with_gain,
-)
+from audiate.phonetics.editing import EditResult, changes_of, missed_by, save_comparison, with_gain
 from audiate.phonetics.measures import f0_track
 
 _LONGEST = 60.0  # seconds
@@ -126,11 +118,9 @@ class TrackEditWork(ClipWork[Tensor, EditResult]):
             edited, gain = with_gain(edited, wanted["loudness"] - after["loudness"])
             after["loudness"] += gain
         changes = changes_of(self.attributes, before, found, wanted, after)
-        missed = missed_by(after, wanted)
         known = self.classifier is not None and digit_score(recording, rate) >= 0
         digit, meant = (self._digit(sound) if known else None for sound in (edited, recording))
-        if digit != meant:
-            missed = (*missed, "digit")
+        missed = missed_by(after, wanted, digit, meant)
         writers = (
             partial(save_wav, waveform=edited, sample_rate=rate),
             partial(save_wav, waveform=said, sample_rate=rate),

@@ -1,7 +1,5 @@
 """A small classifier of a user's own words, trained on labelled clips in about a minute."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
