@@ -1,273 +1,236 @@
-"""Five joint models of the `multivae` package on our pairs, beside our models: coherence, variety.
+"""Joint models of sound and image on the same pairs, for the same minutes, by other judges.
 
-``python -m benchmarks.multivae [MINUTES] [COUNT]`` trains each of MVAE, MMVAE, MoPoE, MVTCAE and
-MMVAE+ for so many minutes of processor time (3 by default) on the train pairs of split 0, as
-spectrograms of 48x48 and images of 28x28, and scores COUNT samples of each, and of ours. It needs
-``pip install multivae``, which wants an environment of its own.
+    AUDIATE_DATA=data python -m benchmarks.multivae --minutes 5 --count 300
 
-The conditions are not alike: ours were trained for about three hours, the generator among them, and
-a network of ours judges sounds. Coherence is judged in one way for all: LeNet-5 reads images, and a
-sound is heard by the latent flow's condition network, whose drawing LeNet-5 reads. Ours say
-waveforms, which are heard as recordings are.
+Every model is trained on the train pairs of split 0 for so many
+minutes of processor time, all its parts counted. The codec, whose latents all of them know sounds
+by and speak through, was trained before, and is the same for all. Each makes one sample of
+nothing, of every test sound and of every test image; none chooses among candidates.
+
+No model has used a judge: LeNet-5 reads images, pocketsphinx hears sounds, DNSMOS scores their
+quality. Fréchet distance and coverage are those of LeNet-5's features, against 1,000 test images,
+and of `digits-resnet18`'s, against the test recordings.
+
+The models of the package need `pip install multivae`, in an environment of its own; the others run
+without it (`--only real lookup joint-flow audiate`). A row that is finished is kept in `--out`, so
+an interrupted run goes on where it stopped. Settings were chosen with `--tune`, which scores pairs
+that are held out of the train pairs of another split.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from rich.table import Table
+from torch import Tensor
 
-from audiate.data.pairs import PairedDigits, load_pairs
-from audiate.data.sources import data_root
+from audiate.audio.config import LogMelConfig
+from audiate.data.digits import load_mnist
+from audiate.data.pairs import Pairs, draw_same_label, load_pairs
+from audiate.data.sources import DIGIT_WORDS, data_root
 from audiate.errors import InputError
-from audiate.evaluation.said_images import say_each
-from audiate.folders.imagine import imagine
+from audiate.metrics.classification import wilson_interval
 from audiate.metrics.distribution import frechet_distance, neighbourhoods
-from audiate.models.audio_to_image import AudioToImageModel
-from audiate.models.hub import WRITTEN_CLASSIFIER
-from audiate.models.image_to_audio import ImageToAudioModel
+from audiate.metrics.judges import (
+    SpeechQuality,
+    WordRecognizer,
+    require_judges,
+    same_second,
+    trimmed,
+)
+from audiate.metrics.reconstruction import classifier_input
+from audiate.models.audio_to_image import Posterior
+from audiate.models.hub import SPOKEN_CLASSIFIER, WRITTEN_CLASSIFIER
 from audiate.models.lenet import LeNet
 from audiate.models.pretrained import load
+from audiate.models.resnet import DigitClassifier
+from audiate.utils.progress import tracked
 from audiate.utils.reports import make_table, render
+from benchmarks.joint_flow import joint_flow
+from benchmarks.joint_models import Made, Make, Material, Voice, lookup, ours, real
+from benchmarks.joint_vaes import of_package
 
-LATENT = 32
-OWN = 16  # of MMVAE+'s latents of one side alone
-BATCH = 128
-NAMES = ("MVAE", "MMVAE", "MoPoE", "MVTCAE", "MMVAEPlus")
+PACKAGE = "MVAE", "MMVAE", "MoPoE", "MVTCAE", "MMVAEPlus", "JNF"
+MODELS: dict[str, Make] = {
+    "real": real,
+    "lookup": lookup,
+    **{name: of_package(name) for name in PACKAGE},
+    "joint-flow": joint_flow,
+    "audiate": ours,
+}
+"""What makes each row, by its name."""
 
-
-@dataclass(frozen=True)
-class Samples:
-    """What a model makes: of nothing, of sounds and of images, in the order of the test pairs."""
-
-    joint_images: Tensor
-    joint_sounds: Tensor
-    images_of_sounds: Tensor
-    sounds_of_images: Tensor
-
-
-class Encoder(nn.Module):
-    """The encoder of one side: three convolutions, and a mean and a logarithm of variance."""
-
-    def __init__(self, size: int, *, own: int = 0) -> None:
-        super().__init__()
-        self.latent_dim, self.style_dim = LATENT, own
-        flat = 64 * (size // 4) ** 2
-        self.body = nn.Sequential(
-            *(nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU()),
-            *(nn.Flatten(), nn.Linear(flat, 256), nn.ReLU()),
-        )
-        self.heads = nn.ModuleList(nn.Linear(256, n) for n in (LATENT, LATENT, own, own) if n)
-
-    def forward(self, x: Tensor) -> Any:
-        from multivae.models.base import ModelOutput
-
-        found = [head(self.body(x)) for head in self.heads]
-        if len(found) == 2:
-            return ModelOutput(embedding=found[0], log_covariance=found[1])
-        return ModelOutput(
-            embedding=found[0],
-            log_covariance=found[1],
-            style_embedding=found[2],
-            style_log_covariance=found[3],
-        )
+HELD_OUT = 10_000  # train images by which settings are chosen
+TUNED = 10  # the split of the recordings, likewise
+REFERENCES = 1_000  # test images
+SCORED = 50  # sounds whose quality DNSMOS scores
 
 
-class Decoder(nn.Module):
-    """The decoder of one side: two transposed convolutions, to levels in [0, 1] or to logits."""
-
-    def __init__(self, size: int, *, own: int = 0, logits: bool = False) -> None:
-        super().__init__()
-        self.latent_dim = LATENT + own
-        small = size // 4
-        self.body = nn.Sequential(
-            *(nn.Linear(self.latent_dim, 256), nn.ReLU(), nn.Linear(256, 64 * small**2), nn.ReLU()),
-            nn.Unflatten(1, (64, small, small)),
-            *(nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1)),
-            nn.Identity() if logits else nn.Sigmoid(),
-        )
-
-    def forward(self, z: Tensor) -> Any:
-        from multivae.models.base import ModelOutput
-
-        found = self.body(z.flatten(0, -2))
-        return ModelOutput(reconstruction=found.view(*z.shape[:-1], *found.shape[1:]))
+def pairs_at(sample_rate: int, *, tune: bool) -> tuple[Pairs, Pairs, Tensor]:
+    """Train pairs, test pairs and digits of the test pairs; all of the train images if ``tune``."""
+    root = data_root(None)
+    pairs = load_pairs(root, sample_rate=sample_rate, seed=TUNED if tune else 0)
+    train, test = pairs.train, pairs.test
+    if not tune:
+        return train, test, pairs.test_labels
+    labels = load_mnist(root, "train").labels[-HELD_OUT:]
+    said = torch.tensor([clip.label for clip in pairs.test_clips])
+    heard = draw_same_label(labels, said, torch.Generator().manual_seed(0))
+    test = replace(test, images=train.images[-HELD_OUT:], heard=heard)
+    train = replace(train, images=train.images[:-HELD_OUT], heard=train.heard[:-HELD_OUT])
+    return train, test, labels
 
 
-def build(name: str) -> Any:
-    """One of the package's models, with encoders and decoders of its own for both sides."""
-    from multivae import models
-    from pythae.models.nn import BaseDecoder, BaseEncoder
-
-    # The package takes none but heirs of these two, which are not there without it.
-    encoder: Any = type("SideEncoder", (Encoder, BaseEncoder), {})
-    decoder: Any = type("SideDecoder", (Decoder, BaseDecoder), {})
-    own = OWN if name == "MMVAEPlus" else 0
-    sides = {"image": 28, "sound": 48}
-    settings: dict[str, Any] = {
-        "n_modalities": 2,
-        "latent_dim": LATENT,
-        "input_dims": {side: (1, size, size) for side, size in sides.items()},
-        "decoders_dist": {"image": "bernoulli", "sound": "laplace"},
-        "decoder_dist_params": {"sound": {"scale": 0.1}},
-    }
-    if name == "MMVAE":
-        settings |= {"K": 1, "prior_and_posterior_dist": "laplace_with_softmax"}
-    if name == "MMVAEPlus":
-        settings |= {"K": 1, "modalities_specific_dim": own}
-    config = getattr(models, f"{name}Config")(**settings)
-    return getattr(models, name)(
-        config,
-        encoders={side: encoder(size, own=own) for side, size in sides.items()},
-        decoders={  # the package's Bernoulli takes logits
-            side: decoder(size, own=own, logits=side == "image") for side, size in sides.items()
-        },
+def materials(voice: Voice, *, tune: bool) -> tuple[Material, Material, Tensor]:
+    """Train and test pairs with the codec's latents, scaled by those of train recordings."""
+    *pairs, labels = pairs_at(voice.sample_rate, tune=tune)
+    *ours, _ = pairs_at(LogMelConfig.sample_rate, tune=tune)
+    found = [voice.encode(each.recordings) for each in pairs]
+    voice.scale.measure(found[0])
+    train, test = (
+        Material(one, other, *_scaled(voice, posterior))
+        for one, other, posterior in zip(pairs, ours, found, strict=True)
     )
+    return train, test, labels
 
 
-def train(model: Any, pairs: PairedDigits, spectrograms: Tensor, minutes: float) -> int:
-    """Train for so many minutes of processor time, and return the number of steps."""
-    from multivae.data.datasets.base import MultimodalBaseDataset
-
-    model.train()
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    random = torch.Generator().manual_seed(0)
-    begun, step = time.process_time(), 0
-    while time.process_time() - begun < 60 * minutes:
-        index = torch.randint(len(pairs.train.images), (BATCH,), generator=random)
-        batch = MultimodalBaseDataset(
-            {
-                "image": pairs.train.images[index].float().unsqueeze(1) / 255,
-                "sound": spectrograms[pairs.train.heard[index]].unsqueeze(1),
-            }
-        )
-        loss = model(batch).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        step += 1
-    return step
+def _scaled(voice: Voice, posterior: Posterior) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (recordings, 512) of scaled latents."""
+    zero = voice.scale.flatten(torch.zeros_like(posterior.mu))
+    deviation = voice.scale.flatten((0.5 * posterior.logvar).exp()) - zero
+    return voice.scale.flatten(posterior.mu), deviation
 
 
-@torch.inference_mode()
-def samples_of(model: Any, images: Tensor, sounds: Tensor) -> Samples:
-    """What one of the package's models makes of the test pairs."""
-    from multivae.data.datasets.base import MultimodalBaseDataset
-
-    model.eval()
-    both = MultimodalBaseDataset({"image": images.unsqueeze(1), "sound": sounds.unsqueeze(1)})
-    joint = model.decode(model.generate_from_prior(len(images)), modalities="all")
-
-    def across(given: str, wanted: str) -> Tensor:
-        found = model.predict(both, cond_mod=given, gen_mod=wanted)[wanted]
-        return found.reshape(len(images), *found.shape[-2:])  # type: ignore[no-any-return]
-
-    return Samples(
-        joint["image"].reshape(-1, 28, 28).sigmoid(),
-        joint["sound"].reshape(-1, 48, 48),
-        across("sound", "image").sigmoid(),
-        across("image", "sound"),
+def first(material: Material, count: int) -> Material:
+    """The first pairs of some, with all their recordings."""
+    pairs, ours = (
+        replace(each, images=each.images[:count], heard=each.heard[:count])
+        for each in (material.pairs, material.heard_by_ours)
     )
+    return replace(material, pairs=pairs, heard_by_ours=ours)
 
 
-@torch.inference_mode()
-def ours(drawer: AudioToImageModel, images: Tensor, sounds: Tensor) -> Samples:
-    """What our models make of the test pairs."""
-    sayer = load("say-digits", ImageToAudioModel)
-    rate = sayer.sample_rate
+class Judges:
+    """What reads images and hears sounds, and the test material that variety is measured by."""
 
-    def hear(waveforms: Tensor) -> Tensor:
-        heard = torch.zeros(len(waveforms), 48, 48)
-        for row, waveform in enumerate(waveforms):
-            try:
-                heard[row] = drawer.preprocess(waveform, sample_rate=rate)
-            except InputError:  # silent
-                continue
-        return heard
+    def __init__(self, voice: Voice, test: Material) -> None:
+        require_judges()
+        self.rate = voice.sample_rate
+        self.lenet = load(WRITTEN_CLASSIFIER, LeNet)
+        self.classifier = load(SPOKEN_CLASSIFIER, DigitClassifier)
+        self.recognizer, self.quality = WordRecognizer(DIGIT_WORDS), SpeechQuality()
+        self.images = self.lenet.embed(first(test, REFERENCES).images)
+        self.sounds = self.embed(voice.decode(test.mean))
 
-    pairs = imagine(len(images), seed=0, drawer=drawer, sayer=sayer)
-    random = torch.Generator().manual_seed(0)
-    return Samples(
-        pairs.images,
-        hear(pairs.waveforms),
-        drawer.sample_images(sounds, 1, generator=random)[:, 0],
-        hear(say_each(sayer, images, 0)),
-    )
+    def embed(self, waveforms: Tensor) -> Tensor:
+        """Features (count, dim) of waveforms (count, 1, samples)."""
+        clips = classifier_input(waveforms, self.rate, self.classifier)
+        return torch.cat([self.classifier.embed(part) for part in torch.split(clips, 50)])
+
+    def read(self, images: Tensor) -> list[int]:
+        """Digits of images (count, 28, 28)."""
+        found: list[int] = self.lenet(images).argmax(1).tolist()
+        return found
+
+    def hear(self, waveforms: Tensor) -> list[int]:
+        """Digits of waveforms (count, 1, samples); -1 where no digit is recognised."""
+        numbers = {word: number for number, word in enumerate(DIGIT_WORDS)}
+        words = (trimmed(each[0], self.rate) for each in tracked(list(waveforms), "hearing sounds"))
+        return [numbers.get(self.recognizer(each), -1) if len(each) else -1 for each in words]
+
+    def scores(self, made: Made, labels: Tensor) -> dict[str, Any]:
+        """What the judges make of each sample, and the variety of the imagined ones."""
+        features = self.lenet.embed(made.images), self.embed(made.sounds)
+        variety = {
+            what: [frechet_distance(own, other), neighbourhoods(own, other).coverage]
+            for what, own, other in zip(
+                ("images", "sounds"), (self.images, self.sounds), features, strict=True
+            )
+        }
+        clips = (same_second(each[0], self.rate) for each in made.said[:SCORED])
+        signal = [self.quality(clip) for clip in clips if bool(clip.any())]
+        return {
+            "minutes": made.minutes,
+            "read": self.read(made.images),
+            "heard": self.hear(made.sounds),
+            "drawn": self.read(made.drawn),
+            "said": self.hear(made.said),
+            "digits": labels.tolist(),
+            "signal": sum(signal) / max(len(signal), 1),
+            **variety,
+        }
 
 
-@torch.inference_mode()
-def scores(
-    made: Samples,
-    drawer: AudioToImageModel,
-    reader: LeNet,
-    real: tuple[Tensor, Tensor],
-    labels: Tensor,
-) -> list[float]:
-    """Coherence (%): joint, sound → image, image → sound; distance and coverage of each side."""
+def row(name: str, kept: dict[str, Any]) -> list[str]:
+    """The cells of a model's row."""
 
-    def read(images: Tensor) -> Tensor:
-        return reader(images).argmax(1)  # type: ignore[no-any-return]
+    def alike(one: str, other: str) -> str:
+        pairs = list(zip(kept[one], kept[other], strict=True))
+        right = sum(a == b for a, b in pairs)
+        low, high = wilson_interval(right, len(pairs))
+        return f"{100 * right / len(pairs):.1f} [{100 * low:.0f}, {100 * high:.0f}]"
 
-    def hear(sounds: Tensor) -> Tensor:
-        return read(drawer.mean_images(sounds.clamp(0, 1)))
-
-    def share(right: Tensor) -> float:
-        return 100 * right.double().mean().item()
-
-    images, sounds = real
-    image_features: Callable[[Tensor], Tensor] = reader.embed
-    found = [
-        share(read(made.joint_images) == hear(made.joint_sounds)),
-        share(read(made.images_of_sounds) == labels),
-        share(hear(made.sounds_of_images) == labels),
+    cells = [alike("read", "heard"), alike("drawn", "digits"), alike("said", "digits")]
+    variety = [
+        cell
+        for what in ("images", "sounds")
+        for cell in (f"{kept[what][0]:.1f}", f"{kept[what][1]:.2f}")
     ]
-    for features, own, others in (
-        (image_features, images, made.joint_images),
-        (drawer.latents, sounds, made.joint_sounds.clamp(0, 1)),
-    ):
-        one, other = features(own), features(others)
-        found += [frechet_distance(one, other), neighbourhoods(one, other).coverage]
-    return found
+    return [name, f"{kept['minutes']:.1f}", *cells, f"{kept['signal']:.2f}", *variety]
 
 
-def main(minutes: float = 3.0, count: int = 500) -> None:
-    drawer, reader = load("flow-digits", AudioToImageModel), load(WRITTEN_CLASSIFIER, LeNet)
-    # Grey levels are no outcomes of a Bernoulli distribution; their cross-entropy is usual here.
-    torch.distributions.Distribution.set_default_validate_args(False)
-    torch.manual_seed(0)
-    pairs = load_pairs(data_root(None), sample_rate=8000, seed=0)
-    with torch.inference_mode():
-        spectrograms = drawer.features.many(pairs.train.recordings).clone()
-        heard = drawer.features.many(pairs.test.recordings)
-    images = pairs.test.images[:count].float() / 255
-    sounds = heard[pairs.test.heard[:count]]
-    labels = pairs.test_labels[:count]
+def table_of(names: Sequence[str], minutes: float, count: int, folder: Path) -> Table:
+    """The table of the rows that are kept in a folder."""
     table = make_table(
-        f"{count} test pairs of split 0; {minutes:g} minutes of processor time each",
-        *("model", "steps", "joint %", "sound → image %", "image → sound %"),
-        *("images: Fréchet", "coverage", "sounds: Fréchet", "coverage"),
+        f"{count} test pairs; {minutes:g} minutes of processor time each",
+        *("model", "minutes", "imagined pair alike %", "sound → image %", "image → sound %"),
+        *("signal", "images: Fréchet", "coverage", "sounds: Fréchet", "coverage"),
     )
-    rows: list[tuple[str, str, Samples]] = []
-    for name in NAMES:
-        torch.manual_seed(0)
-        model = build(name)
-        steps = train(model, pairs, spectrograms, minutes)
-        rows.append((name, f"{steps:,}", samples_of(model, images, sounds)))
-        print(f"{name}: {steps} steps", file=sys.stderr)
-    rows.append(("audiate", "shipped", ours(drawer, images, sounds)))
-    for name, steps_, made in rows:
-        found = scores(made, drawer, reader, (images, sounds), labels)
-        digits = (1, 1, 1, 1, 3, 1, 3)
-        cells = (f"{value:.{places}f}" for value, places in zip(found, digits, strict=True))
-        table.add_row(name, steps_, *cells)
-    print(render(table))
+    for name in names:
+        table.add_row(*row(name, json.loads((folder / f"{name}.json").read_text())))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=10.0, help="of processor time, each")
+    parser.add_argument("--count", type=int, default=500, help="of test pairs")
+    parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS), metavar="NAME")
+    parser.add_argument("--tune", action="store_true", help="score pairs that choose settings")
+    parser.add_argument("--out", type=Path, default=Path("out/multivae"))
+    settings = parser.parse_args()
+    what = f"{settings.minutes:g}-minutes-{settings.count}{'-tune' * settings.tune}"
+    folder: Path = settings.out / what
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in settings.only if not (folder / f"{name}.json").exists()]
+    if missing:
+        torch.set_num_threads(1)  # so that processor time is time
+        voice = Voice()
+        train, whole, labels = materials(voice, tune=settings.tune)
+        test, labels = first(whole, settings.count), labels[: settings.count]
+        with torch.inference_mode():
+            judges = Judges(voice, whole)
+    for name in missing:
+        print(f"{name} ...", file=sys.stderr)
+        try:
+            made = MODELS[name](train, test, voice, settings.minutes)
+        except InputError as error:
+            raise SystemExit(str(error)) from error
+        with torch.inference_mode():
+            kept = judges.scores(made, labels)
+        (folder / f"{name}.json").write_text(json.dumps(kept))
+        print(*row(name, kept), sep=" | ", file=sys.stderr)
+    print(render(table_of(settings.only, settings.minutes, settings.count, folder)))
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(*(kind(each) for kind, each in zip((float, int), given, strict=False)))
+    main()
