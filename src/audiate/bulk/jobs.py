@@ -14,12 +14,7 @@ from torch import Tensor
 from audiate.audio.files import Recording
 from audiate.errors import InputError
 from audiate.folders.draw import prepare_drawing
-from audiate.folders.invert import (
-    Target,
-    batch_size_for,
-    prepare_inversion,
-    read_target,
-)
+from audiate.folders.invert import Target, batch_size_for, prepare_inversion, read_target
 from audiate.folders.runner import BATCH_SIZE, ClipWork
 from audiate.inversion.build import with_method
 from audiate.inversion.settings import InversionSettings

@@ -130,11 +130,6 @@ def evaluate_spoken_classifier(
 ) -> SpokenClassifierReport:
     """Score the classifier on the Speech Commands validation clips that are for reports.
 
-    Args:
-        name: Name of the model, for the report.
-        model: The classifier.
-        root: Data folder.
-
     Raises:
         InputError: The data is missing or damaged.
 

@@ -109,15 +109,8 @@ class JudgeTable:
         real = self.rows[0]
         table = make_table(
             "By judges that audiate did not train",
-            *(
-                "",
-                "clips",
-                "understood (%)",
-                "over real",
-                "DNSMOS signal",
-                "over real",
-                "voiced (%)",
-            ),
+            *("", "clips", "understood (%)", "over real"),
+            *("DNSMOS signal", "over real", "voiced (%)"),
             *(("voice kept", "F0 (cents)") if given_back else ()),
         )
         for row in self.rows:

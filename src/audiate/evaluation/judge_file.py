@@ -174,8 +174,7 @@ class JudgeFileReport(Report):
     def parts(self) -> Iterator[Table | str]:
         """Return a table of the scores."""
         table = make_table(
-            f"{self.model}, by {self.judge}",
-            *("", "clips", "FID", "Inception Score", "mIS", "AM"),
+            f"{self.model}, by {self.judge}", *("", "clips", "FID", "Inception Score", "mIS", "AM")
         )
         for each in self.sets:
             table.add_row(
@@ -205,13 +204,7 @@ def evaluate_by_file(
 ) -> JudgeFileReport:
     """Generate clips, and score them and real ones by the classifier of a file.
 
-    Args:
-        name: Name of the generator, for the report.
-        generator: The generator.
-        judge: The classifier.
-        root: Data folder.
-        count: Number of clips to generate.
-        splits: Number of splits of the Inception Score.
+    Arguments are those of `audiate.evaluation.generators.evaluate_generator`.
 
     Raises:
         InputError: The data is missing, or the classifier fails.

@@ -66,10 +66,7 @@ class RefusalReport(Report):
 
 
 def evaluate_refusal(
-    name: str,
-    model: AudioToImageModel,
-    root: Path,
-    others: Path | None = None,
+    name: str, model: AudioToImageModel, root: Path, others: Path | None = None
 ) -> RefusalReport:
     """Count the clips that are refused: those with a digit score below 0.
 

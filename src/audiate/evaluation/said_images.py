@@ -113,16 +113,9 @@ def evaluate_image_to_audio(
 ) -> ImageToAudioReport:
     """Say MNIST's test images, once each, and score the sounds.
 
-    Args:
-        name: Name of the model, for the report.
-        model: The model.
-        classifier_name: Name of the classifier, for the report.
-        classifier: The classifier of spoken digits.
-        written_classifier: The LeNet-5 that reads drawings of the sounds.
-        root: Data folder.
-        count: Number of test images, of 10,000.
-        judged: Largest number of clips of each row that the judges of
-            `audiate.evaluation.independent` listen to; with 0, they do not.
+    Arguments are those of `audiate.evaluation.generators.evaluate_generator`, but for
+    ``written_classifier``, the LeNet-5 that reads drawings of the sounds, and ``count``, the number
+    of test images, of 10,000.
 
     Raises:
         InputError: The data is missing, or a value is out of range.

@@ -163,11 +163,7 @@ class SoundsToScore(NamedTuple):
 
 @torch.inference_mode()
 def score_sounds(
-    sets: Sequence[SoundsToScore],
-    classifier: DigitClassifier,
-    root: Path,
-    *,
-    splits: int = 10,
+    sets: Sequence[SoundsToScore], classifier: DigitClassifier, root: Path, *, splits: int = 10
 ) -> list[SoundScores]:
     """Score sets of clips of equal size, and after them real ones: train, then validation clips.
 

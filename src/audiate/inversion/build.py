@@ -9,12 +9,7 @@ from audiate.errors import InputError
 from audiate.inversion.encoder import EncoderInverter, find_encoder, shipped_encoder
 from audiate.inversion.evolution import EvolutionInverter
 from audiate.inversion.gradient import GradientInverter, HalvingInverter, check_differentiable
-from audiate.inversion.hybrid import (
-    HYBRID_ITERATIONS,
-    BestInverter,
-    BudgetInverter,
-    HybridInverter,
-)
+from audiate.inversion.hybrid import HYBRID_ITERATIONS, BestInverter, BudgetInverter, HybridInverter
 from audiate.inversion.inverter import BATCH, Inverter
 from audiate.inversion.objectives import Objective, StructureTerm, objective_named
 from audiate.inversion.search import SearchInverter

@@ -9,14 +9,7 @@ import torch
 from torch import Tensor
 
 from audiate.errors import InputError, check_range
-from audiate.inversion.inverter import (
-    BATCH,
-    Inversion,
-    Targets,
-    check_target,
-    joined,
-    probe_prior,
-)
+from audiate.inversion.inverter import BATCH, Inversion, Targets, check_target, joined, probe_prior
 from audiate.inversion.lbfgs import Box, Minimum, minimise
 from audiate.inversion.objectives import Objective, plain_objective
 from audiate.models.generator import Generator, generate

@@ -34,11 +34,7 @@ def wilson_interval(right: float, count: int) -> tuple[float, float]:
 
 
 def bootstrap_interval(
-    correct: Tensor,
-    groups: Tensor,
-    *,
-    labels: Tensor | None = None,
-    draws: int = 2000,
+    correct: Tensor, groups: Tensor, *, labels: Tensor | None = None, draws: int = 2000
 ) -> tuple[float, float]:
     """95 % percentile bootstrap of the mean of ``correct``, resampling whole groups.
 

@@ -322,9 +322,8 @@ class Editor:
         for move, change in zip(moves, changes, strict=True):
             length = float(move @ move)
             if length > 1e-9 and np.isfinite(change).all():
-                slopes = slopes + _LEARNING / len(moves) * np.outer(
-                    change - slopes @ move, move
-                ) / (length)
+                missed = np.outer(change - slopes @ move, move)
+                slopes = slopes + _LEARNING / len(moves) * missed / length
         return slopes
 
     def _make(self, z: Array) -> _Sounds:

@@ -1,11 +1,13 @@
-"""Batches, seeds and schedules, each a function of (seed, step)."""
+"""Batches, seeds, schedules, each a function of (seed, step), and the length of a training."""
 
 import hashlib
 from math import cos, pi
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+
+from audiate.training.recipes.base import StepRecipe
 
 
 class EpochOrder:
@@ -55,6 +57,31 @@ class EvenOrder:
         label = (draws[0] * len(self._cells_of)).long()
         cell = self._first_cell[label] + (draws[1] * self._cells_of[label]).long()
         return self._by_cell[self._begins[cell] + (draws[2] * self._counts[cell]).long()]
+
+
+class Order(Protocol):
+    """The batches of a training, as `EpochOrder` has them."""
+
+    seed: int
+    batch_size: int
+    steps_per_epoch: int
+
+
+def of_epochs(epochs: int, order: Order) -> tuple[int, int, int, int]:
+    """Seed, steps, steps of an epoch and batch size of a `Task` with so many passes over its data.
+
+    Args:
+        epochs: Number of passes.
+        order: The batches, whose seed is that of everything random.
+
+    """
+    each = order.steps_per_epoch
+    return order.seed, epochs * each, each, order.batch_size
+
+
+def of_steps(recipe: StepRecipe) -> tuple[int, int, int, int]:
+    """The same for a recipe that has a number of steps."""
+    return recipe.seed, recipe.steps, min(recipe.preview_every, recipe.steps), recipe.batch_size
 
 
 def mixed_seed(*parts: int) -> int:

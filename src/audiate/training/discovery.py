@@ -30,21 +30,9 @@ from torch import Tensor
 
 from audiate.errors import InputError
 from audiate.models.code_network import WordCodeNetwork
+from audiate.training import grouping
 from audiate.training.augment import augmented
-from audiate.training.grouping import (
-    Array,
-    Integers,
-    even_shares,
-    group_within,
-    match_groups,
-    nearest_means,
-    neighbour_graph,
-    normalised,
-    principal,
-    silhouette,
-    squared_distances,
-    warped_distances,
-)
+from audiate.training.grouping import Array, Integers
 from audiate.utils.progress import tracked
 
 MOST_CLIPS = 2_500
@@ -82,11 +70,7 @@ class Discovery(NamedTuple):
 
 
 def discover(
-    network: WordCodeNetwork,
-    waveforms: Tensor,
-    count: int,
-    seed: int,
-    voices: Tensor | None = None,
+    network: WordCodeNetwork, waveforms: Tensor, count: int, seed: int, voices: Tensor | None = None
 ) -> Discovery:
     """Sort clips into groups of like words, and train a Q-network's layers to do so.
 
@@ -153,15 +137,16 @@ def first_groups(views: Tensor, length: Tensor, conditions: Integers, count: int
 
     """
     seen = F.avg_pool1d(views, 2).double().numpy()
-    warped = warped_distances(_cepstra(seen, conditions), _BAND)
-    alone = group_within(warped, conditions, count)
+    warped = grouping.warped_distances(_cepstra(seen, conditions), _BAND)
+    alone = grouping.group_within(warped, conditions, count)
     flat = seen.reshape(len(seen), -1)
     both = np.concatenate([flat, _LENGTH_WEIGHT * length.double().numpy()[:, None]], 1)
-    values = principal(normalised(both, conditions), 80)
-    aligned = np.sqrt(squared_distances(values, values))
+    values = grouping.principal(grouping.normalised(both, conditions), 80)
+    aligned = np.sqrt(grouping.squared_distances(values, values))
     # Whether words of two voices are alike is best told by both kinds of distances.
-    near = neighbour_graph(warped, conditions) + neighbour_graph(aligned, conditions)
-    return match_groups(near, conditions, alone, count)
+    near = grouping.neighbour_graph(warped, conditions)
+    near += grouping.neighbour_graph(aligned, conditions)
+    return grouping.match_groups(near, conditions, alone, count)
 
 
 def _cepstra(levels: Array, conditions: Integers) -> Array:
@@ -215,11 +200,11 @@ def find_conditions(features: Array) -> Integers:
     found = np.zeros(len(features), dtype=np.int64)
     if len(features) < _LEAST_CLIPS:
         return found
-    distances, best = np.sqrt(squared_distances(features, features)), _APART
+    distances, best = np.sqrt(grouping.squared_distances(features, features)), _APART
     for count in range(2, _CONDITIONS + 1):
-        groups = nearest_means(features, count)
+        groups = grouping.nearest_means(features, count)
         many = np.bincount(groups, minlength=count).min() >= _LEAST_CLIPS / 4
-        value = silhouette(distances, groups)
+        value = grouping.silhouette(distances, groups)
         if many and value >= best:
             best, found = value, groups
     return found
@@ -231,7 +216,7 @@ def _even(logits: Array, conditions: Integers) -> Integers:
     for condition in np.unique(conditions):
         own = conditions == condition
         shares = np.exp(logits[own] - logits[own].max(1, keepdims=True))
-        groups[own] = even_shares(shares).argmax(1)
+        groups[own] = grouping.even_shares(shares).argmax(1)
     return groups
 
 

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _NEIGHBOURS = 6
+_ROUNDS = 30  # of soft k-means
 _MATCHES = 30  # first numberings that are tried
 _PAIRS = 20_000  # of series, compared at a time
 
@@ -39,7 +40,7 @@ def nearest_means(values: Array, count: int) -> Integers:
     return groups
 
 
-def balanced(values: Array, means: Array, rounds: int = 30) -> tuple[Integers, float]:
+def balanced(values: Array, means: Array) -> tuple[Integers, float]:
     """Sort values (n, dim) into groups of even size that begin at means (count, dim).
 
     Soft k-means, whose shares are brought to an even size by the iteration of Sinkhorn and Knopp
@@ -51,10 +52,10 @@ def balanced(values: Array, means: Array, rounds: int = 30) -> tuple[Integers, f
     """
     count, scale = len(means), 0.0
     shares = distances = np.zeros((len(values), count))
-    for turn in range(rounds):
+    for turn in range(_ROUNDS):
         distances = squared_distances(values, means)
         scale = scale or float(distances.min(1).mean()) + 1e-9
-        temperature = scale * (0.3 + (0.05 - 0.3) * turn / rounds)
+        temperature = scale * (0.3 + (0.05 - 0.3) * turn / _ROUNDS)
         shares = even_shares(np.exp((distances.min(1, keepdims=True) - distances) / temperature))
         means = shares.T @ values / np.maximum(shares.sum(0), 1e-9)[:, None]
     return shares.argmax(1), float((shares * distances).sum() / len(values))

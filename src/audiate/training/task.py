@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import torch
 from PIL import Image
@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 
 from audiate.errors import InputError
 from audiate.models.pretrained import PretrainedModel
-from audiate.training.recipes.base import StepRecipe
 
 
 @dataclass(frozen=True)
@@ -153,68 +152,6 @@ class Task(ABC):
         It is a `NotYet` where a training that goes well may be so early on.
         """
         return None
-
-
-class Order(Protocol):
-    """Batches of items that depend on (seed, step) alone, as in `audiate.training.batches`."""
-
-    seed: int
-    batch_size: int
-    steps_per_epoch: int
-
-
-class EpochTask(Task):
-    """A training of one network by a number of passes over its data.
-
-    Args:
-        epochs: Number of passes.
-        order: The batches, whose seed is that of everything random.
-        model: The network that is trained.
-        name: Its name in the run's checkpoint.
-        optimizers: The optimisers, by name.
-        shard: The part of every batch that this process takes.
-
-    """
-
-    def __init__(
-        self,
-        epochs: int,
-        order: Order,
-        model: PretrainedModel,
-        name: str,
-        optimizers: Mapping[str, Optimizer],
-        shard: Shard,
-    ) -> None:
-        each = order.steps_per_epoch
-        size, modules = order.batch_size, dict[str, nn.Module]({name: model})
-        super().__init__(
-            order.seed, epochs * each, each, size, model, modules, dict(optimizers), shard
-        )
-
-
-class StepTask(Task):
-    """A training by a number of steps.
-
-    Args:
-        recipe: Its recipe.
-        model: The model that is trained.
-        modules: All modules whose state belongs to the run's checkpoint, by name.
-        optimizers: The optimisers, by name.
-        shard: The part of every batch that this process takes.
-
-    """
-
-    def __init__(
-        self,
-        recipe: StepRecipe,
-        model: PretrainedModel,
-        modules: Mapping[str, nn.Module],
-        optimizers: Mapping[str, Optimizer],
-        shard: Shard,
-    ) -> None:
-        seed, steps, size = recipe.seed, recipe.steps, recipe.batch_size
-        every = min(recipe.preview_every, steps)
-        super().__init__(seed, steps, every, size, model, dict(modules), dict(optimizers), shard)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ class Recipe:
             for name in names.split():
                 if (value := getattr(self, name, None)) is not None:
                     check_range(f"`{name}`", value, low, high)
+        if isinstance(self, SoundFiles):
+            check_names("data", self.data, "data sets of spoken digits, or a folder")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from audiate.training.recipes.base import (
     StepRecipe,
     WordFiles,
     WordGroupSettings,
-    check_names,
 )
 
 
@@ -39,7 +38,6 @@ class CodecRecipe(StepRecipe, SoundFiles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_names("data", self.data, "data sets of spoken digits, or a folder")
         Perturbation(self.speed_perturbation)
 
 
@@ -84,10 +82,6 @@ class SoundFlowRecipe(CodecFlowRecipe, StepRecipe, WordFiles):
     """Peak of the learning rate of AdamW."""
     variants: int = 2
     """Number of times that each clip is encoded, moved by another number of samples."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_names("data", self.data, "data sets of spoken digits, or a folder")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from audiate.errors import InputError
 from audiate.models.configs import CodeConfig, SpecGANSizes, WaveGANSizes
 from audiate.training.recipes.base import Entry, WordGroupSettings
-from audiate.training.recipes.gans import MEL_SIZES, AudioGANRecipe, published
+from audiate.training.recipes.gans import MEL_SIZES, WAVE_SIZES, AudioGANRecipe, published
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,7 @@ class _BinaryRecipe(CodedRecipe):
 class _OfWaveforms(CodedRecipe):
     steps: int = 4_500
     batch_size: int = 32
-    network: WaveGANSizes = field(
-        default_factory=lambda: WaveGANSizes(dim=16, num_samples=0, channels=0, batch_norm=True)
-    )
+    network: WaveGANSizes = field(default_factory=lambda: replace(WAVE_SIZES, dim=16))
 
 
 @dataclass(frozen=True)

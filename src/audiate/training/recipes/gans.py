@@ -4,14 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from audiate.models.configs import AudioGANSizes, SpecGANSizes, WaveGANSizes
-from audiate.training.recipes.base import (
-    BY_THE_PAPER,
-    Entry,
-    Perturbation,
-    StepRecipe,
-    WordFiles,
-    check_names,
-)
+from audiate.training.recipes.base import BY_THE_PAPER, Entry, Perturbation, StepRecipe, WordFiles
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,6 @@ class AudioGANRecipe(StepRecipe, WordFiles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_names("data", self.data, "data sets of spoken digits, or a folder")
         self.perturbation.check_fits(self.network.num_samples)
 
 
@@ -70,15 +62,17 @@ class LabelledGANRecipe(AudioGANRecipe):
     largest of the first values of z is that of the clip's label."""
 
 
+WAVE_SIZES = WaveGANSizes(dim=32, num_samples=0, channels=0, batch_norm=True)
+"""Sizes of a WaveGAN that suit the files, with fewer channels than the published ones."""
+
+
 @dataclass(frozen=True)
 class WaveGANRecipe(LabelledGANRecipe):
     """WaveGAN on spoken digits, or on a folder of your own."""
 
     steps: int = 4_500
     batch_size: int = 32
-    network: WaveGANSizes = field(
-        default_factory=lambda: WaveGANSizes(dim=32, num_samples=0, channels=0, batch_norm=True)
-    )
+    network: WaveGANSizes = WAVE_SIZES
 
 
 MEL_SIZES = SpecGANSizes(

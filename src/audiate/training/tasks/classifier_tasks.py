@@ -1,7 +1,7 @@
 """Train the classifiers of spoken and of written digits."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from audiate.models.lenet import LeNet
 from audiate.models.pretrained import PretrainedModel
 from audiate.models.resnet import DigitClassifier
 from audiate.training.augment import distorted, masked, perturbed
-from audiate.training.batches import EpochOrder, EvenOrder, one_cycle
+from audiate.training.batches import EpochOrder, EvenOrder, of_epochs, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.recipes.classifiers import DigitClassifierRecipe, LeNetRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Stage
+from audiate.training.task import Prepared, Shard, Stage, Task
 
 
 def prepare(recipe: DigitClassifierRecipe | LeNetRecipe, root: Path) -> Prepared:
@@ -40,22 +40,27 @@ def prepare(recipe: DigitClassifierRecipe | LeNetRecipe, root: Path) -> Prepared
     return Prepared(clips.digest, lambda *where: DigitClassifierTask(recipe, read(), *where))
 
 
-class _ClassifierTask(EpochTask):
+class _ClassifierTask(Task):
     """Minimise the cross-entropy of labels by AdamW and a one-cycle learning rate."""
 
     def __init__(
         self,
         recipe: DigitClassifierRecipe | LeNetRecipe,
         order: EpochOrder | EvenOrder,
-        model: PretrainedModel,
+        make_model: Callable[[], PretrainedModel],
         name: str,
+        device: torch.device,
         shard: Shard,
     ) -> None:
+        torch.manual_seed(recipe.seed)
+        model = make_model().to(device)
+        begin_with(model, recipe.init)
         self._order, self._peak, self._name = order, recipe.learning_rate, name
         optimizer = torch.optim.AdamW(
             model.parameters(), weight_decay=recipe.weight_decay, fused=True
         )
-        super().__init__(recipe.epochs, order, model, name, {name: optimizer}, shard)
+        pace = of_epochs(recipe.epochs, order)
+        super().__init__(*pace, model, {name: model}, {name: optimizer}, shard)
 
     def stages(self, step: int) -> Sequence[Stage]:
         """One update."""
@@ -81,12 +86,10 @@ class DigitClassifierTask(_ClassifierTask):
     def __init__(
         self, recipe: DigitClassifierRecipe, sounds: SoundSet, device: torch.device, shard: Shard
     ) -> None:
-        torch.manual_seed(recipe.seed)
-        model = DigitClassifier(recipe.network).to(device)
-        begin_with(model, recipe.init)
         self._sounds, self._hide_faint = sounds, recipe.network.spectrogram == "log"
         order = EvenOrder(sounds.labels, sounds.sources, recipe.batch_size, recipe.seed)
-        super().__init__(recipe, order, model, "classifier", shard)
+        make_model = partial(DigitClassifier, recipe.network)
+        super().__init__(recipe, order, make_model, "classifier", device, shard)
 
     def _logits_and_labels(self, index: Tensor) -> tuple[Tensor, Tensor]:
         waveforms = self._sounds.waveforms(index).mean(1)
@@ -103,12 +106,9 @@ class LeNetTask(_ClassifierTask):
     def __init__(
         self, recipe: LeNetRecipe, digits: LabelledImages, device: torch.device, shard: Shard
     ) -> None:
-        torch.manual_seed(recipe.seed)
-        model = LeNet().to(device)
-        begin_with(model, recipe.init)
         self._digits = digits
         order = EpochOrder(len(digits.labels), recipe.batch_size, recipe.seed)
-        super().__init__(recipe, order, model, "lenet", shard)
+        super().__init__(recipe, order, LeNet, "lenet", device, shard)
 
     def _logits_and_labels(self, index: Tensor) -> tuple[Tensor, Tensor]:
         images = distorted(self._digits.images[index].float() / 255).to(self.device)

@@ -1,7 +1,5 @@
 """Train the codec of speech."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -18,11 +16,11 @@ from audiate.data.sounds import SoundSet, list_sounds
 from audiate.models.codec import F0_HOP_LENGTH, LAGS, Codec, everywhere, place_of_f0
 from audiate.models.configs import SpecGANConfig
 from audiate.models.specgan import SpecGAN
-from audiate.training.batches import EvenOrder, one_cycle
+from audiate.training.batches import EvenOrder, of_steps, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.losses import LogMelDistance, gaussian_kl
 from audiate.training.recipes.codecs import CodecRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.training.tasks.codec_discriminator import SpectrogramDiscriminators
 from audiate.training.tasks.packed_words import PackedWords, find_f0
 from audiate.utils.plots import Axes, tiles
@@ -51,7 +49,7 @@ def prepare(recipe: CodecRecipe, root: Path) -> Prepared:
     require_praat()
     listed = list_sounds(recipe.data, root)
 
-    def make_task(device: torch.device, shard: Shard) -> StepTask:
+    def make_task(device: torch.device, shard: Shard) -> Task:
         sounds = listed.read(
             num_samples=_NUM_SAMPLES,
             sample_rate=recipe.network.sample_rate,
@@ -62,7 +60,7 @@ def prepare(recipe: CodecRecipe, root: Path) -> Prepared:
     return Prepared(listed.digest, make_task)
 
 
-class CodecTask(StepTask):
+class CodecTask(Task):
     """Give clips back: their levels, their F0 and their voicing, through few latents.
 
     While it is trained, clips are rendered with the F0 and the voicing that Praat finds; those of
@@ -91,7 +89,7 @@ class CodecTask(StepTask):
         self._given: tuple[Tensor, Tensor] | None = None  # clips, and what was made of them
         self._first_judged = round(recipe.steps * (1 - recipe.adversarial_share))
         super().__init__(
-            recipe,
+            *of_steps(recipe),
             model,
             modules={"codec": model, "discriminators": judges},
             optimizers={
@@ -169,8 +167,7 @@ class CodecTask(StepTask):
         return F.smooth_l1_loss(found, latents) + _pitch_loss(logits, f0)
 
     def _discriminator_losses(self) -> Mapping[str, Tensor]:
-        if self._given is None:
-            raise RuntimeError("the codec's stage comes before the discriminators'")
+        assert self._given is not None, "the codec's stage comes first"
         return {"discriminators": self._judges.loss(*self._given)}
 
     def preview(self) -> Image.Image:

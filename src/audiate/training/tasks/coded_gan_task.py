@@ -31,14 +31,10 @@ class RMSprop(Optimizer):
     Unlike in PyTorch, m is 1 at first, and epsilon is added under the root.
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        lr: float,
-        decay: float = 0.9,
-        epsilon: float = 1e-10,
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "decay": decay, "epsilon": epsilon})
+    decay, epsilon = 0.9, 1e-10
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
@@ -52,8 +48,8 @@ class RMSprop(Optimizer):
                 if not state:
                     state["square"] = torch.ones_like(parameter)
                 square = state["square"]
-                square.mul_(group["decay"]).addcmul_(gradient, gradient, value=1 - group["decay"])
-                root = (square + group["epsilon"]).sqrt()
+                square.mul_(self.decay).addcmul_(gradient, gradient, value=1 - self.decay)
+                root = (square + self.epsilon).sqrt()
                 parameter.addcdiv_(gradient, root, value=-group["lr"])
 
 
@@ -130,8 +126,7 @@ class CodedGANTask(AudioGANTask):
 
     def _code_losses(self, step: int) -> Mapping[str, Tensor]:
         drawn = self._draw() if self._published else self._drawn
-        if drawn is None:
-            raise RuntimeError("the generator's stage comes before the Q-network's")
+        assert drawn is not None, "the generator's stage comes first"
         losses = {"recovered": self._code_loss(*drawn)}
         if self._coded.discover:
             waveforms, labels = self._batch(step * self._coded.critic_updates)

@@ -13,17 +13,16 @@ from audiate.models.dual_encoder import DualEncoder
 from audiate.models.latent_flow import LatentFlow
 from audiate.models.pretrained import load
 from audiate.training.augment import changed_images
-from audiate.training.batches import one_cycle
-from audiate.training.initial import begin_with
+from audiate.training.batches import of_epochs, one_cycle
 from audiate.training.recipes.paired import MatchRecipe
-from audiate.training.task import EpochTask, NotYet, Shard, Stage
-from audiate.training.tasks.paired_batches import Batches, on_device, prepare_pairs, to_unit
+from audiate.training.task import NotYet, Shard, Stage, Task
+from audiate.training.tasks.paired_batches import Batches, begun, prepare_pairs, to_unit
 
 _REFERENCES = 256  # images
 _BLIND = 0.02  # nats by which correspondence is at least to be better than chance
 
 
-class MatchTask(EpochTask):
+class MatchTask(Task):
     """Train both encoders to score pairs that belong together above all others of a batch.
 
     Sounds of a batch and images of other sounds of it are samples of p(sound) p(image): some of
@@ -48,14 +47,14 @@ class MatchTask(EpochTask):
         if self._borrowed:
             flow = load(recipe.ears, LatentFlow)
             model.audio_encoder.load_state_dict(flow.condition_network.state_dict())
-        begin_with(model, recipe.init)
-        model = on_device(model, device)
+        model = begun(model, recipe, device)
         self._recipe, self._images = recipe, pairs.images
         self._batches = Batches(recipe, pairs, model, shard, least=2)
         model.audio_encoder.requires_grad_(not self._borrowed)
         trained = [p for p in model.parameters() if p.requires_grad]
         adam = torch.optim.AdamW(trained, weight_decay=recipe.weight_decay, fused=True)
-        super().__init__(recipe.epochs, self._batches, model, "towers", {"adam": adam}, shard)
+        pace = of_epochs(recipe.epochs, self._batches)
+        super().__init__(*pace, model, {"towers": model}, {"adam": adam}, shard)
 
     def begin_step(self, step: int) -> None:  # noqa: ARG002
         """Put an audio encoder of another model, which is not trained, into eval mode."""

@@ -65,9 +65,7 @@ def sized(sizes: S, channels: int, num_samples: int) -> S:
     elif isinstance(sizes, SpecGANSizes):
         num_samples = max(-(-num_samples // sizes.size), 64) * sizes.size
     whole = replace(
-        sizes,
-        channels=sizes.channels or channels,
-        num_samples=sizes.num_samples or num_samples,
+        sizes, channels=sizes.channels or channels, num_samples=sizes.num_samples or num_samples
     )
     if isinstance(whole, SpecGANSizes) and not whole.n_fft:
         hop_length = whole.num_samples // whole.size

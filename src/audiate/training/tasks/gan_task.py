@@ -20,7 +20,7 @@ from audiate.models.configs import AudioGANSizes, SpecGANConfig, SpecGANSizes
 from audiate.models.generator import AudioGAN
 from audiate.models.specgan import SpecGAN
 from audiate.training.augment import shifted
-from audiate.training.batches import EvenOrder
+from audiate.training.batches import EvenOrder, of_steps
 from audiate.training.batches import generator as seeded
 from audiate.training.initial import load_init
 from audiate.training.losses import (
@@ -30,7 +30,7 @@ from audiate.training.losses import (
     r1_penalty,
 )
 from audiate.training.recipes.gans import AudioGANRecipe, LabelledGANRecipe
-from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
+from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, Task, renew_average
 from audiate.training.tasks.gan_networks import build, set_levels, sized
 from audiate.utils.plots import Axes, tiles
 from audiate.utils.progress import note
@@ -51,7 +51,7 @@ _WON_DISTANCE = 1.25  # distance of scores over distance of clips, which is 1 wi
 
 
 def prepare_sounds(
-    recipe: R, root: Path, task: Callable[[R, SoundSet, torch.device, Shard], StepTask]
+    recipe: R, root: Path, task: Callable[[R, SoundSet, torch.device, Shard], Task]
 ) -> Prepared:
     """Find the sounds that a recipe names, which are read in the size of its networks.
 
@@ -98,7 +98,7 @@ def fitted(recipe: AudioGANRecipe, listed: ListedSounds) -> AudioGANSizes:
     return found
 
 
-class AudioGANTask(StepTask):
+class AudioGANTask(Task):
     """Train a generator and a discriminator in turn.
 
     ``wgan-gp`` is the published recipe: Gulrajani et al. 2017, several critic updates for each
@@ -138,14 +138,12 @@ class AudioGANTask(StepTask):
         self._generated: Tensor | None = None
         self._done = 0  # steps
         super().__init__(
-            recipe,
+            *of_steps(recipe),
             model,
             modules={"model": model} | ({} if live is model.generator else {"generator": live}),
             optimizers={
                 name: torch.optim.Adam(
-                    module.parameters(),
-                    betas=(recipe.adam_beta1, recipe.adam_beta2),
-                    fused=True,
+                    module.parameters(), betas=(recipe.adam_beta1, recipe.adam_beta2), fused=True
                 )
                 for name, module in (("generator", live), ("discriminator", model.discriminator))
             },
@@ -194,9 +192,8 @@ class AudioGANTask(StepTask):
         if turn or self._recipe.loss == "wgan-gp":
             with torch.no_grad():
                 drawn, meant = self._draw()
-        elif self._drawn is None:
-            raise RuntimeError("the generator's stage comes before the discriminator's")
         else:
+            assert self._drawn is not None, "the generator's stage comes first"
             drawn, meant = self._drawn
         order = step * self._recipe.critic_updates + turn
         with torch.no_grad():

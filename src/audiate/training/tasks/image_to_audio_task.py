@@ -1,7 +1,5 @@
 """Train a model that says images: a flow from images to latents of a codec."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -24,10 +22,10 @@ from audiate.models.image_to_audio import ImageToAudioModel
 from audiate.models.pretrained import load
 from audiate.models.speech_flow import load_codec
 from audiate.training.augment import changed_images
-from audiate.training.batches import EpochOrder, one_cycle
+from audiate.training.batches import EpochOrder, of_epochs, one_cycle
 from audiate.training.initial import begin_with
 from audiate.training.recipes.paired import SayRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Sound, Stage, renew_average
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.training.tasks.paired_batches import prepare_pairs, to_unit
 from audiate.training.tasks.speech_flow_task import encode_clips
@@ -51,7 +49,7 @@ def prepare(recipe: SayRecipe, root: Path) -> Prepared:
     return prepare_pairs(recipe, root, task, sample_rate=codec.config.sample_rate)
 
 
-class SayTask(EpochTask):
+class SayTask(Task):
     """Train the flow of an `ImageToAudioModel` by `flow_loss`; the codec stays as it is.
 
     A step takes images, and of each the codec's latents of the recording that it is paired with, at
@@ -90,11 +88,7 @@ class SayTask(EpochTask):
         )
         sounds, self._speeds = _at_speeds(pairs, recipe, config.num_samples)
         self._posterior = encode_clips(
-            codec,
-            sounds,
-            1,
-            shift=min(recipe.shift, config.num_samples // 4),
-            seed=recipe.seed,
+            codec, sounds, 1, shift=min(recipe.shift, config.num_samples // 4), seed=recipe.seed
         )
         model.scale.measure(Posterior(*(each.to(device) for each in self._posterior)))
         adam = torch.optim.AdamW(
@@ -103,8 +97,9 @@ class SayTask(EpochTask):
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-        super().__init__(recipe.epochs, self._order, model, "model", {"flow": adam}, shard)
-        self.modules["velocity"] = self._velocity
+        modules = {"model": model, "velocity": self._velocity}
+        pace = of_epochs(recipe.epochs, self._order)
+        super().__init__(*pace, model, modules, {"flow": adam}, shard)
 
     def begin_step(self, step: int) -> None:  # noqa: ARG002
         """Put the image encoder, which is not trained, into eval mode."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -25,13 +25,13 @@ from audiate.models.latent_encoder import LatentEncoder
 from audiate.models.pretrained import load
 from audiate.models.resnet import DigitClassifier
 from audiate.training.augment import shifted
-from audiate.training.batches import EvenOrder, scheduled
+from audiate.training.batches import EvenOrder, of_steps, scheduled
 from audiate.training.batches import generator as seeded
 from audiate.training.initial import begin_with
 from audiate.training.loop import fit
 from audiate.training.options import RunOptions
 from audiate.training.recipes.encoders import LatentEncoderRecipe
-from audiate.training.task import Prepared, Shard, Sound, Stage, StepTask
+from audiate.training.task import Prepared, Shard, Sound, Stage, Task
 from audiate.utils.plots import Axes, tiles
 
 _SHOWN = 8
@@ -120,7 +120,7 @@ def prepare(
     )
 
 
-class LatentEncoderTask(StepTask):
+class LatentEncoderTask(Task):
     """Train an encoder on a batch of real clips, then on a batch of generated clips, in each step.
 
     This is Keyes et al. 2020, section 4.1. For real clips only the reconstructed sound can be
@@ -152,18 +152,16 @@ class LatentEncoderTask(StepTask):
         self._perceptual: Term | None = None
         if classifier is not None:
             self._perceptual = PerceptualTerm(
-                classifier,
-                generator.sample_rate,
-                recipe.blocks,
-                normalised=recipe.normalise_blocks,
+                classifier, generator.sample_rate, recipe.blocks, normalised=recipe.normalise_blocks
             ).to(device)
         self._levels = LevelTerm().to(device)
         self._drafts = generator if isinstance(generator, DraftingGenerator) else None
-        self._labelled = generator if _has_labels(generator) and recipe.label_weight else None
-        named = self._labelled.names if self._labelled is not None else ()
-        self._real_labels = _labels_of(sounds, named)
+        self._labelled: AudioGAN | None = None
+        if isinstance(generator, AudioGAN) and generator.classes and recipe.label_weight:
+            self._labelled = generator
+        self._real_labels = _labels_of(sounds, self._labelled.names if self._labelled else ())
         super().__init__(
-            recipe,
+            *of_steps(recipe),
             model,
             modules={"encoder": model},
             optimizers={"encoder": torch.optim.Adam(model.parameters(), fused=True)},
@@ -316,11 +314,6 @@ class LatentEncoderTask(StepTask):
                 f"prior's, so they do not depend on the sound. Lower `learning_rate`"
             )
         return None
-
-
-def _has_labels(generator: Generator) -> TypeGuard[AudioGAN]:
-    """Return True if the first entries of a latent stand for labels."""
-    return isinstance(generator, AudioGAN) and generator.classes > 0
 
 
 def _labels_of(sounds: SoundSet, names: tuple[str, ...]) -> Tensor | None:

@@ -11,16 +11,15 @@ from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.configs import LatentFlowConfig
 from audiate.models.latent_flow import LatentFlow
-from audiate.training.batches import one_cycle
-from audiate.training.initial import begin_with
+from audiate.training.batches import of_epochs, one_cycle
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import LatentFlowRecipe
 from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
+    begun,
     mean_image,
-    on_device,
     prepare_pairs,
     sized,
     to_unit,
@@ -47,8 +46,7 @@ class LatentFlowTask(DrawingTask):
         self, recipe: LatentFlowRecipe, pairs: Pairs, device: torch.device, shard: Shard
     ) -> None:
         torch.manual_seed(recipe.seed)
-        model = on_device(LatentFlow(sized(LatentFlowConfig(), pairs)), device)
-        begin_with(model, recipe.init)
+        model = begun(LatentFlow(sized(LatentFlowConfig(), pairs)), recipe, device)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard, least=2)
         trained = {
@@ -56,7 +54,7 @@ class LatentFlowTask(DrawingTask):
             "autoencoder": [*model.image_encoder.parameters(), *model.image_decoder.parameters()],
             "flow": [*model.velocity.parameters(), model.null_condition],
         }
-        optimizers = {
+        optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.AdamW(
                 parameters,
                 betas=(0.9, 0.99 if name == "flow" else 0.999),
@@ -65,7 +63,8 @@ class LatentFlowTask(DrawingTask):
             )
             for name, parameters in trained.items()
         }
-        super().__init__(recipe.epochs, self._batches, model, "flow", optimizers, shard)
+        pace = of_epochs(recipe.epochs, self._batches)
+        super().__init__(*pace, model, {"flow": model}, optimizers, shard)
         first = round(self.steps * recipe.condition_share)
         self._first_of_flow = min(max(first, 1), self.steps - 1)
 

@@ -1,7 +1,5 @@
 """Clips that are packed with words, and their F0 by Praat."""
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor

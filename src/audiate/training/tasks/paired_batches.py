@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from audiate.audio.config import LogMelConfig
@@ -16,11 +16,13 @@ from audiate.data.pairs import ListedOwnPairs, Pairs, list_own_pairs, list_pairs
 from audiate.errors import InputError
 from audiate.models.audio_to_image import AudioToImageModel, SpeechModel
 from audiate.models.configs import MAX_SIZE, MIN_SIZE, SIZE_STEP, DrawingConfig
+from audiate.models.pretrained import PretrainedModel
 from audiate.training.augment import augmented, augmented_in_noise
 from audiate.training.batches import EpochOrder
+from audiate.training.initial import begin_with
 from audiate.training.recipes.drawing import SizedRecipe
 from audiate.training.recipes.paired import PairedRecipe
-from audiate.training.task import EpochTask, Prepared, Shard, Task
+from audiate.training.task import Prepared, Shard, Task
 from audiate.utils.plots import grid
 from audiate.utils.progress import note
 
@@ -30,7 +32,7 @@ _PREVIEW_SAMPLES = 4
 
 Change = Literal["not", "mildly", "in noise"]
 R = TypeVar("R", bound=PairedRecipe)
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M", bound=PretrainedModel)
 C = TypeVar("C", bound=DrawingConfig)
 
 
@@ -91,8 +93,12 @@ def sized(config: C, pairs: Pairs) -> C:
     return replace(config, image_size=size, image_channels=colour[0] if colour else 1)
 
 
-def on_device(model: M, device: torch.device) -> M:
-    """Put a model on the device, its kernels in the layout in which convolutions are fastest."""
+def begun(model: M, recipe: PairedRecipe, device: torch.device) -> M:
+    """Give a model the weights of `init`, and put it on the device.
+
+    Its kernels get the layout in which convolutions are fastest.
+    """
+    begin_with(model, recipe.init)
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # missing in its stubs
 
 
@@ -193,7 +199,7 @@ class Batches:
         self.seed = recipe.seed
         self.steps_per_epoch = max(len(pairs.heard) // batch, recipe.least_steps)
         self.sounds = MelRecordings(LogMel(model.features.config), pairs.recordings)
-        self._images, self.heard = ImagesOfRecordings(pairs), pairs.heard
+        self.images, self.heard = ImagesOfRecordings(pairs).several, pairs.heard
         self._order = EpochOrder(len(pairs.heard), recordings, recipe.seed)
         self.batch_size = self._order.batch_size  # recordings
         self._shard, self._device = shard, model.device
@@ -202,10 +208,6 @@ class Batches:
     def pairs(self, step: int) -> Tensor:
         """Numbers of pairs (recordings,), this process's part: one for each recording."""
         return self._shard.take(self._order.batch(step))
-
-    def images(self, pairs: Tensor, count: int) -> Tensor:
-        """Images of each pair's recording, (recordings, count, [3,] height, width), uint8."""
-        return self._images.several(pairs, count)
 
     def spectrograms(self, pairs: Tensor) -> Tensor:
         """Spectrograms (recordings, n_mels, frames), changed at random if the recipe says so."""
@@ -222,7 +224,7 @@ def mean_image(images: Tensor) -> Tensor:
     return images.float().sum(1) / (255 * images.shape[1])
 
 
-class DrawingTask(EpochTask):
+class DrawingTask(Task):
     """A training of a model that draws recordings, by `Batches` of pairs."""
 
     model: AudioToImageModel

@@ -1,7 +1,5 @@
 """Train latent flows of sound, with labels or codes, on the latents of a codec."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from math import ceil
@@ -20,10 +18,10 @@ from audiate.models.codec import Codec
 from audiate.models.configs import SpeechFlowConfig
 from audiate.models.speech_flow import SpeechFlow, load_codec
 from audiate.training.augment import shifted
-from audiate.training.batches import EvenOrder, generator, one_cycle
+from audiate.training.batches import EvenOrder, generator, of_steps, one_cycle
 from audiate.training.initial import begin_with, load_init
 from audiate.training.recipes.codecs import CodedFlowRecipe, SoundFlowRecipe, SpeechFlowRecipe
-from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, StepTask, renew_average
+from audiate.training.task import NotYet, Prepared, Shard, Sound, Stage, Task, renew_average
 from audiate.training.tasks.latent_flow_task import flow_loss
 from audiate.training.tasks.word_groups import WordGroups, check_enough
 from audiate.utils.plots import Axes, tiles
@@ -52,7 +50,7 @@ def prepare(recipe: SpeechFlowRecipe | CodedFlowRecipe, root: Path) -> Prepared:
     codec = load_codec(recipe.codec)
     num_samples = _length(recipe, listed, codec.config.sample_rate)
 
-    def make_task(device: torch.device, shard: Shard) -> StepTask:
+    def make_task(device: torch.device, shard: Shard) -> Task:
         sounds = listed.read(
             num_samples=num_samples,
             sample_rate=codec.config.sample_rate,
@@ -79,7 +77,7 @@ def _length(recipe: SoundFlowRecipe, listed: ListedSounds, sample_rate: int) -> 
     return found
 
 
-class SpeechFlowTask(StepTask):
+class SpeechFlowTask(Task):
     """Train the velocity network of a `SpeechFlow` by `flow_loss`; the codec stays as it is.
 
     All clips are encoded once. A step draws latents of their posteriors, so that the flow learns
@@ -130,7 +128,7 @@ class SpeechFlowTask(StepTask):
         every = EvenOrder(labels, sounds.sources, _MEASURED, recipe.seed).batch(0)
         model.scale.measure(Posterior(*(each[every].to(device) for each in self._posterior)))
         super().__init__(
-            recipe,
+            *of_steps(recipe),
             model,
             modules={"model": model, "velocity": self._velocity},
             optimizers={

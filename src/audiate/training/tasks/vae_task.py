@@ -11,16 +11,15 @@ from audiate.metrics.distribution import spread_of
 from audiate.models.configs import VAEConfig
 from audiate.models.residual import standardise
 from audiate.models.vae import VAE
-from audiate.training.batches import linear_warmup, scheduled
-from audiate.training.initial import begin_with
+from audiate.training.batches import linear_warmup, of_epochs, scheduled
 from audiate.training.losses import bernoulli_nll, gaussian_kl
 from audiate.training.recipes.drawing import VAERecipe
 from audiate.training.task import NotYet, Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
+    begun,
     mean_image,
-    on_device,
     prepare_pairs,
     sized,
 )
@@ -48,14 +47,14 @@ class VAETask(DrawingTask):
         model = VAE(sized(VAEConfig(), pairs))
         if recipe.initialisation == "he":
             initialise(model)
-        begin_with(model, recipe.init)
-        model = on_device(model, device)
+        model = begun(model, recipe, device)
         self._recipe = recipe
         self._batches = Batches(
             recipe, pairs, model, shard, recordings=recipe.batch_size, change="mildly"
         )
         adam = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay, fused=True)
-        super().__init__(recipe.epochs, self._batches, model, "vae", {"vae": adam}, shard)
+        pace = of_epochs(recipe.epochs, self._batches)
+        super().__init__(*pace, model, {"vae": model}, {"vae": adam}, shard)
 
     def stages(self, step: int) -> Sequence[Stage]:
         """One update of encoder and decoder."""

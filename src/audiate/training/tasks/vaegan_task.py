@@ -10,8 +10,7 @@ from audiate.data.pairs import Pairs
 from audiate.metrics.distribution import spread_of
 from audiate.models.audio_to_image import Posterior
 from audiate.models.vaegan import VAEGAN
-from audiate.training.batches import linear_warmup, scheduled
-from audiate.training.initial import begin_with
+from audiate.training.batches import linear_warmup, of_epochs, scheduled
 from audiate.training.losses import (
     bernoulli_nll,
     discriminator_loss,
@@ -23,8 +22,8 @@ from audiate.training.task import Shard, Stage
 from audiate.training.tasks.paired_batches import (
     Batches,
     DrawingTask,
+    begun,
     mean_image,
-    on_device,
     prepare_pairs,
     to_unit,
 )
@@ -64,19 +63,19 @@ class VAEGANTask(DrawingTask):
         if not conditional:
             nn.init.zeros_(model.mu.weight)
             nn.init.zeros_(model.logvar.weight)
-        begin_with(model, recipe.init)
-        model = on_device(model, device)
+        model = begun(model, recipe, device)
         self._recipe = recipe
         self._batches = Batches(recipe, pairs, model, shard)
         self._seen: tuple[Tensor, Tensor] | None = None  # real and drawn images of this step
         encoder = [model.encoder, model.mu, model.logvar] if conditional else []
         generator = nn.ModuleList([*encoder, model.decoder])
         betas = (recipe.adam_beta1, 0.999)
-        optimizers = {
+        optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.Adam(part.parameters(), betas=betas, fused=True)
             for name, part in (("generator", generator), ("discriminator", model.discriminator))
         }
-        super().__init__(recipe.epochs, self._batches, model, "vaegan", optimizers, shard)
+        pace = of_epochs(recipe.epochs, self._batches)
+        super().__init__(*pace, model, {"vaegan": model}, optimizers, shard)
 
     def begin_step(self, step: int) -> None:  # noqa: ARG002
         """Forget the images of the step before."""
@@ -131,8 +130,7 @@ class VAEGANTask(DrawingTask):
         return logits
 
     def _discriminator_losses(self) -> Mapping[str, Tensor]:
-        if self._seen is None:
-            raise RuntimeError("the generator's stage comes before the discriminator's")
+        assert self._seen is not None, "the generator's stage comes first"
         # In one batch: the norm takes away what a batch of only one kind has in common.
         images = self._noisy(torch.cat(self._seen))
         logits = self.model.discriminate(images).float()
