@@ -36,12 +36,18 @@ from audiate.training.tasks.latent_flow_task import LatentFlowTask
 
 NUM_SAMPLES = 16_384  # of a sound at 16 kHz
 SOUND = 512  # latents of a sound
-BATCH = 128
-DRAWING, MATCHING = 0.4, 0.15  # shares of the minutes; the rest is for saying
-DRAW = LatentFlowRecipe(batch_size=256, speech_commands=False, augment=False)
+BATCH = 64
+DRAWING, MATCHING = 0.5, 0.15  # shares of the minutes; the rest is for saying
+DRAW = LatentFlowRecipe(
+    batch_size=64,
+    images_per_recording=2,
+    condition_share=0.6,
+    speech_commands=False,
+    augment=False,
+)
 MATCH = MatchRecipe(speech_commands=False, augment=False)
 SAY = SayRecipe(
-    batch_size=64,
+    batch_size=32,
     width=128,
     blocks=4,
     dropout=0.0,
@@ -174,38 +180,32 @@ def lookup(train: Material, test: Material, voice: Voice, _: float) -> Made:
     )
 
 
-def fit(task: Task, seconds: float) -> float:
-    """Train for so many seconds of processor time at most, as far as the first steps tell it."""
-    begun = time.process_time()
-    for step in range(TIMED):
-        train_step(task, step)
-    each = (time.process_time() - begun) / TIMED
-    task.steps = max(int(seconds / each), TIMED + 1)
-    for step in range(TIMED, task.steps):
+def fit(task: Task, seconds: float, *, first_share: float = 0.0) -> float:
+    """Train for so many seconds of processor time, as far as some steps tell how long all take.
+
+    Args:
+        task: The training.
+        seconds: The time for it, that of these steps included.
+        first_share: Share of the steps that belong to a first stage, whose steps are timed, too.
+
+    Returns:
+        The time that it took.
+
+    """
+    begun, each = time.process_time(), 0.0
+    for share, first in ((first_share, 0), (1 - first_share, task.steps - TIMED)):
+        if share:
+            before = time.process_time()
+            for step in range(first, first + TIMED):
+                train_step(task, step)
+            each += share * (time.process_time() - before) / TIMED
+    left = seconds - (time.process_time() - begun)
+    task.steps = max(int(left / each), 2)
+    for step in range(task.steps):
         train_step(task, step)
     task.end_epoch()
     task.model.eval()
     return time.process_time() - begun
-
-
-def fit_drawer(recipe: LatentFlowRecipe, pairs: Pairs, seconds: float) -> LatentFlowTask:
-    """Train a latent flow for as many whole epochs as fit into so many seconds."""
-    begun = time.process_time()
-    trial = LatentFlowTask(replace(recipe, epochs=1), pairs, *launch("cpu"))
-    costs = []
-    for first in (0, trial.steps - TIMED):  # of the condition network's steps, and of the flow's
-        begun_steps = time.process_time()
-        for step in range(first, first + TIMED):
-            train_step(trial, step)
-        costs.append((time.process_time() - begun_steps) / TIMED)
-    share = recipe.condition_share
-    epoch = trial.steps * (share * costs[0] + (1 - share) * costs[1])
-    left = seconds - (time.process_time() - begun)
-    task = LatentFlowTask(replace(recipe, epochs=max(int(left / epoch), 1)), pairs, *launch("cpu"))
-    for step in range(task.steps):
-        train_step(task, step)
-    task.model.eval()
-    return task
 
 
 def ours(train: Material, test: Material, voice: Voice, minutes: float) -> Made:
@@ -214,9 +214,9 @@ def ours(train: Material, test: Material, voice: Voice, minutes: float) -> Made:
     The condition network of each flow counts: the drawing model's is trained with it, and the
     saying model's is the image encoder of a dual encoder, which is trained before.
     """
-    seconds, begun = 60 * minutes, time.process_time()
-    draw = fit_drawer(DRAW, train.heard_by_ours, DRAWING * seconds)
-    used = time.process_time() - begun
+    seconds = 60 * minutes
+    draw = LatentFlowTask(DRAW, train.heard_by_ours, *launch("cpu"))
+    used = fit(draw, DRAWING * seconds, first_share=DRAW.condition_share)
     with TemporaryDirectory() as folder:
         ears, matcher = Path(folder, "ears"), Path(folder, "matcher")
         draw.model.save_pretrained(ears)

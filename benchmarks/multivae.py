@@ -13,8 +13,8 @@ and of `digits-resnet18`'s, against the test recordings.
 
 The models of the package need `pip install multivae`, in an environment of its own; the others run
 without it (`--only real lookup joint-flow audiate`). A row that is finished is kept in `--out`, so
-an interrupted run goes on where it stopped. Settings were chosen with `--tune`, which scores pairs
-that are held out of the train pairs of another split.
+an interrupted run goes on where it stopped. `--tune` scores pairs that are held out of the train
+pairs of another split, by which settings may be chosen.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def row(name: str, kept: dict[str, Any]) -> list[str]:
         pairs = list(zip(kept[one], kept[other], strict=True))
         right = sum(a == b for a, b in pairs)
         low, high = wilson_interval(right, len(pairs))
-        return f"{100 * right / len(pairs):.1f} [{100 * low:.0f}, {100 * high:.0f}]"
+        return f"{100 * right / len(pairs):.0f} [{100 * low:.0f}, {100 * high:.0f}]"
 
     cells = [alike("read", "heard"), alike("drawn", "digits"), alike("said", "digits")]
     variety = [

@@ -65,12 +65,11 @@ class LatentFlowTask(DrawingTask):
         }
         pace = of_epochs(recipe.epochs, self._batches)
         super().__init__(*pace, model, {"flow": model}, optimizers, shard)
-        first = round(self.steps * recipe.condition_share)
-        self._first_of_flow = min(max(first, 1), self.steps - 1)
 
     def stages(self, step: int) -> Sequence[Stage]:
         """Updates of the condition network and the autoencoder, or, later on, of the flow."""
-        recipe, first = self._recipe, self._first_of_flow
+        recipe = self._recipe
+        first = min(max(round(self.steps * recipe.condition_share), 1), self.steps - 1)
         if step >= first:
             rate = one_cycle(step - first, self.steps - first, recipe.learning_rate, warmup=0.1)
             return [Stage("flow", lambda: self._flow_losses(step), {"flow": 1.0}, rate)]
