@@ -381,6 +381,8 @@ def refuses_what_is_no_latent(model: Any) -> None:
     for wrong in (None, z.numpy(), z[0], z[:, 1:], z.unsqueeze(0)):
         with pytest.raises(InputError, match=rf"latents z, .*: give a tensor \(batch, {size}\)"):
             model(wrong)
+    with pytest.raises(InputError, match="the batch is empty"):
+        model(z[:0])
     broken = z.clone()
     broken[1, -1] = torch.nan
     with pytest.raises(InputError, match="latents z: 1 of 2 hold NaN"):

@@ -325,6 +325,15 @@ class TestSpeechFlow:
             flow.sample_latent(1, labels=torch.tensor([3]))
         refuses_what_is_no_latent(flow)
 
+    def test_what_is_no_clip_is_not_recovered(self) -> None:
+        flow = small_flow()
+        clip = torch.zeros(1, 1, flow.num_samples)
+        for wrong in (None, clip[0], clip[..., 1:], clip.numpy(), clip.expand(1, 2, -1), clip[:0]):
+            with pytest.raises(InputError, match=r"give|batch, 1, "):
+                flow.recover(wrong)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="holds NaN"):
+            flow.recover(clip * torch.nan)
+
     def test_a_label_changes_the_sound_and_guidance_more_so(self) -> None:
         flow = small_flow()
         z = flow.sample_latent(2, generator=torch.Generator().manual_seed(0))

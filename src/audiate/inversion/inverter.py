@@ -11,7 +11,7 @@ from audiate.audio.files import SILENCE
 from audiate.errors import InputError
 from audiate.inversion.lbfgs import Bounds, Minimum
 from audiate.inversion.objectives import Objective
-from audiate.models.generator import Generator, device_of
+from audiate.models.generator import Generator, check_clips, device_of
 from audiate.utils.progress import counted
 
 BATCH = 64
@@ -97,17 +97,7 @@ def check_target(generator: Generator, target: Tensor, init: Tensor | None = Non
         InputError: They are not, or a clip is silent.
 
     """
-    shape = (generator.channels, generator.num_samples)
-    if not isinstance(target, Tensor) or not target.is_floating_point():
-        given = target.dtype if isinstance(target, Tensor) else type(target).__name__
-        raise InputError(f"clips of {given}: give a tensor of floats in [-1, 1]")
-    if target.dim() and not len(target):
-        raise InputError("the batch is empty; give at least one clip")
-    if target.dim() != 3 or tuple(target.shape[1:]) != shape:
-        raise InputError(
-            f"clips {tuple(target.shape)}: the generator makes (batch, {shape[0]}, {shape[1]}); "
-            f"cut or pad them with audiate.fit_length"
-        )
+    check_clips(target, generator)
     if init is not None and tuple(init.shape) != (len(target), generator.latent_dim):
         raise InputError(
             f"latents {tuple(init.shape)}: give ({len(target)}, {generator.latent_dim}), one of "
@@ -120,8 +110,6 @@ def check_target(generator: Generator, target: Tensor, init: Tensor | None = Non
                 f"{name} on the device {tensor.device}, the generator on {device}: bring both to "
                 f"one, as with {name}.to({str(device)!r})"
             )
-    if not target.isfinite().all():
-        raise InputError("a clip holds NaN or infinite samples; export it again")
     silent = (target.abs().amax((1, 2)) < SILENCE).nonzero().flatten().tolist()
     if silent:
         raise InputError(f"clip {silent[0]} of the batch is silent; there is nothing to recover")

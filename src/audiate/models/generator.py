@@ -86,7 +86,7 @@ def check_latents(z: Tensor, latent_dim: int) -> None:
     """Make sure that z holds latents (batch, latent_dim), as every generator takes them.
 
     Raises:
-        InputError: It is no tensor, has another shape, or holds NaN or infinite values.
+        InputError: It is no tensor, has another shape or none, or holds NaN or infinite values.
 
     """
     if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[1] != latent_dim:
@@ -96,9 +96,35 @@ def check_latents(z: Tensor, latent_dim: int) -> None:
         )
     if torch.compiler.is_compiling():  # a graph holds no check of values
         return
+    if not len(z):
+        raise InputError(f"latents z, {tuple(z.shape)}: the batch is empty; give at least one")
     if not z.isfinite().all():
         broken = int((~z.isfinite()).any(1).sum())
         raise InputError(f"latents z: {broken} of {len(z)} hold NaN or infinite values; mend those")
+
+
+def check_clips(clips: Tensor, generator: Generator) -> None:
+    """Make sure that clips have the form of a generator's, (batch, channels, num_samples).
+
+    Raises:
+        InputError: They are no tensor of floats, have another shape, or hold NaN.
+
+    """
+    shape = (generator.channels, generator.num_samples)
+    if not isinstance(clips, Tensor) or not clips.is_floating_point():
+        given = clips.dtype if isinstance(clips, Tensor) else type(clips).__name__
+        raise InputError(f"clips of {given}: give a tensor of floats in [-1, 1]")
+    if clips.dim() and not len(clips):
+        raise InputError("the batch is empty; give at least one clip")
+    if clips.dim() != 3 or tuple(clips.shape[1:]) != shape:
+        raise InputError(
+            f"clips {tuple(clips.shape)}: the generator makes (batch, {shape[0]}, {shape[1]}); "
+            f"cut or pad them with audiate.fit_length"
+        )
+    if torch.compiler.is_compiling():  # as in `check_latents`
+        return
+    if not clips.isfinite().all():
+        raise InputError("a clip holds NaN or infinite samples; export it again")
 
 
 def generate(generator: Generator, z: Tensor) -> Tensor:

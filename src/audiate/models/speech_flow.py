@@ -15,7 +15,7 @@ from audiate.models.code_network import WordCodeNetwork, decode_codes
 from audiate.models.codec import BLOCK_LENGTH, Codec
 from audiate.models.conditional_flow import Velocity, follow
 from audiate.models.configs import CodecConfig, CodecFlowConfig, SpeechFlowConfig
-from audiate.models.generator import GeneratorModel
+from audiate.models.generator import GeneratorModel, check_clips
 from audiate.models.pretrained import load
 
 _PATCH = 2  # latents of the codec that are one token of the velocity network
@@ -176,7 +176,11 @@ class SpeechFlow(GeneratorModel):
         Returns:
             (batch, latent_dim), of no label and no code.
 
+        Raises:
+            InputError: The waveforms are none, as `check_clips` says.
+
         """
+        check_clips(waveforms, self)
         flat = self.scale.flatten(self.codec.encode(waveforms).mu)
         nothing = self.null_condition
         noise = follow(
