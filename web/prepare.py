@@ -79,6 +79,7 @@ def main() -> None:
         "models": MODELS,
         "noise": drawer.latent_dim,
         "voiceNoise": sayer.latent_dim,
+        "voiceGuidance": sayer.config.guidance,
         "guidance": drawer.config.guidance,
         "words": DIGIT_WORDS,
         "clips": [clip.stem for clip in clips],

@@ -5,8 +5,9 @@ export interface Manifest {
   sampleRate: number; // Hz, of every waveform on the page
   models: Record<string, string>;
   noise: number; // entries of the noise behind one drawing
-  guidance: number;
+  guidance: number; // of drawings, until the visitor moves the slider
   voiceNoise: number; // entries of the noise behind one voice
+  voiceGuidance: number;
   words: string[];
   clips: string[];
   bytes: Record<string, number>; // of the files that are fetched, by name; the build writes them

@@ -266,7 +266,7 @@ class Page {
       const inputs = {
         image: { data: image, dims: [SIZE, SIZE] },
         noise: rows(normals(COUNT * width, Number(input("seed").value)), width),
-        guidance: scalar(this.manifest.guidance),
+        guidance: scalar(this.manifest.voiceGuidance),
       };
       const sounds = (await this.voice.run("sayer", inputs, signal))("waveforms");
       const length = sounds.length / COUNT;
