@@ -97,19 +97,19 @@ def check_target(generator: Generator, target: Tensor, init: Tensor | None = Non
         InputError: They are not, or a clip is silent.
 
     """
+    device = device_of(generator)
+    for name, tensor in (("clips", target), ("latents", init)):
+        if isinstance(tensor, Tensor) and tensor.device != device:
+            raise InputError(
+                f"{name} on the device {tensor.device}, the generator on {device}: bring both to "
+                f"one, as with {name}.to({str(device)!r})"
+            )
     check_clips(target, generator)
     if init is not None and tuple(init.shape) != (len(target), generator.latent_dim):
         raise InputError(
             f"latents {tuple(init.shape)}: give ({len(target)}, {generator.latent_dim}), one of "
             f"the generator's size for each clip"
         )
-    device = device_of(generator)
-    for name, tensor in (("clips", target), ("latents", init)):
-        if tensor is not None and tensor.device != device:
-            raise InputError(
-                f"{name} on the device {tensor.device}, the generator on {device}: bring both to "
-                f"one, as with {name}.to({str(device)!r})"
-            )
     silent = (target.abs().amax((1, 2)) < SILENCE).nonzero().flatten().tolist()
     if silent:
         raise InputError(f"clip {silent[0]} of the batch is silent; there is nothing to recover")
