@@ -136,3 +136,5 @@ def test_a_name_in_place_of_a_waveform_or_of_a_model_is_refused() -> None:
     for nothing in (None, ""):
         with pytest.raises(InputError, match="no model is named"):
             audiate.load(nothing)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="int: is no model of ours; give a shipped name such as"):
+        audiate.load(3)  # type: ignore[call-overload]

@@ -229,10 +229,9 @@ def load(
 
     """
     kind = kind or PretrainedModel
+    names = "give a shipped name such as flow-digits, a folder, or a hub id"
     if source is None or source == "":
-        raise InputError(
-            "no model is named; give a shipped name such as flow-digits, a folder, or a hub id"
-        )
+        raise InputError(f"no model is named; {names}")
     model = _loaded(source, device, revision) if isinstance(source, (str, Path)) else source
     if isinstance(model, kind):
         return model
@@ -241,9 +240,12 @@ def load(
         # A protocol, which has no attributes, is that of generators.
         refusal = getattr(kind, "refusal", f"does not generate sound; {DEFAULT_GENERATOR} does")
         raise InputError(f"{named}{in_words(model)} {refusal}")
-    wrapping = "; give audiate.wrap(it, latent_dim=..., sample_rate=...)"
-    hint = "" if issubclass(kind, nn.Module) else wrapping
-    raise InputError(f"{type(model).__name__}: is no {kind.__name__.lower()} yet{hint}")
+    if issubclass(kind, nn.Module):
+        raise InputError(f"{type(model).__name__}: is no model of ours; {names}")
+    raise InputError(
+        f"{type(model).__name__}: is no {kind.__name__.lower()} yet; "
+        f"give audiate.wrap(it, latent_dim=..., sample_rate=...)"
+    )
 
 
 def _loaded(
