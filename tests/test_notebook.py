@@ -138,3 +138,13 @@ def test_a_name_in_place_of_a_waveform_or_of_a_model_is_refused() -> None:
             audiate.load(nothing)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="int: is no model of ours; give a shipped name such as"):
         audiate.load(3)  # type: ignore[call-overload]
+
+
+def test_what_is_no_clip_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    for clip in (torch.zeros(2, 1, 100), "clip", torch.tensor(0.0)):
+        with pytest.raises(InputError, match=r"waveform, .*: give a tensor \(samples,\)"):
+            audiate.save_wav(path, clip, 8000)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="`sample_rate`"):
+        audiate.save_wav(path, torch.zeros(100), -5)
+    assert not path.exists()

@@ -273,9 +273,16 @@ def save_wav(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     """Write a waveform (samples,) or (channels, samples) in [-1, 1] as a 16-bit wav.
 
     Raises:
-        InputError: It cannot be written there.
+        InputError: It is no such tensor, the sample rate is out of range, or the file cannot be
+            written there.
 
     """
+    if not isinstance(waveform, Tensor) or waveform.dim() not in (1, 2):
+        given = tuple(waveform.shape) if isinstance(waveform, Tensor) else type(waveform).__name__
+        raise InputError(
+            f"waveform, {given}: give a tensor (samples,) or (channels, samples), one clip a file"
+        )
+    check_sample_rate(sample_rate, "`sample_rate`")
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
     encoded = io.BytesIO()  # the system reports a full disk, and libsndfile does not
     soundfile.write(encoded, samples.numpy(), sample_rate, "PCM_16", format="WAV")
