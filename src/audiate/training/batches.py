@@ -2,7 +2,7 @@
 
 import hashlib
 from math import cos, pi
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -67,8 +67,17 @@ class Order(Protocol):
     steps_per_epoch: int
 
 
-def of_epochs(epochs: int, order: Order) -> tuple[int, int, int, int]:
-    """Seed, steps, steps of an epoch and batch size of a `Task` with so many passes over its data.
+class Pace(NamedTuple):
+    """The first arguments of a `Task`, which say how long it trains and with which seed."""
+
+    seed: int
+    steps: int
+    steps_per_epoch: int
+    batch_size: int
+
+
+def of_epochs(epochs: int, order: Order) -> Pace:
+    """The pace of a `Task` with so many passes over its data.
 
     Args:
         epochs: Number of passes.
@@ -76,12 +85,13 @@ def of_epochs(epochs: int, order: Order) -> tuple[int, int, int, int]:
 
     """
     each = order.steps_per_epoch
-    return order.seed, epochs * each, each, order.batch_size
+    return Pace(order.seed, epochs * each, each, order.batch_size)
 
 
-def of_steps(recipe: StepRecipe) -> tuple[int, int, int, int]:
+def of_steps(recipe: StepRecipe) -> Pace:
     """The same for a recipe that has a number of steps."""
-    return recipe.seed, recipe.steps, min(recipe.preview_every, recipe.steps), recipe.batch_size
+    every = min(recipe.preview_every, recipe.steps)
+    return Pace(recipe.seed, recipe.steps, every, recipe.batch_size)
 
 
 def mixed_seed(*parts: int) -> int:
