@@ -145,6 +145,9 @@ def test_what_is_no_clip_is_not_written(tmp_path: Path) -> None:
     for clip in (torch.zeros(2, 1, 100), "clip", torch.tensor(0.0)):
         with pytest.raises(InputError, match=r"waveform, .*: give a tensor \(samples,\)"):
             audiate.save_wav(path, clip, 8000)  # type: ignore[arg-type]
+    for clip in (torch.zeros(1, 0), torch.tensor([0.0, torch.nan]), torch.ones(9).short()):
+        with pytest.raises(InputError, match="give floats"):
+            audiate.save_wav(path, clip, 8000)
     with pytest.raises(InputError, match="`sample_rate`"):
         audiate.save_wav(path, torch.zeros(100), -5)
     assert not path.exists()

@@ -282,6 +282,8 @@ def save_wav(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         raise InputError(
             f"waveform, {given}: give a tensor (samples,) or (channels, samples), one clip a file"
         )
+    if not waveform.is_floating_point() or not waveform.numel() or not waveform.isfinite().all():
+        raise InputError("waveform: give floats in [-1, 1], one or more, none NaN or infinite")
     check_sample_rate(sample_rate, "`sample_rate`")
     samples = waveform.detach().cpu().float().clamp(-1, 1).reshape(-1, waveform.shape[-1]).T
     encoded = io.BytesIO()  # the system reports a full disk, and libsndfile does not
